@@ -1,0 +1,111 @@
+# Licensed under Apache-2.0.
+"""Argument checks shared by the operators: fail before any work is done."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+__all__ = [
+    'check_finite',
+    'check_images',
+    'check_iterations',
+    'check_maps',
+    'check_same_device',
+    'check_sigma',
+    'compute_dtype',
+]
+
+
+def check_maps(name: str, maps: Tensor, batch: int | None = None) -> None:
+    """Require a floating (B, C, H, W) tensor without an empty dimension."""
+    if not isinstance(maps, Tensor) or maps.dim() != 4:
+        got = tuple(maps.shape) if isinstance(maps, Tensor) else type(maps).__name__
+        raise ValueError(f'{name} must be a (B, C, H, W) tensor, got {got}')
+    if not maps.is_floating_point():
+        raise ValueError(f'{name} must be floating point, got {maps.dtype}')
+    _check_shape(name, maps, batch)
+
+
+def check_images(name: str, images: Tensor, channels: int | None = 3) -> None:
+    """Require a uint8 or floating (B, channels, H, W) tensor."""
+    if not isinstance(images, Tensor) or images.dim() != 4:
+        got = (
+            tuple(images.shape) if isinstance(images, Tensor) else type(images).__name__
+        )
+        raise ValueError(f'{name} must be a (B, C, H, W) tensor, got {got}')
+    if not images.is_floating_point() and images.dtype != torch.uint8:
+        raise ValueError(f'{name} must be uint8 or floating point, got {images.dtype}')
+    _check_shape(name, images, None)
+    if channels is not None and images.shape[1] != channels:
+        raise ValueError(
+            f'{name} must have {channels} channels, got shape {tuple(images.shape)}'
+        )
+
+
+def _check_shape(name: str, maps: Tensor, batch: int | None) -> None:
+    if 0 in maps.shape:
+        raise ValueError(f'{name} has an empty dimension: {tuple(maps.shape)}')
+    if batch is not None and maps.shape[0] != batch:
+        raise ValueError(
+            f'{name} has batch size {maps.shape[0]}, but {batch} images were given'
+        )
+
+
+def check_same_device(**tensors: Tensor) -> None:
+    """Require all tensors on one device."""
+    devices = {name: str(tensor.device) for name, tensor in tensors.items()}
+    if len(set(devices.values())) > 1:
+        raise ValueError(f'all tensors must be on one device, got {devices}')
+
+
+def check_finite(**tensors: Tensor) -> None:
+    """Refuse NaN and infinity, on the CPU only.
+
+    The scan needs the result on the host. On a GPU that would stall every
+    training step, and under ``torch.compile`` it would break the graph, so in
+    these two cases it is left out.
+    """
+    if torch.compiler.is_compiling():
+        return
+    for name, tensor in tensors.items():
+        if tensor.is_cuda or not tensor.is_floating_point():
+            continue
+        bad = int(torch.isfinite(tensor).logical_not().sum())
+        if bad:
+            raise ValueError(f'{name} holds {bad} NaN or infinite values')
+
+
+def check_sigma(**sigmas: float) -> None:
+    """Require finite standard deviations > 0."""
+    for name, sigma in sigmas.items():
+        if not math.isfinite(sigma) or sigma <= 0:
+            raise ValueError(f'{name} must be a finite number > 0, got {sigma}')
+
+
+def check_iterations(name: str, value: int) -> None:
+    """Require an integer >= 0."""
+    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+        raise ValueError(f'{name} must be an integer >= 0, got {value!r}')
+
+
+def check_dilations(dilations: Sequence[int]) -> tuple[int, ...]:
+    """Require a non-empty list of integers >= 1; gives a tuple."""
+    values = tuple(dilations)
+    if not values or any(
+        isinstance(d, bool) or not isinstance(d, int) or d < 1 for d in values
+    ):
+        raise ValueError(
+            f'dilations must be a non-empty list of integers >= 1, got {dilations!r}'
+        )
+    return values
+
+
+def compute_dtype(*tensors: Tensor) -> torch.dtype:
+    """float64 when any input is float64, else float32 (also for half inputs)."""
+    if any(tensor.dtype == torch.float64 for tensor in tensors):
+        return torch.float64
+    return torch.float32
