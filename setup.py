@@ -1,0 +1,113 @@
+# Licensed under Apache-2.0.
+"""Build script: metadata, and the `.mim` folder that `mim` and mmengine read.
+
+`mmwsss/.mim` holds `configs/`, `tools/` and `model-index.yml`:
+
+* an editable install links the two folders and copies the yml (a link to the
+  yml makes pip's own copy step fail with `SameFileError`);
+* a wheel gets real copies, written straight into the build folder, whatever an
+  earlier editable install has left in the source tree.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+from setuptools import find_packages, setup
+from setuptools.command.build_py import build_py
+from setuptools.command.editable_wheel import editable_wheel
+
+ROOT = Path(__file__).resolve().parent
+MIM_FOLDERS = ('configs', 'tools')
+MIM_INDEX = 'model-index.yml'
+
+
+def read_version() -> str:
+    """Version string of `mmwsss/version.py`, without importing the package."""
+    scope: dict[str, str] = {}
+    exec((ROOT / 'mmwsss' / 'version.py').read_text(), scope)
+    return scope['__version__']
+
+
+def read_requirements(name: str) -> list[str]:
+    """Requirement lines of `requirements/<name>.txt`, without comments."""
+    lines = (ROOT / 'requirements' / f'{name}.txt').read_text().splitlines()
+    stripped = (line.split('#')[0].strip() for line in lines)
+    return [line for line in stripped if line]
+
+
+def remove(path: Path) -> None:
+    """Remove a file, a link (not its target) or a folder, if it is there."""
+    if path.is_symlink() or path.is_file():
+        path.unlink()
+    elif path.is_dir():
+        shutil.rmtree(path)
+
+
+def link_mim(mim: Path) -> None:
+    """Fill `.mim` for an editable install: links, and a copy of the index."""
+    remove(mim)
+    mim.mkdir(parents=True)
+    for name in MIM_FOLDERS:
+        (mim / name).symlink_to(os.path.relpath(ROOT / name, mim))
+    shutil.copyfile(ROOT / MIM_INDEX, mim / MIM_INDEX)
+
+
+def copy_mim(mim: Path) -> None:
+    """Fill `.mim` for a wheel: copies only."""
+    remove(mim)
+    ignore = shutil.ignore_patterns('__pycache__', '*.py[cod]')
+    for name in MIM_FOLDERS:
+        shutil.copytree(ROOT / name, mim / name, ignore=ignore)
+    shutil.copyfile(ROOT / MIM_INDEX, mim / MIM_INDEX)
+
+
+class BuildPy(build_py):
+    """Adds `.mim` to what goes into a wheel."""
+
+    def run(self) -> None:
+        super().run()
+        if not self.editable_mode:
+            copy_mim(Path(self.build_lib) / 'mmwsss' / '.mim')
+
+
+class EditableWheel(editable_wheel):
+    """Fills `.mim` in the source tree before an editable install."""
+
+    def run(self) -> None:
+        link_mim(ROOT / 'mmwsss' / '.mim')
+        super().run()
+
+
+# The compiled operators (`mmwsss._ext`, switched by MMWSSS_WITH_OPS) get their
+# `ext_modules` and `build_ext` here once there is something to compile.
+setup(
+    name='mmwsss',
+    version=read_version(),
+    description='OpenMMLab toolbox for weakly supervised semantic segmentation '
+    'from image-level labels',
+    long_description=(ROOT / 'README.md').read_text(encoding='utf-8'),
+    long_description_content_type='text/markdown',
+    author='mmwsss contributors',
+    license='Apache-2.0',
+    keywords='computer vision, weakly supervised semantic segmentation, CAM',
+    classifiers=[
+        'Development Status :: 3 - Alpha',
+        'Operating System :: POSIX :: Linux',
+        'Programming Language :: Python :: 3.11',
+        'Programming Language :: Python :: 3.12',
+        'Topic :: Scientific/Engineering :: Artificial Intelligence',
+    ],
+    python_requires='>=3.11,<3.13',
+    packages=find_packages(include=['mmwsss', 'mmwsss.*']),
+    package_data={'mmwsss': ['datasets/**/*.txt', 'datasets/**/*.json']},
+    include_package_data=False,
+    install_requires=read_requirements('runtime'),
+    extras_require={
+        name: read_requirements(name) for name in ('tests', 'docs', 'optional')
+    },
+    cmdclass={'build_py': BuildPy, 'editable_wheel': EditableWheel},
+    zip_safe=False,
+)
