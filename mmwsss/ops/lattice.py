@@ -1,0 +1,272 @@
+# Licensed under Apache-2.0.
+"""Permutohedral lattice: build, splat, blur, slice.
+
+Source: Adams, Baek, Davis, "Fast High-Dimensional Filtering Using the
+Permutohedral Lattice" (Eurographics 2010), with the conventions of the dense
+CRF of Kraehenbuehl and Koltun (NeurIPS 2011), which published numbers rest on:
+only vertices that some pixel touches exist, a missing neighbour counts 0, the
+blur isn't renormalised, a pixel's own contribution is kept.
+
+Vertices are found by sorting packed integer keys instead of hashing, and every
+sum is a gather in a fixed order: results are reproducible bit by bit.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+__all__ = ['Lattice', 'build_lattice', 'filter_with_lattice']
+
+_MISSING_KEY = torch.iinfo(torch.int64).max
+
+
+@dataclass(frozen=True)
+class Lattice:
+    """The sparse filter of N pixels with d features and M vertices.
+
+    Attributes:
+        vertices: (N, d + 1) int32, vertices of the simplex around each pixel.
+        weights: (N, d + 1) float32, barycentric weights, sum 1.
+        splat_pixels: (N * (d + 1),) int32, pixels ordered by vertex.
+        splat_weights: (N * (d + 1),) float32, their weights.
+        splat_offsets: (M,) int32, where the pixels of each vertex begin.
+        neighbours: (d + 1, M, 2) int32, both neighbours along each direction;
+            M where there is none.
+    """
+
+    vertices: Tensor
+    weights: Tensor
+    splat_pixels: Tensor
+    splat_weights: Tensor
+    splat_offsets: Tensor
+    neighbours: Tensor
+
+    @property
+    def num_pixels(self) -> int:
+        """N, over all images of the batch."""
+        return self.vertices.shape[0]
+
+    @property
+    def num_vertices(self) -> int:
+        """M, over all images of the batch."""
+        return self.splat_offsets.shape[0]
+
+    @property
+    def alpha(self) -> float:
+        """Scale of the sliced result, 1 / (1 + 2^-d)."""
+        return 1.0 / (1.0 + 2.0 ** (1 - self.vertices.shape[1]))
+
+
+def build_lattice(features: Tensor, exact_size: bool = True) -> Lattice:
+    """Build the lattice of a batch of images; images never mix.
+
+    Args:
+        features: (B, d, P) float32, already divided by their sigmas; P pixels
+            an image, any d >= 1.
+        exact_size: Count the vertices (a host sync on a GPU). False allocates
+            for the worst case M = N * (d + 1) instead.
+
+    Returns:
+        The lattice over N = B * P pixels, image-major.
+
+    Raises:
+        ValueError: The packed integer keys don't fit into 63 bits: the
+            features span too wide a range (sigma too small). Only checked
+            with ``exact_size``, as it needs the range on the host.
+    """
+    with torch.no_grad(), torch.autocast(features.device.type, enabled=False):
+        base, slots, weights = _enclosing_simplex(_elevate(features.float()))
+        keys, deltas = _pack_keys(base, slots, check=exact_size)
+        return _assemble(keys, weights, deltas, exact_size)
+
+
+def filter_with_lattice(lattice: Lattice, values: Tensor) -> Tensor:
+    """Splat, blur and slice; linear in the values and differentiable.
+
+    Args:
+        lattice: From :func:`build_lattice`.
+        values: (N, C) float32 or float64, contiguous.
+
+    Returns:
+        (N, C), not normalised.
+    """
+    return _LatticeFilter.apply(values, lattice, False)
+
+
+class _LatticeFilter(torch.autograd.Function):
+    """The transpose of the filter is the filter with the blur order reversed."""
+
+    @staticmethod
+    def forward(ctx, values: Tensor, lattice: Lattice, reverse: bool) -> Tensor:
+        ctx.lattice, ctx.reverse = lattice, reverse
+        return _splat_blur_slice(lattice, values.detach(), reverse)
+
+    @staticmethod
+    def backward(ctx, grad: Tensor) -> tuple[Tensor, None, None]:
+        # Applied as a Function again: double backward works.
+        grad = _LatticeFilter.apply(grad, ctx.lattice, not ctx.reverse)
+        return grad, None, None
+
+
+def _splat_blur_slice(lattice: Lattice, values: Tensor, reverse: bool) -> Tensor:
+    size, channels = lattice.num_vertices, values.shape[1]
+    table = values.new_zeros(size + 1, channels)  # the last row stays 0
+    table[:size] = F.embedding_bag(
+        lattice.splat_pixels,
+        values.contiguous(),
+        lattice.splat_offsets,
+        mode='sum',
+        per_sample_weights=lattice.splat_weights.to(values),
+    )
+    pairs = lattice.neighbours.flip(0) if reverse else lattice.neighbours
+    for pair in pairs:
+        table[:size].add_(F.embedding_bag(pair, table, mode='sum'), alpha=0.5)
+    weights = lattice.weights.to(values) * lattice.alpha
+    return F.embedding_bag(
+        lattice.vertices, table, mode='sum', per_sample_weights=weights
+    )
+
+
+def _elevate(features: Tensor) -> Tensor:
+    """Coordinates on the hyperplane of sum 0, (d + 1, B, P)."""
+    dim = features.shape[1]
+    elevated: list[Tensor] = [torch.empty(0)] * (dim + 1)
+    total = torch.zeros_like(features[:, 0])
+    for j in range(dim, 0, -1):
+        scale = (dim + 1) * math.sqrt(2 / 3) / math.sqrt(j * (j + 1))
+        scaled = features[:, j - 1] * scale
+        elevated[j] = total - j * scaled
+        total = total + scaled
+    elevated[0] = total
+    return torch.stack(elevated)
+
+
+def _enclosing_simplex(elevated: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Base point, ordering and barycentric weights of each pixel's simplex.
+
+    Returns:
+        base: (d + 1, B, P) float, the remainder-0 point divided by (d + 1).
+        slots: (d + 1, B, P) int64, d - rank of each coordinate.
+        weights: (d + 1, B, P), of the vertices k = 0..d.
+    """
+    count = elevated.shape[0]
+    inverse = 1.0 / count
+    base = (elevated * inverse).round_()  # half to even
+    rank = _descending_rank(elevated - base * count)
+    rank += base.sum(dim=0).to(rank.dtype)
+    wrap = (rank < 0).to(rank.dtype) - (rank >= count).to(rank.dtype)
+    rank += wrap * count
+    base += wrap
+    offset = (elevated - base * count) * inverse
+    slots = (count - 1 - rank).long()
+    ordered = torch.empty_like(offset).scatter_(0, slots, offset)
+    weights = ordered.clone()
+    weights[1:] -= ordered[:-1]
+    weights[0] += 1.0 - ordered[-1]
+    return base, slots, weights
+
+
+def _descending_rank(residual: Tensor) -> Tensor:
+    """Position of each residual in descending order; ties: lower index first."""
+    count = residual.shape[0]
+    rank = torch.zeros_like(residual, dtype=torch.int32)
+    for i in range(count - 1):
+        below = residual[i] < residual[i + 1 :]
+        rank[i] += below.sum(dim=0, dtype=torch.int32)
+        rank[i + 1 :] += below.logical_not_()
+    return rank
+
+
+def _pack_keys(base: Tensor, slots: Tensor, check: bool) -> tuple[Tensor, Tensor]:
+    """One int64 per vertex of each pixel, and the key steps to its neighbours.
+
+    Vertex k has the coordinates (d + 1) * base + k, less (d + 1) where the
+    coordinate's slot is < k; the first d of them identify it. They are packed
+    in a mixed radix with room for the neighbours' steps on both sides.
+
+    Returns:
+        keys: (d + 1, B, P) int64.
+        deltas: (d + 1,) int64, key of the + neighbour minus key.
+    """
+    count, batch, _ = base.shape
+    dim = count - 1
+    coords = base[:dim].long()
+    low = (coords.amin(dim=(1, 2)) - 1) * count - dim
+    high = coords.amax(dim=(1, 2)) * count + 2 * dim
+    extents = high - low + 1
+    if check:
+        _check_key_range(extents.tolist(), batch)
+    strides = _strides(extents)
+    image = torch.arange(batch, device=base.device).view(1, batch, 1)
+    step = strides[:dim].view(dim, 1, 1)
+    first = ((coords * count - low.view(dim, 1, 1)) * step).sum(dim=0, keepdim=True)
+    first = first + image * (strides[0] * extents[0])
+    by_slot = torch.empty_like(slots).scatter_(
+        0, slots, strides.view(count, 1, 1).expand_as(slots)
+    )
+    keys = first.repeat(count, 1, 1)
+    keys[1:] -= count * by_slot[:-1].cumsum(dim=0)
+    total = strides.sum()
+    keys += total * torch.arange(count, device=base.device).view(count, 1, 1)
+    return keys, strides * count - total
+
+
+def _strides(extents: Tensor) -> Tensor:
+    """Mixed-radix strides (d + 1,); the last coordinate isn't packed: 0."""
+    tail = extents.flip(0).cumprod(0).flip(0)
+    one, zero = tail.new_ones(1), tail.new_zeros(1)
+    return torch.cat([tail[1:], one, zero])
+
+
+def _check_key_range(extents: list[int], batch: int) -> None:
+    bits = math.log2(math.prod(extents) * batch)
+    if bits >= 63:
+        raise ValueError(
+            f'the lattice needs {bits:.1f} bits for its keys, 63 are there; '
+            f'coordinate ranges {extents}, {batch} images. Use larger sigmas '
+            f'or fewer images'
+        )
+
+
+def _assemble(
+    keys: Tensor, weights: Tensor, deltas: Tensor, exact_size: bool
+) -> Lattice:
+    """Sort the keys, number the vertices, find their neighbours."""
+    count = keys.shape[0]
+    pixels = keys[0].numel()
+    ordered, order = keys.view(-1).sort(stable=True)
+    new = ordered[1:] != ordered[:-1]
+    ids = F.pad(new.cumsum(0), (1, 0))
+    if exact_size:
+        offsets = F.pad(new.nonzero().squeeze(1) + 1, (1, 0))
+        unique = ordered[offsets]
+    else:
+        slots = torch.arange(ids.numel(), device=keys.device)
+        offsets = torch.searchsorted(ids, slots)
+        found = ordered[offsets.clamp(max=ids.numel() - 1)]
+        unique = found.masked_fill_(slots > ids[-1], _MISSING_KEY)
+    vertices = torch.empty_like(ids, dtype=torch.int32)
+    vertices[order] = ids.int()
+    return Lattice(
+        vertices=vertices.view(count, pixels).t().contiguous(),
+        weights=weights.view(count, pixels).t().contiguous(),
+        splat_pixels=(order % pixels).int(),
+        splat_weights=weights.reshape(-1)[order],
+        splat_offsets=offsets.int(),
+        neighbours=_neighbours(unique, deltas),
+    )
+
+
+def _neighbours(unique: Tensor, deltas: Tensor) -> Tensor:
+    """Indices of key + delta and key - delta, (d + 1, M, 2); M when missing."""
+    size = unique.numel()
+    steps = torch.stack([deltas, -deltas], dim=1)
+    wanted = unique.view(1, -1, 1) + steps.unsqueeze(1)
+    found = torch.searchsorted(unique, wanted).clamp_(max=size - 1)
+    missing = unique[found] != wanted
+    return found.masked_fill_(missing, size).int()
