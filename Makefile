@@ -1,0 +1,95 @@
+# mmwsss: `make help` lists the targets. GNU make >= 4, bash, Linux.
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+MAKEFLAGS += --no-print-directory
+.DEFAULT_GOAL := help
+
+# --- what can be set: `make env VENV=/path PYTHON=/path/to/python3.12` --------
+VENV ?= .venv
+# empty: the first of python3.11, python3.12, python3 that runs and is 3.11/3.12
+PYTHON ?=
+# where built mmcv wheels are kept, one folder per torch, Python and platform
+MMWSSS_WHEELS ?= $(or $(addsuffix /mmwsss/wheels,$(XDG_CACHE_HOME)),$(addsuffix \
+    /.cache/mmwsss/wheels,$(HOME)),.wheels)
+# auto (CUDA operators where a GPU and nvcc are there), cuda or cpu
+MMCV_OPS ?= auto
+# processes that share the tests
+TEST_WORKERS ?= 2
+# more arguments for pytest: make test ARGS='tests/cam -k fuse'
+ARGS ?=
+DEMO_ARGS ?=
+
+PY := $(VENV)/bin/python
+PIP := $(PY) -m pip --disable-pip-version-check
+PIN := --constraint requirements/constraints.txt
+STAMP := $(VENV)/.mmwsss
+export MMWSSS_WHEELS
+
+.PHONY: help env test test-slow test-all lint format doctor demo clean
+
+help:  ## this list
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | \
+	    while IFS=$$'\t' read -r name text; do printf '  make %-10s %s\n' "$$name" "$$text"; done
+
+demo: env  ## install, draw the Shapes data set, train, test, show a picture
+	$(PY) demo/run_demo.py $(DEMO_ARGS)
+
+test: env  ## the test suite (GPU tests where there is a GPU)
+	$(PYTEST) -m 'not slow' $(ARGS)
+
+test-slow: env  ## the long tests: package builds, training runs
+	$(PYTEST) -m slow $(ARGS)
+
+test-all: env  ## both
+	$(PYTEST) $(ARGS)
+
+# One thread per process: the processes share the cores already.
+PYTEST = OMP_NUM_THREADS=$${OMP_NUM_THREADS:-1} $(PY) -m pytest -q \
+    -n $(TEST_WORKERS) --dist loadfile --durations=10
+
+lint: env  ## ruff, without changing anything
+	$(PY) -m ruff check .
+
+format: env  ## ruff's fixes and formatting
+	$(PY) -m ruff check --fix .
+	$(PY) -m ruff format .
+
+doctor: env  ## what is installed, what is wrong with it and how to put it right
+	$(PY) -m mmwsss.utils.collect_env
+
+env: $(STAMP)-done  ## create .venv and install everything pinned (reused)
+
+# --- the environment, step by step; each step leaves a stamp ------------------
+$(STAMP)-venv: requirements/build.txt
+	@echo '== 1/5 virtual environment in $(VENV)'
+	@python=$$(tools/misc/check_machine.sh '$(PYTHON)'); \
+	    $(PY) -m pip --version >/dev/null 2>&1 || "$$python" -m venv --clear '$(VENV)'
+	$(PIP) install --upgrade $(PIN) pip -r requirements/build.txt
+	@touch $@
+
+$(STAMP)-torch: $(STAMP)-venv requirements/constraints.txt
+	@echo '== 2/5 PyTorch (3 GB to download the first time)'
+	$(PIP) install $(PIN) torch torchvision
+	@touch $@
+
+$(STAMP)-mmcv: $(STAMP)-torch requirements/mminstall.txt tools/misc/install_mmcv.py
+	@echo '== 3/5 mmcv, compiled against that PyTorch (6 minutes on 2 cores, once)'
+	$(PY) tools/misc/install_mmcv.py --ops $(MMCV_OPS) --wheels '$(MMWSSS_WHEELS)'
+	@touch $@
+
+$(STAMP)-deps: $(STAMP)-mmcv requirements/runtime.txt requirements/tests.txt
+	@echo '== 4/5 the rest'
+	$(PIP) install --no-build-isolation $(PIN) \
+	    -r requirements/runtime.txt -r requirements/tests.txt
+	@tools/misc/fix_opencv.sh $(PY)
+	@touch $@
+
+$(STAMP)-done: $(STAMP)-deps setup.py pyproject.toml model-index.yml
+	@echo '== 5/5 mmwsss, editable'
+	$(PIP) install --no-build-isolation --no-deps -e .
+	$(PY) -m mmwsss.utils.collect_env
+	@touch $@
+
+clean:  ## remove .venv and build products (not data, runs or the wheel folder)
+	rm -rf '$(VENV)' build dist mmwsss.egg-info mmwsss/.mim .ruff_cache .hypothesis
+	find . -name __pycache__ -type d -not -path './.venv/*' -prune -exec rm -rf {} +
