@@ -2,15 +2,27 @@
 """Operators on pixels. Need torch and numpy alone."""
 
 from .bilateral import bilateral_filter, gaussian_filter
+from .crf_unary import (
+    collapse_labels,
+    prob_from_cam,
+    unary_from_cam,
+    unary_from_labels,
+    unary_from_prob,
+)
+from .dense_crf import DENSE_CRF_PRESETS, dense_crf, dense_crf_labels
 from .dense_energy import dense_energy, energy_gate, gated_energy, scale_energy_inputs
 from .lattice import Lattice, build_lattice, filter_with_lattice
 from .par import PAR, par, par_affinity, par_propagate
 
 __all__ = [
+    'DENSE_CRF_PRESETS',
     'Lattice',
     'PAR',
     'bilateral_filter',
     'build_lattice',
+    'collapse_labels',
+    'dense_crf',
+    'dense_crf_labels',
     'dense_energy',
     'energy_gate',
     'filter_with_lattice',
@@ -19,5 +31,9 @@ __all__ = [
     'par',
     'par_affinity',
     'par_propagate',
+    'prob_from_cam',
     'scale_energy_inputs',
+    'unary_from_cam',
+    'unary_from_labels',
+    'unary_from_prob',
 ]

@@ -54,7 +54,7 @@ def bilateral_filter(
     """
     check_images('image', image)
     check_maps('values', values, batch=image.shape[0])
-    _check_same_size(image, values)
+    check_same_size(image, values, 'image', 'values')
     check_same_device(image=image, values=values)
     check_sigma(sigma_xy=sigma_xy, sigma_rgb=sigma_rgb)
     check_mode(mode)
@@ -112,7 +112,7 @@ def filter_by_features(features: Tensor, values: Tensor, mode: str) -> Tensor:
         values = values.to(compute_dtype(values))
         rows = values.flatten(2).transpose(1, 2)  # (B, P, C): channels innermost
         if mode == 'exact':
-            result = _filter_exact(features, rows)
+            result = filter_exact(features, rows)
         else:
             # On a GPU, counting the vertices would be a host sync.
             lattice = build_lattice(features, exact_size=not values.is_cuda)
@@ -121,8 +121,8 @@ def filter_by_features(features: Tensor, values: Tensor, mode: str) -> Tensor:
         return result.transpose(1, 2).reshape(values.shape)
 
 
-def _filter_exact(features: Tensor, rows: Tensor) -> Tensor:
-    """The exact Gaussian sum, a tile of rows of the kernel at a time."""
+def filter_exact(features: Tensor, rows: Tensor) -> Tensor:
+    """The exact Gaussian sum of (B, P, C) rows, a tile of the kernel at a time."""
     points = features.transpose(1, 2).to(rows.dtype)
     tile = max(1, _TILE_ELEMENTS // (points.shape[0] * points.shape[1]))
     parts = []
@@ -135,14 +135,16 @@ def _filter_exact(features: Tensor, rows: Tensor) -> Tensor:
     return torch.cat(parts, dim=1)
 
 
-def _check_same_size(image: Tensor, values: Tensor) -> None:
-    if image.shape[-2:] != values.shape[-2:]:
+def check_same_size(image: Tensor, maps: Tensor, name: str, maps_name: str) -> None:
+    """Require the same height and width."""
+    if image.shape[-2:] != maps.shape[-2:]:
         raise ValueError(
-            f'values of size {tuple(values.shape[-2:])} need an image of the '
+            f'{maps_name} of size {tuple(maps.shape[-2:])} need {name} of the '
             f'same size, got {tuple(image.shape[-2:])}'
         )
 
 
 def check_mode(mode: str) -> None:
+    """Require a known filter mode."""
     if mode not in MODES:
         raise ValueError(f'mode must be one of {MODES}, got {mode!r}')

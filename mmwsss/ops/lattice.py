@@ -14,7 +14,7 @@ sum is a gather in a fixed order: results are reproducible bit by bit.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 import torch.nn.functional as F
@@ -31,16 +31,17 @@ class Lattice:
 
     Attributes:
         vertices: (N, d + 1) int32, vertices of the simplex around each pixel.
-        weights: (N, d + 1) float32, barycentric weights, sum 1.
+        slice_weights: (N, d + 1) float32, barycentric weights times the scale
+            1 / (1 + 2^-d) of the result.
         splat_pixels: (N * (d + 1),) int32, pixels ordered by vertex.
-        splat_weights: (N * (d + 1),) float32, their weights.
+        splat_weights: (N * (d + 1),) float32, their barycentric weights.
         splat_offsets: (M,) int32, where the pixels of each vertex begin.
         neighbours: (d + 1, M, 2) int32, both neighbours along each direction;
             M where there is none.
     """
 
     vertices: Tensor
-    weights: Tensor
+    slice_weights: Tensor
     splat_pixels: Tensor
     splat_weights: Tensor
     splat_offsets: Tensor
@@ -56,10 +57,13 @@ class Lattice:
         """M, over all images of the batch."""
         return self.splat_offsets.shape[0]
 
-    @property
-    def alpha(self) -> float:
-        """Scale of the sliced result, 1 / (1 + 2^-d)."""
-        return 1.0 / (1.0 + 2.0 ** (1 - self.vertices.shape[1]))
+    def rescaled(self, factor: Tensor) -> Lattice:
+        """The filter with ``factor`` (N,) applied before and after it."""
+        return replace(
+            self,
+            slice_weights=self.slice_weights * factor.unsqueeze(1),
+            splat_weights=self.splat_weights * factor[self.splat_pixels],
+        )
 
 
 def build_lattice(features: Tensor, exact_size: bool = True) -> Lattice:
@@ -126,9 +130,11 @@ def _splat_blur_slice(lattice: Lattice, values: Tensor, reverse: bool) -> Tensor
     pairs = lattice.neighbours.flip(0) if reverse else lattice.neighbours
     for pair in pairs:
         table[:size].add_(F.embedding_bag(pair, table, mode='sum'), alpha=0.5)
-    weights = lattice.weights.to(values) * lattice.alpha
     return F.embedding_bag(
-        lattice.vertices, table, mode='sum', per_sample_weights=weights
+        lattice.vertices,
+        table,
+        mode='sum',
+        per_sample_weights=lattice.slice_weights.to(values),
     )
 
 
@@ -239,6 +245,7 @@ def _assemble(
     """Sort the keys, number the vertices, find their neighbours."""
     count = keys.shape[0]
     pixels = keys[0].numel()
+    alpha = 1.0 / (1.0 + 2.0 ** (1 - count))
     ordered, order = keys.view(-1).sort(stable=True)
     new = ordered[1:] != ordered[:-1]
     ids = F.pad(new.cumsum(0), (1, 0))
@@ -254,7 +261,7 @@ def _assemble(
     vertices[order] = ids.int()
     return Lattice(
         vertices=vertices.view(count, pixels).t().contiguous(),
-        weights=weights.view(count, pixels).t().contiguous(),
+        slice_weights=(weights * alpha).view(count, pixels).t().contiguous(),
         splat_pixels=(order % pixels).int(),
         splat_weights=weights.reshape(-1)[order],
         splat_offsets=offsets.int(),
