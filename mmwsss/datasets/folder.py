@@ -1,0 +1,47 @@
+# Licensed under Apache-2.0.
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+
+from mmwsss.registry import DATASETS
+
+from .label_sources import IMAGE_SUFFIXES
+from .shapes import folder_metainfo
+from .weak_seg_dataset import WeakSegDataset
+
+_SUFFIXES = (*IMAGE_SUFFIXES, *(suffix.upper() for suffix in IMAGE_SUFFIXES))
+
+
+@DATASETS.register_module()
+class FolderWeakDataset(WeakSegDataset):
+    """Your own images, with labels in a file or by folder.
+
+    Either ``ann_file`` is a text, CSV or JSON file and the images lie in
+    ``data_prefix['img_path']``; or ``ann_file`` is a folder with one folder a
+    class (``cat/``, ``dog/``, ``cat+dog/`` for images of both), in which the
+    images lie. The foreground classes come from ``metainfo`` or, one a line,
+    from ``data_root/classes.txt``. Masks for testing are PNGs of class ids with
+    the name of the image, below ``data_prefix['seg_map_path']``.
+
+    Args:
+        ann_file: label file or folder of class folders, below ``data_root``.
+        data_root: folder of the data set.
+        data_prefix: by default the images are in ``images`` (label file) or in
+            ``ann_file`` (class folders), the masks in ``masks``.
+        img_suffix: suffixes tried for names without one.
+        metainfo: ``dict(classes=('background', ...))``.
+        **kwargs: those of :class:`WeakSegDataset`.
+    """
+
+    def __init__(self, ann_file: str = 'train', data_root: str | None = None,
+                 data_prefix: dict | None = None,
+                 img_suffix: str | Sequence[str] = _SUFFIXES,
+                 metainfo: dict | None = None, **kwargs) -> None:
+        is_folder = os.path.isdir(os.path.join(data_root or '', ann_file))
+        prefix = dict(img_path=ann_file if is_folder else 'images',
+                      seg_map_path='masks')
+        super().__init__(ann_file=ann_file, data_root=data_root,
+                         data_prefix=prefix | (data_prefix or {}),
+                         img_suffix=img_suffix,
+                         metainfo=folder_metainfo(data_root, metainfo), **kwargs)

@@ -1,0 +1,167 @@
+# Licensed under Apache-2.0.
+"""The arithmetic of image augmentation, without any random choice.
+
+All published pipelines work on PIL images, whose filters round to 8 bits after
+every step; the same numbers come out only of the same arithmetic. So these
+functions take and return PIL images (RGB, 8 bits), or uint8 arrays where no
+interpolation is involved. What they do is given entirely by their arguments;
+the random choices are made in :mod:`.draw`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from PIL import Image, ImageEnhance, ImageFilter, ImageOps
+
+Box = tuple[int, int, int, int]
+Jitter = Sequence[tuple[str, float]]
+
+INTERPOLATIONS = {
+    'nearest': Image.Resampling.NEAREST,
+    'bilinear': Image.Resampling.BILINEAR,
+    'bicubic': Image.Resampling.BICUBIC,
+}
+
+
+def interpolation(name: str) -> Image.Resampling:
+    """PIL's filter of that name.
+
+    Raises:
+        ValueError: if the name is none of ``INTERPOLATIONS``.
+    """
+    if name not in INTERPOLATIONS:
+        raise ValueError(
+            f'interpolation {name!r} is unknown; use one of {list(INTERPOLATIONS)}')
+    return INTERPOLATIONS[name]
+
+
+def scale_image(img: Image.Image, factor: float,
+                resample: str = 'bilinear') -> Image.Image:
+    """Resize by one factor, both sides truncated as ``int(factor * side)``."""
+    size = tuple(max(int(factor * side), 1) for side in img.size)
+    return img.resize(size, interpolation(resample))
+
+
+def resize_long_side(img: Image.Image, target: int,
+                     resample: str = 'bicubic') -> Image.Image:
+    """Resize so that the longer side is ``target`` pixels, aspect kept.
+
+    The shorter side is ``round(short * target / long)``.
+    """
+    width, height = img.size
+    if width >= height:
+        size = (target, max(round(height * target / width), 1))
+    else:
+        size = (max(round(width * target / height), 1), target)
+    return img.resize(size, interpolation(resample))
+
+
+def flip_image(img: Image.Image) -> Image.Image:
+    """Mirror left and right."""
+    return img.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
+
+
+def resized_crop(img: Image.Image, box: Box, size: tuple[int, int],
+                 resample: str = 'bicubic') -> Image.Image:
+    """Cut ``box`` out, then resize it; nothing outside the box bleeds in.
+
+    Args:
+        img: the picture.
+        box: ``(y0, y1, x0, x1)``, half-open.
+        size: ``(height, width)`` of the result.
+        resample: name of the filter (antialiased, as PIL's are).
+    """
+    y0, y1, x0, x1 = box
+    return img.crop((x0, y0, x1, y1)).resize(size[::-1], interpolation(resample))
+
+
+def pad_crop(array: np.ndarray, crop_size: tuple[int, int],
+             pad_yx: tuple[int, int], crop_yx: tuple[int, int],
+             fill: int = 0) -> np.ndarray:
+    """Paste on a canvas of at least the crop's size, then cut the crop out.
+
+    Only the overlap is copied; the canvas itself is never made.
+
+    Args:
+        array: (H, W) or (H, W, 3).
+        crop_size: ``(height, width)`` of the crop.
+        pad_yx: where the image's corner lies on the canvas; non-zero only along
+            a side that is shorter than the crop.
+        crop_yx: where the crop's corner lies on the canvas; non-zero only along
+            a longer side.
+        fill: value outside the image.
+
+    Returns:
+        The crop, with the type and channels of ``array``.
+    """
+    y0, y1, x0, x1 = crop_box(array.shape[:2], crop_size, pad_yx, crop_yx)
+    out = np.full((*crop_size, *array.shape[2:]), fill, dtype=array.dtype)
+    sy, sx = crop_yx[0] - pad_yx[0], crop_yx[1] - pad_yx[1]
+    out[y0:y1, x0:x1] = array[y0 + sy:y1 + sy, x0 + sx:x1 + sx]
+    return out
+
+
+def crop_box(shape: tuple[int, int], crop_size: tuple[int, int],
+             pad_yx: tuple[int, int], crop_yx: tuple[int, int]) -> Box:
+    """The part of the crop that holds real pixels, ``(y0, y1, x0, x1)``."""
+    spans = []
+    for side, crop, pad, start in zip(shape, crop_size, pad_yx, crop_yx):
+        spans += [max(pad - start, 0), min(crop, side + pad - start)]
+    return tuple(spans)
+
+
+def mirror_box(box: Box, width: int) -> Box:
+    """The box of real pixels after a picture ``width`` wide was mirrored."""
+    y0, y1, x0, x1 = box
+    return y0, y1, width - x1, width - x0
+
+
+def adjust_hue(img: Image.Image, shift: float) -> Image.Image:
+    """Turn the hue by ``shift`` of the colour circle, shift in [-0.5, 0.5].
+
+    8-bit HSV of PIL; the shift is truncated to 1/255 and wraps around.
+    """
+    hue, saturation, value = img.convert('HSV').split()
+    step = int(shift * 255) % 256
+    hue = hue.point([(level + step) % 256 for level in range(256)])
+    return Image.merge('HSV', (hue, saturation, value)).convert('RGB')
+
+
+_ENHANCERS = {
+    'brightness': ImageEnhance.Brightness,
+    'contrast': ImageEnhance.Contrast,
+    'saturation': ImageEnhance.Color,
+}
+
+
+def color_jitter(img: Image.Image, steps: Jitter) -> Image.Image:
+    """Apply named colour changes in the order given.
+
+    Args:
+        img: the picture.
+        steps: pairs of a name (``'brightness'``, ``'contrast'``,
+            ``'saturation'``: a factor; ``'hue'``: a shift) and its value.
+    """
+    for name, value in steps:
+        if name == 'hue':
+            img = adjust_hue(img, value)
+        else:
+            img = _ENHANCERS[name](img).enhance(value)
+    return img
+
+
+def grey_image(img: Image.Image) -> Image.Image:
+    """ITU-R 601 luma in all three channels."""
+    return img.convert('L').convert('RGB')
+
+
+def blur_image(img: Image.Image, radius: float) -> Image.Image:
+    """PIL's Gaussian blur; ``radius`` is its standard deviation in pixels."""
+    return img.filter(ImageFilter.GaussianBlur(radius))
+
+
+def solarise_image(img: Image.Image, threshold: int = 128) -> Image.Image:
+    """Invert every value that reaches the threshold."""
+    return ImageOps.solarize(img, threshold)

@@ -1,0 +1,47 @@
+# Licensed under Apache-2.0.
+from __future__ import annotations
+
+import random
+
+from mmcv.transforms import BaseTransform
+
+from mmwsss.registry import TRANSFORMS
+
+from . import draw
+from . import functional as F
+from .fields import crop_fields
+
+
+@TRANSFORMS.register_module()
+class PILPadCrop(BaseTransform):
+    """Paste at a random place of a canvas, cut a random crop, record the box.
+
+    Changed keys: ``img``, ``img_shape``, all fields (see :mod:`.fields`). Added
+    key: ``valid_box`` (y0, y1, x0, x1), the real pixels of the crop. Where a
+    method pads after normalising (zeros, so the mean colour), let
+    ``WeakDataPreProcessor(zero_padding=...)`` clear what is outside the box.
+
+    Args:
+        crop_size: side in pixels, or ``(height, width)``.
+        fill: value of the image outside.
+        ignore_index: value of label maps outside.
+    """
+
+    def __init__(self, crop_size: int | tuple[int, int], fill: int = 0,
+                 ignore_index: int = 255) -> None:
+        if isinstance(crop_size, int):
+            crop_size = (crop_size, crop_size)
+        self.crop_size = tuple(crop_size)
+        self.fill = fill
+        self.ignore_index = ignore_index
+
+    def transform(self, results: dict) -> dict:
+        """Pad and crop the image and its fields."""
+        shape = results['img'].shape[:2]
+        pad_yx, crop_yx = draw.draw_pad_crop(random, shape, self.crop_size)
+        place = (self.crop_size, pad_yx, crop_yx)
+        results['img'] = F.pad_crop(results['img'], *place, fill=self.fill)
+        crop_fields(results, *place, ignore_index=self.ignore_index)
+        results['valid_box'] = F.crop_box(shape, *place)
+        results['img_shape'] = self.crop_size
+        return results

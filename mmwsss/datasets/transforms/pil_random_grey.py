@@ -1,0 +1,33 @@
+# Licensed under Apache-2.0.
+from __future__ import annotations
+
+import random
+
+from mmcv.transforms import BaseTransform
+from PIL import Image
+
+from mmwsss.registry import TRANSFORMS
+
+from . import draw
+from . import functional as F
+from .fields import set_image
+
+
+@TRANSFORMS.register_module()
+class PILRandomGrey(BaseTransform):
+    """Make the image grey with a probability.
+
+    Changed key: ``img``.
+
+    Args:
+        prob: probability.
+    """
+
+    def __init__(self, prob: float) -> None:
+        self.prob = prob
+
+    def transform(self, results: dict) -> dict:
+        """Change the image."""
+        if not draw.chance(random, self.prob):
+            return results
+        return set_image(results, F.grey_image(Image.fromarray(results['img'])))

@@ -1,0 +1,51 @@
+# Licensed under Apache-2.0.
+from __future__ import annotations
+
+import random
+
+from mmcv.transforms import BaseTransform
+from PIL import Image
+
+from mmwsss.registry import TRANSFORMS
+
+from . import draw
+from . import functional as F
+from .fields import crop_fields, resize_fields, set_image
+
+
+@TRANSFORMS.register_module()
+class PILRandomResizedCrop(BaseTransform):
+    """Cut a part of random area and aspect out and resize it (torchvision's rule).
+
+    Changed keys: ``img``, ``img_shape``, all fields (see :mod:`.fields`). Added
+    key: ``valid_box``, the whole picture.
+
+    Args:
+        size: side in pixels, or ``(height, width)``.
+        area: range of the part's share of the image.
+        aspect: range of its width / height, log-uniform.
+        resample: filter of the image: nearest, bilinear or bicubic.
+        align_corners: how score maps are resized.
+    """
+
+    def __init__(self, size: int | tuple[int, int],
+                 area: tuple[float, float] = (0.08, 1.0),
+                 aspect: tuple[float, float] = (3 / 4, 4 / 3),
+                 resample: str = 'bicubic', align_corners: bool = True) -> None:
+        F.interpolation(resample)
+        self.size = (size, size) if isinstance(size, int) else tuple(size)
+        self.area = tuple(area)
+        self.aspect = tuple(aspect)
+        self.resample = resample
+        self.align_corners = align_corners
+
+    def transform(self, results: dict) -> dict:
+        """Cut and resize the image and its fields."""
+        img = results['img']
+        box = draw.draw_area_box(random, img.shape[:2], self.area, self.aspect)
+        y0, y1, x0, x1 = box
+        crop_fields(results, (y1 - y0, x1 - x0), (0, 0), (y0, x0))
+        resize_fields(results, self.size, self.align_corners)
+        results['valid_box'] = (0, self.size[0], 0, self.size[1])
+        return set_image(results, F.resized_crop(
+            Image.fromarray(img), box, self.size, self.resample))

@@ -1,0 +1,39 @@
+# Licensed under Apache-2.0.
+from __future__ import annotations
+
+import random
+
+from mmcv.transforms import BaseTransform
+from PIL import Image
+
+from mmwsss.registry import TRANSFORMS
+
+from . import functional as F
+from .fields import resize_fields, set_image
+
+
+@TRANSFORMS.register_module()
+class PILRandomScale(BaseTransform):
+    """Resize by a random factor, both sides truncated to whole pixels.
+
+    Changed keys: ``img``, ``img_shape``, all fields (see :mod:`.fields`).
+
+    Args:
+        scale_range: range of the uniform factor.
+        resample: filter of the image: nearest, bilinear or bicubic.
+        align_corners: how score maps are resized.
+    """
+
+    def __init__(self, scale_range: tuple[float, float] = (0.5, 2.0),
+                 resample: str = 'bilinear', align_corners: bool = True) -> None:
+        F.interpolation(resample)
+        self.scale_range = tuple(scale_range)
+        self.resample = resample
+        self.align_corners = align_corners
+
+    def transform(self, results: dict) -> dict:
+        """Resize the image and its fields."""
+        factor = random.uniform(*self.scale_range)
+        img = F.scale_image(Image.fromarray(results['img']), factor, self.resample)
+        resize_fields(results, img.size[::-1], self.align_corners)
+        return set_image(results, img)

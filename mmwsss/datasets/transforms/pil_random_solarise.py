@@ -1,0 +1,35 @@
+# Licensed under Apache-2.0.
+from __future__ import annotations
+
+import random
+
+from mmcv.transforms import BaseTransform
+from PIL import Image
+
+from mmwsss.registry import TRANSFORMS
+
+from . import draw
+from . import functional as F
+from .fields import set_image
+
+
+@TRANSFORMS.register_module()
+class PILRandomSolarise(BaseTransform):
+    """Invert bright values with a probability.
+
+    Changed key: ``img``.
+
+    Args:
+        prob: probability.
+        threshold: values from here on are inverted.
+    """
+
+    def __init__(self, prob: float, threshold: int = 128) -> None:
+        self.prob = prob
+        self.threshold = threshold
+
+    def transform(self, results: dict) -> dict:
+        """Change the image."""
+        if not draw.chance(random, self.prob):
+            return results
+        return set_image(results, F.solarise_image(Image.fromarray(results['img']), self.threshold))

@@ -1,0 +1,110 @@
+# Licensed under Apache-2.0.
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from mmengine.model import BaseDataPreprocessor
+from torch import Tensor
+
+from mmwsss.registry import MODELS
+
+
+def zero_outside(images: Tensor, boxes: Tensor) -> Tensor:
+    """Set pixels outside the boxes to 0.
+
+    Args:
+        images: (B, C, H, W).
+        boxes: (B, 4) int64, (y0, y1, x0, x1), half-open.
+    """
+    y0, y1, x0, x1 = boxes[:, :, None].unbind(1)
+    rows = torch.arange(images.shape[2], device=images.device)
+    cols = torch.arange(images.shape[3], device=images.device)
+    inside_y, inside_x = (rows >= y0) & (rows < y1), (cols >= x0) & (cols < x1)
+    return images * (inside_y[:, None, :, None] & inside_x[:, None, None, :])
+
+
+@MODELS.register_module()
+class WeakDataPreProcessor(BaseDataPreprocessor):
+    """Batch the views, move them to the device, normalise.
+
+    Args:
+        mean: of R, G, B on 0..255.
+        std: of R, G, B on 0..255.
+        zero_padding: names of the views (``'img'`` where there is only one) whose
+            pixels outside ``valid_box`` are set to 0 after normalising, for methods
+            that pad a normalised image. ToCo pads before, so its padding is black.
+        non_blocking: copy to the device without waiting.
+
+    The buffers ``mean`` and ``std``, (3, 1, 1), turn a normalised image back
+    (:meth:`denormalise`), as refinement and pictures need it.
+    """
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(self, mean: Sequence[float] = (123.675, 116.28, 103.53),
+                 std: Sequence[float] = (58.395, 57.12, 57.375),
+                 zero_padding: Sequence[str] = (), non_blocking: bool = False) -> None:
+        super().__init__(non_blocking)
+        if len(mean) != 3 or len(std) != 3 or min(std) <= 0:
+            raise ValueError('mean and std must be three numbers each, std positive;'
+                             f' got mean={mean}, std={std}')
+        self.zero_padding = tuple(zero_padding)
+        self.register_buffer('mean', torch.tensor(mean).view(3, 1, 1), False)
+        self.register_buffer('std', torch.tensor(std).view(3, 1, 1), False)
+
+    def forward(self, data: dict, training: bool = False) -> dict:
+        """Prepare a collated batch.
+
+        Args:
+            data: ``inputs``, a list of (3, H, W) uint8 or a dict of such lists,
+                and ``data_samples``.
+            training: views must then agree in size.
+
+        Returns:
+            ``inputs``: (B, 3, H, W) float32 or a dict of such; in testing with
+            images of several sizes a list of (3, H, W). ``data_samples``: on the
+            device.
+
+        Raises:
+            ValueError: if training views of one batch differ in size.
+        """
+        inputs = data['inputs']
+        if isinstance(inputs, dict):
+            inputs = {name: self._batch(images, training, name)
+                      for name, images in inputs.items()}
+        else:
+            inputs = self._batch(inputs, training, 'img')
+        samples = self.cast_data(data.get('data_samples'))
+        if training and self.zero_padding:
+            boxes = torch.stack([sample.valid_box for sample in samples])
+            if isinstance(inputs, dict):
+                inputs |= {name: zero_outside(inputs[name], boxes)
+                           for name in self.zero_padding}
+            else:
+                inputs = zero_outside(inputs, boxes)
+        return dict(inputs=inputs, data_samples=samples)
+
+    def _batch(self, images: Tensor | Sequence[Tensor], training: bool,
+               name: str) -> Tensor | list[Tensor]:
+        """Stack on the CPU: one copy of bytes, the arithmetic on the device."""
+        if not isinstance(images, Tensor):
+            sizes = {tuple(image.shape) for image in images}
+            if len(sizes) > 1 and training:
+                raise ValueError(
+                    f'the images of {name!r} in one batch differ in size: '
+                    f'{sorted(sizes)}; crop them to one size in the train pipeline, '
+                    'or set batch_size=1')
+            if len(sizes) > 1:
+                return [self.normalise(self.cast_data(image)) for image in images]
+            images = torch.stack(list(images))
+        return self.normalise(self.cast_data(images))
+
+    def normalise(self, images: Tensor) -> Tensor:
+        """(..., 3, H, W) on 0..255 to float32 of mean 0, deviation 1."""
+        return (images.float() - self.mean) / self.std
+
+    def denormalise(self, images: Tensor) -> Tensor:
+        """(..., 3, H, W) normalised, back to 0..255 (float, not rounded)."""
+        return images * self.std + self.mean
