@@ -1,0 +1,175 @@
+# Licensed under Apache-2.0.
+"""Class activation maps from raw logits: fusion of scales and mirrors."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+NORMALISE_EPS = 1e-5
+
+
+def scaled_size(size: tuple[int, int], scale: float) -> tuple[int, int]:
+    """``(int(scale * H), int(scale * W))``: the published rounding (truncation)."""
+    return int(scale * size[0]), int(scale * size[1])
+
+
+def scale_order(scales: Sequence[float]) -> tuple[float, ...]:
+    """Scale 1 first, whether listed or not, then the others in list order."""
+    return (1.0, *(float(s) for s in scales if float(s) != 1.0))
+
+
+def resize(maps: Tensor, size: tuple[int, int]) -> Tensor:
+    """Bilinear, half-pixel centres, no antialiasing; identity at equal size.
+
+    Args:
+        maps: (B, C, h, w).
+        size: (H, W) in pixels.
+    """
+    if tuple(maps.shape[-2:]) == tuple(size):
+        return maps
+    return F.interpolate(maps, size=size, mode='bilinear', align_corners=False)
+
+
+def with_mirror(images: Tensor) -> Tensor:
+    """(B, 3, H, W) → (2B, 3, H, W): the images, then their horizontal mirrors."""
+    return torch.cat([images, images.flip(-1)])
+
+
+def merge_mirror(plain: Tensor, mirrored: Tensor, how: str = 'max') -> Tensor:
+    """Merge maps of images with the maps of their mirrors.
+
+    Args:
+        plain: (B, C, H, W) maps of the images.
+        mirrored: (B, C, H, W) maps of the mirrored images, not yet un-mirrored.
+        how: ``'max'``, ``'sum'`` or ``'mean'``.
+
+    Raises:
+        ValueError: if ``how`` is none of these.
+    """
+    back = mirrored.flip(-1)
+    if how == 'max':
+        return torch.maximum(plain, back)
+    if how == 'sum':
+        return plain + back
+    if how == 'mean':
+        return (plain + back) / 2
+    raise ValueError(f"how must be 'max', 'sum' or 'mean', got {how!r}")
+
+
+def normalise_cam(cam: Tensor, eps: float = NORMALISE_EPS) -> Tensor:
+    """Min-max normalisation per image and class (ToCo sheet, section 2, step 5).
+
+    The spatial minimum is subtracted *after* ReLU and summation, so a map that is
+    positive everywhere is stretched to start at 0 and one that is zero everywhere
+    stays zero.
+
+    Args:
+        cam: (B, C, H, W), non-negative.
+        eps: added to the maximum of the shifted map.
+
+    Returns:
+        (B, C, H, W) in [0, 1).
+    """
+    cam = cam - cam.amin(dim=(-2, -1), keepdim=True)
+    return cam / (cam.amax(dim=(-2, -1), keepdim=True) + eps)
+
+
+def fuse_cams(
+    raw: Sequence[tuple[Tensor, Tensor]],
+    size: tuple[int, int],
+    eps: float = NORMALISE_EPS,
+) -> Tensor:
+    """Fuse raw CAM logits of several scales and their mirrors.
+
+    Resize to the image, maximum of each mirrored pair, ReLU, sum over scales,
+    min-max (ToCo, section 3.1 with the released multi-scale fusion).
+
+    Args:
+        raw: a pair for each scale: logits (B, C, h, w) of the images and of their
+            mirrors (not yet un-mirrored).
+        size: (H, W) of the image at scale 1.
+        eps: see :func:`normalise_cam`.
+
+    Returns:
+        (B, C, H, W) float32 in [0, 1).
+    """
+    total = None
+    for plain, mirrored in raw:
+        # float32 from the logits on: half precision must not change a label.
+        pair = merge_mirror(resize(plain.float(), size), resize(mirrored.float(), size))
+        pair = pair.relu_()
+        total = pair if total is None else total.add_(pair)
+    if total is None:
+        raise ValueError('fuse_cams needs the logits of at least one scale, got none')
+    return normalise_cam(total, eps)
+
+
+def multi_scale(
+    run: Callable[[Tensor], tuple[Tensor, ...]],
+    images: Tensor,
+    scales: Sequence[float],
+    plain: tuple[Tensor, ...] | None = None,
+) -> list[tuple[tuple[Tensor, Tensor], ...]]:
+    """Run a network over scales and mirrors, one batch for each scale.
+
+    Args:
+        run: images (N, 3, h, w) → a tuple of raw logit maps (N, C, h', w'), one for
+            each tap (final, auxiliary, …).
+        images: (B, 3, H, W), normalised.
+        scales: see :func:`scale_order`.
+        plain: the taps of the un-mirrored images at scale 1 where they are known
+            already (from the training pass): that pass isn't repeated.
+
+    Returns:
+        For each tap a list over scales of (plain, mirrored) pairs, as
+        :func:`fuse_cams` takes them.
+    """
+    size = tuple(images.shape[-2:])
+    per_scale = []
+    for scale in scale_order(scales):
+        scaled = images if scale == 1.0 else resize(images, scaled_size(size, scale))
+        if scale == 1.0 and plain is not None:
+            taps = tuple(zip(plain, run(scaled.flip(-1)), strict=True))
+        else:
+            taps = tuple(tap.chunk(2) for tap in run(with_mirror(scaled)))
+        per_scale.append(taps)
+    return [list(tap) for tap in zip(*per_scale, strict=True)]
+
+
+def fuse_seg_logits(
+    raw: Sequence[tuple[Tensor, Tensor | None]],
+    size: tuple[int, int],
+    pair: str = 'sum',
+    fuse: str = 'max',
+) -> Tensor:
+    """Fuse segmentation logits of several scales and mirrors at test time.
+
+    Args:
+        raw: a pair for each scale: logits (B, C + 1, h, w) of the images and of their
+            mirrors (not yet un-mirrored; ``None`` without mirrors).
+        size: (H, W) of the label.
+        pair: ``'sum'`` (ToCo on VOC), ``'max'`` (on COCO) or ``'mean'`` of the pair.
+        fuse: ``'max'`` (VOC) or ``'sum'`` (COCO) over scales.
+
+    Returns:
+        (B, C + 1, H, W) float32.
+
+    Raises:
+        ValueError: if ``pair`` or ``fuse`` is unknown.
+    """
+    if fuse not in ('max', 'sum'):
+        raise ValueError(f"fuse must be 'max' or 'sum', got {fuse!r}")
+    total = None
+    for plain, mirrored in raw:
+        logits = resize(plain.float(), size)
+        if mirrored is not None:
+            logits = merge_mirror(logits, resize(mirrored.float(), size), pair)
+        if total is None:
+            total = logits
+        else:
+            total = torch.maximum(total, logits) if fuse == 'max' else total + logits
+    return total

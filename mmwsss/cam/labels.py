@@ -1,0 +1,149 @@
+# Licensed under Apache-2.0.
+"""Labels from class activation maps: thresholds, boxes, affinity targets."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+IGNORE = 255
+
+
+def strongest_class(cam: Tensor, ids: Tensor | None = None) -> tuple[Tensor, Tensor]:
+    """The strongest class at every pixel (lowest class id wins ties).
+
+    Args:
+        cam: (B, K, H, W) CAM times image label, in [0, 1].
+        ids: (B, K) class ids of the channels; ``None``: channel k is class k + 1.
+
+    Returns:
+        score (B, H, W) float: the maximum over classes; label (B, H, W) int64: its
+        class id (0 only where a slot is unused).
+    """
+    score, slot = cam.max(dim=1)
+    if ids is None:
+        return score, slot + 1
+    return score, ids.gather(1, slot.flatten(1)).view_as(slot)
+
+
+def threshold_label(score: Tensor, label: Tensor, bkg_thr: float) -> Tensor:
+    """Evaluation label: the class, or 0 where ``score <= bkg_thr``.
+
+    Args:
+        score, label: (B, H, W) from :func:`strongest_class`.
+        bkg_thr: background threshold in [0, 1] (0.5 on VOC, 0.45 on COCO).
+
+    Returns:
+        (B, H, W) int64.
+    """
+    return torch.where(score <= bkg_thr, 0, label)
+
+
+def three_way_label(
+    score: Tensor,
+    label: Tensor,
+    low_thr: float,
+    high_thr: float,
+    box: Tensor | None = None,
+) -> Tensor:
+    """Background, class or ignore (ToCo, Eq. 5).
+
+    0 where ``score <= low_thr``; 255 where ``low_thr < score <= high_thr``; the class
+    above; 255 outside the box.
+
+    Args:
+        score, label: (B, H, W) from :func:`strongest_class`.
+        low_thr, high_thr: thresholds, 0 <= low <= high <= 1.
+        box: (B, 4) half-open (y0, y1, x0, x1) of the real pixels **in units of this
+            map**, or ``None`` (everything is real).
+
+    Returns:
+        (B, H, W) int64.
+
+    Raises:
+        ValueError: if the thresholds aren't ordered.
+    """
+    check_thresholds(low_thr, high_thr)
+    out = label.masked_fill(score <= high_thr, IGNORE)
+    out = out.masked_fill(score <= low_thr, 0)
+    return outside_box_to_ignore(out, box)
+
+
+def roi_levels(score: Tensor, low_thr: float, high_thr: float) -> Tensor:
+    """Three-level map that guides the local crops (ToCo, section 3.3).
+
+    Args:
+        score: (B, H, W) maximum of CAM times label.
+        low_thr, high_thr: as in :func:`three_way_label`; note ``>= high_thr`` here.
+
+    Returns:
+        (B, H, W) int64: 0 background, 1 uncertain, 2 foreground.
+    """
+    check_thresholds(low_thr, high_thr)
+    return (score > low_thr).long() + (score >= high_thr).long() * (score > low_thr)
+
+
+def check_thresholds(low_thr: float, high_thr: float) -> None:
+    """Raise ValueError unless ``0 <= low_thr <= high_thr <= 1``."""
+    if not 0 <= low_thr <= high_thr <= 1:
+        raise ValueError(
+            'thresholds must satisfy 0 <= low_thr <= high_thr <= 1, got '
+            f'low_thr={low_thr}, high_thr={high_thr}')
+
+
+def box_mask(box: Tensor, size: tuple[int, int]) -> Tensor:
+    """Masks of boxes.
+
+    Args:
+        box: (B, 4) half-open (y0, y1, x0, x1).
+        size: (H, W).
+
+    Returns:
+        (B, H, W) bool, True inside.
+    """
+    y = torch.arange(size[0], device=box.device)[None, :, None]
+    x = torch.arange(size[1], device=box.device)[None, None, :]
+    y0, y1, x0, x1 = box[:, :, None, None].unbind(1)
+    return (y >= y0) & (y < y1) & (x >= x0) & (x < x1)
+
+
+def outside_box_to_ignore(label: Tensor, box: Tensor | None) -> Tensor:
+    """Set what lies outside the boxes to 255; label (B, H, W), box (B, 4) or None."""
+    if box is None:
+        return label
+    return label.masked_fill(~box_mask(box, tuple(label.shape[-2:])), IGNORE)
+
+
+def scale_box(box: Tensor, size: tuple[int, int], to: tuple[int, int]) -> Tensor:
+    """Convert boxes from one grid to another, keeping whole cells only.
+
+    Args:
+        box: (B, 4) (y0, y1, x0, x1) on a grid of ``size``.
+        size, to: (H, W) of the two grids.
+
+    Returns:
+        (B, 4) int64: a cell of ``to`` is inside if all of it is.
+    """
+    ratio = box.new_tensor(
+        [to[0] / size[0]] * 2 + [to[1] / size[1]] * 2, dtype=torch.float64)
+    scaled = box.double() * ratio
+    y0, y1, x0, x1 = scaled.unbind(1)
+    return torch.stack([y0.ceil(), y1.floor(), x0.ceil(), x1.floor()], 1).long()
+
+
+def affinity_targets(label: Tensor) -> Tensor:
+    """Pair labels of tokens (ToCo, section 3.2).
+
+    Args:
+        label: (B, h, w) token labels, 255 = ignore.
+
+    Returns:
+        (B, hw, hw) uint8: 255 if either token is ignored or for a token with itself,
+        else 1 where the labels are equal (background with background too), else 0.
+    """
+    flat = label.flatten(1)
+    same = (flat[:, :, None] == flat[:, None, :]).to(torch.uint8)
+    ignored = flat == IGNORE
+    drop = ignored[:, :, None] | ignored[:, None, :]
+    drop = drop | torch.eye(flat.shape[1], dtype=torch.bool, device=label.device)
+    return same.masked_fill_(drop, IGNORE)

@@ -1,0 +1,71 @@
+# Licensed under Apache-2.0.
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from mmpretrain.models import VisionTransformer
+from torch import Tensor
+
+from mmwsss.registry import MODELS
+from ..utils.features import Features
+
+
+@MODELS.register_module()
+class WSSSViT(VisionTransformer):
+    """mmpretrain's ViT with the taps that WSSS methods need.
+
+    Patches at the right and bottom edge that don't fit are dropped (floor), as in timm.
+    The final LayerNorm is applied to the last block's output only: an earlier tap is
+    the raw residual stream (ToCo sheet, section 1.1). Attention is fused.
+
+    As a plain backbone (``forward``) it returns a tuple of maps (B, D, H/p, W/p), so
+    that every mmseg head and segmentor works on it; :meth:`encode` adds the class
+    token.
+
+    Args:
+        arch: as in mmpretrain, e.g. ``'base'`` or a dict of widths.
+        out_indices: zero-based blocks to tap, ascending, the last block included.
+            ToCo: ``(9, 11)``, i.e. after block 10 and after block 12.
+        freeze_pos_embed: the position embedding gets no gradient (ToCo).
+        patch_bias: bias of the patch embedding.
+        **kwargs: further arguments of mmpretrain's ``VisionTransformer``.
+
+    Raises:
+        ValueError: if the last block isn't tapped.
+    """
+
+    def __init__(self, *, arch: str | dict = 'base',
+                 out_indices: Sequence[int] = (9, 11), freeze_pos_embed: bool = False,
+                 patch_bias: bool = True, **kwargs: Any) -> None:
+        super().__init__(
+            arch=arch, out_indices=list(out_indices), out_type='raw',
+            patch_cfg=dict(bias=patch_bias, padding=0), **kwargs)
+        if self.out_indices[-1] != self.num_layers - 1:
+            raise ValueError(
+                f'out_indices={tuple(out_indices)} must end with the last block, '
+                f'{self.num_layers - 1}: the final map comes from there')
+        self.pos_embed.requires_grad_(not freeze_pos_embed)
+
+    def _format_output(self, x: Tensor, hw: Sequence[int]) -> Tensor | tuple:
+        patches = x[:, self.num_extra_tokens:]
+        grid = patches.transpose(1, 2).unflatten(2, tuple(hw))
+        return grid, x[:, 0] if self.num_extra_tokens else None
+
+    def encode(self, images: Tensor) -> Features:
+        """Encode normalised images (B, 3, H, W) into maps and the class token.
+
+        Raises:
+            ValueError: if an image is smaller than one patch.
+        """
+        patch = self.patch_embed.projection.stride
+        if images.shape[-2] < patch[0] or images.shape[-1] < patch[1]:
+            raise ValueError(
+                f'images of {tuple(images.shape[-2:])} pixels are smaller than one '
+                f'{patch[0]}x{patch[1]} patch')
+        taps = super().forward(images)
+        return Features(tuple(grid for grid, _ in taps), taps[-1][1])
+
+    def forward(self, images: Tensor) -> tuple[Tensor, ...]:
+        """The maps of the tapped blocks (B, D, h, w), final last."""
+        return self.encode(images).maps

@@ -1,0 +1,51 @@
+# Licensed under Apache-2.0.
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from mmengine.model import BaseModule
+from torch import Tensor, nn
+
+from mmwsss.registry import MODELS
+
+POOLING: dict[str, Callable[[Tensor], Tensor]] = {
+    'max': lambda maps: maps.amax(dim=(-2, -1), keepdim=True),
+    'avg': lambda maps: maps.mean(dim=(-2, -1), keepdim=True),
+}
+
+
+@MODELS.register_module()
+class CAMHead(BaseModule):
+    """Image classifier whose weights, applied to the unpooled map, give the CAM.
+
+    Pooling comes first, then a 1×1 convolution without bias (ToCo sheet, section 1.2).
+
+    Args:
+        in_channels: D of the map.
+        num_classes: foreground classes C.
+        in_index: which of the backbone's maps: −1 the final one, 0 the first tap.
+        pooling: ``'max'`` or ``'avg'``.
+        init_cfg: mmengine initialisation; default: PyTorch's convolution init.
+
+    Raises:
+        ValueError: if ``pooling`` is unknown.
+    """
+
+    def __init__(self, in_channels: int, num_classes: int, in_index: int = -1,
+                 pooling: str = 'max', init_cfg: dict | None = None) -> None:
+        super().__init__(init_cfg)
+        if pooling not in POOLING:
+            raise ValueError(
+                f'pooling must be one of {sorted(POOLING)}, got {pooling!r}')
+        self.in_index = in_index
+        self.pool = POOLING[pooling]
+        self.classifier = nn.Conv2d(in_channels, num_classes, 1, bias=False)
+
+    def forward(self, maps: tuple[Tensor, ...]) -> Tensor:
+        """Class logits (B, C) of the pooled map."""
+        return self.classifier(self.pool(maps[self.in_index])).flatten(1)
+
+    def cam(self, maps: tuple[Tensor, ...]) -> Tensor:
+        """Raw CAM logits (B, C, h, w) of the token grid, float32, without gradient."""
+        weight = self.classifier.weight.detach()
+        return nn.functional.conv2d(maps[self.in_index].detach(), weight).float()

@@ -1,0 +1,14 @@
+# Licensed under Apache-2.0.
+"""Weak-label losses: a pure function and a thin registered module in each file."""
+
+from .balanced_cross_entropy import BalancedCrossEntropy, balanced_cross_entropy
+from .class_token_contrast import ClassTokenContrast, class_token_contrast
+from .dense_energy_loss import DenseEnergyLoss, dense_energy_loss
+from .multi_label_soft_margin import MultiLabelSoftMargin
+from .patch_token_contrast import PatchTokenContrast, patch_token_contrast
+
+__all__ = [
+    'BalancedCrossEntropy', 'ClassTokenContrast', 'DenseEnergyLoss',
+    'MultiLabelSoftMargin', 'PatchTokenContrast', 'balanced_cross_entropy',
+    'class_token_contrast', 'dense_energy_loss', 'patch_token_contrast',
+]

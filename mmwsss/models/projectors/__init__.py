@@ -1,0 +1,4 @@
+# Licensed under Apache-2.0.
+from .projection_head import ProjectionHead
+
+__all__ = ['ProjectionHead']

@@ -1,0 +1,10 @@
+# Licensed under Apache-2.0.
+"""Modules that refine soft maps with the image: ``(images, maps) → maps``."""
+
+from mmwsss.ops import PAR
+from mmwsss.registry import MODELS
+
+# ops know no registry: that is done here.
+MODELS.register_module(module=PAR)
+
+__all__ = ['PAR']

@@ -1,0 +1,144 @@
+# Licensed under Apache-2.0.
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from mmengine.logging import print_log
+from mmengine.structures import PixelData
+from mmseg.structures import SegDataSample
+from torch import Tensor
+
+from mmwsss.cam import (ImageLabels, fuse_seg_logits, resize, scale_order, scaled_size,
+                        strongest_class, with_mirror)
+from mmwsss.registry import MODELS
+from ..utils import Features
+from ..utils.inference import InferenceCfg
+
+Pass = tuple[Features, Features | None]
+
+
+class PredictMixin:
+    """Prediction of a single-stage network: one backbone pass for each distinct input.
+
+    Segmentation, CAMs and pseudo labels at all their scales share the passes; only what
+    depends on an image's own label size is done image by image.
+    """
+
+    _told_about_labels = False
+
+    @torch.no_grad()
+    def predict(self, inputs: Tensor | Sequence[Tensor],
+                data_samples: Sequence[SegDataSample] | None = None,
+                **overrides: Any) -> list[SegDataSample]:
+        """Predict segmentation, CAMs and pseudo labels.
+
+        Args:
+            inputs: (B, 3, H, W) normalised images, or a list of (3, H, W) where sizes
+                differ.
+            data_samples: with ``ori_shape`` (the size of all outputs) and, only for
+                ``cam_filter='gt'``, ``gt_labels``.
+            **overrides: entries of ``test_cfg`` to replace, see
+                :class:`~mmwsss.models.utils.InferenceCfg`.
+
+        Returns:
+            The samples with ``pred_score`` (C,) class probabilities and, as asked for,
+            ``pred_sem_seg`` (data (1, H, W) int64), ``pred_cam``, ``pred_aux_cam``
+            (score (1, H, W) in [0, 1], label (1, H, W) in 1..C, no threshold applied),
+            ``pred_pseudo`` (data (1, H, W) with 255 = ignore).
+        """
+        cfg = InferenceCfg(**{**self.test_cfg, **overrides})
+        if data_samples is None:
+            data_samples = [SegDataSample() for _ in inputs]
+        if cfg.squash is not None:
+            inputs = torch.cat([resize(x[None], tuple(cfg.squash)) for x in inputs])
+        if isinstance(inputs, Tensor):
+            return self._predict_batch(inputs, list(data_samples), cfg)
+        return [self._predict_batch(image[None], [sample], cfg)[0]
+                for image, sample in zip(inputs, data_samples, strict=True)]
+
+    def _predict_batch(self, images: Tensor, samples: list[SegDataSample],
+                       cfg: InferenceCfg) -> list[SegDataSample]:
+        passes = self._run_passes(images, cfg)
+        sizes = [tuple(s.metainfo.get('ori_shape', images.shape[-2:]))[:2]
+                 for s in samples]
+        logits = self.cam_head(passes[1.0][0].maps).float()
+        for sample, score in zip(samples, logits.sigmoid(), strict=True):
+            sample.set_field(score, 'pred_score')
+        if 'seg' in cfg.outputs:
+            self._predict_seg(passes, images, samples, sizes, cfg)
+        if cfg.wants_cams:
+            labels = self._kept_classes(cfg.cam_filter, logits, samples)
+            self._predict_cams(passes, images, labels, samples, sizes, cfg)
+        return samples
+
+    def _run_passes(self, images: Tensor, cfg: InferenceCfg) -> dict[float, Pass]:
+        passes = {}
+        for scale, mirror in cfg.passes().items():
+            scaled = resize(images, scaled_size(tuple(images.shape[-2:]), scale))
+            features = self.encode(with_mirror(scaled) if mirror else scaled)
+            batch = len(images)
+            passes[scale] = (features.select(slice(batch)),
+                             features.select(slice(batch, None)) if mirror else None)
+        return passes
+
+    def _kept_classes(self, cam_filter: str, logits: Tensor,
+                      samples: Sequence[SegDataSample]) -> ImageLabels:
+        if cam_filter == 'gt':
+            if not self._told_about_labels:
+                print_log("cam_filter='gt': CAMs and pseudo labels are masked by the "
+                          'GROUND-TRUTH image labels', logger='current')
+                self._told_about_labels = True
+            return self.image_labels(samples, logits.device)
+        if cam_filter == 'none':
+            return ImageLabels.every_class(*logits.shape, logits.device)
+        # 'pred': every class above 0.5, or the best one where there is none
+        keep = (logits > 0) | (logits == logits.amax(1, keepdim=True))
+        lists = [row.nonzero().flatten().tolist() for row in keep.cpu()]
+        return ImageLabels.from_lists(lists, self.num_foreground, logits.device)
+
+    def _predict_seg(self, passes: dict[float, Pass], images: Tensor,
+                     samples: Sequence[SegDataSample], sizes: Sequence[tuple[int, int]],
+                     cfg: InferenceCfg) -> None:
+        if self.decode_head is None:
+            raise ValueError(
+                "test_cfg.outputs asks for 'seg', but the model has no decode_head")
+        raw = []
+        for scale in cfg.seg_scales:
+            plain, mirrored = passes[float(scale)]
+            raw.append((self.decode_head(plain.maps),
+                        self.decode_head(mirrored.maps) if cfg.seg_flip else None))
+        for i, (sample, size) in enumerate(zip(samples, sizes, strict=True)):
+            one = [(p[i:i + 1], None if m is None else m[i:i + 1]) for p, m in raw]
+            scores = fuse_seg_logits(one, size, cfg.seg_pair, cfg.seg_fuse)
+            if cfg.post_processor is not None:
+                pixels = resize(self.grey_levels(images[i:i + 1]), size)
+                scores = self._post_processor(cfg)(pixels, scores.softmax(1))
+            sample.set_field(PixelData(data=scores.argmax(1)), 'pred_sem_seg')
+
+    def _post_processor(self, cfg: InferenceCfg) -> Any:
+        if getattr(self, '_post', None) is None or self._post[0] != cfg.post_processor:
+            self._post = cfg.post_processor, MODELS.build(dict(cfg.post_processor))
+        return self._post[1]
+
+    def _predict_cams(self, passes: dict[float, Pass], images: Tensor,
+                      labels: ImageLabels, samples: Sequence[SegDataSample],
+                      sizes: Sequence[tuple[int, int]], cfg: InferenceCfg) -> None:
+        grid = tuple(images.shape[-2:])
+        pairs = [tuple(zip(*(self.cam_logits(f) for f in passes[scale]), strict=True))
+                 for scale in scale_order(cfg.cam_scales)]
+        fused = [self.fuse(tap, labels, grid) for tap in zip(*pairs, strict=True)]
+        named = dict(zip(('cam', 'aux_cam'), fused, strict=False))
+        for name in set(cfg.outputs) & set(named):
+            for i, (sample, size) in enumerate(zip(samples, sizes, strict=True)):
+                score, label = strongest_class(
+                    resize(named[name][i:i + 1], size), labels.ids[i:i + 1])
+                sample.set_field(PixelData(score=score, label=label), f'pred_{name}')
+        if 'pseudo' in cfg.outputs:
+            label = self.pseudo_label(images, named['cam'], labels,
+                                      low_thr=cfg.low_thr, high_thr=cfg.high_thr)
+            for one, sample, size in zip(label, samples, sizes, strict=True):
+                full = F.interpolate(one[None, None].float(), size, mode='nearest')
+                sample.set_field(PixelData(data=full[0].long()), 'pred_pseudo')

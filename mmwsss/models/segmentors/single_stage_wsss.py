@@ -1,0 +1,261 @@
+# Licensed under Apache-2.0.
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar, NamedTuple
+
+import torch
+from mmengine.logging import MessageHub
+from mmseg.models.segmentors.base import BaseSegmentor
+from mmseg.structures import SegDataSample
+from torch import Tensor, nn
+
+from mmwsss.cam import (ImageLabels, denormalise, fuse_cams, label_shares, multi_scale,
+                        refined_label, resize, truncate_to_unit)
+from mmwsss.registry import MODELS
+from ..utils import Features, LossSchedule, encode
+from .predict_mixin import PredictMixin
+
+
+class FusedCAMs(NamedTuple):
+    """Fused, normalised CAMs (B, K, H, W) of the classes that each image holds."""
+
+    cam: Tensor
+    aux: Tensor | None
+
+
+@MODELS.register_module()
+class SingleStageWSSS(PredictMixin, BaseSegmentor):
+    """Base of all networks that learn from image labels; by itself the CAM baseline.
+
+    It owns what every method shares: encode once, CAM logits, fusion of scales and
+    mirrors, refined pseudo labels, weighted losses, prediction. A method overrides
+    :meth:`loss` and says there which losses apply to which labels.
+
+    Args:
+        backbone: config of an encoder that returns maps (B, D, h, w).
+        cam_head: config of the classifier whose weights give the CAM.
+        num_classes: C + 1, background included; heads take theirs from here.
+        decode_head: config of the segmentation decoder, or ``None``.
+        aux_cam_head: config of the classifier on an earlier map, or ``None``.
+        refine: config of the module that refines soft maps (PAR), or ``None``.
+        losses: term → config of its loss module.
+        train_cfg: ``weights`` (term → weight or steps ``[(begin, weight), …]``),
+            ``cam_scales``, ``low_thr``, ``high_thr``, and what a method adds;
+            ``inactive``: ``'zero_grad'`` (published: a module without an active term
+            gets zero gradients, so its weights still decay) or ``'off'``.
+        test_cfg: see :class:`~mmwsss.models.utils.InferenceCfg`.
+        data_preprocessor: config of the ``WeakDataPreProcessor``.
+        init_cfg: mmengine initialisation.
+
+    Raises:
+        ValueError: if terms, losses and heads don't belong together.
+    """
+
+    #: module → the terms that train it (for modules that can lack an active term)
+    TERM_MODULES: ClassVar[dict[str, tuple[str, ...]]] = {'decode_head': ('seg', 'reg')}
+
+    def __init__(self, backbone: dict, cam_head: dict, num_classes: int,
+                 decode_head: dict | None = None, aux_cam_head: dict | None = None,
+                 refine: dict | None = None, losses: Mapping[str, dict] | None = None,
+                 train_cfg: Mapping[str, Any] | None = None,
+                 test_cfg: Mapping[str, Any] | None = None,
+                 data_preprocessor: dict | None = None,
+                 init_cfg: dict | None = None) -> None:
+        super().__init__(data_preprocessor, init_cfg)
+        foreground = dict(num_classes=num_classes - 1)
+        self.num_classes = num_classes
+        self.backbone = MODELS.build(backbone)
+        self.cam_head = MODELS.build(cam_head | foreground)
+        self.aux_cam_head = aux_cam_head and MODELS.build(aux_cam_head | foreground)
+        self.decode_head = decode_head and MODELS.build(
+            decode_head | dict(num_classes=num_classes))
+        self.refine = refine and MODELS.build(refine)
+        self.losses = nn.ModuleDict(
+            {term: MODELS.build(cfg) for term, cfg in (losses or {}).items()})
+        self.train_cfg = dict(train_cfg or {})
+        self.test_cfg = dict(test_cfg or {})
+        self.schedule = LossSchedule(self.train_cfg.get('weights', {}))
+        self._check_terms()
+
+    def _check_terms(self) -> None:
+        missing = set(self.schedule.weights) - set(self.losses)
+        if missing:
+            raise ValueError(
+                f'train_cfg.weights names {sorted(missing)}, but losses has only '
+                f'{sorted(self.losses)}')
+        for module, terms in self.TERM_MODULES.items():
+            used = sorted(set(terms) & set(self.schedule.weights))
+            if used and getattr(self, module, None) is None and module in vars(self):
+                raise ValueError(f'the loss terms {used} need a {module}, got None')
+        inactive = self.train_cfg.get('inactive', 'zero_grad')
+        if inactive not in ('zero_grad', 'off'):
+            raise ValueError(
+                f"train_cfg.inactive must be 'zero_grad' or 'off', got {inactive!r}")
+
+    # ---------------------------------------------------------------- encode
+    @property
+    def num_foreground(self) -> int:
+        """C: classes without background."""
+        return self.num_classes - 1
+
+    @property
+    def iteration(self) -> int:
+        """Zero-based training iteration, as the runner publishes it."""
+        return int(MessageHub.get_current_instance().get_info('iter', 0))
+
+    def encode(self, images: Tensor) -> Features:
+        """Encode normalised images (B, 3, H, W)."""
+        return encode(self.backbone, images)
+
+    def cam_logits(self, features: Features) -> tuple[Tensor, ...]:
+        """Raw CAM logits (B, C, h, w) of the final and, if any, the auxiliary head."""
+        heads = (self.cam_head, self.aux_cam_head)
+        return tuple(head.cam(features.maps) for head in heads if head is not None)
+
+    # ---------------------------------------------------------------- labels
+    def image_labels(self, data_samples: Sequence[SegDataSample],
+                     device: torch.device) -> ImageLabels:
+        """Image-level labels of a batch (``gt_labels`` stay on the CPU until here)."""
+        lists = [sample.gt_labels for sample in data_samples]
+        return ImageLabels.from_lists(lists, self.num_foreground, device)
+
+    @staticmethod
+    def valid_boxes(data_samples: Sequence[SegDataSample]) -> Tensor | None:
+        """(B, 4) boxes of real pixels, or ``None`` where the pipeline gives none."""
+        if not all('valid_box' in sample for sample in data_samples):
+            return None
+        return torch.stack([sample.valid_box for sample in data_samples])
+
+    @torch.no_grad()
+    def fused_cams(self, images: Tensor, labels: ImageLabels,
+                   features: Features | None = None) -> FusedCAMs:
+        """CAMs over scales and mirrors, of the present classes only.
+
+        Args:
+            images: (B, 3, H, W), normalised.
+            labels: which classes to keep.
+            features: of these images at scale 1, where they are known already.
+        """
+        taps = multi_scale(
+            lambda batch: self.cam_logits(self.encode(batch)), images,
+            self.train_cfg['cam_scales'],
+            plain=None if features is None else self.cam_logits(features))
+        fused = [self.fuse(tap, labels, tuple(images.shape[-2:])) for tap in taps]
+        return FusedCAMs(fused[0], fused[1] if len(fused) > 1 else None)
+
+    @staticmethod
+    def fuse(raw: Sequence[tuple[Tensor, Tensor]], labels: ImageLabels,
+             size: tuple[int, int]) -> Tensor:
+        """Fuse raw logits of all classes into compact CAMs (B, K, H, W)."""
+        present = [tuple(labels.gather(maps) for maps in pair) for pair in raw]
+        return labels.valid(fuse_cams(present, size))
+
+    def grey_levels(self, images: Tensor) -> Tensor:
+        """Normalised images → grey levels 0..255, float32."""
+        return denormalise(
+            images, self.data_preprocessor.mean, self.data_preprocessor.std)
+
+    @torch.no_grad()
+    def pseudo_label(self, images: Tensor, cam: Tensor, labels: ImageLabels,
+                     box: Tensor | None = None, low_thr: float | None = None,
+                     high_thr: float | None = None) -> Tensor:
+        """Refined pseudo label (B, H, W) with 255 = ignore.
+
+        Args:
+            images: (B, 3, H, W), normalised.
+            cam: (B, K, H, W) compact CAM.
+            labels: its classes.
+            box: (B, 4) real pixels, or ``None``.
+            low_thr, high_thr: default: those of ``train_cfg``.
+        """
+        return refined_label(
+            truncate_to_unit(self.grey_levels(images)), cam, labels,
+            self.train_cfg['high_thr'] if high_thr is None else high_thr,
+            self.train_cfg['low_thr'] if low_thr is None else low_thr,
+            self.refine, box)
+
+    # ---------------------------------------------------------------- losses
+    def loss(self, inputs: Tensor | Mapping[str, Tensor],
+             data_samples: Sequence[SegDataSample]) -> dict[str, Tensor]:
+        """The CAM baseline: classification, and segmentation where it has a decoder.
+
+        Args:
+            inputs: (B, 3, H, W) images or a dict with ``'view1'``.
+            data_samples: with ``gt_labels`` and, if known, ``valid_box``.
+        """
+        images = inputs['view1'] if isinstance(inputs, Mapping) else inputs
+        labels = self.image_labels(data_samples, images.device)
+        box = self.valid_boxes(data_samples)
+        features = self.encode(images)
+        terms = self.classification(features, labels)
+        statistics = {}
+        if self.active & {'seg', 'reg'}:
+            cams = self.fused_cams(images, labels, features)
+            label = self.pseudo_label(images, cams.cam, labels, box)
+            terms |= self.segmentation(features, images, label, box)
+            statistics = label_shares(label, box)
+        return self.weigh(terms) | statistics
+
+    @property
+    def active(self) -> set[str]:
+        """The loss terms with a weight other than 0 at this iteration."""
+        return set(self.schedule(self.iteration))
+
+    def classification(self, features: Features, labels: ImageLabels
+                       ) -> dict[str, Tensor]:
+        """L_cls and, with an auxiliary head, L_cls^aux."""
+        terms = {}
+        if 'cls' in self.active:
+            logits = self.cam_head(features.maps)
+            terms['cls'] = self.losses['cls'](logits, labels.score)
+        if 'cls_aux' in self.active:
+            logits = self.aux_cam_head(features.maps)
+            terms['cls_aux'] = self.losses['cls_aux'](logits, labels.score)
+        return terms
+
+    def segmentation(self, features: Features, images: Tensor, label: Tensor,
+                     box: Tensor | None) -> dict[str, Tensor]:
+        """L_seg and L_reg of the decoder's logits on a pseudo label."""
+        logits = self.decode_head(features.maps)
+        terms = {}
+        if 'seg' in self.active:
+            terms['seg'] = self.losses['seg'](logits, label)
+        if 'reg' in self.active:
+            logits = resize(logits.float(), tuple(label.shape[-2:]))
+            terms['reg'] = self.losses['reg'](
+                self.grey_levels(images), logits, label, box)
+        return terms
+
+    def weigh(self, terms: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Multiply the terms by their weights and name them ``loss_<term>``.
+
+        A module without an active term gets zero gradients, as in the releases, which
+        multiply by 0: AdamW then still decays its weights and counts its steps.
+        """
+        weights = self.schedule(self.iteration)
+        losses = {f'loss_{term}': weights[term] * value
+                  for term, value in terms.items()}
+        if self.train_cfg.get('inactive', 'zero_grad') == 'zero_grad':
+            idle = [p for name, users in self.TERM_MODULES.items()
+                    if not set(users) & set(terms)
+                    and isinstance(getattr(self, name, None), nn.Module)
+                    for p in getattr(self, name).parameters() if p.requires_grad]
+            if idle:
+                losses['loss_idle'] = 0.0 * sum(p.flatten()[0] for p in idle)
+        return losses
+
+    # ---------------------------------------------------------------- mmseg's contract
+    def extract_feat(self, inputs: Tensor) -> tuple[Tensor, ...]:
+        """The backbone's maps."""
+        return self.encode(inputs).maps
+
+    def encode_decode(self, inputs: Tensor, batch_data_samples: Any = None) -> Tensor:
+        """Segmentation logits (B, C + 1, H, W) at input size."""
+        logits = self.decode_head(self.extract_feat(inputs))
+        return resize(logits, tuple(inputs.shape[-2:]))
+
+    def _forward(self, inputs: Tensor, data_samples: Any = None) -> tuple[Tensor, ...]:
+        features = self.encode(inputs)
+        heads = (self.cam_head, self.decode_head)
+        return tuple(head(features.maps) for head in heads if head is not None)

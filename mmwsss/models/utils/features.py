@@ -1,0 +1,40 @@
+# Licensed under Apache-2.0.
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from torch import Tensor, nn
+
+
+class Features(NamedTuple):
+    """What an encoder hands on; every head picks its map by ``in_index``.
+
+    Attributes:
+        maps: feature maps (B, D, h, w) in the order of the backbone's ``out_indices``;
+            the last one is the final map.
+        cls_token: (B, D) class token, (B, K, D) for K class tokens, or ``None``.
+        attention: attention maps where a method needs them, else ``None``.
+    """
+
+    maps: tuple[Tensor, ...]
+    cls_token: Tensor | None = None
+    attention: Tensor | None = None
+
+    def select(self, index: slice) -> Features:
+        """The features of some images of the batch."""
+        return Features(tuple(m[index] for m in self.maps), *(
+            None if extra is None else extra[index] for extra in self[1:]))
+
+
+def encode(backbone: nn.Module, images: Tensor) -> Features:
+    """Run any backbone: ours with ``encode``, mmseg's and mmpretrain's without.
+
+    Args:
+        backbone: a module that returns a tuple of maps (B, D, h, w); one with more to
+            tell (class token, attention) has a method ``encode``.
+        images: (B, 3, H, W), normalised.
+    """
+    if hasattr(backbone, 'encode'):
+        return backbone.encode(images)
+    maps = backbone(images)
+    return Features(tuple(maps) if isinstance(maps, (tuple, list)) else (maps,))

@@ -1,0 +1,68 @@
+# Licensed under Apache-2.0.
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from mmwsss.cam import scale_order
+
+OUTPUTS = ('seg', 'cam', 'aux_cam', 'pseudo')
+FILTERS = ('gt', 'pred', 'none')
+
+
+@dataclass(frozen=True)
+class InferenceCfg:
+    """What a model predicts and how: the entries of ``test_cfg``.
+
+    Attributes:
+        outputs: subset of ``('seg', 'cam', 'aux_cam', 'pseudo')``.
+        cam_filter: whose image labels mask the CAMs: ``'gt'`` reads ground truth (the
+            published CAM and pseudo-label numbers), ``'pred'`` the model's own
+            classification, ``'none'`` keeps all classes.
+        squash: (H, W) to which the image is resized first, aspect ratio not kept
+            (published protocol: (448, 448)), or ``None``: native size.
+        seg_scales, seg_flip, seg_pair, seg_fuse: test-time fusion of segmentation
+            logits, see :func:`mmwsss.cam.fuse_seg_logits`.
+        cam_scales: scales of the CAM fusion; each with its mirror.
+        low_thr, high_thr: thresholds of the refined pseudo label, in [0, 1].
+        post_processor: config of a module that turns (image, probabilities) into
+            probabilities (dense CRF), or ``None``.
+    """
+
+    outputs: Sequence[str] = ('seg',)
+    cam_filter: str = 'pred'
+    squash: Sequence[int] | None = None
+    seg_scales: Sequence[float] = (1.0,)
+    seg_flip: bool = False
+    seg_pair: str = 'sum'
+    seg_fuse: str = 'max'
+    cam_scales: Sequence[float] = (1.0, 0.5, 1.5)
+    low_thr: float = 0.25
+    high_thr: float = 0.7
+    post_processor: Mapping[str, Any] | None = None
+
+    def __post_init__(self) -> None:
+        unknown = set(self.outputs) - set(OUTPUTS)
+        if unknown:
+            raise ValueError(f'test_cfg.outputs has {sorted(unknown)}; known: {OUTPUTS}')
+        if self.cam_filter not in FILTERS:
+            raise ValueError(
+                f'test_cfg.cam_filter must be one of {FILTERS}, got {self.cam_filter!r}')
+
+    @property
+    def wants_cams(self) -> bool:
+        """Whether any output needs CAMs."""
+        return bool(set(self.outputs) - {'seg'})
+
+    def passes(self) -> dict[float, bool]:
+        """Scales at which the network runs → whether on mirrors too, scale 1 first.
+
+        Scale 1 is always among them: classification is read there.
+        """
+        mirrors = {1.0: False}
+        if 'seg' in self.outputs:
+            mirrors |= {float(s): self.seg_flip for s in self.seg_scales}
+        if self.wants_cams:
+            mirrors |= {s: True for s in scale_order(self.cam_scales)}
+        return {s: mirrors[s] for s in scale_order(tuple(mirrors))}
