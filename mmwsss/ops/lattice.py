@@ -16,6 +16,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, replace
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -143,9 +144,11 @@ def _elevate(features: Tensor) -> Tensor:
     dim = features.shape[1]
     elevated: list[Tensor] = [torch.empty(0)] * (dim + 1)
     total = torch.zeros_like(features[:, 0])
+    # Rounded where the reference rounds: pixels on the border of two simplices
+    # (uniform colours, integer coordinates) fall to the same side.
+    deviation = float(np.float32((dim + 1) * math.sqrt(2 / 3)))
     for j in range(dim, 0, -1):
-        scale = (dim + 1) * math.sqrt(2 / 3) / math.sqrt(j * (j + 1))
-        scaled = features[:, j - 1] * scale
+        scaled = features[:, j - 1] * (deviation / math.sqrt(j * (j + 1)))
         elevated[j] = total - j * scaled
         total = total + scaled
     elevated[0] = total
