@@ -25,7 +25,7 @@ PIN := --constraint requirements/constraints.txt
 STAMP := $(VENV)/.mmwsss
 export MMWSSS_WHEELS
 
-.PHONY: help env test test-slow test-all lint format doctor demo clean
+.PHONY: help env test test-slow test-all lint fix doctor demo clean
 
 help:  ## this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | \
@@ -50,9 +50,8 @@ PYTEST = OMP_NUM_THREADS=$${OMP_NUM_THREADS:-1} $(PY) -m pytest -q \
 lint: env  ## ruff, without changing anything
 	$(PY) -m ruff check .
 
-format: env  ## ruff's fixes and formatting
+fix: env  ## ruff, with the changes that it can make by itself
 	$(PY) -m ruff check --fix .
-	$(PY) -m ruff format .
 
 doctor: env  ## what is installed, what is wrong with it and how to put it right
 	$(PY) -m mmwsss.utils.collect_env

@@ -47,7 +47,8 @@ def pinned_version(name: str = 'onedl-mmcv') -> str:
 
 def installed() -> tuple[str, str] | None:
     """Version and kind ('cpu' or 'cuda') of a working mmcv, or None."""
-    probe = subprocess.run([sys.executable, '-c', PROBE], capture_output=True, text=True)
+    command = [sys.executable, '-c', PROBE]
+    probe = subprocess.run(command, capture_output=True, text=True)
     if probe.returncode != 0:
         return None
     version, cuda = probe.stdout.split(maxsplit=1)
