@@ -211,7 +211,9 @@ def _neighbours(maps: Tensor, dilations: tuple[int, ...]) -> list[Tensor]:
     pad = max(dilations)
     padded = F.pad(maps, (pad, pad, pad, pad), mode='replicate')
     return [
-        padded[..., pad + d * y : pad + d * y + height, pad + d * x : pad + d * x + width]
+        padded[
+            ..., pad + d * y : pad + d * y + height, pad + d * x : pad + d * x + width
+        ]
         for d in dilations
         for y, x in _RING
     ]

@@ -69,7 +69,7 @@ def settings(data: dict[str, np.ndarray], kind: str) -> dict[str, float | int]:
 def test_softmax(golden):
     data = golden('crf_softmax')
     kinds = set(data['sets'].tolist())
-    runs = [m for m in names(data, r'(\w+)/(\w+)/Q') if m[2] in kinds]
+    runs = [m for m in names(data, r'([^/]+)/([^/]+)/Q') if m[2] in kinds]
     assert len(runs) == len(data['images']) * len(kinds)
     for run in runs:
         unary = prob_unary(data, run[1])
@@ -79,7 +79,7 @@ def test_softmax(golden):
 
 def test_softmax_after_each_update(golden):
     data = golden('crf_softmax')
-    for run in names(data, r'(\w+)/(\w+)_t(\d+)/Q'):
+    for run in names(data, r'([^/]+)/([^/]+)_t(\d+)/Q'):
         params = settings(data, run[2]) | {'iter_max': int(run[3])}
         result = dense_crf(image(data, run[1]), prob_unary(data, run[1]), **params)[0]
         # Stored at every n-th row and column.
@@ -94,7 +94,7 @@ def test_exact(golden, mode):
         shared = golden('crf_softmax')  # holds the parameters of both files
     except pytest.skip.Exception:
         shared = None
-    for run in names(data, rf'(\w+)/(\w+)/Q_{mode}'):
+    for run in names(data, rf'([^/]+)/([^/]+)/Q_{mode}'):
         params = settings(shared, run[2]) if shared else DENSE_CRF_PRESETS[run[2]]
         unary = prob_unary(data, run[1])
         result = dense_crf(image(data, run[1]), unary, mode=mode, **params)
@@ -103,7 +103,7 @@ def test_exact(golden, mode):
 
 def test_alpha(golden):
     data = golden('crf_alpha')
-    for run in names(data, r'(\w+)/alpha(\d+)/Q'):
+    for run in names(data, r'([^/]+)/alpha(\d+)/Q'):
         cam = torch.from_numpy(data[f'{run[1]}/cams_u8'].astype(np.float32) / 255)
         unary = unary_from_cam(cam[None], float(run[2]))
         params = DENSE_CRF_PRESETS['psa']
@@ -126,7 +126,7 @@ def label_run(
 
 def test_labels_of_the_full_set(golden):
     data = golden('crf_labels')
-    for run in names(data, r'(\w+)/out21_t(\d+)'):
+    for run in names(data, r'([^/]+)/out21_t(\d+)'):
         marginals = label_run(data, run, 'labels', NUM_LABELS)
         same_labels(marginals.argmax(dim=0), data[run[0]])
         present = data[f'{run[1]}/present'].tolist()
@@ -138,7 +138,7 @@ def test_labels_of_the_full_set(golden):
 
 def test_labels_of_the_compact_set(golden):
     data = golden('crf_labels')
-    for run in names(data, r'(\w+)/out_compact_t(\d+)'):
+    for run in names(data, r'([^/]+)/out_compact_t(\d+)'):
         count = len(data[f'{run[1]}/present'])
         marginals = label_run(data, run, 'compact_labels', count)
         same_labels(marginals.argmax(dim=0), data[run[0]])
