@@ -1,0 +1,150 @@
+# Licensed under Apache-2.0.
+from __future__ import annotations
+
+import copy
+import os.path as osp
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from mmengine.dist import is_main_process
+from mmengine.hooks import Hook
+from mmengine.model import is_model_wrapper
+from PIL import Image
+from torch import Tensor, nn
+
+from mmwsss.registry import HOOKS
+from mmwsss.visualization import (
+    Tile,
+    compose_panel,
+    image_labels,
+    sample_outputs,
+    sample_tiles,
+    to_picture,
+)
+
+
+@HOOKS.register_module()
+class CAMPanelHook(Hook):
+    """Pictures of what the labels look like, while training and at test time.
+
+    A panel shows per image: photograph, CAM, auxiliary CAM, pseudo label, prediction
+    and, in validation and testing only, the truth, with a legend. Training panels go
+    to the visualizer (files, TensorBoard, W&B); so do those of the first validation
+    images; test panels are files of ``show_dir``.
+
+    Args:
+        interval: Training iterations between panels; 0 = none.
+        num_images: Images of a training batch, and of a validation run.
+        view: Training view that is drawn, where there are several.
+        show_dir: Folder for a panel of every test image, or None.
+        max_side: Longest side of a picture in pixels.
+    """
+
+    priority = 'LOW'
+
+    def __init__(self, interval: int = 500, num_images: int = 4,
+                 view: str = 'view1', show_dir: str | None = None,
+                 max_side: int = 448) -> None:
+        if interval < 0 or num_images < 1:
+            raise ValueError(f'interval={interval} must be >= 0 and num_images='
+                             f'{num_images} >= 1')
+        self.interval = interval
+        self.num_images = num_images
+        self.view = view
+        self.show_dir = show_dir
+        self.max_side = max_side
+        self._rows: list[list[Tile]] = []
+
+    def after_train_iter(self, runner: Any, batch_idx: int, data_batch: Any = None,
+                         outputs: Any = None) -> None:
+        """Draw the first images of the batch, every ``interval`` iterations."""
+        if self.interval == 0 or not self.every_n_train_iters(runner, self.interval):
+            return
+        model = _bare(runner.model)
+        if not is_main_process() or not hasattr(model, 'predict'):
+            return
+        images, samples = self._first(data_batch)
+        predicted = _predict(model, images, samples)
+        meta = getattr(runner.train_dataloader.dataset, 'metainfo', {})
+        rows = [self._tiles(i, p, meta, truth=False)
+                for i, p in zip(images, predicted, strict=True)]
+        heading = f'training images at iteration {runner.iter + 1}'
+        self._publish(runner, 'train_panel', rows, meta, heading, runner.iter + 1)
+
+    def after_val_iter(self, runner: Any, batch_idx: int, data_batch: Any = None,
+                       outputs: Sequence[Any] | None = None) -> None:
+        """Keep the first images of a validation run."""
+        if self.interval == 0 or not is_main_process():
+            return
+        meta = getattr(runner.val_dataloader.dataset, 'metainfo', {})
+        for image, sample in zip(data_batch['inputs'], outputs, strict=False):
+            if len(self._rows) < self.num_images:
+                self._rows.append(self._tiles(image, sample, meta, truth=True))
+
+    def after_val_epoch(self, runner: Any, metrics: Any = None) -> None:
+        """Publish the panel of a validation run."""
+        if self._rows:
+            meta = getattr(runner.val_dataloader.dataset, 'metainfo', {})
+            self._publish(runner, 'val_panel', self._rows, meta,
+                          f'validation images at iteration {runner.iter}', runner.iter)
+        self._rows = []
+
+    def after_test_iter(self, runner: Any, batch_idx: int, data_batch: Any = None,
+                        outputs: Sequence[Any] | None = None) -> None:
+        """Write a panel per image where there is a ``show_dir``."""
+        if self.show_dir is None:
+            return
+        meta = getattr(runner.test_dataloader.dataset, 'metainfo', {})
+        for image, sample in zip(data_batch['inputs'], outputs, strict=False):
+            name = getattr(sample, 'img_id', None) or osp.splitext(
+                osp.basename(sample.img_path))[0]
+            row = self._tiles(image, sample, meta, truth=True)
+            panel = compose_panel([row], meta.get('classes', ()), meta.get('palette'),
+                                  heading=str(name))
+            path = Path(self.show_dir) / f'{name}.png'
+            path.parent.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(panel).save(path)
+
+    def _first(self, data_batch: dict) -> tuple[list[Tensor], list[Any]]:
+        """First images (one view of each) and samples of a raw training batch."""
+        inputs = data_batch['inputs']
+        if isinstance(inputs, dict):
+            inputs = inputs[self.view] if self.view in inputs else next(
+                iter(inputs.values()))
+        return (list(inputs[:self.num_images]),
+                list(data_batch['data_samples'][:self.num_images]))
+
+    def _tiles(self, image: Tensor, sample: Any, meta: dict, truth: bool) -> list[Tile]:
+        return sample_tiles(
+            to_picture(image), sample_outputs(sample, truth), meta.get('classes', ()),
+            meta.get('palette'), image_labels(sample), max_side=self.max_side)
+
+    def _publish(self, runner: Any, name: str, rows: list[list[Tile]], meta: dict,
+                 heading: str, step: int) -> None:
+        panel: np.ndarray = compose_panel(rows, meta.get('classes', ()),
+                                          meta.get('palette'), heading)
+        runner.visualizer.add_image(name, panel, step)
+
+
+@torch.no_grad()
+def _predict(model: nn.Module, images: list[Tensor], samples: list[Any]) -> list[Any]:
+    """All outputs of the model for raw training images at their own size."""
+    copies = [copy.deepcopy(s) for s in samples]
+    for image, sample in zip(images, copies, strict=True):
+        size = tuple(image.shape[-2:])
+        sample.set_metainfo(dict(ori_shape=size, img_shape=size))
+    training = model.training
+    model.eval()
+    try:
+        data = model.data_preprocessor(dict(inputs=images, data_samples=copies), False)
+        return model.predict(data['inputs'], data['data_samples'], cam_filter='gt',
+                             outputs=('seg', 'cam', 'aux_cam', 'pseudo'))
+    finally:
+        model.train(training)
+
+
+def _bare(model: nn.Module) -> nn.Module:
+    return model.module if is_model_wrapper(model) else model

@@ -1,0 +1,87 @@
+# Licensed under Apache-2.0.
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from mmengine.hooks import Hook
+from mmengine.model import is_model_wrapper
+from torch import nn
+
+from mmwsss.registry import HOOKS
+from mmwsss.utils.weights import CheckpointMismatch, compare_weights
+
+_RESUME_KEYS = ('meta', 'message_hub', 'optimizer')
+
+
+@HOOKS.register_module()
+class SetupCheckHook(Hook):
+    """Refuse contradictory settings before the first iteration.
+
+    * ``model.num_classes`` against the classes of every data set of the run;
+    * every checkpoint that the runner loads against the model, in keys and shapes
+      (mmengine loads a file in which no key matches without an error);
+    * a resumed file must hold a training state.
+
+    Args:
+        allow_missing: Regular expressions of model keys that a checkpoint may lack.
+        allow_unexpected: Regular expressions of checkpoint keys that the model may
+            lack.
+    """
+
+    priority = 'HIGHEST'
+
+    def __init__(self, allow_missing: Sequence[str] = (),
+                 allow_unexpected: Sequence[str] = ()) -> None:
+        self.allow_missing = tuple(allow_missing)
+        self.allow_unexpected = tuple(allow_unexpected)
+
+    def before_run(self, runner: Any) -> None:
+        """Compare class counts.
+
+        Raises:
+            ValueError: They disagree; names the data set, both counts and the fix.
+        """
+        expected = getattr(_bare(runner.model), 'num_classes', None)
+        if expected is None:
+            return
+        for name, loop in (('train', runner._train_loop), ('val', runner._val_loop),
+                           ('test', runner._test_loop)):
+            dataset = getattr(getattr(loop, 'dataloader', None), 'dataset', None)
+            classes = (getattr(dataset, 'metainfo', None) or {}).get('classes')
+            if classes is not None and len(classes) != expected:
+                raise ValueError(_class_message(name, dataset, classes, expected))
+
+    def after_load_checkpoint(self, runner: Any, checkpoint: dict) -> None:
+        """Compare the loaded weights with the model.
+
+        Raises:
+            CheckpointMismatch: Keys or shapes differ, or the file can't be resumed.
+        """
+        source = str(getattr(runner, '_load_from', None) or 'the checkpoint')
+        if runner._resume:
+            source = f'the resumed checkpoint ({source})' \
+                if runner._load_from else 'the resumed checkpoint'
+            lacking = [k for k in _RESUME_KEYS if k not in checkpoint]
+            if lacking:
+                raise CheckpointMismatch(
+                    f'{source} holds no training state (lacks {lacking}): it is a file '
+                    'of weights. Start from it with --cfg-options load_from=FILE, '
+                    'without --resume.')
+        state = checkpoint.get('state_dict', checkpoint)
+        compare_weights(_bare(runner.model), state, source, self.allow_missing,
+                        self.allow_unexpected)
+
+
+def _bare(model: nn.Module) -> nn.Module:
+    return model.module if is_model_wrapper(model) else model
+
+
+def _class_message(name: str, dataset: Any, classes: Sequence[str],
+                   expected: int) -> str:
+    shown = ', '.join(map(str, classes[:6])) + (', ...' if len(classes) > 6 else '')
+    return (
+        f'The {name} data set ({type(dataset).__name__}) has {len(classes)} classes '
+        f'({shown}; background included), the model has num_classes={expected}. Set '
+        f'num_classes={len(classes)} in the model config, or metainfo=dict(classes='
+        "('background', ...)) of the data set to the model's classes.")

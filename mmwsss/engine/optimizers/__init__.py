@@ -1,0 +1,4 @@
+# Licensed under Apache-2.0.
+from .merged_constructor import MergedOptimWrapperConstructor
+
+__all__ = ['MergedOptimWrapperConstructor']

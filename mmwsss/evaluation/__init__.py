@@ -1,0 +1,16 @@
+# Licensed under Apache-2.0.
+"""Scores of segmentations, CAMs and image labels."""
+
+import mmseg.evaluation  # noqa: F401  registers what a child registry would not find
+
+from .areas import ClassAreas, areas_from_labels, confusion_matrix
+from .classification import average_precision, multilabel_f1
+from .scores import SegScores, scores_from_areas
+from .sweep import SweepHistogram, default_thresholds, sweep_histogram
+from .wsss_metric import WSSSMetric
+
+__all__ = [
+    'ClassAreas', 'SegScores', 'SweepHistogram', 'WSSSMetric', 'areas_from_labels',
+    'average_precision', 'confusion_matrix', 'default_thresholds', 'multilabel_f1',
+    'scores_from_areas', 'sweep_histogram',
+]

@@ -1,0 +1,238 @@
+# Licensed under Apache-2.0.
+from __future__ import annotations
+
+import os.path as osp
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from mmengine.dist import all_gather_object, get_dist_info
+from mmengine.evaluator import BaseMetric
+from mmengine.logging import print_log
+from torch import Tensor
+
+from mmwsss.registry import METRICS
+from mmwsss.visualization.masks import save_label_png
+
+from .areas import ClassAreas, areas_from_labels
+from .classification import average_precision, multilabel_f1
+from .scores import SegScores, scores_from_areas
+from .sweep import SweepHistogram, default_thresholds, sweep_histogram
+from .tables import class_table, summary_table
+
+_LABELS = {'seg': 'pred_sem_seg', 'pseudo': 'pred_pseudo'}
+_CAMS = {'cam': 'pred_cam', 'aux_cam': 'pred_aux_cam'}
+
+
+@METRICS.register_module()
+class WSSSMetric(BaseMetric):
+    """All figures of a weakly supervised run in one pass over the data.
+
+    Scores whatever the samples carry: ``pred_sem_seg`` (any mmseg model has it),
+    ``pred_cam`` and ``pred_aux_cam`` (score and class per pixel), ``pred_pseudo``
+    (255 = ignored), ``pred_score`` (image-level probabilities). Values are percent.
+
+    Keys for X in ``seg``, ``cam``, ``aux_cam``, ``pseudo``: ``X_mIoU`` (see
+    ``average``), ``X_FP``, ``X_FN`` (shares of the union that are wrongly claimed and
+    missed); ``seg_pAcc``, ``seg_mAcc``; for CAMs ``X_oracle_mIoU`` and
+    ``X_oracle_thr`` (the best threshold of a sweep, chosen *on the truth*);
+    ``pseudo_labelled`` (share of pixels with a label; the pseudo-label scores regard
+    those only); ``cls_F1``, ``cls_mAP``.
+
+    Args:
+        bkg_thr: Fixed threshold of the CAM labels: background where score <= it.
+        aux_bkg_thr: The same for the auxiliary CAM; default ``bkg_thr``.
+        sweep_step: Step of the threshold sweep over [0, 1].
+        average: ``'present'``: mean over the classes in the truth (the published
+            figure); ``'all'``: over all classes in truth or prediction.
+        cls_thr: Probability above which a class counts as predicted (F1).
+        save_dir: Folder for palette PNG masks in the format of the annotations.
+        save_what: Which output is saved: a key X of above.
+        ignore_index: Label of pixels that don't count.
+        **kwargs: Of ``BaseMetric``.
+    """
+
+    default_prefix = ''
+
+    def __init__(self, bkg_thr: float = 0.5, aux_bkg_thr: float | None = None,
+                 sweep_step: float = 0.01, average: str = 'present',
+                 cls_thr: float = 0.5, save_dir: str | None = None,
+                 save_what: str = 'seg', ignore_index: int = 255,
+                 **kwargs: Any) -> None:
+        kwargs.setdefault('prefix', None)
+        super().__init__(**kwargs)
+        if average not in ('present', 'all'):
+            raise ValueError(f"average={average!r}: must be 'present' or 'all'")
+        if save_what not in (*_LABELS, *_CAMS):
+            raise ValueError(f'save_what={save_what!r}: must be one of '
+                             f'{(*_LABELS, *_CAMS)}')
+        self.thr = {'cam': bkg_thr,
+                    'aux_cam': bkg_thr if aux_bkg_thr is None else aux_bkg_thr}
+        self.grid = default_thresholds(sweep_step)
+        self.average = average
+        self.cls_thr = cls_thr
+        self.save_dir = save_dir
+        self.save_what = save_what
+        self.ignore_index = ignore_index
+
+    @property
+    def num_classes(self) -> int:
+        """Classes of the data set, background included."""
+        return len(self.dataset_meta['classes'])
+
+    def process(self, data_batch: Any, data_samples: Sequence[dict]) -> None:
+        """Score each image of a batch; one entry of ``results`` per image."""
+        for sample in data_samples:
+            if self.save_dir is not None:
+                self._save(sample)
+            self.results.append(self._score(sample))
+
+    def _score(self, sample: dict) -> dict[str, Any]:
+        entry: dict[str, Any] = {}
+        score = sample.get('pred_score')
+        if isinstance(score, Tensor) and sample.get('gt_score') is not None:
+            entry['cls'] = torch.stack(
+                [sample['gt_score'].to(score), score]).float().cpu().numpy()[:, None]
+        truth = _data(sample, 'gt_sem_seg')
+        if truth is None:
+            return entry
+        truth = truth.masked_fill(truth == self.ignore_index, -1)
+        for name in (*_LABELS, *_CAMS):
+            label = self._label(sample, name)
+            if label is not None:
+                entry[name] = areas_from_labels(
+                    truth.to(label.device), label, self.num_classes)
+        for name, field in _CAMS.items():
+            if name in entry:
+                label = _data(sample, field, 'label')
+                entry[f'{name}_sweep'] = sweep_histogram(
+                    truth.to(label.device), _data(sample, field, 'score'), label,
+                    self.num_classes, self.grid)
+        return entry
+
+    def _label(self, sample: dict, name: str) -> Tensor | None:
+        """Label map (H, W) of one output; CAMs at the fixed threshold."""
+        if name in _LABELS:
+            return _data(sample, _LABELS[name])
+        score = _data(sample, _CAMS[name], 'score')
+        if score is None:
+            return None
+        label = _data(sample, _CAMS[name], 'label')
+        return torch.where(score > self.thr[name], label, 0)
+
+    def _save(self, sample: dict) -> None:
+        label = self._label(sample, self.save_what)
+        if label is None:
+            raise KeyError(f'save_what={self.save_what!r}: the model returned no such '
+                           f'output (sample has {sorted(sample)}); add it to '
+                           'model.test_cfg.outputs')
+        name = sample.get('img_id') or osp.splitext(
+            osp.basename(sample['img_path']))[0]
+        save_label_png(label.cpu().numpy(), osp.join(self.save_dir, f'{name}.png'),
+                       self.dataset_meta.get('palette'))
+
+    def evaluate(self, size: int) -> dict[str, float]:
+        """Sum what every process scored and compute the figures.
+
+        A sampler pads the last round by repeating images so that all ranks have as
+        many; rank r's j-th result belongs to image j·world + r, and those beyond
+        ``size`` are dropped.
+
+        Args:
+            size: Images in the data set.
+
+        Returns:
+            The figures, the same on every rank.
+        """
+        rank, world = get_dist_info()
+        mine = self.results[:len(range(rank, size, world))]
+        self.results.clear()
+        metrics = self.compute_metrics(all_gather_object(self._sum(mine)))
+        if self.prefix:
+            metrics = {f'{self.prefix}/{k}': v for k, v in metrics.items()}
+        return metrics
+
+    def _sum(self, results: Sequence[dict]) -> dict[str, Any]:
+        total: dict[str, Any] = {}
+        for entry in results:
+            for name, value in entry.items():
+                if name == 'cls':
+                    total.setdefault(name, []).append(value)
+                elif isinstance(value, ClassAreas):
+                    total.setdefault(name, ClassAreas.zeros(self.num_classes))
+                    total[name] += value
+                elif name in total:
+                    total[name] += value
+                else:
+                    total[name] = value.dense()
+        if 'cls' in total:
+            total['cls'] = np.concatenate(total['cls'], axis=1)
+        return total
+
+    def compute_metrics(self, results: list) -> dict[str, float]:
+        """Figures (percent) from the entries of all images or partial sums."""
+        total = self._sum(results)
+        scores = {name: scores_from_areas(total[name])
+                  for name in (*_LABELS, *_CAMS) if name in total}
+        metrics = self._seg_metrics(scores)
+        oracle = {}
+        for name in _CAMS:
+            if name in scores:
+                best, oracle[f'{name}_oracle'] = self._best(total[f'{name}_sweep'])
+                metrics[f'{name}_oracle_mIoU'] = self._miou(oracle[f'{name}_oracle'])
+                metrics[f'{name}_oracle_thr'] = best
+        if 'cls' in total:
+            truth, probability = total['cls']
+            metrics['cls_F1'] = 100 * multilabel_f1(truth, probability, self.cls_thr)
+            ap = average_precision(truth, probability)
+            metrics['cls_mAP'] = 100 * float(np.nanmean(ap)) \
+                if np.isfinite(ap).any() else float('nan')
+        self._log(scores, oracle, metrics)
+        return metrics
+
+    def _seg_metrics(self, scores: dict[str, SegScores]) -> dict[str, float]:
+        metrics = {}
+        for name, s in scores.items():
+            metrics[f'{name}_mIoU'] = self._miou(s)
+            metrics[f'{name}_FP'] = 100 * s.fp_share
+            metrics[f'{name}_FN'] = 100 * s.fn_share
+        if 'seg' in scores:
+            metrics['seg_pAcc'] = 100 * scores['seg'].pixel_acc
+            metrics['seg_mAcc'] = 100 * scores['seg'].mean_acc
+        if 'pseudo' in scores:
+            metrics['pseudo_labelled'] = 100 * scores['pseudo'].labelled
+        return metrics
+
+    def _miou(self, scores: SegScores) -> float:
+        return 100 * (scores.miou if self.average == 'present' else scores.miou_all)
+
+    def _best(self, sweep: SweepHistogram) -> tuple[float, SegScores]:
+        """Best threshold of the sweep and the scores there."""
+        rows = [scores_from_areas(sweep.areas(i)) for i in range(len(self.grid))]
+        best = int(np.nanargmax([-1.0, *(self._miou(r) for r in rows)])) - 1
+        best = max(best, 0)
+        return round(float(self.grid[best]), 6), rows[best]
+
+    def _log(self, scores: dict[str, SegScores], oracle: dict[str, SegScores],
+             metrics: dict[str, float]) -> None:
+        if scores:
+            at = {n: f'{t:g}' for n, t in self.thr.items()}
+            at |= {n: f'{metrics[f"{n}_thr"]:g} (oracle)' for n in oracle}
+            table = summary_table({**scores, **oracle}, at)
+            print_log('IoU per class (%)\n'
+                      + class_table(self.dataset_meta['classes'], scores), 'current')
+            print_log('Summary (%); "oracle" = threshold chosen on the truth\n' + table,
+                      'current')
+        if 'cls_F1' in metrics:
+            print_log(f'Image labels: F1 {metrics["cls_F1"]:.2f}, '
+                      f'mAP {metrics["cls_mAP"]:.2f}', 'current')
+
+
+def _data(sample: dict, field: str, key: str = 'data') -> Tensor | None:
+    """(H, W) tensor ``sample[field][key]``, or None where the field is absent."""
+    pixels = sample.get(field)
+    if pixels is None:
+        return None
+    value = pixels[key] if isinstance(pixels, dict) else getattr(pixels, key)
+    return value.squeeze(0) if value.dim() == 3 else value

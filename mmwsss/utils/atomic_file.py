@@ -1,0 +1,46 @@
+# Licensed under Apache-2.0.
+"""Files that are either the old one or the new one, never half of it."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from mmengine.fileio import LocalBackend, register_backend
+
+_TEMPORARY = '.tmp'
+
+
+def write_atomic(data: bytes, path: str | os.PathLike) -> None:
+    """Write ``data`` under a temporary name, flush it to disk, rename it.
+
+    Args:
+        data: Content of the file.
+        path: Where it goes; missing folders are made. A rename within one folder is
+            atomic on POSIX file systems.
+    """
+    target = Path(path)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    temporary = target.with_name(f'{target.name}.{os.getpid()}{_TEMPORARY}')
+    try:
+        with open(temporary, 'wb') as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, target)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+@register_backend('atomic', force=True)
+class AtomicLocalBackend(LocalBackend):
+    """mmengine's local file backend with atomic writes (``backend='atomic'``)."""
+
+    def put(self, obj: bytes, filepath: str | Path) -> None:
+        """Write bytes atomically."""
+        write_atomic(obj, filepath)
+
+    def put_text(self, obj: str, filepath: str | Path,
+                 encoding: str = 'utf-8') -> None:
+        """Write text atomically."""
+        write_atomic(obj.encode(encoding), filepath)

@@ -1,0 +1,235 @@
+# Licensed under Apache-2.0.
+"""Loading of checkpoints without running code that they may contain.
+
+A ``.pth`` file is a pickle and an ordinary unpickler runs whatever it is told to.
+Every load of mmwsss (weights, ``load_from``, ``--resume``, pre-trained backbones)
+therefore goes through :func:`load_checkpoint_file`, which admits tensors, numbers,
+strings and containers only. Importing this module puts it behind mmengine's
+``CheckpointLoader`` for every prefix; :func:`use_safe_checkpoints` additionally
+closes mmengine's and torch's fall-backs for the whole process.
+"""
+
+from __future__ import annotations
+
+import io
+import logging
+import os
+import os.path as osp
+import re
+from collections import OrderedDict
+from collections.abc import Callable
+from pickle import UnpicklingError
+from typing import Any, BinaryIO
+from urllib.error import URLError
+
+import numpy as np
+import torch
+from mmengine.dist import barrier, get_dist_info
+from mmengine.fileio import get_file_backend
+from mmengine.logging import HistoryBuffer, print_log
+from mmengine.runner import checkpoint as mm_checkpoint
+from mmengine.runner.checkpoint import CheckpointLoader
+
+from .plain import restore_message_hub, to_plain
+from .weights import CheckpointMismatch, compare_weights, load_weights_strict
+
+__all__ = [
+    'ALLOW_PICKLE_ENV', 'CheckpointMismatch', 'UnsafeCheckpointError',
+    'compare_weights', 'load_checkpoint_file', 'load_weights_strict',
+    'restore_message_hub', 'to_plain', 'use_safe_checkpoints',
+]
+
+ALLOW_PICKLE_ENV = 'MMWSSS_ALLOW_PICKLE'
+_FORCE_ENV = 'TORCH_FORCE_WEIGHTS_ONLY_LOAD'
+_TRUE = ('1', 'y', 'yes', 'true')
+_BUFFER_METHODS = ('min', 'max', 'mean', 'current')
+_HASH = re.compile(r'-[0-9a-f]{8,64}\.[a-z]+$')
+
+
+class UnsafeCheckpointError(RuntimeError):
+    """A checkpoint needs pickled code to load, which is refused."""
+
+
+def use_safe_checkpoints(allow_pickle: bool = False) -> None:
+    """Set the process-wide policy; entry points call this before anything loads.
+
+    Args:
+        allow_pickle: ``True`` = unpickle arbitrary objects (a trusted old file),
+            as does the environment variable ``MMWSSS_ALLOW_PICKLE=1``.
+    """
+    if allow_pickle:
+        os.environ[ALLOW_PICKLE_ENV] = '1'
+    if _pickle_allowed():
+        os.environ.pop(_FORCE_ENV, None)
+    else:
+        os.environ[_FORCE_ENV] = '1'
+    _register_loader()
+
+
+def load_checkpoint_file(
+    filename: str,
+    map_location: str | torch.device | Callable | None = None,
+) -> Any:
+    """Load a checkpoint of tensors and plain data from a path or URL.
+
+    Args:
+        filename: Local path, ``http(s)://``, ``torchvision://``,
+            ``open-mmlab://``, ``mmcls://`` or a path of an mmengine file backend.
+        map_location: As in :func:`torch.load`.
+
+    Returns:
+        The object that was saved, usually a dictionary.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        ConnectionError: A URL can't be fetched. The message says where to put the
+            file by hand.
+        UnsafeCheckpointError: The file needs pickled code, or isn't a checkpoint.
+    """
+    url = _resolve_url(filename)
+    if url is not None:
+        path = _download(url)
+        checkpoint = _load(path, map_location, filename)
+    elif '://' in filename:
+        checkpoint = _load(_fetch(filename), map_location, filename)
+    else:
+        checkpoint = _load(_existing(filename), map_location, filename)
+    if filename.startswith('mmcls://'):
+        return mm_checkpoint._process_mmcls_checkpoint(checkpoint)
+    return checkpoint
+
+
+def _existing(filename: str) -> str:
+    path = osp.expanduser(filename)
+    if osp.isfile(path):
+        return path
+    folder = osp.dirname(osp.abspath(path))
+    near = sorted(f for f in os.listdir(folder) if f.endswith('.pth')) \
+        if osp.isdir(folder) else []
+    found = f'that folder holds {near[:8]}' if near else (
+        'that folder holds no .pth file' if osp.isdir(folder)
+        else f'the folder {folder} does not exist either')
+    raise FileNotFoundError(f'checkpoint {filename} can not be found; {found}.')
+
+
+def _load(file: str | BinaryIO, map_location: Any, name: str) -> Any:
+    if _pickle_allowed():
+        print_log(
+            f'{ALLOW_PICKLE_ENV} is set: {name} is unpickled and may RUN ANY CODE '
+            'that its author put into it.', 'current', logging.WARNING)
+        return torch.load(file, map_location=map_location, weights_only=False)
+    try:
+        with torch.serialization.safe_globals(_safe_globals()):
+            return torch.load(file, map_location=map_location, weights_only=True)
+    except UnpicklingError as error:
+        raise UnsafeCheckpointError(_refusal(name, str(error))) from None
+    except Exception as error:  # the unpickler meets any bytes, hence any error
+        raise UnsafeCheckpointError(
+            f'{name} is not a readable checkpoint ({type(error).__name__}: {error}). '
+            'It may be cut off or of another kind; fetch or save it again.'
+        ) from error
+
+
+def _refusal(name: str, reason: str) -> str:
+    found = re.search(r'(?:GLOBAL|function|class|module) [`\'"]?([\w.]+)', reason)
+    what = f' ({found.group(1)})' if found else ''
+    return (
+        f'{name} holds more than tensors and plain data{what}: loading it would run '
+        'code from the file, so it is refused. Ask for a file of plain tensors, or '
+        'make one in a sandbox with torch.save(state_dict). If you trust the author, '
+        f'pass --allow-pickle or set {ALLOW_PICKLE_ENV}=1.')
+
+
+def _pickle_allowed() -> bool:
+    return os.environ.get(ALLOW_PICKLE_ENV, '0').lower() in _TRUE
+
+
+def _buffer_attribute(owner: Any, name: str) -> Any:
+    """Stands in for ``getattr`` in checkpoints that stock mmengine saved."""
+    if owner is not HistoryBuffer or name not in _BUFFER_METHODS:
+        raise UnpicklingError(f'Unsupported GLOBAL builtins.getattr of {name!r}')
+    return getattr(HistoryBuffer, name)
+
+
+def _safe_globals() -> list[Any]:
+    """What stock mmengine puts into a checkpoint besides tensors.
+
+    mmengine's own list admits ``getattr`` itself; ours admits the four statistics
+    of a history buffer under that name.
+    """
+    multiarray = np._core.multiarray
+    dtypes = [type(np.dtype(t)) for t in (
+        np.bool_, np.uint8, np.int32, np.uint32, np.int64, np.float32, np.float64)]
+    return [
+        HistoryBuffer, np.ndarray, np.dtype, *dtypes,
+        (multiarray._reconstruct, 'numpy.core.multiarray._reconstruct'),
+        (multiarray._reconstruct, 'numpy._core.multiarray._reconstruct'),
+        (multiarray.scalar, 'numpy.core.multiarray.scalar'),
+        (multiarray.scalar, 'numpy._core.multiarray.scalar'),
+        (_buffer_attribute, 'builtins.getattr'),
+    ]
+
+
+def _resolve_url(filename: str) -> str | None:
+    """The http address behind a name, or None if it isn't one."""
+    if filename.startswith(('http://', 'https://')):
+        return filename
+    scheme, _, name = filename.partition('://')
+    tables = {
+        'torchvision': mm_checkpoint.get_torchvision_models,
+        'modelzoo': mm_checkpoint.get_torchvision_models,
+        'open-mmlab': mm_checkpoint.get_external_models,
+        'openmmlab': mm_checkpoint.get_external_models,
+        'mmcls': mm_checkpoint.get_mmcls_models,
+    }
+    if scheme not in tables:
+        return None
+    known = tables[scheme]()
+    if name not in known:
+        raise FileNotFoundError(f'{filename}: no weights of that name are listed.')
+    return known[name]
+
+
+def _download(url: str) -> str:
+    """Fetch ``url`` into torch's cache once per machine; returns the local path."""
+    folder = osp.join(torch.hub.get_dir(), 'checkpoints')
+    name = osp.basename(url.partition('?')[0])
+    path = osp.join(folder, name)
+    failure = None
+    if _local_rank() == 0 and not osp.isfile(path):
+        os.makedirs(folder, exist_ok=True)
+        hashed = _HASH.search(name)
+        prefix = hashed.group(0)[1:].partition('.')[0] if hashed else None
+        try:  # torch writes to a temporary name, checks the hash, then renames
+            torch.hub.download_url_to_file(url, path, prefix, progress=False)
+        except (URLError, OSError, RuntimeError) as error:
+            failure = error
+    if get_dist_info()[1] > 1:
+        barrier()
+    if failure is not None or not osp.isfile(path):
+        raise ConnectionError(
+            f'{url} can not be fetched ({failure}). Without a network, fetch it '
+            f'elsewhere and put it at {path}, or name a local file instead.')
+    return path
+
+
+def _fetch(filename: str) -> BinaryIO:
+    return io.BytesIO(get_file_backend(filename).get(filename))
+
+
+def _local_rank() -> int:
+    return int(os.environ.get('LOCAL_RANK', get_dist_info()[0]))
+
+
+def load_from_checked(filename: str, map_location: Any = None, **_: Any) -> Any:
+    """mmengine's loader interface to :func:`load_checkpoint_file`."""
+    return load_checkpoint_file(filename, map_location)
+
+
+def _register_loader() -> None:
+    """Put the strict loader behind every prefix that mmengine knows."""
+    prefixes = list(OrderedDict.fromkeys([*CheckpointLoader._schemes, '']))
+    CheckpointLoader.register_scheme(prefixes, load_from_checked, force=True)
+
+
+_register_loader()

@@ -1,0 +1,113 @@
+# Licensed under Apache-2.0.
+"""Comparison of a state dict with a model before anything is loaded."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+
+from torch import Tensor, nn
+
+_ALWAYS_OPTIONAL = (r'num_batches_tracked$',)
+_LIST_LIMIT = 12
+
+
+class CheckpointMismatch(RuntimeError):
+    """A state dict does not fit the model."""
+
+
+def strip_prefix(state_dict: Mapping[str, Tensor],
+                 prefix: str = 'module.') -> dict[str, Tensor]:
+    """Drop ``prefix`` (what DDP adds) from the keys that have it."""
+    return {k.removeprefix(prefix): v for k, v in state_dict.items()}
+
+
+def compare_weights(
+    model: nn.Module,
+    state_dict: Mapping[str, Tensor],
+    source: str = 'the checkpoint',
+    allow_missing: Sequence[str] = (),
+    allow_unexpected: Sequence[str] = (),
+) -> None:
+    """Check that ``state_dict`` fits ``model`` in keys and shapes.
+
+    Args:
+        model: The model; ``model.num_classes``, when there, lets the message name
+            a class count that differs.
+        state_dict: Weights by key, with or without the prefix ``module.``.
+        source: File name for the message.
+        allow_missing: Regular expressions (searched) of model keys that the file
+            may lack.
+        allow_unexpected: Regular expressions of file keys that the model may lack.
+
+    Raises:
+        CheckpointMismatch: With the list of keys and the likely fix.
+    """
+    given = strip_prefix(state_dict)
+    own = model.state_dict()
+    optional = (*_ALWAYS_OPTIONAL, *allow_missing)
+    missing = [k for k in own if k not in given and not _matches(k, optional)]
+    extra = [k for k in given
+             if k not in own and not _matches(k, (*_ALWAYS_OPTIONAL, *allow_unexpected))]
+    wrong = [k for k, v in given.items() if k in own and v.shape != own[k].shape]
+    if not (missing or extra or wrong):
+        return
+    lines = [f'{source} does not fit the model {type(model).__name__}.']
+    lines += _class_count_lines(model, given, own, wrong)
+    lines += _listing('different shape', [
+        f'{k}: file {tuple(given[k].shape)}, model {tuple(own[k].shape)}'
+        for k in wrong])
+    lines += _listing('missing in the file', missing)
+    lines += _listing('unknown to the model', extra)
+    if not set(given) & set(own):
+        lines.append('Not one key agrees: it belongs to another model, or needs a '
+                     'converter (tools/model_converters).')
+    else:
+        lines.append('Fix: use the config that the file was made with, or name keys '
+                     'that may differ in SetupCheckHook(allow_missing=[...], '
+                     'allow_unexpected=[...]).')
+    raise CheckpointMismatch('\n'.join(lines))
+
+
+def load_weights_strict(
+    model: nn.Module,
+    state_dict: Mapping[str, Tensor],
+    source: str = 'the checkpoint',
+    allow_missing: Sequence[str] = (),
+    allow_unexpected: Sequence[str] = (),
+) -> None:
+    """Load weights after :func:`compare_weights`; arguments as there."""
+    compare_weights(model, state_dict, source, allow_missing, allow_unexpected)
+    model.load_state_dict(strip_prefix(state_dict), strict=False)
+
+
+def _matches(key: str, patterns: Sequence[str]) -> bool:
+    return any(re.search(p, key) for p in patterns)
+
+
+def _class_count_lines(model: nn.Module, given: Mapping[str, Tensor],
+                       own: Mapping[str, Tensor], wrong: Sequence[str]) -> list[str]:
+    """Name the class count of the file where only that differs."""
+    classes = getattr(model, 'num_classes', None)
+    if classes is None:
+        return []
+    for key in wrong:
+        file_shape, shape = given[key].shape, own[key].shape
+        if not shape or file_shape[1:] != shape[1:] or not file_shape:
+            continue
+        offset = classes - shape[0]  # 0: with background, 1: foreground only
+        if offset in (0, 1):
+            return [f'It was made for {file_shape[0] + offset} classes (background '
+                    f'included), the model has num_classes={classes}: choose the '
+                    "config of the file's dataset, or set num_classes and the dataset "
+                    'to agree.']
+    return []
+
+
+def _listing(title: str, rows: Sequence[str]) -> list[str]:
+    if not rows:
+        return []
+    shown = [f'    {row}' for row in rows[:_LIST_LIMIT]]
+    if len(rows) > _LIST_LIMIT:
+        shown.append(f'    ... and {len(rows) - _LIST_LIMIT} more')
+    return [f'  {title} ({len(rows)}):', *shown]

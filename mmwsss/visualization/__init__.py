@@ -1,0 +1,13 @@
+# Licensed under Apache-2.0.
+"""Pictures: CAM heat, labels, panels. Numpy and PIL only."""
+
+import mmseg.visualization  # noqa: F401  registers what a child would not find
+
+from .masks import full_palette, save_label_png, voc_palette
+from .overlays import cam_overlay, label_overlay
+from .panels import Tile, compose_panel, legend_strip, sample_tiles
+from .samples import image_labels, sample_outputs, to_picture
+
+__all__ = ['Tile', 'cam_overlay', 'compose_panel', 'full_palette', 'image_labels',
+           'label_overlay', 'legend_strip', 'sample_outputs', 'sample_tiles',
+           'save_label_png', 'to_picture', 'voc_palette']
