@@ -8,6 +8,8 @@ from mmpretrain.models import VisionTransformer
 from torch import Tensor
 
 from mmwsss.registry import MODELS
+from mmwsss.utils.checkpoint import load_checkpoint_file
+from ..utils.convert import unwrap_vit
 from ..utils.features import Features
 
 
@@ -29,6 +31,9 @@ class WSSSViT(VisionTransformer):
             ToCo: ``(9, 11)``, i.e. after block 10 and after block 12.
         freeze_pos_embed: the position embedding gets no gradient (ToCo).
         patch_bias: bias of the patch embedding.
+        pretrained: path or URL of ImageNet weights in timm's, DeiT's or mmpretrain's
+            layout, loaded by :meth:`init_weights`; a file that can't be had or doesn't
+            fit is an error, never a random start.
         **kwargs: further arguments of mmpretrain's ``VisionTransformer``.
 
     Raises:
@@ -37,7 +42,8 @@ class WSSSViT(VisionTransformer):
 
     def __init__(self, *, arch: str | dict = 'base',
                  out_indices: Sequence[int] = (9, 11), freeze_pos_embed: bool = False,
-                 patch_bias: bool = True, **kwargs: Any) -> None:
+                 patch_bias: bool = True, pretrained: str | None = None,
+                 **kwargs: Any) -> None:
         super().__init__(
             arch=arch, out_indices=list(out_indices), out_type='raw',
             patch_cfg=dict(bias=patch_bias, padding=0), **kwargs)
@@ -46,6 +52,26 @@ class WSSSViT(VisionTransformer):
                 f'out_indices={tuple(out_indices)} must end with the last block, '
                 f'{self.num_layers - 1}: the final map comes from there')
         self.pos_embed.requires_grad_(not freeze_pos_embed)
+        self.pretrained = pretrained
+
+    def init_weights(self) -> None:
+        """Initialise, from ``pretrained`` where it is given.
+
+        Raises:
+            ValueError: if the file's tensors aren't those of this network.
+        """
+        super().init_weights()
+        if self.pretrained is None:
+            return
+        state = unwrap_vit(load_checkpoint_file(self.pretrained, map_location='cpu'))
+        if self.cls_token is None:
+            state.pop('cls_token', None)
+        try:
+            self.load_state_dict(state, strict=True)  # resizes the position embedding
+        except RuntimeError as error:
+            raise ValueError(
+                f'{self.pretrained} does not fit this {type(self).__name__} (width '
+                f'{self.embed_dims}, {self.num_layers} blocks): {error}') from error
 
     def _format_output(self, x: Tensor, hw: Sequence[int]) -> Tensor | tuple:
         patches = x[:, self.num_extra_tokens:]

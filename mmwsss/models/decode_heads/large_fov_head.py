@@ -26,7 +26,8 @@ class LargeFOVHead(BaseDecodeHead):
     def __init__(self, in_channels: int, channels: int = 512, *, num_classes: int,
                  dilation: int = 5, **kwargs: Any) -> None:
         # PyTorch's default convolution init is the published one.
-        kwargs = dict(dropout_ratio=0, init_cfg=None) | kwargs
+        ignore_255 = dict(type='mmseg.CrossEntropyLoss', avg_non_ignore=True)
+        kwargs = dict(dropout_ratio=0, init_cfg=None, loss_decode=ignore_255) | kwargs
         super().__init__(in_channels, channels, num_classes=num_classes, **kwargs)
         dilated = dict(padding=dilation, dilation=dilation, bias=False)
         self.conv6 = nn.Conv2d(in_channels, channels, 3, **dilated)
