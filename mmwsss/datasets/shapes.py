@@ -6,13 +6,15 @@ from pathlib import Path
 from mmwsss.registry import DATASETS
 
 from .errors import DataError
+from .shapes_generator import SHAPES_CLASSES, SHAPES_PALETTE
 from .weak_seg_dataset import BACKGROUND, WeakSegDataset
 
 
 def folder_metainfo(data_root: str | None, metainfo: dict | None) -> dict | None:
     """``metainfo`` with the classes of ``data_root/classes.txt`` if it has none.
 
-    The file names the foreground classes, one a line.
+    The file names the foreground classes, one a line; a line ``background`` is passed
+    over.
 
     Raises:
         DataError: if the config names other classes than the file.
@@ -22,7 +24,7 @@ def folder_metainfo(data_root: str | None, metainfo: dict | None) -> dict | None
     if not file.is_file():
         return metainfo
     names = [line.strip() for line in file.read_text(encoding='utf-8').splitlines()]
-    classes = (BACKGROUND, *filter(None, names))
+    classes = (BACKGROUND, *(name for name in names if name not in ('', BACKGROUND)))
     if given and given != classes:
         raise DataError(str(file), f'names the classes {classes[1:]}, the config '
                         f'{given[1:]}', 'make both equal, in the same order')
@@ -35,7 +37,7 @@ class ShapesDataset(WeakSegDataset):
 
     VOC layout: ``JPEGImages/*.jpg``, ``SegmentationClass/*.png``,
     ``splits/<split>.txt`` (``name class ...``) and ``classes.txt``, which gives
-    the classes unless ``metainfo`` does.
+    the classes; without it they are those of the generator.
 
     Args:
         split: ``'train'``, ``'val'`` or ``'test'``.
@@ -50,6 +52,11 @@ class ShapesDataset(WeakSegDataset):
                  data_root: str | None = None, data_prefix: dict | None = None,
                  metainfo: dict | None = None, **kwargs) -> None:
         prefix = dict(img_path='JPEGImages', seg_map_path='SegmentationClass')
+        metainfo = folder_metainfo(data_root, metainfo) or {}
+        if not metainfo.get('classes'):
+            metainfo = {**metainfo, 'classes': SHAPES_CLASSES}
+        if tuple(metainfo['classes']) == SHAPES_CLASSES:
+            metainfo.setdefault('palette', [list(rgb) for rgb in SHAPES_PALETTE])
         super().__init__(ann_file=ann_file or f'splits/{split}.txt',
                          data_root=data_root, data_prefix=prefix | (data_prefix or {}),
-                         metainfo=folder_metainfo(data_root, metainfo), **kwargs)
+                         metainfo=metainfo, **kwargs)

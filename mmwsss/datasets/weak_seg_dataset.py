@@ -15,6 +15,7 @@ from .errors import DataError, LabelError, UnreadableImageError
 from .files import FileFinder, image_stem
 from .label_sources import Labels, read_labels, read_names
 from .seeding import seed_everything
+from .verify import spread, verify_item
 
 BACKGROUND = 'background'
 
@@ -45,6 +46,8 @@ class WeakSegDataset(BaseSegDataset):
         allow_unlabelled: accept images without labels; by default in test mode
             only.
         check_files: list the folders at start and refuse missing files.
+        check_samples: how many images and masks, spread over the list, are read at
+            start to refuse masks of a wrong size or with foreign ids.
         max_unreadable: how many unreadable images a training process replaces,
             each with a warning, before it stops.
         **kwargs: those of mmseg's ``BaseSegDataset`` (``data_root``,
@@ -60,7 +63,8 @@ class WeakSegDataset(BaseSegDataset):
                  split_file: str = '', img_suffix: str | Sequence[str] = '.jpg',
                  seg_map_suffix: str = '.png', with_masks: bool | None = None,
                  allow_unlabelled: bool | None = None, check_files: bool = True,
-                 max_unreadable: int = 20, test_mode: bool = False,
+                 check_samples: int = 4, max_unreadable: int = 20,
+                 test_mode: bool = False,
                  pipeline: Sequence[dict | Callable] = (), **kwargs) -> None:
         self.label_format = label_format
         self.split_file = split_file
@@ -68,6 +72,7 @@ class WeakSegDataset(BaseSegDataset):
         self.allow_unlabelled = (
             test_mode if allow_unlabelled is None else allow_unlabelled)
         self.check_files = check_files
+        self.check_samples = check_samples
         self.max_unreadable = max_unreadable
         self.num_unreadable = 0
         super().__init__(ann_file=ann_file, img_suffix=img_suffix,
@@ -194,6 +199,8 @@ class WeakSegDataset(BaseSegDataset):
                 files.missing[0], f'is missing, with {len(files.missing) - 1} other '
                 f'masks of {len(infos)}', 'check data_prefix.seg_map_path, or set '
                 'with_masks=False and take LoadMask out of the pipeline')
+        for info in spread(infos, self.check_samples):
+            verify_item(info, self.ignore_index)
 
     # ------------------------------------------------------------------ items
 

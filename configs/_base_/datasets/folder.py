@@ -1,0 +1,50 @@
+# Your own images: copy this file, change the names and the folder. Layout:
+#   data/my_images/train/cat/*.jpg, train/dog/*.jpg, train/cat+dog/*.jpg   or, with
+#   ann_file='labels.csv' (rows "name,class,class"), the images in data/my_images/images
+#   for validation, data/my_images/val.txt (lines "name class ..."), the images in
+#   data/my_images/images and masks of class ids in data/my_images/masks/*.png
+# Without masks, train with --cfg-options val_dataloader=None val_evaluator=None
+# val_cfg=None and take the last checkpoint.
+classes = ('background', 'cat', 'dog')
+num_classes = 3  # len(classes)
+data_root = 'data/my_images'
+
+train_pipeline = [
+    dict(type='LoadRGBImage'),
+    dict(type='ToCoViews', crop_size=448),
+    dict(type='PackWeakInputs'),
+]
+# At native size: where a method squashes, the model does it.
+test_pipeline = [
+    dict(type='LoadRGBImage'),
+    dict(type='LoadMask'),
+    dict(type='PackWeakInputs'),
+]
+
+train_dataloader = dict(
+    batch_size=2,
+    num_workers=4,
+    persistent_workers=True,
+    sampler=dict(type='SeededInfiniteSampler'),
+    dataset=dict(
+        type='FolderWeakDataset',
+        data_root=data_root,
+        ann_file='train',
+        metainfo=dict(classes=classes),
+        pipeline=train_pipeline))
+val_dataloader = dict(
+    batch_size=1,
+    num_workers=2,
+    persistent_workers=True,
+    sampler=dict(type='DefaultSampler', shuffle=False),
+    dataset=dict(
+        type='FolderWeakDataset',
+        data_root=data_root,
+        ann_file='val.txt',
+        metainfo=dict(classes=classes),
+        test_mode=True,
+        pipeline=test_pipeline))
+test_dataloader = val_dataloader
+
+val_evaluator = dict(type='WSSSMetric')
+test_evaluator = val_evaluator

@@ -1,0 +1,45 @@
+# Licensed under Apache-2.0.
+"""Checks of the files of a data set, a few at start or all on demand."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from .errors import DataError
+from .transforms.load_mask import LoadMask
+from .transforms.load_rgb_image import LoadRGBImage
+
+
+def verify_item(info: dict, ignore_index: int = 255) -> None:
+    """Read an image and, where the data set gives one, its mask.
+
+    Args:
+        info: one dict of the data set's list.
+        ignore_index: the id of pixels that do not count.
+
+    Raises:
+        DataError: naming the file that is unreadable or does not fit.
+    """
+    results = LoadRGBImage().transform({**info, 'seg_fields': []})
+    if 'seg_map_path' in info:
+        LoadMask(ignore_index).transform(results)
+
+
+def spread(items: Sequence, count: int) -> list:
+    """``count`` items at even distances, the first and last among them."""
+    if count >= len(items):
+        return list(items)
+    return [items[int(i)] for i in np.linspace(0, len(items) - 1, count)]
+
+
+def find_problems(infos: Sequence[dict], ignore_index: int = 255) -> list[str]:
+    """Messages about all items that cannot be read or do not fit."""
+    problems = []
+    for info in infos:
+        try:
+            verify_item(info, ignore_index)
+        except DataError as err:
+            problems.append(str(err))
+    return problems

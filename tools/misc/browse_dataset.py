@@ -1,0 +1,143 @@
+# Licensed under Apache-2.0.
+"""Write pictures of what a data set yields, to look at before training.
+
+::
+
+    python tools/misc/browse_dataset.py configs/toco/toco_vit-b_voc.py --out browse
+    python tools/misc/browse_dataset.py CONFIG --part val --number 20
+    python tools/misc/browse_dataset.py CONFIG --verify     (reads every file)
+
+For training: the views side by side, the box of real pixels on the first, the image
+labels above. For ``--part val`` and ``test``: the image, its mask, both overlaid.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+from pathlib import Path
+
+import numpy as np
+from mmengine.config import Config, DictAction
+from mmengine.logging import print_log
+from mmengine.registry import init_default_scope
+from PIL import Image, ImageDraw
+
+from mmwsss.datasets.seeding import mix_seed
+from mmwsss.datasets.verify import find_problems
+from mmwsss.registry import DATASETS
+
+HEAD = 16  # height in pixels of the line of text
+
+
+def to_image(tensor) -> np.ndarray:
+    """(3, H, W) uint8 tensor to (H, W, 3)."""
+    return np.ascontiguousarray(tensor.numpy().transpose(1, 2, 0))
+
+
+def draw_box(img: np.ndarray, box: list[int]) -> np.ndarray:
+    """Outline (y0, y1, x0, x1)."""
+    picture = Image.fromarray(img)
+    y0, y1, x0, x1 = box
+    if y1 > y0 and x1 > x0:
+        ImageDraw.Draw(picture).rectangle((x0, y0, x1 - 1, y1 - 1), outline='lime')
+    return np.asarray(picture)
+
+
+def colour_mask(mask: np.ndarray, palette: list, ignore_index: int = 255) -> np.ndarray:
+    """(H, W) class ids to (H, W, 3) colours, ignored pixels white."""
+    table = np.zeros((256, 3), dtype=np.uint8)
+    table[:len(palette)] = palette
+    table[ignore_index] = 255
+    return table[mask]
+
+
+def panels(item: dict, palette: list) -> list[np.ndarray]:
+    """The pictures of one item, (H, W, 3) uint8 each."""
+    inputs, sample = item['inputs'], item['data_samples']
+    views = inputs if isinstance(inputs, dict) else dict(img=inputs)
+    pictures = [to_image(view) for view in views.values()]
+    if 'valid_box' in sample:
+        pictures[0] = draw_box(pictures[0], sample.valid_box.tolist())
+    if 'gt_sem_seg' in sample:
+        mask = colour_mask(sample.gt_sem_seg.data[0].numpy(), palette)
+        mixed = (pictures[0] // 2 + mask // 2).astype(np.uint8)
+        pictures += [mask, mixed]
+    return pictures
+
+
+def sheet(pictures: list[np.ndarray], title: str) -> Image.Image:
+    """Pictures side by side below a line of text."""
+    width = sum(picture.shape[1] for picture in pictures)
+    height = max(picture.shape[0] for picture in pictures)
+    out = Image.new('RGB', (width, height + HEAD), 'black')
+    ImageDraw.Draw(out).text((2, 2), title, fill='white')
+    left = 0
+    for picture in pictures:
+        out.paste(Image.fromarray(picture), (left, HEAD))
+        left += picture.shape[1]
+    return out
+
+
+def browse(dataset, out: Path, number: int, seed: int) -> list[Path]:
+    """Write the first ``number`` items; gives the files."""
+    out.mkdir(parents=True, exist_ok=True)
+    classes, palette = dataset.metainfo['classes'], dataset.metainfo['palette']
+    files = []
+    for index in range(min(number, len(dataset))):
+        item = dataset[index, mix_seed(seed, index)]
+        sample = item['data_samples']
+        names = ', '.join(classes[c + 1] for c in sample.gt_labels)
+        files.append(out / f'{index:04d}_{Path(sample.img_path).stem}.png')
+        sheet(panels(item, palette), f'{sample.img_id}: {names}').save(files[-1])
+    return files
+
+
+def verify(dataset) -> None:
+    """Read every file of the data set.
+
+    Raises:
+        SystemExit: with the list of problems.
+    """
+    infos = [dataset.get_data_info(index) for index in range(len(dataset))]
+    problems = find_problems(infos, dataset.ignore_index)
+    for problem in problems:
+        print_log(problem, 'current', logging.ERROR)
+    if problems:
+        raise SystemExit(f'{len(problems)} of {len(infos)} items have a problem')
+    print_log(f'all {len(infos)} items can be read', 'current')
+
+
+def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
+    """The command line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('config', help='a config with <part>_dataloader')
+    parser.add_argument('--part', default='train', choices=('train', 'val', 'test'))
+    parser.add_argument('--out', type=Path, default=Path('browse'))
+    parser.add_argument('--number', type=int, default=10)
+    parser.add_argument('--seed', type=int, default=0, help='of the augmentation')
+    parser.add_argument('--verify', action='store_true', help='read every file instead')
+    parser.add_argument('--cfg-options', nargs='+', action=DictAction)
+    return parser.parse_args(argv)
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Browse or verify."""
+    args = parse_args(argv)
+    cfg = Config.fromfile(args.config)
+    cfg.merge_from_dict(args.cfg_options or {})
+    init_default_scope(cfg.get('default_scope', 'mmwsss'))
+    loader = cfg.get(f'{args.part}_dataloader')
+    if loader is None:
+        raise SystemExit(f'{args.config} has no {args.part}_dataloader')
+    dataset = DATASETS.build(loader.dataset)
+    if args.verify:
+        verify(dataset)
+    else:
+        files = browse(dataset, args.out, args.number, args.seed)
+        print_log(f'{len(files)} pictures in {args.out}', 'current')
+
+
+if __name__ == '__main__':
+    main()
