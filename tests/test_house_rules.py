@@ -1,0 +1,196 @@
+# Licensed under Apache-2.0.
+"""Rules of this project that a machine can check, cheaply."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from functools import cache
+from pathlib import Path
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).resolve().parents[1]
+PACKAGE = ROOT / 'mmwsss'
+MM_STACK = {'mmengine', 'mmcv', 'mmseg', 'mmpretrain', 'mmdet'}
+SOURCES = sorted(PACKAGE.rglob('*.py'))
+CONFIG_FOLDERS = sorted(
+    folder
+    for folder in (ROOT / 'configs').glob('*')
+    if folder.is_dir() and not folder.name.startswith(('_', '.'))
+)
+
+
+@cache
+def tree(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(encoding='utf-8'), filename=str(path))
+
+
+def where(path: Path, node: ast.AST) -> str:
+    return f'{path.relative_to(ROOT)}:{getattr(node, "lineno", 1)}'
+
+
+def imported(path: Path) -> list[tuple[str, ast.stmt]]:
+    """Absolute names of the modules a file imports, with the statement."""
+    package = list(path.relative_to(ROOT).with_suffix('').parts[:-1])
+    names = []
+    for node in ast.walk(tree(path)):
+        if isinstance(node, ast.Import):
+            names += [(alias.name, node) for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            base = package[: len(package) - node.level + 1] if node.level else []
+            module = '.'.join([*base, *filter(None, [node.module])])
+            names += [(f'{module}.{alias.name}', node) for alias in node.names]
+    return names
+
+
+def test_sources_are_found():
+    assert len(SOURCES) > 10
+
+
+def test_no_print_and_no_path_games():
+    bad = []
+    for path in SOURCES:
+        for node in ast.walk(tree(path)):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
+                if node.func.id == 'print':
+                    bad.append(f'{where(path, node)} print')
+            elif isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
+                if (node.value.id, node.attr) == ('sys', 'path'):
+                    bad.append(f'{where(path, node)} sys.path')
+            elif isinstance(node, ast.Global):
+                bad.append(f'{where(path, node)} global')
+    assert not bad, bad
+
+
+def test_files_are_short():
+    """p90 of the files of the package and the tools: at most 300 lines."""
+    paths = [*SOURCES, *sorted((ROOT / 'tools').rglob('*.py'))]
+    lengths = sorted((len(p.read_text().splitlines()), p.name) for p in paths)
+    assert lengths[int(0.9 * (len(lengths) - 1))][0] <= 300, lengths[-8:]
+
+
+@pytest.mark.parametrize('room', ['ops', 'cam'])
+def test_low_rooms_know_nothing_above_them(room):
+    """`ops` imports nothing of mmwsss but itself, `cam` only itself and `ops`."""
+    allowed = {'ops': ('mmwsss.ops',), 'cam': ('mmwsss.ops', 'mmwsss.cam')}[room]
+    bad = []
+    for path in sorted((PACKAGE / room).rglob('*.py')):
+        for name, node in imported(path):
+            top = name.split('.')[0]
+            inside = top != 'mmwsss' or name.startswith(allowed) or name == 'mmwsss._ext'
+            if top in MM_STACK or not inside:
+                bad.append(f'{where(path, node)} {name}')
+    assert not bad, bad
+
+
+@pytest.mark.parametrize(
+    'module', ['mmwsss', 'mmwsss.ops', 'mmwsss.cam', 'mmwsss.utils.env_facts']
+)
+def test_import_without_the_mm_stack(module):
+    code = (
+        f'import {module}, sys\n'
+        f'sys.exit(", ".join(set(sys.modules) & {MM_STACK!r}) or 0)'
+    )
+    run = subprocess.run(
+        [sys.executable, '-c', code], cwd=ROOT, capture_output=True, text=True
+    )
+    assert run.returncode == 0, f'{module} imports {run.stderr}'
+
+
+def public_objects(path: Path) -> list[tuple[str, bool]]:
+    """(place, has a docstring) of a file's public classes and functions."""
+    kinds = (ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
+    found = []
+    for node in tree(path).body:
+        if not isinstance(node, kinds) or node.name.startswith('_'):
+            continue
+        found.append((f'{where(path, node)} {node.name}', bool(ast.get_docstring(node))))
+        if isinstance(node, ast.ClassDef):
+            found += [
+                (f'{where(path, child)} {node.name}.{child.name}',
+                 bool(ast.get_docstring(child)))
+                for child in node.body
+                if isinstance(child, kinds) and not child.name.startswith('_')
+            ]  # fmt: skip
+    return found
+
+
+def test_public_api_is_documented():
+    objects = [entry for path in SOURCES for entry in public_objects(path)]
+    bare = [place for place, documented in objects if not documented]
+    assert len(bare) <= 0.15 * len(objects), f'{len(bare)}/{len(objects)}: {bare}'
+
+
+def test_modules_name_the_licence():
+    first = '# Licensed under Apache-2.0.'
+    bad = [str(p) for p in SOURCES if p.read_text().split('\n', 1)[0] != first]
+    assert not bad, bad
+
+
+def test_ruff():
+    run = subprocess.run(
+        [sys.executable, '-m', 'ruff', 'check', '--output-format=concise', '.'],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+    )
+    assert run.returncode == 0, run.stdout + run.stderr
+
+
+def metafile(folder: Path) -> dict:
+    return yaml.safe_load((folder / 'metafile.yml').read_text(encoding='utf-8'))
+
+
+@pytest.mark.parametrize('folder', CONFIG_FOLDERS, ids=lambda folder: folder.name)
+def test_config_folder_is_described(folder):
+    assert (folder / 'README.md').is_file()
+    collections = {entry['Name'] for entry in metafile(folder)['Collections']}
+    for model in metafile(folder)['Models']:
+        config = ROOT / model['Config']
+        assert config.is_file(), f'{folder.name}/metafile.yml: no {model["Config"]}'
+        # `mim download --config NAME` looks the entry up by its name
+        assert model['Name'] == config.stem
+        assert model['In Collection'] in collections
+        if 'Weights' not in model:
+            assert model['Metadata'].get('Weights') == 'none released', (
+                f'{model["Name"]}: give Weights, or Metadata: Weights: none released'
+            )
+
+
+def test_model_index_lists_every_metafile():
+    index = yaml.safe_load((ROOT / 'model-index.yml').read_text())
+    there = [f'configs/{folder.name}/metafile.yml' for folder in CONFIG_FOLDERS]
+    assert sorted(index['Import']) == there
+
+
+def test_every_config_is_in_a_metafile():
+    listed = {
+        model['Config'] for folder in CONFIG_FOLDERS for model in metafile(folder)['Models']
+    }
+    there = {
+        path.relative_to(ROOT).as_posix()
+        for folder in CONFIG_FOLDERS
+        for path in folder.glob('*.py')
+        if not path.name.startswith('_')
+    }
+    assert listed == there
+
+
+def local_links(path: Path) -> list[str]:
+    """Targets of a Markdown file's links that point into the repository."""
+    text = path.read_text(encoding='utf-8')
+    parts = [part.split(')')[0] for part in text.split('](')[1:]]
+    return [part.split('#')[0] for part in parts if '://' not in part and part[0] != '#']
+
+
+@pytest.mark.parametrize(
+    'path',
+    sorted([*ROOT.glob('*.md'), *ROOT.glob('docs/**/*.md'), *ROOT.glob('configs/**/*.md')]),
+    ids=lambda path: path.relative_to(ROOT).as_posix(),
+)
+def test_links_in_the_documentation(path):
+    missing = [link for link in local_links(path) if not (path.parent / link).exists()]
+    assert not missing, missing

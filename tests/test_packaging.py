@@ -1,0 +1,198 @@
+# Licensed under Apache-2.0.
+"""Editable installs and wheels, in either order, with what `.mim` must hold.
+
+Everything happens in a copy of the tree and in environments of its own that
+see the packages of the running one, so nothing is downloaded or left behind.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+import sysconfig
+import venv
+import zipfile
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+IGNORED = (
+    '.git', '.venv*', '.wheels', '.cache', 'build', 'dist', '*.egg-info', '.mim',
+    'work_dirs', 'tests', '__pycache__', '.hypothesis', '.ruff_cache',
+)  # fmt: skip
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    """A copy of the source tree, without anything built."""
+
+    def ignore(folder: str, names: list[str]) -> set[str]:
+        ignored = shutil.ignore_patterns(*IGNORED)(folder, names)
+        # data/ at the top holds data sets; elsewhere it would be code
+        return set(ignored) | ({'data'} if Path(folder) == ROOT else set())
+
+    return Path(shutil.copytree(ROOT, tmp_path / 'project', ignore=ignore))
+
+
+@pytest.fixture
+def python(tmp_path: Path) -> Path:
+    """Python of a fresh environment that sees the running one's packages."""
+    folder = tmp_path / 'env'
+    venv.create(folder, with_pip=False, symlinks=True)
+    version = f'python{sys.version_info.major}.{sys.version_info.minor}'
+    site = folder / 'lib' / version / 'site-packages'
+    # a folder named in a .pth isn't searched for further .pth files: an
+    # editable mmwsss of the running environment stays out of sight
+    paths = {sysconfig.get_path('purelib'), sysconfig.get_path('platlib')}
+    (site / 'outer.pth').write_text('\n'.join(paths))
+    return folder / 'bin' / 'python'
+
+
+def run(*command: str | Path, cwd: Path) -> str:
+    done = subprocess.run(
+        [str(part) for part in command], cwd=cwd, capture_output=True, text=True
+    )
+    assert done.returncode == 0, f'{command}\n{done.stdout}\n{done.stderr}'
+    return done.stdout
+
+
+def pip(python: Path, *arguments: str | Path, cwd: Path) -> str:
+    common = ('--no-build-isolation', '--no-deps', '--no-index')
+    return run(python, '-m', 'pip', *arguments, *common, cwd=cwd)
+
+
+def install_editable(python: Path, project: Path) -> None:
+    pip(python, 'install', '-e', '.', cwd=project)
+
+
+def build_wheel(python: Path, project: Path) -> Path:
+    dist = project / 'dist'
+    pip(python, 'wheel', '-w', dist, '.', cwd=project)
+    (wheel,) = dist.glob('mmwsss-*.whl')
+    return wheel
+
+
+def source_files(project: Path) -> set[str]:
+    """What `.mim` must hold: the index and every config and tool."""
+    paths = [path for name in ('configs', 'tools') for path in (project / name).rglob('*')]
+    kept = {
+        path.relative_to(project).as_posix()
+        for path in paths
+        if path.is_file() and '__pycache__' not in path.parts
+    }
+    return kept | {'model-index.yml'}
+
+
+def mim_files(wheel: Path) -> set[str]:
+    prefix = 'mmwsss/.mim/'
+    names = zipfile.ZipFile(wheel).namelist()
+    return {name.removeprefix(prefix) for name in names if name.startswith(prefix)}
+
+
+def check_editable(python: Path, project: Path) -> None:
+    mim = project / 'mmwsss' / '.mim'
+    for name in ('configs', 'tools'):
+        assert (mim / name).is_symlink()
+        assert (mim / name).resolve() == project / name
+    assert not (mim / 'model-index.yml').is_symlink()
+    assert (mim / 'model-index.yml').read_text() == (
+        project / 'model-index.yml'
+    ).read_text()
+    found = run(python, '-c', 'import mmwsss; print(mmwsss.__file__)', cwd=project.parent)
+    assert Path(found.strip()) == project / 'mmwsss' / '__init__.py'
+
+
+def check_wheel(wheel: Path, project: Path) -> None:
+    assert mim_files(wheel) == source_files(project)
+    with zipfile.ZipFile(wheel) as archive:
+        assert not any(info.external_attr >> 28 == 0o12 for info in archive.infolist())
+        names = set(archive.namelist())
+    packed = {name for name in names if name.startswith('mmwsss/')}
+    for path in (project / 'mmwsss').rglob('*'):
+        if path.suffix in {'.py', '.txt'} and '.mim' not in path.parts:
+            assert path.relative_to(project).as_posix() in packed
+    top = {name.split('/')[0] for name in names}
+    assert top == {'mmwsss', next(n for n in top if n.endswith('.dist-info'))}
+
+
+LOAD_CONFIG = """
+from mmengine.hub import get_config
+from mmengine.utils import get_installed_path
+cfg = get_config('mmwsss::{name}')
+print(get_installed_path('mmwsss'))
+"""
+
+
+def load_a_config(python: Path, project: Path) -> Path:
+    """Load a config as a user of the installed package does; its folder."""
+    pytest.importorskip('mmengine')
+    config = min((project / 'configs' / 'toco').glob('*.py'))
+    code = LOAD_CONFIG.format(name=f'toco/{config.name}')
+    output = run(python, '-c', code, cwd=project.parent)
+    return Path(output.strip().splitlines()[-1])
+
+
+def test_editable_then_wheel(project: Path, python: Path):
+    install_editable(python, project)
+    check_editable(python, project)
+    assert load_a_config(python, project) == project / 'mmwsss'
+
+    wheel = build_wheel(python, project)
+    check_wheel(wheel, project)
+    check_editable(python, project)  # and the wheel has left it alone
+
+    pip(python, 'install', wheel, cwd=project.parent)
+    installed = load_a_config(python, project)
+    assert installed.parent.name == 'site-packages'
+    assert not (installed / '.mim' / 'configs').is_symlink()
+
+
+def test_wheel_then_editable(project: Path, python: Path):
+    wheel = build_wheel(python, project)
+    check_wheel(wheel, project)
+    assert not (project / 'mmwsss' / '.mim').exists()
+
+    pip(python, 'install', wheel, cwd=project.parent)
+    install_editable(python, project)
+    check_editable(python, project)
+    assert load_a_config(python, project) == project / 'mmwsss'
+    install_editable(python, project)  # once more, over itself
+    check_editable(python, project)
+
+    # the build folder that the first wheel has left must not bring back a file
+    min((project / 'configs' / 'toco').glob('*.py')).unlink()
+    wheel.unlink()
+    check_wheel(build_wheel(python, project), project)
+
+
+def test_source_archive_builds_the_same_wheel(project: Path, python: Path):
+    install_editable(python, project)  # its links must not travel
+    run(python, 'setup.py', '-q', 'sdist', cwd=project)
+    (archive,) = (project / 'dist').glob('mmwsss-*.tar.gz')
+    unpacked = project.parent / 'unpacked'
+    shutil.unpack_archive(archive, unpacked)
+    (source,) = unpacked.iterdir()
+    assert not (source / 'mmwsss' / '.mim').exists()
+    check_wheel(build_wheel(python, source), project)
+
+
+def test_install_pulls_nothing_into_a_complete_environment(project: Path, python: Path):
+    report = project.parent / 'report.json'
+    command = ('install', '--dry-run', '--no-index', '--no-build-isolation')
+    options = ('--report', report, '-e', '.')
+    run(python, '-m', 'pip', *command, *options, cwd=project)
+    names = [
+        item['metadata']['name'] for item in json.loads(report.read_text())['install']
+    ]
+    assert names == ['mmwsss']
+
+
+def test_mmcv_is_no_requirement():
+    for name in ('runtime', 'tests', 'docs', 'optional'):
+        lines = (ROOT / 'requirements' / f'{name}.txt').read_text().splitlines()
+        wanted = [line.split('#')[0] for line in lines]
+        assert not any('mmcv' in line for line in wanted), name
