@@ -85,10 +85,13 @@ class SingleStageWSSS(PredictMixin, BaseSegmentor):
             raise ValueError(
                 f'train_cfg.weights names {sorted(missing)}, but losses has only '
                 f'{sorted(self.losses)}')
-        for module, terms in self.TERM_MODULES.items():
-            used = sorted(set(terms) & set(self.schedule.weights))
-            if used and getattr(self, module, None) is None and module in vars(self):
-                raise ValueError(f'the loss terms {used} need a {module}, got None')
+        needs = {'cls_aux': 'aux_cam_head', 'seg': 'decode_head', 'reg': 'decode_head'}
+        for term, head in needs.items():
+            if term in self.schedule.weights and getattr(self, head) is None:
+                raise ValueError(f'the loss term {term} needs a {head}, got None')
+        if {'seg', 'reg'} & set(self.schedule.weights) and self.refine is None:
+            raise ValueError(
+                'the loss terms seg and reg need pseudo labels: set refine, got None')
         inactive = self.train_cfg.get('inactive', 'zero_grad')
         if inactive not in ('zero_grad', 'off'):
             raise ValueError(
@@ -238,13 +241,16 @@ class SingleStageWSSS(PredictMixin, BaseSegmentor):
         losses = {f'loss_{term}': weights[term] * value
                   for term, value in terms.items()}
         if self.train_cfg.get('inactive', 'zero_grad') == 'zero_grad':
-            idle = [p for name, users in self.TERM_MODULES.items()
-                    if not set(users) & set(terms)
-                    and isinstance(getattr(self, name, None), nn.Module)
-                    for p in getattr(self, name).parameters() if p.requires_grad]
-            if idle:
-                losses['loss_idle'] = 0.0 * sum(p.flatten()[0] for p in idle)
+            first = next(iter(losses))
+            losses[first] = losses[first] + self._zero_of_idle_modules(set(terms))
         return losses
+
+    def _zero_of_idle_modules(self, active: set[str]) -> Tensor | float:
+        modules = (getattr(self, name, None) for name, terms in
+                   self.TERM_MODULES.items() if not active & set(terms))
+        weights = [p for module in modules if isinstance(module, nn.Module)
+                   for p in module.parameters() if p.requires_grad]
+        return 0.0 * sum(p.flatten()[0] for p in weights)
 
     # ---------------------------------------------------------------- mmseg's contract
     def extract_feat(self, inputs: Tensor) -> tuple[Tensor, ...]:
