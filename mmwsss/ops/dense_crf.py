@@ -32,7 +32,7 @@ from .bilateral import (
     position_features,
 )
 from .crf_unary import collapse_labels, label_unary
-from .lattice import Lattice, build_lattice, filter_with_lattice
+from .lattice import Lattice, add_filtered, build_lattice, filter_with_lattice
 
 __all__ = ['DENSE_CRF_PRESETS', 'dense_crf', 'dense_crf_labels']
 
@@ -76,7 +76,7 @@ DENSE_CRF_PRESETS: Mapping[str, Mapping[str, float | int]] = MappingProxyType(
     }
 )
 
-_Kernel = Callable[[Tensor], Tensor]
+_Kernel = Callable[[Tensor, Tensor], object]
 
 
 def dense_crf(
@@ -144,9 +144,8 @@ def dense_crf(
         step = len(images) if images.is_cuda else 1
         parts = []
         for image, energy in zip(images.split(step), unary.split(step), strict=True):
-            kernels = _kernels(image, stds, mode)
-            logits = _mean_field(energy, kernels, (pos_w, bi_w), iter_max, log_count)
-            parts.append(logits)
+            kernels = _kernels(image, stds, (pos_w, bi_w), mode)
+            parts.append(_mean_field(energy, kernels, iter_max, log_count))
         return torch.cat(parts) if len(parts) > 1 else parts[0]
 
 
@@ -208,81 +207,84 @@ def dense_crf_labels(
 
 
 def _mean_field(
-    unary: Tensor,
-    kernels: tuple[_Kernel, _Kernel],
-    weights: tuple[float, float],
-    iter_max: int,
-    log_count: Tensor | None,
+    unary: Tensor, kernels: list[_Kernel], iter_max: int, log_count: Tensor | None
 ) -> Tensor:
     """The updates on rows (B * P, n), labels innermost; gives (B, n, H, W)."""
     batch, labels, height, width = unary.shape
-    shape = (batch, height, width, labels)
-    bias = unary.permute(0, 2, 3, 1).reshape(-1, labels).neg()
+    # A reshape alone may stay a transposed view.
+    bias = unary.permute(0, 2, 3, 1).reshape(-1, labels).contiguous().neg()
+    share = None
     if log_count is not None:
+        # A row that stands for r labels: r in the sum, the result of one.
         bias += log_count
-    rows = _softmax(bias, log_count)
-    for _ in range(iter_max):
-        logits = bias
-        for kernel, weight in zip(kernels, weights, strict=True):
-            logits = logits + weight * kernel(rows)
-        rows = _softmax(logits, log_count)
-    return rows.view(shape).permute(0, 3, 1, 2).contiguous()
-
-
-def _softmax(logits: Tensor, log_count: Tensor | None) -> Tensor:
-    """Softmax; a row that stands for r labels gives the share of one."""
-    rows = logits.softmax(dim=1)
-    return rows if log_count is None else rows * (-log_count).exp()
+        share = (-log_count).exp()
+    # Two buffers for all updates: large allocations cost more than they hold.
+    logits, rows = bias.clone(), torch.empty_like(bias)
+    for update in range(iter_max + 1):
+        if update:
+            logits.copy_(bias)
+            for add_message in kernels:
+                add_message(logits, rows)
+        torch.softmax(logits, dim=1, out=rows)
+        if share is not None:
+            rows *= share
+    grid = rows.view(batch, height, width, labels)
+    return grid.permute(0, 3, 1, 2).contiguous()
 
 
 def _kernels(
-    image: Tensor, stds: tuple[float, float, float], mode: str
-) -> tuple[_Kernel, _Kernel]:
-    """Symmetrically normalised Gaussian and bilateral filter."""
+    image: Tensor,
+    stds: tuple[float, float, float],
+    weights: tuple[float, float],
+    mode: str,
+) -> list[_Kernel]:
+    """Functions (logits, Q) that add w_g A_g(Q) and w_b A_b(Q) to the logits."""
     batch, _, height, width = image.shape
     pos_xy_std, bi_xy_std, bi_rgb_std = stds
     colour = bilateral_features(image, bi_xy_std, bi_rgb_std)
     if mode == 'exact':
         position = position_features(height, width, pos_xy_std, image.device)
-        return _exact_kernel(position.expand(batch, -1, -1)), _exact_kernel(colour)
-    gaussian = _gaussian_lattice(batch, height, width, pos_xy_std, str(image.device))
-    bilateral = _normalised(build_lattice(colour))
-    return _lattice_kernel(gaussian), _lattice_kernel(bilateral)
+        features = (position.expand(batch, -1, -1), colour)
+        return [_exact_kernel(f, w) for f, w in zip(features, weights, strict=True)]
+    size = (batch, height, width)
+    gaussian = _gaussian_lattice(size, pos_xy_std, weights[0], str(image.device))
+    bilateral = _normalised(build_lattice(colour), weights[1])
+    return [_lattice_kernel(gaussian), _lattice_kernel(bilateral)]
 
 
 def _lattice_kernel(lattice: Lattice) -> _Kernel:
-    return lambda rows: filter_with_lattice(lattice, rows)
+    return lambda logits, rows: add_filtered(logits, lattice, rows)
 
 
-def _exact_kernel(features: Tensor) -> _Kernel:
+def _exact_kernel(features: Tensor, weight: float) -> _Kernel:
     batch, _, pixels = features.shape
-    norm: dict[torch.dtype, Tensor] = {}
+    ones = features.new_ones(batch, pixels, 1, dtype=torch.float64)
+    scale = (filter_exact(features, ones) + 1e-20).rsqrt()
 
-    def apply(rows: Tensor) -> Tensor:
-        if rows.dtype not in norm:
-            ones = rows.new_ones(batch, pixels, 1)
-            norm[rows.dtype] = (filter_exact(features, ones) + 1e-20).rsqrt()
-        scale = norm[rows.dtype]
+    def add_message(logits: Tensor, rows: Tensor) -> None:
+        factor = scale.to(rows.dtype)
         grid = rows.view(batch, pixels, -1)
-        return (filter_exact(features, grid * scale) * scale).view_as(rows)
+        message = filter_exact(features, grid * factor) * factor
+        logits.add_(message.view_as(logits), alpha=weight)
 
-    return apply
+    return add_message
 
 
 @lru_cache(maxsize=8)
 def _gaussian_lattice(
-    batch: int, height: int, width: int, sigma_xy: float, device: str
+    size: tuple[int, int, int], sigma_xy: float, weight: float, device: str
 ) -> Lattice:
     """Depends on the size alone: kept for the next image of that size."""
+    batch, height, width = size
     features = position_features(height, width, sigma_xy, torch.device(device))
-    return _normalised(build_lattice(features.expand(batch, -1, -1)))
+    return _normalised(build_lattice(features.expand(batch, -1, -1)), weight)
 
 
-def _normalised(lattice: Lattice) -> Lattice:
-    """D^-1/2 K D^-1/2 with D = diag(K 1)."""
+def _normalised(lattice: Lattice, weight: float) -> Lattice:
+    """weight * D^-1/2 K D^-1/2 with D = diag(K 1)."""
     ones = lattice.slice_weights.new_ones(lattice.num_pixels, 1)
     mass = filter_with_lattice(lattice, ones).squeeze(1)
-    return lattice.rescaled((mass + 1e-20).rsqrt())
+    return lattice.rescaled((mass + 1e-20).rsqrt(), weight)
 
 
 def _log_multiplicity(multiplicity: Tensor | None, unary: Tensor) -> Tensor | None:

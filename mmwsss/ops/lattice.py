@@ -23,6 +23,7 @@ from torch import Tensor
 
 __all__ = ['Lattice', 'build_lattice', 'filter_with_lattice']
 
+_BLOCK_BYTES = 24 << 20
 _MISSING_KEY = torch.iinfo(torch.int64).max
 
 
@@ -36,9 +37,10 @@ class Lattice:
             1 / (1 + 2^-d) of the result.
         splat_pixels: (N * (d + 1),) int32, pixels ordered by vertex.
         splat_weights: (N * (d + 1),) float32, their barycentric weights.
-        splat_offsets: (M,) int32, where the pixels of each vertex begin.
-        neighbours: (d + 1, M, 2) int32, both neighbours along each direction;
-            M where there is none.
+        splat_offsets: (M + 1,) int32, where the pixels of each vertex begin;
+            the last entry makes a vertex M without pixels, whose value is 0.
+        neighbours: (d + 1, M + 1, 2) int32, both neighbours along each
+            direction, M where there is none.
     """
 
     vertices: Tensor
@@ -56,13 +58,13 @@ class Lattice:
     @property
     def num_vertices(self) -> int:
         """M, over all images of the batch."""
-        return self.splat_offsets.shape[0]
+        return self.splat_offsets.shape[0] - 1
 
-    def rescaled(self, factor: Tensor) -> Lattice:
-        """The filter with ``factor`` (N,) applied before and after it."""
+    def rescaled(self, factor: Tensor, weight: float = 1.0) -> Lattice:
+        """The filter with ``factor`` (N,) before and after it, times ``weight``."""
         return replace(
             self,
-            slice_weights=self.slice_weights * factor.unsqueeze(1),
+            slice_weights=self.slice_weights * (factor * weight).unsqueeze(1),
             splat_weights=self.splat_weights * factor[self.splat_pixels],
         )
 
@@ -95,12 +97,26 @@ def filter_with_lattice(lattice: Lattice, values: Tensor) -> Tensor:
 
     Args:
         lattice: From :func:`build_lattice`.
-        values: (N, C) float32 or float64, contiguous.
+        values: (N, C) float32 or float64.
 
     Returns:
         (N, C), not normalised.
     """
     return _LatticeFilter.apply(values, lattice, False)
+
+
+def add_filtered(out: Tensor, lattice: Lattice, values: Tensor) -> Tensor:
+    """``out += filter_with_lattice(lattice, values)`` in place, no autograd.
+
+    Args:
+        out: (N, C), changed.
+        lattice: From :func:`build_lattice`.
+        values: (N, C), same type as ``out``.
+
+    Returns:
+        ``out``.
+    """
+    return _add_filtered(out, lattice, values, reverse=False)
 
 
 class _LatticeFilter(torch.autograd.Function):
@@ -109,7 +125,8 @@ class _LatticeFilter(torch.autograd.Function):
     @staticmethod
     def forward(ctx, values: Tensor, lattice: Lattice, reverse: bool) -> Tensor:
         ctx.lattice, ctx.reverse = lattice, reverse
-        return _splat_blur_slice(lattice, values.detach(), reverse)
+        out = torch.zeros_like(values, memory_format=torch.contiguous_format)
+        return _add_filtered(out, lattice, values.detach(), reverse)
 
     @staticmethod
     def backward(ctx, grad: Tensor) -> tuple[Tensor, None, None]:
@@ -118,10 +135,31 @@ class _LatticeFilter(torch.autograd.Function):
         return grad, None, None
 
 
+def _add_filtered(
+    out: Tensor, lattice: Lattice, values: Tensor, reverse: bool
+) -> Tensor:
+    """Filter block after block of channels into ``out``."""
+    channels = values.shape[1]
+    block = channels if values.is_cuda else _channel_block(lattice, values)
+    for start in range(0, channels, block):
+        part = slice(start, start + block)
+        out[:, part] += _splat_blur_slice(lattice, values[:, part], reverse)
+    return out
+
+
+def _channel_block(lattice: Lattice, values: Tensor) -> int:
+    """Channels at a time on a CPU, a multiple of 8 (vector registers).
+
+    Blocks beyond the allocator's limit of 32 MB are mapped and unmapped by
+    the operating system for every step, which takes longer than the filter.
+    """
+    rows = max(lattice.num_pixels, lattice.num_vertices + 1)
+    fitting = _BLOCK_BYTES // (rows * values.element_size())
+    return max(8, fitting // 8 * 8)
+
+
 def _splat_blur_slice(lattice: Lattice, values: Tensor, reverse: bool) -> Tensor:
-    size, channels = lattice.num_vertices, values.shape[1]
-    table = values.new_zeros(size + 1, channels)  # the last row stays 0
-    table[:size] = F.embedding_bag(
+    table = F.embedding_bag(
         lattice.splat_pixels,
         values.contiguous(),
         lattice.splat_offsets,
@@ -130,7 +168,7 @@ def _splat_blur_slice(lattice: Lattice, values: Tensor, reverse: bool) -> Tensor
     )
     pairs = lattice.neighbours.flip(0) if reverse else lattice.neighbours
     for pair in pairs:
-        table[:size].add_(F.embedding_bag(pair, table, mode='sum'), alpha=0.5)
+        table.add_(F.embedding_bag(pair, table, mode='sum'), alpha=0.5)
     return F.embedding_bag(
         lattice.vertices,
         table,
@@ -267,16 +305,20 @@ def _assemble(
         slice_weights=(weights * alpha).view(count, pixels).t().contiguous(),
         splat_pixels=(order % pixels).int(),
         splat_weights=weights.reshape(-1)[order],
-        splat_offsets=offsets.int(),
+        splat_offsets=F.pad(offsets, (0, 1), value=ids.numel()).int(),
         neighbours=_neighbours(unique, deltas),
     )
 
 
 def _neighbours(unique: Tensor, deltas: Tensor) -> Tensor:
-    """Indices of key + delta and key - delta, (d + 1, M, 2); M when missing."""
-    size = unique.numel()
-    steps = torch.stack([deltas, -deltas], dim=1)
-    wanted = unique.view(1, -1, 1) + steps.unsqueeze(1)
-    found = torch.searchsorted(unique, wanted).clamp_(max=size - 1)
-    missing = unique[found] != wanted
-    return found.masked_fill_(missing, size).int()
+    """Indices of key + delta and key - delta, (d + 1, M + 1, 2); else M."""
+    size, axes = unique.numel(), deltas.numel()
+    wanted = unique + deltas.unsqueeze(1)
+    after = torch.searchsorted(unique, wanted).clamp_(max=size - 1)
+    after.masked_fill_(unique[after] != wanted, size)
+    after = F.pad(after, (0, 1), value=size)
+    # Who is a's + neighbour has a as - neighbour; M collects the missing ones.
+    index = torch.arange(size + 1, device=unique.device).expand(axes, -1)
+    before = torch.full_like(after, size).scatter_(1, after, index)
+    before[:, size] = size
+    return torch.stack([after, before], dim=2).int()
