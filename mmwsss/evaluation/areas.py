@@ -57,14 +57,17 @@ def confusion_matrix(truth: Tensor, prediction: Tensor, num_classes: int) -> Ten
     _check_shapes(truth, prediction)
     counted = (truth >= 0) & (truth < num_classes)
     rows, columns = truth[counted].long(), prediction[counted].long()
-    if columns.numel() and not 0 <= int(columns.min()) <= int(columns.max()) < num_classes:
-        raise ValueError(f'predictions lie in [{int(columns.min())}, '
-                         f'{int(columns.max())}], outside [0, {num_classes})')
+    if columns.numel():
+        low, high = int(columns.min()), int(columns.max())
+        if low < 0 or high >= num_classes:
+            raise ValueError(f'predictions lie in [{low}, {high}], outside '
+                             f'[0, {num_classes})')
     index = rows * num_classes + columns
     return torch.bincount(index, minlength=num_classes**2).view(num_classes, -1)
 
 
-def areas_from_labels(truth: Tensor, prediction: Tensor, num_classes: int) -> ClassAreas:
+def areas_from_labels(truth: Tensor, prediction: Tensor,
+                      num_classes: int) -> ClassAreas:
     """Per-class areas of one label map, on whatever device it lies.
 
     Pixels whose truth lies outside [0, ``num_classes``) don't count at all. Pixels

@@ -56,5 +56,5 @@ def _one_class(actual: np.ndarray, score: np.ndarray) -> float:
 
 def _check(truth: np.ndarray, probability: np.ndarray) -> None:
     if truth.shape != probability.shape or truth.ndim != 2:
-        raise ValueError(f'truth {truth.shape} and probability {probability.shape} must '
-                         'both be (images, classes)')
+        raise ValueError(f'truth {truth.shape} and probability {probability.shape} '
+                         'must both be (images, classes)')

@@ -47,8 +47,8 @@ def compare_weights(
     own = model.state_dict()
     optional = (*_ALWAYS_OPTIONAL, *allow_missing)
     missing = [k for k in own if k not in given and not _matches(k, optional)]
-    extra = [k for k in given
-             if k not in own and not _matches(k, (*_ALWAYS_OPTIONAL, *allow_unexpected))]
+    spare = (*_ALWAYS_OPTIONAL, *allow_unexpected)
+    extra = [k for k in given if k not in own and not _matches(k, spare)]
     wrong = [k for k, v in given.items() if k in own and v.shape != own[k].shape]
     if not (missing or extra or wrong):
         return

@@ -1,5 +1,5 @@
 # Licensed under Apache-2.0.
-"""Print a config with its bases merged: ``python tools/misc/print_config.py CONFIG``."""
+"""Print a config with its bases merged."""
 
 from __future__ import annotations
 

@@ -1,9 +1,12 @@
 # Licensed under Apache-2.0.
 from __future__ import annotations
 
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
-from mmengine.logging import print_log
+from mmengine.logging import MMLogger, print_log
 from mmengine.optim import DefaultOptimWrapperConstructor
 from torch import nn
 
@@ -22,15 +25,36 @@ class MergedOptimWrapperConstructor(DefaultOptimWrapperConstructor):
     def add_params(self, params: list[dict], module: nn.Module, prefix: str = '',
                    **kwargs: Any) -> None:
         """Collect the groups; those that are alike are merged at the top level."""
-        super().add_params(params, module, prefix=prefix, **kwargs)
-        if prefix == '':
-            params[:] = merge_groups(params)
-            for group in params:
-                size = sum(p.numel() for p in group['params'])
-                options = {k: v for k, v in group.items() if k != 'params'}
-                print_log(f'optimizer group: {len(group["params"])} tensors, '
-                          f'{size / 1e6:.3f} M parameters, {options or "defaults"}',
-                          'current')
+        if prefix:
+            super().add_params(params, module, prefix=prefix, **kwargs)
+            return
+        with _quiet():  # mmengine logs three lines for every tensor
+            super().add_params(params, module, prefix=prefix, **kwargs)
+        params[:] = merge_groups(params)
+        for group in params:
+            options = {k: v for k, v in group.items() if k != 'params'}
+            print_log(_line(group['params'], str(options or 'default settings')),
+                      'current')
+        frozen = [p for p in module.parameters() if not p.requires_grad]
+        if frozen:
+            print_log(_line(frozen, 'not trained'), 'current')
+
+
+def _line(tensors: list[nn.Parameter], text: str) -> str:
+    millions = sum(p.numel() for p in tensors) / 1e6
+    return f'optimizer: {len(tensors)} tensors, {millions:.3f} M values: {text}'
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Hold back what the current logger says below ERROR."""
+    logger = MMLogger.get_current_instance()
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
 
 
 def merge_groups(groups: list[dict]) -> list[dict]:

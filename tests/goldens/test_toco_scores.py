@@ -1,0 +1,54 @@
+# Licensed under Apache-2.0.
+"""mIoU against the reference."""
+
+import numpy as np
+import pytest
+import torch
+
+from mmwsss.evaluation import (
+    ClassAreas,
+    areas_from_labels,
+    confusion_matrix,
+    scores_from_areas,
+)
+
+
+def total_areas(gts, preds, classes):
+    total = ClassAreas.zeros(classes)
+    for gt, pred in zip(gts, preds, strict=True):
+        total += areas_from_labels(
+            torch.from_numpy(gt).long(), torch.from_numpy(pred).long(), classes)
+    return total
+
+
+def test_scores(golden):
+    g = golden('toco_scores')
+    classes = int(g['num_classes'])
+    scores = scores_from_areas(total_areas(g['gts'], g['preds'], classes))
+    np.testing.assert_allclose(scores.pixel_acc, g['pAcc'], rtol=1e-6)
+    np.testing.assert_allclose(scores.mean_acc, g['mAcc'], rtol=1e-6)
+    np.testing.assert_allclose(scores.miou, g['miou'], rtol=1e-6)
+    np.testing.assert_allclose(scores.iou, g['iou'], rtol=1e-6)
+    np.testing.assert_allclose(scores.miou_all, np.nanmean(g['iou']), rtol=1e-6)
+    assert scores.miou + scores.fp_share + scores.fn_share == pytest.approx(1)
+
+
+def test_areas_come_from_the_confusion_matrix(golden):
+    g = golden('toco_scores')
+    classes = int(g['num_classes'])
+    gt, pred = (torch.from_numpy(g[n]).long() for n in ('gts', 'preds'))
+    matrix = confusion_matrix(gt, pred, classes).numpy()
+    areas = total_areas(g['gts'], g['preds'], classes)
+    np.testing.assert_array_equal(areas.correct, np.diag(matrix))
+    np.testing.assert_array_equal(areas.predicted, matrix.sum(0))
+    np.testing.assert_array_equal(areas.truth, matrix.sum(1))
+
+
+def test_second_reference(golden):
+    g = golden('fsr_metric')
+    areas = total_areas([g['gt']], [g['pred']], 6)
+    scores = scores_from_areas(areas)
+    np.testing.assert_allclose(scores.pixel_acc, g['f64_pixel_acc'], rtol=1e-9)
+    np.testing.assert_allclose(scores.mean_acc, g['f64_mean_acc'], rtol=1e-9)
+    np.testing.assert_allclose(scores.iou, g['f64_iou'], rtol=1e-9)
+    np.testing.assert_allclose(scores.miou, g['f64_miou_valid'], rtol=1e-9)

@@ -1,0 +1,1 @@
+# Licensed under Apache-2.0.
