@@ -134,6 +134,8 @@ def draw_scene(
     return ShapesScene(image, mask, part, labels)
 
 
+# Object-centred pictures, as ImageNet's are: large, alone, nothing that misleads.
+SINGLE_STYLE = ShapesStyle(radius=(0.24, 0.42), distractors=0.0)
 PRETRAIN_LABELS: tuple[tuple[str, str], ...] = tuple(
     (texture, body) for texture in PATTERNS for body in OUTLINES
 )
@@ -144,14 +146,14 @@ def draw_single(
 ) -> tuple[np.ndarray, int]:
     """Draw a single-object picture, the stand-in for an ImageNet picture.
 
-    Any of the 10 textures comes on any of the 4 bodies, so the label space is
+    The default style is ``SINGLE_STYLE``. Any of the 10 textures comes on any of the 4 bodies, so the label space is
     larger than the benchmark's, as ImageNet's is larger than VOC's.
 
     Returns:
         (S, S, 3) uint8 RGB image and its label, an index into
         ``PRETRAIN_LABELS``.
     """
-    style = style or ShapesStyle()
+    style = style or SINGLE_STYLE
     rng = _generator(seed, index, size)
     label = int(rng.integers(len(PRETRAIN_LABELS)))
     texture, outline = PRETRAIN_LABELS[label]

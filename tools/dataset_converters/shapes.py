@@ -1,0 +1,179 @@
+# Licensed under Apache-2.0.
+"""Draw the Shapes benchmark to disk, in VOC layout.
+
+    python tools/dataset_converters/shapes.py --out data/shapes
+
+writes ``JPEGImages/*.jpg``, ``SegmentationClass/*.png`` (palette),
+``splits/{train,val,test}.txt`` (lines ``name class [class ...]``) and
+``classes.txt``. Pictures depend on the seed and their number alone, so a
+larger training split keeps the pictures of a smaller one. The run can be
+stopped at any time: finished pictures are kept and skipped the next time.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import os
+from dataclasses import asdict
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from mmengine.logging import MMLogger, print_log
+from mmengine.utils import track_parallel_progress, track_progress
+from PIL import Image
+
+from mmwsss.datasets.shapes_generator import (
+    SHAPES_CLASSES,
+    SHAPES_PALETTE,
+    ShapesStyle,
+    draw_scene,
+)
+
+# Splits never share a picture number, whatever their sizes.
+FIRST_INDEX = {'train': 0, 'val': 1_000_000, 'test': 2_000_000}
+RECORD = 'shapes.json'
+
+
+class Picture(NamedTuple):
+    """What one worker needs to draw one picture."""
+
+    root: str
+    name: str
+    seed: int
+    index: int
+    size: int
+
+
+def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(description=__doc__.split('\n')[0])
+    parser.add_argument('--out', type=Path, default=Path('data/shapes'))
+    parser.add_argument('--train', type=int, default=2000, help='pictures')
+    parser.add_argument('--val', type=int, default=300, help='pictures')
+    parser.add_argument('--test', type=int, default=300, help='pictures')
+    parser.add_argument('--size', type=int, default=96, help='side in pixels')
+    parser.add_argument('--seed', type=int, default=0)
+    parser.add_argument('--jobs', type=int, default=os.cpu_count() or 1)
+    parser.add_argument('--preview', type=Path, help='also write a contact sheet')
+    return parser.parse_args(argv)
+
+
+def replace_file(path: Path, write) -> None:
+    """Write through a temporary name, so that no half file ever has ``path``."""
+    temporary = path.with_name(f'.{os.getpid()}.{path.name}')
+    try:
+        write(temporary)
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def save_mask(path: Path, mask: np.ndarray) -> None:
+    """Write class ids as a palette PNG."""
+    image = Image.fromarray(mask)
+    colours = np.zeros((256, 3), np.uint8)
+    colours[: len(SHAPES_PALETTE)] = SHAPES_PALETTE
+    colours[255] = (224, 224, 192)
+    image.putpalette(colours.ravel().tolist())
+    replace_file(path, lambda p: image.save(p, format='PNG'))
+
+
+def draw_picture(picture: Picture) -> str:
+    """Draw one picture unless it is there; return its line of the split file."""
+    root = Path(picture.root)
+    image_path = root / 'JPEGImages' / f'{picture.name}.jpg'
+    mask_path = root / 'SegmentationClass' / f'{picture.name}.png'
+    if image_path.exists() and mask_path.exists():
+        present = np.unique(np.asarray(Image.open(mask_path)))
+        labels = [int(c) for c in present if c not in (0, 255)]
+    else:
+        scene = draw_scene(picture.seed, picture.index, picture.size)
+        image = Image.fromarray(scene.image)
+        save_mask(mask_path, scene.mask)
+        replace_file(
+            image_path,
+            lambda p: image.save(p, format='JPEG', quality=95, subsampling=0),
+        )
+        labels = list(scene.labels)
+    return ' '.join([picture.name, *(SHAPES_CLASSES[c] for c in labels)])
+
+
+def check_record(out: Path, seed: int, size: int) -> None:
+    """Refuse to mix pictures of two seeds, sizes or styles in one folder.
+
+    Raises:
+        FileExistsError: if ``out`` was drawn with other settings.
+    """
+    style = asdict(ShapesStyle())
+    record = json.loads(json.dumps(dict(seed=seed, size=size, style=style)))
+    path = out / RECORD
+    if path.exists():
+        found = json.loads(path.read_text())
+        if found != record:
+            raise FileExistsError(
+                f'{out} was drawn with other settings ({path} differs from what '
+                'was asked for); choose another --out or delete the folder'
+            )
+    replace_file(path, lambda p: p.write_text(json.dumps(record, indent=2) + '\n'))
+
+
+def draw_split(out: Path, split: str, count: int, args: argparse.Namespace) -> None:
+    """Draw ``count`` pictures of a split and write its list."""
+    pictures = [
+        Picture(str(out), f'{split}_{i:05d}', args.seed, FIRST_INDEX[split] + i,
+                args.size)
+        for i in range(count)
+    ]  # fmt: skip
+    if args.jobs > 1 and count > 1:
+        lines = track_parallel_progress(
+            draw_picture, pictures, args.jobs, chunksize=16, keep_order=True
+        )
+    else:
+        lines = track_progress(draw_picture, pictures)
+    text = ''.join(f'{line}\n' for line in lines)
+    replace_file(out / 'splits' / f'{split}.txt', lambda p: p.write_text(text))
+
+
+def contact_sheet(seed: int, size: int, columns: int = 8, rows: int = 4) -> Image.Image:
+    """Pictures above their masks; the discriminative parts are drawn lighter."""
+    palette = np.array(SHAPES_PALETTE, np.uint8)
+    strips = []
+    for row in range(rows):
+        scenes = [
+            draw_scene(seed, row * columns + column, size) for column in range(columns)
+        ]
+        strips.append(np.hstack([scene.image for scene in scenes]))
+        masks = []
+        for scene in scenes:
+            coloured = palette[scene.mask]
+            coloured[scene.part] = 255 - (255 - coloured[scene.part]) // 2
+            masks.append(coloured)
+        strips.append(np.hstack(masks))
+    return Image.fromarray(np.vstack(strips))
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Draw the data set."""
+    args = parse_args(argv)
+    MMLogger.get_instance('mmwsss', log_level='INFO')
+    for name in ('JPEGImages', 'SegmentationClass', 'splits'):
+        (args.out / name).mkdir(parents=True, exist_ok=True)
+    check_record(args.out, args.seed, args.size)
+    classes = '\n'.join(SHAPES_CLASSES) + '\n'
+    replace_file(args.out / 'classes.txt', lambda p: p.write_text(classes))
+    for split in FIRST_INDEX:
+        print_log(f'{split}: {getattr(args, split)} pictures', 'mmwsss', logging.INFO)
+        draw_split(args.out, split, getattr(args, split), args)
+    if args.preview:
+        sheet = contact_sheet(args.seed, args.size)
+        args.preview.parent.mkdir(parents=True, exist_ok=True)
+        replace_file(args.preview, lambda p: sheet.save(p, format='PNG'))
+        print_log(f'preview: {args.preview}', 'mmwsss', logging.INFO)
+    print_log(f'Shapes is in {args.out}', 'mmwsss', logging.INFO)
+
+
+if __name__ == '__main__':
+    main()
