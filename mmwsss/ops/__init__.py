@@ -2,6 +2,7 @@
 """Operators on pixels. Need torch and numpy alone."""
 
 from .bilateral import bilateral_filter, gaussian_filter
+from .crf_presets import DENSE_CRF_PRESETS
 from .crf_unary import (
     collapse_labels,
     prob_from_cam,
@@ -9,9 +10,10 @@ from .crf_unary import (
     unary_from_labels,
     unary_from_prob,
 )
-from .dense_crf import DENSE_CRF_PRESETS, dense_crf, dense_crf_labels
+from .dense_crf import dense_crf, dense_crf_labels
 from .dense_energy import dense_energy, energy_gate, gated_energy, scale_energy_inputs
-from .lattice import Lattice, build_lattice, filter_with_lattice
+from .lattice import Lattice, filter_with_lattice
+from .lattice_build import build_lattice
 from .par import PAR, par, par_affinity, par_propagate
 
 __all__ = [

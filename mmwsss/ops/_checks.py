@@ -10,6 +10,8 @@ import torch
 from torch import Tensor
 
 __all__ = [
+    'can_inspect',
+    'check_dilations',
     'check_finite',
     'check_images',
     'check_iterations',
@@ -62,17 +64,19 @@ def check_same_device(**tensors: Tensor) -> None:
         raise ValueError(f'all tensors must be on one device, got {devices}')
 
 
-def check_finite(**tensors: Tensor) -> None:
-    """Refuse NaN and infinity, on the CPU only.
+def can_inspect(tensor: Tensor) -> bool:
+    """Whether values may be read on the host.
 
-    The scan needs the result on the host. On a GPU that would stall every
-    training step, and under ``torch.compile`` it would break the graph, so in
-    these two cases it is left out.
+    On a GPU that would stall every training step, and under ``torch.compile``
+    it would break the graph: there, checks of values are left out.
     """
-    if torch.compiler.is_compiling():
-        return
+    return not tensor.is_cuda and not torch.compiler.is_compiling()
+
+
+def check_finite(**tensors: Tensor) -> None:
+    """Refuse NaN and infinity where :func:`can_inspect` allows."""
     for name, tensor in tensors.items():
-        if tensor.is_cuda or not tensor.is_floating_point():
+        if not can_inspect(tensor) or not tensor.is_floating_point():
             continue
         bad = int(torch.isfinite(tensor).logical_not().sum())
         if bad:

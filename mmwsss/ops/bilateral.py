@@ -14,7 +14,8 @@ from ._checks import (
     check_sigma,
     compute_dtype,
 )
-from .lattice import build_lattice, filter_with_lattice
+from .lattice import filter_with_lattice
+from .lattice_build import build_lattice
 
 __all__ = ['bilateral_features', 'bilateral_filter', 'gaussian_filter']
 
@@ -114,11 +115,17 @@ def filter_by_features(features: Tensor, values: Tensor, mode: str) -> Tensor:
         if mode == 'exact':
             result = filter_exact(features, rows)
         else:
-            # On a GPU, counting the vertices would be a host sync.
-            lattice = build_lattice(features, exact_size=not values.is_cuda)
-            flat = rows.reshape(-1, rows.shape[2])
-            result = filter_with_lattice(lattice, flat).view(rows.shape)
+            result = _filter_lattice(features, rows)
         return result.transpose(1, 2).reshape(values.shape)
+
+
+# The size of the lattice depends on the data: not for the compiler.
+@torch.compiler.disable
+def _filter_lattice(features: Tensor, rows: Tensor) -> Tensor:
+    # On a GPU, counting the vertices would be a host sync.
+    lattice = build_lattice(features, exact_size=not rows.is_cuda)
+    flat = rows.reshape(-1, rows.shape[2])
+    return filter_with_lattice(lattice, flat).view(rows.shape)
 
 
 def filter_exact(features: Tensor, rows: Tensor) -> Tensor:

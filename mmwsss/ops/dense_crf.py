@@ -8,9 +8,8 @@ with Gaussian Edge Potentials" (NeurIPS 2011), algorithm 1.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from functools import lru_cache
-from types import MappingProxyType
 
 import torch
 from torch import Tensor
@@ -31,50 +30,13 @@ from .bilateral import (
     filter_exact,
     position_features,
 )
+from .crf_presets import DENSE_CRF_PRESETS
 from .crf_unary import collapse_labels, label_unary
-from .lattice import Lattice, add_filtered, build_lattice, filter_with_lattice
+from .lattice import Lattice, add_filtered, filter_with_lattice
+from .lattice_build import build_lattice
 
 __all__ = ['DENSE_CRF_PRESETS', 'dense_crf', 'dense_crf_labels']
 
-
-def _preset(
-    pos_xy_std: float,
-    pos_w: float,
-    bi_xy_std: float,
-    bi_rgb_std: float,
-    bi_w: float,
-    iter_max: int = 10,
-) -> Mapping[str, float | int]:
-    return MappingProxyType(
-        dict(
-            pos_xy_std=pos_xy_std,
-            pos_w=pos_w,
-            bi_xy_std=bi_xy_std,
-            bi_rgb_std=bi_rgb_std,
-            bi_w=bi_w,
-            iter_max=iter_max,
-        )
-    )
-
-
-DENSE_CRF_PRESETS: Mapping[str, Mapping[str, float | int]] = MappingProxyType(
-    {
-        # ToCo, FSR: final segmentation (VOC and COCO); unary: softmax.
-        'toco_seg': _preset(1.0, 1.0, 121.0, 5.0, 4.0),
-        # ToCo, FSR: CAM labels at the high and low threshold; softmax.
-        'toco_cam': _preset(3.0, 3.0, 36.0, 3.0, 4.0),
-        # DeepLab-v2, the comparison in EPS, SMAF final; softmax.
-        'deeplab': _preset(1.0, 3.0, 67.0, 3.0, 4.0),
-        # PSA, an option of EPS, SemFormer segmentation; probabilities or CAM.
-        'psa': _preset(3.0, 3.0, 80.0, 13.0, 10.0),
-        # IRN seeds, SemFormer affinity labels; hard labels, compact set.
-        'irn': _preset(3.0, 3.0, 50.0, 5.0, 10.0),
-        # SemFormer pseudo labels; hard labels, compact set, one iteration.
-        'semformer_pseudo': _preset(3.0, 3.0, 50.0, 5.0, 10.0, iter_max=1),
-        # SMAF pseudo masks; hard labels, all 21 labels.
-        'smaf_pseudo': _preset(3.0, 3.0, 50.0, 5.0, 10.0),
-    }
-)
 
 _Kernel = Callable[[Tensor, Tensor], object]
 
@@ -142,10 +104,10 @@ def dense_crf(
         unary = unary.to(compute_dtype(unary))
         # On a CPU one image at a time stays in the caches and in memory.
         step = len(images) if images.is_cuda else 1
-        parts = []
-        for image, energy in zip(images.split(step), unary.split(step), strict=True):
-            kernels = _kernels(image, stds, (pos_w, bi_w), mode)
-            parts.append(_mean_field(energy, kernels, iter_max, log_count))
+        parts = [
+            _infer(image, energy, stds, (pos_w, bi_w), iter_max, log_count, mode)
+            for image, energy in zip(images.split(step), unary.split(step), strict=True)
+        ]
         return torch.cat(parts) if len(parts) > 1 else parts[0]
 
 
@@ -204,6 +166,21 @@ def dense_crf_labels(
     unary = label_unary(rows.labels, count, num_labels, confidence)
     result = dense_crf(images, unary, multiplicity=rows.multiplicity, **settings)
     return result.index_select(1, rows.row_of_label)
+
+
+# The size of the lattice depends on the data: not for the compiler.
+@torch.compiler.disable
+def _infer(
+    image: Tensor,
+    unary: Tensor,
+    stds: tuple[float, float, float],
+    weights: tuple[float, float],
+    iter_max: int,
+    log_count: Tensor | None,
+    mode: str,
+) -> Tensor:
+    kernels = _kernels(image, stds, weights, mode)
+    return _mean_field(unary, kernels, iter_max, log_count)
 
 
 def _mean_field(

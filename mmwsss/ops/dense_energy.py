@@ -16,6 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ._checks import (
+    can_inspect,
     check_finite,
     check_images,
     check_maps,
@@ -228,8 +229,7 @@ def _check_inputs(
 
 
 def _check_probabilities(prob: Tensor) -> None:
-    # Needs the values on the host: CPU only, see check_finite.
-    if prob.is_cuda or torch.compiler.is_compiling():
+    if not can_inspect(prob):
         return
     lowest = float(prob.min())
     error = float((prob.sum(dim=1) - 1).abs().max())
