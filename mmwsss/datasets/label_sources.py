@@ -147,8 +147,9 @@ def guess_format(path: str) -> str:
         return 'voc_xml' if any(file.glob('*.xml')) else 'folder'
     if file.suffix.lower() == '.json':
         content = _load_json(path)
-        is_coco = isinstance(content, dict) and {'images', 'annotations'} <= set(content)
-        return 'coco' if is_coco else 'json'
+        if isinstance(content, dict) and {'images', 'annotations'} <= set(content):
+            return 'coco'
+        return 'json'
     return 'csv' if file.suffix.lower() == '.csv' else 'text'
 
 

@@ -104,7 +104,7 @@ class WeakSegDataset(BaseSegDataset):
     def _channels(self) -> dict[str, int | None]:
         """Foreground channel of each class name; None: known, but not chosen."""
         known = self.METAINFO.get('classes', ())
-        table: dict[str, int | None] = {name: None for name in known[1:]}
+        table: dict[str, int | None] = dict.fromkeys(known[1:])
         table |= {name: i for i, name in enumerate(self._metainfo['classes'][1:])}
         # in text files a blank is written as an underscore
         return table | {name.replace(' ', '_'): i for name, i in table.items()}

@@ -14,12 +14,14 @@ Any other part of COCO, such as a few photos of 2017, works the same way::
     python tools/dataset_converters/coco14.py --split val \\
         --images PHOTOS/val2017 \\
         --annotations PHOTOS/annotations/instances_val2017.json \\
-        --out data/coco_tiny
+        --out data/coco_tiny --keep-empty
+    (the same with train for val, three times)
 
 It writes ``OUT/SegmentationClass/<image folder>/*.png`` (81 classes: 0 background,
 1..80 in COCO's order; no pixel is ignored), ``OUT/splits/<split>.txt`` (``name class
-...``, blanks in class names as ``_``, only images with at least one object, by
-name), and links the image folder into OUT if it lies elsewhere.
+...``, blanks in class names as ``_``, by name), and links the image folder into OUT
+if it lies elsewhere. Every image gets a mask; the list holds those with at least one
+object, as the published ones do (82,081 and 40,137), with ``--keep-empty`` all.
 
 Overlaps: the smaller instance is on top; crowd regions are below all others. An
 image has the classes that its mask shows (those of its annotations if the mask is
@@ -87,7 +89,7 @@ def class_ids(categories: list[dict], path: str) -> dict[int, int]:
 
 def make_tasks(annotations: str, images: str, masks: Path, overwrite: bool
                ) -> list[Task]:
-    """One task per image with at least one object, by file name.
+    """One task per image, by file name.
 
     Raises:
         DataError: if the annotations are not COCO's, or images are missing.
@@ -100,8 +102,7 @@ def make_tasks(annotations: str, images: str, masks: Path, overwrite: bool
     objects = defaultdict(list)
     for item in content['annotations']:
         objects[item['image_id']].append(item)
-    infos = sorted((item for item in content['images'] if item['id'] in objects),
-                   key=lambda item: item['file_name'])
+    infos = sorted(content['images'], key=lambda item: item['file_name'])
     present = set(os.listdir(images)) if os.path.isdir(images) else set()
     absent = [item['file_name'] for item in infos if item['file_name'] not in present]
     if absent:
@@ -109,7 +110,7 @@ def make_tasks(annotations: str, images: str, masks: Path, overwrite: bool
                         f'{len(absent) - 1} other images of {len(infos)}',
                         'give the folder that belongs to the annotations')
     return [Task(item['file_name'], (item['height'], item['width']),
-                 objects[item['id']], ids,
+                 objects.get(item['id'], []), ids,
                  str(masks / f'{Path(item["file_name"]).stem}.png'), overwrite)
             for item in infos]
 
@@ -146,8 +147,9 @@ def place_images(images: str, out: Path, copy: bool) -> None:
 
 
 def convert(annotations: str, images: str, out: str, split: str, workers: int = 0,
-            overwrite: bool = False, copy_images: bool = False) -> str:
-    """Convert one split; gives the path of its label file."""
+            overwrite: bool = False, copy_images: bool = False,
+            keep_empty: bool = False) -> tuple[str, int, int]:
+    """Convert one split; gives its label file and the numbers of masks and lines."""
     images = os.path.normpath(images)
     masks = Path(out) / 'SegmentationClass' / Path(images).name
     tasks = make_tasks(annotations, images, masks, overwrite)
@@ -155,9 +157,10 @@ def convert(annotations: str, images: str, out: str, split: str, workers: int = 
     classes = parallel_map(convert_image, tasks, workers)
     place_images(images, Path(out), copy_images)
     path = Path(out) / 'splits' / f'{split}.txt'
-    write_labels(path, {Path(task.name).stem: names
-                        for task, names in zip(tasks, classes)})
-    return str(path)
+    labels = {Path(task.name).stem: names for task, names in zip(tasks, classes)
+              if names or keep_empty}
+    write_labels(path, labels)
+    return str(path), len(tasks), len(labels)
 
 
 def parse_args() -> argparse.Namespace:
@@ -173,17 +176,18 @@ def parse_args() -> argparse.Namespace:
                         help='write masks again that are there already')
     parser.add_argument('--copy-images', action='store_true',
                         help='copy the images into OUT instead of linking the folder')
+    parser.add_argument('--keep-empty', action='store_true',
+                        help='list images without an object too')
     return parser.parse_args()
 
 
 def main() -> None:
     """Convert as the command line says."""
     args = parse_args()
-    path = convert(args.annotations, args.images, args.out, args.split, args.workers,
-                   args.overwrite, args.copy_images)
-    with open(path, encoding='utf-8') as file:
-        count = sum(1 for _ in file)
-    print_log(f'\n{count} images with labels and masks: {path}')
+    path, masks, lines = convert(
+        args.annotations, args.images, args.out, args.split, args.workers,
+        args.overwrite, args.copy_images, args.keep_empty)
+    print_log(f'\n{masks} masks; {lines} images listed in {path}')
 
 
 if __name__ == '__main__':

@@ -24,6 +24,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -123,11 +124,12 @@ def read_sbd(path: str) -> np.ndarray:
         DataError: if it is missing or no SBD class file.
         ImportError: if scipy is not installed.
     """
-    from scipy.io import loadmat  # only this function needs scipy
+    from scipy.io import loadmat, matlab  # only this function needs scipy
     try:
         content = loadmat(path, squeeze_me=True, struct_as_record=False)
         return np.ascontiguousarray(content['GTcls'].Segmentation, dtype=np.uint8)
-    except (OSError, ValueError, KeyError, AttributeError, TypeError) as err:
+    except (OSError, ValueError, KeyError, AttributeError, TypeError, zlib.error,
+            matlab.MatReadError) as err:
         raise DataError(path, f'is no SBD class mask ({err})', 'unpack '
                         'benchmark.tgz and give its folder benchmark_RELEASE') from err
 

@@ -1,5 +1,6 @@
 # A few photos of COCO 2017, written by tools/dataset_converters/coco14.py (its folders
-# are train2017 and val2017). For trying the tools on real photos, not for numbers.
+# are train2017 and val2017; --keep-empty lists photos without an object too). For
+# trying the tools on real photos, not for numbers.
 num_classes = 81  # background included
 data_root = 'data/coco_tiny'
 
@@ -25,6 +26,7 @@ train_dataloader = dict(
         data_root=data_root,
         split='train',
         year=2017,
+        allow_unlabelled=True,
         pipeline=train_pipeline))
 val_dataloader = dict(
     batch_size=1,

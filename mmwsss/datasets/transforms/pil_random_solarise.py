@@ -32,4 +32,5 @@ class PILRandomSolarise(BaseTransform):
         """Change the image."""
         if not draw.chance(random, self.prob):
             return results
-        return set_image(results, F.solarise_image(Image.fromarray(results['img']), self.threshold))
+        return set_image(results, F.solarise_image(
+            Image.fromarray(results['img']), self.threshold))

@@ -1,0 +1,52 @@
+# Licensed under Apache-2.0.
+"""Pictures of what a data set yields."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+ROOT = Path(__file__).resolve().parents[2]
+TOOL = ROOT / 'tools' / 'misc' / 'browse_dataset.py'
+CONFIG = ROOT / 'configs' / '_base_' / 'datasets' / 'shapes_96.py'
+
+
+@pytest.fixture
+def shapes(tmp_path):
+    """Four pictures of stripes in the layout of Shapes."""
+    for folder in ('JPEGImages', 'SegmentationClass', 'splits'):
+        (tmp_path / folder).mkdir()
+    for name in 'abcd':
+        Image.new('RGB', (40, 30), 'blue').save(tmp_path / 'JPEGImages' / f'{name}.jpg')
+        mask = np.zeros((30, 40), np.uint8)
+        mask[5:9] = 1
+        Image.fromarray(mask).save(tmp_path / 'SegmentationClass' / f'{name}.png')
+    for split in ('train', 'val', 'test'):
+        text = ''.join(f'{name} stripes\n' for name in 'abcd')
+        (tmp_path / 'splits' / f'{split}.txt').write_text(text)
+    return tmp_path
+
+
+@pytest.mark.parametrize(('part', 'size'), [
+    ('train', (3 * 96, 96 + 16)), ('val', (3 * 40, 30 + 16))])
+def test_pictures(load_tool, shapes, part, size):
+    out = shapes / 'browse'
+    load_tool(TOOL).main([
+        str(CONFIG), '--part', part, '--out', str(out), '--number', '3',
+        '--cfg-options', f'{part}_dataloader.dataset.data_root={shapes}'])
+    files = sorted(out.iterdir())
+    assert len(files) == 3
+    assert {Image.open(file).size for file in files} == {size}
+
+
+def test_verify(load_tool, shapes):
+    arguments = [str(CONFIG), '--part', 'val', '--verify', '--cfg-options',
+                 f'val_dataloader.dataset.data_root={shapes}',
+                 'val_dataloader.dataset.check_samples=0']
+    load_tool(TOOL).main(arguments)
+    Image.new('L', (40, 31)).save(shapes / 'SegmentationClass' / 'c.png')
+    with pytest.raises(SystemExit, match='1 of 4 items have a problem'):
+        load_tool(TOOL).main(arguments)
