@@ -17,6 +17,7 @@ import os
 import platform
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -31,7 +32,9 @@ PROBE = """
 import importlib.metadata, importlib.util, pathlib, torch
 folder = pathlib.Path(importlib.util.find_spec('mmcv').origin).parent
 spec = importlib.util.spec_from_file_location('_ext', next(folder.glob('_ext*.so')))
-cuda = importlib.util.module_from_spec(spec).get_compiling_cuda_version()
+extension = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(extension)
+cuda = extension.get_compiling_cuda_version()
 print(importlib.metadata.version('onedl-mmcv'), cuda)
 """
 log = logging.getLogger('install_mmcv')
@@ -178,6 +181,8 @@ def main() -> None:
     parser.add_argument('--ops', choices=('auto', 'cpu', 'cuda'), default='auto')
     parser.add_argument('--wheels', type=Path, required=True, help='wheel folder')
     args = parser.parse_args()
+    # leave no half-built folder when told to stop
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit('stopped'))
     logging.basicConfig(level=logging.INFO, format='%(message)s', stream=sys.stdout)
 
     kind, version = choose_kind(args.ops), pinned_version()
