@@ -237,6 +237,11 @@ def test_parameters_of_the_colours_are_laid_over_the_published():
     assert any(p.view1.jitter for p in params)
 
 
+def test_masks_are_refused():
+    with pytest.raises(ValueError, match='carries no masks'):
+        ToCoViews(40).transform(dict(img=picture(), **fields()))
+
+
 def test_views_are_cheap():
     """96 pixels: about 2 ms of processor time an image; ten times that fails."""
     transform, img = ToCoViews(96), picture(96, 96)

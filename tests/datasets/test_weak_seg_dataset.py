@@ -12,6 +12,7 @@ import torch
 from mmengine.dataset import pseudo_collate
 from mmengine.registry import DefaultScope
 from mmengine.runner import Runner
+from mmengine.runner.loops import _InfiniteDataloaderIterator
 from PIL import Image
 
 from mmwsss.datasets import (
@@ -113,6 +114,21 @@ def test_workers_change_nothing(folder, workers, scope):
                 assert torch.equal(a, b)
         assert [s.img_id for s in here['data_samples']] == [
             s.img_id for s in there['data_samples']]
+
+
+@pytest.mark.parametrize('workers', [0, 2])
+def test_resumed_loader_goes_on_bit_equal(folder, workers, scope):
+    """mmengine's loop skips on the sampler, so nothing that was seen is loaded."""
+    def batches(skip, count):
+        loader = Runner.build_dataloader(dict(
+            batch_size=3, num_workers=workers, dataset=build(folder),
+            sampler=dict(type='SeededInfiniteSampler')), seed=3)
+        iterator = _InfiniteDataloaderIterator(loader)
+        iterator.skip_iter(skip)
+        return [next(iterator)['inputs']['view1'] for _ in range(count)]
+
+    for one, other in zip(batches(0, 9)[5:], batches(5, 4)):
+        assert all(torch.equal(a, b) for a, b in zip(one, other))
 
 
 def test_split_file_and_indices(folder):

@@ -157,7 +157,16 @@ class ToCoViews(BaseTransform):
             view2=draw.draw_photo(rng, **self.photo['view2']))
 
     def transform(self, results: dict) -> dict:
-        """Replace ``img`` by ``views`` and add the box of view 1."""
+        """Replace ``img`` by ``views`` and add the box of view 1.
+
+        Raises:
+            ValueError: if a mask was loaded, which the views would not follow.
+        """
+        if results.get('seg_fields'):
+            raise ValueError(
+                f'{results.get("img_path")}: ToCoViews carries no masks. Take LoadMask '
+                'out of the train pipeline; for full supervision use PILRandomScale, '
+                'PILRandomFlip and PILPadCrop')
         img = results.pop('img')
         params = self.draw(random, img.shape[:2])
         results['views'], results['valid_box'] = toco_views(

@@ -72,9 +72,15 @@ def _crossings(u: np.ndarray, v: np.ndarray, shape: tuple[int, int]
 def _fill(x: np.ndarray, y: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
     """Inside is where an odd number of crossings lies before, column-major."""
     height, width = shape
-    toggles = np.bincount(x * height + y, minlength=height * width + 1)
-    inside = np.cumsum(toggles[:height * width]) & 1
-    return inside.astype(bool).reshape(width, height).T
+    flat = np.zeros(height * width, dtype=bool)
+    toggles = x * height + y
+    if toggles.size:
+        first = toggles.min()  # nothing lies before it
+        inside = np.cumsum(np.bincount(toggles - first)) & 1
+        inside = inside[:flat.size - first]
+        flat[first:first + inside.size] = inside
+        flat[first + inside.size:] = toggles.size & 1
+    return flat.reshape(width, height).T
 
 
 def rle_mask(counts: Sequence[int] | str, shape: tuple[int, int]) -> np.ndarray:
