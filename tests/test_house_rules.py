@@ -80,7 +80,9 @@ def test_low_rooms_know_nothing_above_them(room):
     for path in sorted((PACKAGE / room).rglob('*.py')):
         for name, node in imported(path):
             top = name.split('.')[0]
-            inside = top != 'mmwsss' or name.startswith(allowed) or name == 'mmwsss._ext'
+            inside = (
+                top != 'mmwsss' or name.startswith(allowed) or name == 'mmwsss._ext'
+            )
             if top in MM_STACK or not inside:
                 bad.append(f'{where(path, node)} {name}')
     assert not bad, bad
@@ -107,7 +109,9 @@ def public_objects(path: Path) -> list[tuple[str, bool]]:
     for node in tree(path).body:
         if not isinstance(node, kinds) or node.name.startswith('_'):
             continue
-        found.append((f'{where(path, node)} {node.name}', bool(ast.get_docstring(node))))
+        found.append(
+            (f'{where(path, node)} {node.name}', bool(ast.get_docstring(node)))
+        )
         if isinstance(node, ast.ClassDef):
             found += [
                 (f'{where(path, child)} {node.name}.{child.name}',
@@ -168,7 +172,9 @@ def test_model_index_lists_every_metafile():
 
 def test_every_config_is_in_a_metafile():
     listed = {
-        model['Config'] for folder in CONFIG_FOLDERS for model in metafile(folder)['Models']
+        model['Config']
+        for folder in CONFIG_FOLDERS
+        for model in metafile(folder)['Models']
     }
     there = {
         path.relative_to(ROOT).as_posix()
@@ -183,12 +189,16 @@ def local_links(path: Path) -> list[str]:
     """Targets of a Markdown file's links that point into the repository."""
     text = path.read_text(encoding='utf-8')
     parts = [part.split(')')[0] for part in text.split('](')[1:]]
-    return [part.split('#')[0] for part in parts if '://' not in part and part[0] != '#']
+    return [
+        part.split('#')[0] for part in parts if '://' not in part and part[0] != '#'
+    ]
 
 
 @pytest.mark.parametrize(
     'path',
-    sorted([*ROOT.glob('*.md'), *ROOT.glob('docs/**/*.md'), *ROOT.glob('configs/**/*.md')]),
+    sorted(
+        [*ROOT.glob('*.md'), *ROOT.glob('docs/**/*.md'), *ROOT.glob('configs/**/*.md')]
+    ),
     ids=lambda path: path.relative_to(ROOT).as_posix(),
 )
 def test_links_in_the_documentation(path):

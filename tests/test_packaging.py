@@ -78,7 +78,9 @@ def build_wheel(python: Path, project: Path) -> Path:
 
 def source_files(project: Path) -> set[str]:
     """What `.mim` must hold: the index and every config and tool."""
-    paths = [path for name in ('configs', 'tools') for path in (project / name).rglob('*')]
+    paths = [
+        path for name in ('configs', 'tools') for path in (project / name).rglob('*')
+    ]
     kept = {
         path.relative_to(project).as_posix()
         for path in paths
@@ -102,7 +104,9 @@ def check_editable(python: Path, project: Path) -> None:
     assert (mim / 'model-index.yml').read_text() == (
         project / 'model-index.yml'
     ).read_text()
-    found = run(python, '-c', 'import mmwsss; print(mmwsss.__file__)', cwd=project.parent)
+    found = run(
+        python, '-c', 'import mmwsss; print(mmwsss.__file__)', cwd=project.parent
+    )
     assert Path(found.strip()) == project / 'mmwsss' / '__init__.py'
 
 

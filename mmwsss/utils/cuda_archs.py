@@ -27,7 +27,9 @@ def cuda_archs(library: Path) -> list[str]:
     """
     data = library.read_bytes()
     found = {
-        (arch, kind) for start in _find_all(data) for kind, arch in _entries(data, start)
+        (arch, kind)
+        for start in _find_all(data)
+        for kind, arch in _entries(data, start)
     }
     names = {_PTX: 'compute', _CUBIN: 'sm'}
     return [f'{names[kind]}_{arch}' for arch, kind in sorted(found)]
