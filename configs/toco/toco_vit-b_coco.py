@@ -23,6 +23,8 @@ model = dict(
         pseudo_source=[(0, 'aux_cam'), (12001, 'cam')],
         high_thr=0.65),
     test_cfg=dict(high_thr=0.65))
+val_evaluator = dict(bkg_thr=0.45)
+test_evaluator = dict(bkg_thr=0.45)
 
 # `tools/test.py --tta`: 448x448, maximum of the mirrored pair, sum over scales.
 tta_cfg = dict(

@@ -4,7 +4,9 @@
 from mmwsss.ops import PAR
 from mmwsss.registry import MODELS
 
+from .dense_crf import DenseCRF
+
 # ops know no registry: that is done here.
 MODELS.register_module(module=PAR)
 
-__all__ = ['PAR']
+__all__ = ['PAR', 'DenseCRF']

@@ -52,23 +52,25 @@ class PredictMixin:
         cfg = InferenceCfg(**{**self.test_cfg, **overrides})
         if data_samples is None:
             data_samples = [SegDataSample() for _ in inputs]
+        photos = inputs
         if cfg.squash is not None:
-            inputs = torch.cat([resize(x[None], tuple(cfg.squash)) for x in inputs])
+            inputs = torch.cat([resize(x[None], tuple(cfg.squash)) for x in photos])
         if isinstance(inputs, Tensor):
-            return self._predict_batch(inputs, list(data_samples), cfg)
-        return [self._predict_batch(image[None], [sample], cfg)[0]
+            return self._predict_batch(inputs, photos, list(data_samples), cfg)
+        return [self._predict_batch(image[None], image[None], [sample], cfg)[0]
                 for image, sample in zip(inputs, data_samples, strict=True)]
 
-    def _predict_batch(self, images: Tensor, samples: list[SegDataSample],
-                       cfg: InferenceCfg) -> list[SegDataSample]:
+    def _predict_batch(self, images: Tensor, photos: Sequence[Tensor],
+                       samples: list[SegDataSample], cfg: InferenceCfg
+                       ) -> list[SegDataSample]:
         passes = self._run_passes(images, cfg)
-        sizes = [tuple(s.metainfo.get('ori_shape', images.shape[-2:]))[:2]
-                 for s in samples]
+        sizes = [tuple(s.metainfo.get('ori_shape', p.shape[-2:]))[:2]
+                 for s, p in zip(samples, photos, strict=True)]
         logits = self.cam_head(passes[1.0][0].maps).float()
         for sample, score in zip(samples, logits.sigmoid(), strict=True):
             sample.set_field(score, 'pred_score')
         if 'seg' in cfg.outputs:
-            self._predict_seg(passes, images, samples, sizes, cfg)
+            self._predict_seg(passes, photos, samples, sizes, cfg)
         if cfg.wants_cams:
             labels = self._kept_classes(cfg.cam_filter, logits, samples)
             self._predict_cams(passes, images, labels, samples, sizes, cfg)
@@ -99,7 +101,7 @@ class PredictMixin:
         lists = [row.nonzero().flatten().tolist() for row in keep.cpu()]
         return ImageLabels.from_lists(lists, self.num_foreground, logits.device)
 
-    def _predict_seg(self, passes: dict[float, Pass], images: Tensor,
+    def _predict_seg(self, passes: dict[float, Pass], photos: Sequence[Tensor],
                      samples: Sequence[SegDataSample], sizes: Sequence[tuple[int, int]],
                      cfg: InferenceCfg) -> None:
         if self.decode_head is None:
@@ -114,7 +116,7 @@ class PredictMixin:
             one = [(p[i:i + 1], None if m is None else m[i:i + 1]) for p, m in raw]
             scores = fuse_seg_logits(one, size, cfg.seg_pair, cfg.seg_fuse)
             if cfg.post_processor is not None:
-                pixels = resize(self.grey_levels(images[i:i + 1]), size)
+                pixels = resize(self.grey_levels(photos[i][None]), size)
                 scores = self._post_processor(cfg)(pixels, scores.softmax(1))
             sample.set_field(PixelData(data=scores.argmax(1)), 'pred_sem_seg')
 

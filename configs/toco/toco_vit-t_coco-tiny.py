@@ -1,0 +1,43 @@
+# A few iterations on a few real photos, to try the tools; not for numbers.
+_base_ = [
+    '../_base_/models/toco_vit-b.py',
+    '../_base_/datasets/coco_tiny.py',
+    '../_base_/schedules/schedule_600.py',
+    '../_base_/default_runtime.py',
+]
+
+model = dict(
+    num_classes={{_base_.num_classes}},
+    backbone=dict(arch='deit-tiny'),  # width 192, 12 blocks, from scratch
+    cam_head=dict(in_channels=192),
+    aux_cam_head=dict(in_channels=192),
+    decode_head=dict(in_channels=192, channels=128),
+    proj_head=dict(
+        in_channels=192, hidden_channels=256, bottleneck_channels=64, out_channels=256),
+    losses=dict(ctc=dict(temperature=1.0)),
+    train_cfg=dict(
+        weights=dict(seg=[(0, 0.0), (6, 0.1)], reg=[(0, 0.0), (6, 0.05)]),
+        high_thr=0.65,
+        local_crops=dict(crop_num=8, crop_size=48)),
+    test_cfg=dict(
+        outputs=('seg', 'cam', 'aux_cam', 'pseudo'), squash=(224, 224), high_thr=0.65))
+
+train_cfg = dict(max_iters=20, val_interval=20)
+param_scheduler = [
+    dict(
+        type='PolyWarmupLR',
+        warmup_iters=5,
+        warmup_ratio=1e-6,
+        power=0.9,
+        by_epoch=False)
+]
+default_hooks = dict(
+    logger=dict(interval=5), checkpoint=dict(interval=10))
+custom_hooks = [
+    dict(type='SetupCheckHook'),
+    dict(type='IterSeedHook'),
+    dict(type='LabelStatsHook', interval=5),
+    dict(type='CAMPanelHook', interval=10),
+]
+val_evaluator = dict(bkg_thr=0.45)
+test_evaluator = dict(bkg_thr=0.45)
