@@ -48,8 +48,8 @@ class WeakSegDataset(BaseSegDataset):
         check_files: list the folders at start and refuse missing files.
         check_samples: how many images and masks, spread over the list, are read at
             start to refuse masks of a wrong size or with foreign ids.
-        max_unreadable: how many unreadable images a training process replaces,
-            each with a warning, before it stops.
+        max_unreadable: how many unreadable files a training process replaces by
+            other images, each with one counted warning, before it stops.
         **kwargs: those of mmseg's ``BaseSegDataset`` (``data_root``,
             ``data_prefix``, ``metainfo``, ``pipeline``, ``indices``,
             ``test_mode``, ...).
@@ -74,7 +74,7 @@ class WeakSegDataset(BaseSegDataset):
         self.check_files = check_files
         self.check_samples = check_samples
         self.max_unreadable = max_unreadable
-        self.num_unreadable = 0
+        self.unreadable: set[str] = set()
         super().__init__(ann_file=ann_file, img_suffix=img_suffix,
                          seg_map_suffix=seg_map_suffix, test_mode=test_mode,
                          pipeline=[_build(item) for item in pipeline], **kwargs)
@@ -208,28 +208,31 @@ class WeakSegDataset(BaseSegDataset):
         """One item after the pipeline.
 
         Raises:
-            UnreadableImageError: in testing, or in training after
-                ``max_unreadable`` images were replaced.
+            UnreadableImageError: in testing; in training when more than
+                ``max_unreadable`` files are unreadable, or ``max_refetch`` tries fail.
         """
         if isinstance(index, (tuple, list)):
             index, seed = index
             seed_everything(seed)
-        while True:
+        for _ in range(self.max_refetch + 1):
             try:
                 return super().__getitem__(index)
             except UnreadableImageError as err:
                 if self.test_mode:
                     raise
                 self._count_unreadable(err)
-                index = random.randrange(len(self))
+                error, index = err, random.randrange(len(self))
+        raise error
 
     def _count_unreadable(self, err: UnreadableImageError) -> None:
-        """Warn; stop when there are too many (counted per loading process)."""
-        self.num_unreadable += 1
-        if self.num_unreadable > self.max_unreadable:
+        """Warn once per file; stop when there are too many of them."""
+        if err.path in self.unreadable:
+            return
+        self.unreadable.add(err.path)
+        if len(self.unreadable) > self.max_unreadable:
             raise err
         print_log(f'{err} Another image takes its place (unreadable image '
-                  f'{self.num_unreadable} of at most {self.max_unreadable} in this '
+                  f'{len(self.unreadable)} of at most {self.max_unreadable} in this '
                   'process).', logger='current', level=logging.WARNING)
 
 

@@ -25,6 +25,7 @@ from mmwsss.datasets import (
     UnreadableImageError,
     VOC12WeakDataset,
     WeakSegDataset,
+    weak_seg_dataset,
 )
 from mmwsss.registry import DATASETS
 
@@ -271,20 +272,39 @@ def test_mask_loader_without_masks_says_so(folder):
         dataset[0]
 
 
-def test_unreadable_image_is_replaced_counted_and_bounded(folder, caplog):
+@pytest.fixture
+def torn(folder):
+    """The data set with one image cut short."""
     path = folder / 'JPEGImages' / 'a.jpg'
     path.write_bytes(path.read_bytes()[:200])
-    dataset = build(folder, max_unreadable=2, indices=1)
-    with pytest.raises(UnreadableImageError, match=r'a\.jpg'):
-        dataset[0]
-    assert dataset.num_unreadable == 3
-    dataset = build(folder, max_unreadable=20)
-    item = dataset[0, 5]
-    assert item['data_samples'].img_id != 'a'
-    assert dataset.num_unreadable >= 1
-    assert dataset[0, 5]['data_samples'].img_id == item['data_samples'].img_id
+    return folder
+
+
+def test_unreadable_image_is_replaced_with_one_warning(torn, monkeypatch):
+    warnings = []
+    monkeypatch.setattr(weak_seg_dataset, 'print_log',
+                        lambda message, **_: warnings.append(message))
+    dataset = build(torn, max_unreadable=1)
+    items = [dataset[0, seed]['data_samples'].img_id for seed in (5, 5, 6, 7, 8)]
+    assert 'a' not in items
+    assert items[0] == items[1]
+    assert len(warnings) == 1
+    assert 'a.jpg' in warnings[0]
+    assert 'unreadable image 1 of at most 1' in warnings[0]
+
+
+def test_too_many_unreadable_images_stop_training(torn):
     with pytest.raises(UnreadableImageError, match=r'a\.jpg.*Fix'):
-        build(folder, test_mode=True, check_samples=0, pipeline=TEST)[0]
+        build(torn, max_unreadable=0)[0]
+    with pytest.raises(UnreadableImageError, match=r'a\.jpg'):
+        build(torn, indices=1)[0]  # nothing to replace it by
+
+
+def test_unreadable_image_stops_testing(torn):
+    with pytest.raises(UnreadableImageError, match=r'a\.jpg.*Fix'):
+        build(torn, test_mode=True, check_samples=0, pipeline=TEST)[0]
+    with pytest.raises(UnreadableImageError, match=r'a\.jpg.*Fix'):
+        build(torn, test_mode=True)  # found at start, among the samples
 
 
 def test_classes_are_checked(folder):
