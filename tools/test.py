@@ -22,24 +22,43 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument('checkpoint', help='checkpoint file or URL')
     parser.add_argument('--work-dir', help='folder for logs')
     parser.add_argument(
-        '--out', metavar='DIR', help='write predictions as palette PNG masks')
+        '--out', metavar='DIR', help='write predictions as palette PNG masks'
+    )
     parser.add_argument(
-        '--show-dir', metavar='DIR',
-        help='write a panel per image (image, CAM, labels, prediction, truth)')
+        '--show-dir',
+        metavar='DIR',
+        help='write a panel per image (image, CAM, labels, prediction, truth)',
+    )
     parser.add_argument(
-        '--tta', action='store_true',
-        help="use the config's tta_cfg (scales, mirror, CRF) in model.test_cfg")
+        '--tta',
+        action='store_true',
+        help="use the config's tta_cfg (scales, mirror, CRF) in model.test_cfg",
+    )
     parser.add_argument(
-        '--cfg-options', nargs='+', action=DictAction, metavar='KEY=VALUE',
-        help='override settings of the config')
+        '--cfg-options',
+        nargs='+',
+        action=DictAction,
+        metavar='KEY=VALUE',
+        help='override settings of the config',
+    )
     parser.add_argument(
-        '--allow-pickle', action='store_true',
-        help='unpickle checkpoints that hold code; only for files that you trust')
+        '--allow-pickle',
+        action='store_true',
+        help='unpickle checkpoints that hold code; only for files that you trust',
+    )
     parser.add_argument(
-        '--launcher', choices=['none', 'pytorch', 'slurm', 'mpi'], default='none',
-        help='how the processes were started')
-    parser.add_argument('--local_rank', '--local-rank', type=int, default=0,
-                        help='set by some launchers')
+        '--launcher',
+        choices=['none', 'pytorch', 'slurm', 'mpi'],
+        default='none',
+        help='how the processes were started',
+    )
+    parser.add_argument(
+        '--local_rank',
+        '--local-rank',
+        type=int,
+        default=0,
+        help='set by some launchers',
+    )
     args = parser.parse_args(argv)
     os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
     return args

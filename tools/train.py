@@ -20,25 +20,46 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument('config', help='config file')
     parser.add_argument('--work-dir', help='folder for logs and checkpoints')
     parser.add_argument(
-        '--resume', nargs='?', const='auto', metavar='CHECKPOINT',
-        help='continue a run: from its last checkpoint in the work dir, or from FILE')
+        '--resume',
+        nargs='?',
+        const='auto',
+        metavar='CHECKPOINT',
+        help='continue a run: from its last checkpoint in the work dir, or from FILE',
+    )
     parser.add_argument(
-        '--amp', action='store_true', help='mixed precision (needs a GPU)')
+        '--amp', action='store_true', help='mixed precision (needs a GPU)'
+    )
     parser.add_argument(
-        '--auto-scale-lr', action='store_true',
-        help='scale the learning rate linearly with the batch size')
+        '--auto-scale-lr',
+        action='store_true',
+        help='scale the learning rate linearly with the batch size',
+    )
     parser.add_argument(
-        '--cfg-options', nargs='+', action=DictAction, metavar='KEY=VALUE',
+        '--cfg-options',
+        nargs='+',
+        action=DictAction,
+        metavar='KEY=VALUE',
         help='override settings, e.g. train_cfg.max_iters=2000 '
-        'model.backbone.depth=2; lists as "[a,b]" without spaces')
+        'model.backbone.depth=2; lists as "[a,b]" without spaces',
+    )
     parser.add_argument(
-        '--allow-pickle', action='store_true',
-        help='unpickle checkpoints that hold code; only for files that you trust')
+        '--allow-pickle',
+        action='store_true',
+        help='unpickle checkpoints that hold code; only for files that you trust',
+    )
     parser.add_argument(
-        '--launcher', choices=['none', 'pytorch', 'slurm', 'mpi'], default='none',
-        help='how the processes were started')
-    parser.add_argument('--local_rank', '--local-rank', type=int, default=0,
-                        help='set by some launchers')
+        '--launcher',
+        choices=['none', 'pytorch', 'slurm', 'mpi'],
+        default='none',
+        help='how the processes were started',
+    )
+    parser.add_argument(
+        '--local_rank',
+        '--local-rank',
+        type=int,
+        default=0,
+        help='set by some launchers',
+    )
     args = parser.parse_args(argv)
     os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
     return args
@@ -57,8 +78,9 @@ def build_config(args: argparse.Namespace) -> Config:
     if args.resume is not None:
         cfg.resume = True
         cfg.load_from = None if args.resume == 'auto' else args.resume
-    return prepare_run(cfg, args.launcher, args.amp, args.auto_scale_lr,
-                       args.allow_pickle)
+    return prepare_run(
+        cfg, args.launcher, args.amp, args.auto_scale_lr, args.allow_pickle
+    )
 
 
 def main(argv: list[str] | None = None) -> None:

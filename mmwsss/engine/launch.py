@@ -17,8 +17,13 @@ from mmwsss.utils.checkpoint import use_safe_checkpoints
 _SYNC_BN = {'SyncBN': 'BN', 'MMSyncBN': 'BN', 'SyncBatchNorm': 'BN'}
 
 
-def prepare_run(cfg: Config, launcher: str = 'none', amp: bool = False,
-                auto_scale_lr: bool = False, allow_pickle: bool = False) -> Config:
+def prepare_run(
+    cfg: Config,
+    launcher: str = 'none',
+    amp: bool = False,
+    auto_scale_lr: bool = False,
+    allow_pickle: bool = False,
+) -> Config:
     """Fit a config to this machine; everything that both tools need.
 
     Args:
@@ -50,13 +55,17 @@ def prepare_run(cfg: Config, launcher: str = 'none', amp: bool = False,
 def enable_amp(cfg: Config) -> None:
     """Switch the optimizer wrapper to mixed precision."""
     if not torch.cuda.is_available():
-        raise ValueError('--amp needs a GPU, and none is visible: run without --amp '
-                         '(float32 on the CPU), or check CUDA_VISIBLE_DEVICES.')
+        raise ValueError(
+            '--amp needs a GPU, and none is visible: run without --amp '
+            '(float32 on the CPU), or check CUDA_VISIBLE_DEVICES.'
+        )
     kind = cfg.optim_wrapper.get('type', 'OptimWrapper')
     if kind not in ('OptimWrapper', 'AmpOptimWrapper'):
-        raise ValueError(f'--amp replaces OptimWrapper by AmpOptimWrapper, but the '
-                         f'config has optim_wrapper.type={kind!r}; set mixed precision '
-                         'there.')
+        raise ValueError(
+            f'--amp replaces OptimWrapper by AmpOptimWrapper, but the '
+            f'config has optim_wrapper.type={kind!r}; set mixed precision '
+            'there.'
+        )
     cfg.optim_wrapper.type = 'AmpOptimWrapper'
     cfg.optim_wrapper.setdefault('loss_scale', 'dynamic')
 
@@ -65,9 +74,11 @@ def enable_auto_scale_lr(cfg: Config) -> None:
     """Switch on the scaling by batch size that the config describes."""
     scale = cfg.get('auto_scale_lr')
     if not scale or 'base_batch_size' not in scale:
-        raise ValueError('--auto-scale-lr needs auto_scale_lr=dict(enable=False, '
-                         'base_batch_size=N) in the config, N = images per iteration '
-                         'over all GPUs that its learning rates are meant for.')
+        raise ValueError(
+            '--auto-scale-lr needs auto_scale_lr=dict(enable=False, '
+            'base_batch_size=N) in the config, N = images per iteration '
+            'over all GPUs that its learning rates are meant for.'
+        )
     scale.enable = True
 
 
@@ -85,8 +96,9 @@ def prepare_for_cpu(cfg: Config) -> None:
     wrapper = dict(cfg.get('model_wrapper_cfg') or {})
     wrapper.setdefault('type', 'MMDistributedDataParallel')
     wrapper.setdefault('broadcast_buffers', False)
-    wrapper.setdefault('find_unused_parameters',
-                       cfg.get('find_unused_parameters', False))
+    wrapper.setdefault(
+        'find_unused_parameters', cfg.get('find_unused_parameters', False)
+    )
     wrapper['device_ids'] = None
     cfg.model_wrapper_cfg = wrapper
     init_gloo(cfg.launcher, cfg.get('env_cfg', {}).get('dist_cfg', {}).get('timeout'))
@@ -121,13 +133,20 @@ def init_gloo(launcher: str, timeout: float | None = None) -> None:
     if launcher == 'slurm':
         _slurm_environment()
     elif launcher != 'pytorch':
-        raise ValueError(f'launcher={launcher!r} needs a GPU; on a CPU use '
-                         "'pytorch' (torchrun, tools/dist_train.sh) or 'slurm'")
-    lacking = [k for k in ('RANK', 'WORLD_SIZE', 'LOCAL_RANK', 'MASTER_ADDR',
-                           'MASTER_PORT') if k not in os.environ]
+        raise ValueError(
+            f'launcher={launcher!r} needs a GPU; on a CPU use '
+            "'pytorch' (torchrun, tools/dist_train.sh) or 'slurm'"
+        )
+    lacking = [
+        k
+        for k in ('RANK', 'WORLD_SIZE', 'LOCAL_RANK', 'MASTER_ADDR', 'MASTER_PORT')
+        if k not in os.environ
+    ]
     if lacking:
-        raise KeyError(f'launcher={launcher!r}, but {lacking} are not set: start with '
-                       'torchrun, e.g. tools/dist_train.sh CONFIG 2')
+        raise KeyError(
+            f'launcher={launcher!r}, but {lacking} are not set: start with '
+            'torchrun, e.g. tools/dist_train.sh CONFIG 2'
+        )
     extra = {} if timeout is None else dict(timeout=datetime.timedelta(seconds=timeout))
     distributed.init_process_group('gloo', **extra)
 

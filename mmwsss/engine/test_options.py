@@ -15,7 +15,8 @@ def apply_tta(cfg: Config) -> None:
     if not cfg.get('tta_cfg'):
         raise ValueError(
             f'--tta: {cfg.filename} has no tta_cfg. Add one at top level, e.g. tta_cfg='
-            'dict(seg_scales=(1.0, 1.25, 1.5), seg_flip=True), or test without --tta.')
+            'dict(seg_scales=(1.0, 1.25, 1.5), seg_flip=True), or test without --tta.'
+        )
     test_cfg = cfg.model.get('test_cfg') or {}
     cfg.model.test_cfg = {**test_cfg, **cfg.tta_cfg}
 
@@ -44,6 +45,8 @@ def save_masks(cfg: Config, folder: str) -> None:
         if str(entry.get('type')).rpartition('.')[2] == 'WSSSMetric':
             entry['save_dir'] = folder
             return
-    raise ValueError('--out: test_evaluator has no WSSSMetric, which writes the masks; '
-                     "use test_evaluator=dict(type='WSSSMetric') or mmseg's "
-                     'IoUMetric(output_dir=...) through --cfg-options.')
+    raise ValueError(
+        '--out: test_evaluator has no WSSSMetric, which writes the masks; '
+        "use test_evaluator=dict(type='WSSSMetric') or mmseg's "
+        'IoUMetric(output_dir=...) through --cfg-options.'
+    )

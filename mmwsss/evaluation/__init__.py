@@ -10,7 +10,15 @@ from .sweep import SweepHistogram, default_thresholds, sweep_histogram
 from .wsss_metric import WSSSMetric
 
 __all__ = [
-    'ClassAreas', 'SegScores', 'SweepHistogram', 'WSSSMetric', 'areas_from_labels',
-    'average_precision', 'confusion_matrix', 'default_thresholds', 'multilabel_f1',
-    'scores_from_areas', 'sweep_histogram',
+    'ClassAreas',
+    'SegScores',
+    'SweepHistogram',
+    'WSSSMetric',
+    'areas_from_labels',
+    'average_precision',
+    'confusion_matrix',
+    'default_thresholds',
+    'multilabel_f1',
+    'scores_from_areas',
+    'sweep_histogram',
 ]

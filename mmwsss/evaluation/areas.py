@@ -60,14 +60,16 @@ def confusion_matrix(truth: Tensor, prediction: Tensor, num_classes: int) -> Ten
     if columns.numel():
         low, high = int(columns.min()), int(columns.max())
         if low < 0 or high >= num_classes:
-            raise ValueError(f'predictions lie in [{low}, {high}], outside '
-                             f'[0, {num_classes})')
+            raise ValueError(
+                f'predictions lie in [{low}, {high}], outside [0, {num_classes})'
+            )
     index = rows * num_classes + columns
     return torch.bincount(index, minlength=num_classes**2).view(num_classes, -1)
 
 
-def areas_from_labels(truth: Tensor, prediction: Tensor,
-                      num_classes: int) -> ClassAreas:
+def areas_from_labels(
+    truth: Tensor, prediction: Tensor, num_classes: int
+) -> ClassAreas:
     """Per-class areas of one label map, on whatever device it lies.
 
     Pixels whose truth lies outside [0, ``num_classes``) don't count at all. Pixels
@@ -89,15 +91,24 @@ def areas_from_labels(truth: Tensor, prediction: Tensor,
     valid = (truth >= 0) & (truth < num_classes)
     said = valid & (prediction >= 0) & (prediction < num_classes)
     t, p = truth[said].long(), prediction[said].long()
-    counts = torch.stack([
-        torch.bincount(t[t == p], minlength=num_classes),
-        torch.bincount(p, minlength=num_classes),
-        torch.bincount(t, minlength=num_classes)]).cpu().numpy()
+    counts = (
+        torch.stack(
+            [
+                torch.bincount(t[t == p], minlength=num_classes),
+                torch.bincount(p, minlength=num_classes),
+                torch.bincount(t, minlength=num_classes),
+            ]
+        )
+        .cpu()
+        .numpy()
+    )
     return ClassAreas(counts[0], counts[1], counts[2], int(valid.sum()))
 
 
 def _check_shapes(truth: Tensor, prediction: Tensor) -> None:
     if truth.shape != prediction.shape:
-        raise ValueError(f'truth {tuple(truth.shape)} and prediction '
-                         f'{tuple(prediction.shape)} differ in shape: predictions must '
-                         'come at the size of the label')
+        raise ValueError(
+            f'truth {tuple(truth.shape)} and prediction '
+            f'{tuple(prediction.shape)} differ in shape: predictions must '
+            'come at the size of the label'
+        )

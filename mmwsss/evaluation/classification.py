@@ -6,8 +6,9 @@ from __future__ import annotations
 import numpy as np
 
 
-def multilabel_f1(truth: np.ndarray, probability: np.ndarray,
-                  threshold: float = 0.5) -> float:
+def multilabel_f1(
+    truth: np.ndarray, probability: np.ndarray, threshold: float = 0.5
+) -> float:
     """F1 over all (image, class) decisions together (micro average).
 
     Args:
@@ -39,8 +40,12 @@ def average_precision(truth: np.ndarray, probability: np.ndarray) -> np.ndarray:
         (C,) float64; NaN for a class without a true image. mAP = ``nanmean``.
     """
     _check(truth, probability)
-    return np.array([_one_class(truth[:, c] > 0.5, probability[:, c])
-                     for c in range(truth.shape[1])])
+    return np.array(
+        [
+            _one_class(truth[:, c] > 0.5, probability[:, c])
+            for c in range(truth.shape[1])
+        ]
+    )
 
 
 def _one_class(actual: np.ndarray, score: np.ndarray) -> float:
@@ -56,5 +61,7 @@ def _one_class(actual: np.ndarray, score: np.ndarray) -> float:
 
 def _check(truth: np.ndarray, probability: np.ndarray) -> None:
     if truth.shape != probability.shape or truth.ndim != 2:
-        raise ValueError(f'truth {truth.shape} and probability {probability.shape} '
-                         'must both be (images, classes)')
+        raise ValueError(
+            f'truth {truth.shape} and probability {probability.shape} '
+            'must both be (images, classes)'
+        )

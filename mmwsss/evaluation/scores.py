@@ -49,8 +49,9 @@ def scores_from_areas(areas: ClassAreas) -> SegScores:
     Returns:
         The scores, in float64.
     """
-    tp, p, t = (a.astype(np.float64)
-                for a in (areas.correct, areas.predicted, areas.truth))
+    tp, p, t = (
+        a.astype(np.float64) for a in (areas.correct, areas.predicted, areas.truth)
+    )
     union = p + t - tp
     iou, fp, fn = (_ratio(x, union) for x in (tp, p - tp, t - tp))
     present = t > 0
@@ -62,7 +63,8 @@ def scores_from_areas(areas: ClassAreas) -> SegScores:
         miou_all=_mean(iou[union > 0]),
         fp_share=_mean(fp[present]),
         fn_share=_mean(fn[present]),
-        labelled=float(_ratio(t.sum(), np.float64(areas.valid))))
+        labelled=float(_ratio(t.sum(), np.float64(areas.valid))),
+    )
 
 
 def _ratio(over: np.ndarray, under: np.ndarray) -> np.ndarray:

@@ -49,22 +49,25 @@ class SweepHistogram:
     def areas(self, index: int) -> ClassAreas:
         """Counts for threshold number ``index`` of the grid."""
         total = ClassAreas.zeros(len(self.truth))
-        total.predicted[self.classes] = self.predicted[:, index + 1:].sum(1)
-        total.correct[self.classes] = self.correct[:, index + 1:].sum(1)
+        total.predicted[self.classes] = self.predicted[:, index + 1 :].sum(1)
+        total.correct[self.classes] = self.correct[:, index + 1 :].sum(1)
         total.truth += self.truth
         total.valid = int(self.truth.sum())
         total.predicted[0] = total.valid - total.predicted[1:].sum()
-        total.correct[0] = self.background[:index + 1].sum()
+        total.correct[0] = self.background[: index + 1].sum()
         return total
 
     def dense(self) -> SweepHistogram:
         """The same with a row for every class 0..K−1, to add others to."""
         rows = len(self.truth)
-        full = [np.zeros((rows, a.shape[1]), np.int64)
-                for a in (self.predicted, self.correct)]
+        full = [
+            np.zeros((rows, a.shape[1]), np.int64)
+            for a in (self.predicted, self.correct)
+        ]
         full[0][self.classes], full[1][self.classes] = self.predicted, self.correct
-        return SweepHistogram(np.arange(rows), *full, self.background.copy(),
-                              self.truth.copy())
+        return SweepHistogram(
+            np.arange(rows), *full, self.background.copy(), self.truth.copy()
+        )
 
     def __iadd__(self, other: SweepHistogram) -> SweepHistogram:
         """Add a histogram whose rows are a subset; ``self`` must be dense."""
@@ -75,8 +78,13 @@ class SweepHistogram:
         return self
 
 
-def sweep_histogram(truth: Tensor, score: Tensor, label: Tensor, num_classes: int,
-                    thresholds: np.ndarray) -> SweepHistogram:
+def sweep_histogram(
+    truth: Tensor,
+    score: Tensor,
+    label: Tensor,
+    num_classes: int,
+    thresholds: np.ndarray,
+) -> SweepHistogram:
     """Histogram of one image, on whatever device it lies.
 
     Args:
@@ -95,15 +103,19 @@ def sweep_histogram(truth: Tensor, score: Tensor, label: Tensor, num_classes: in
             of range.
     """
     if not truth.shape == score.shape == label.shape:
-        raise ValueError(f'truth {tuple(truth.shape)}, score {tuple(score.shape)} and '
-                         f'label {tuple(label.shape)} differ in shape')
+        raise ValueError(
+            f'truth {tuple(truth.shape)}, score {tuple(score.shape)} and '
+            f'label {tuple(label.shape)} differ in shape'
+        )
     if np.any(np.diff(thresholds) <= 0):
         raise ValueError(f'thresholds must increase, got {thresholds}')
     counted = (truth >= 0) & (truth < num_classes)
     truth, label = truth[counted].long(), label[counted].long()
     if label.numel() and not 0 <= int(label.min()) <= int(label.max()) < num_classes:
-        raise ValueError(f'CAM labels lie in [{int(label.min())}, {int(label.max())}], '
-                         f'outside [0, {num_classes})')
+        raise ValueError(
+            f'CAM labels lie in [{int(label.min())}, {int(label.max())}], '
+            f'outside [0, {num_classes})'
+        )
     values = score[counted].float()
     values = values.masked_fill((label == 0) | values.isnan(), float('-inf'))
     grid = torch.as_tensor(thresholds, dtype=torch.float32, device=values.device)
@@ -112,8 +124,9 @@ def sweep_histogram(truth: Tensor, score: Tensor, label: Tensor, num_classes: in
     return _count(truth, label, below, num_classes, len(thresholds) + 1)
 
 
-def _count(truth: Tensor, label: Tensor, below: Tensor, num_classes: int,
-           bins: int) -> SweepHistogram:
+def _count(
+    truth: Tensor, label: Tensor, below: Tensor, num_classes: int, bins: int
+) -> SweepHistogram:
     classes = torch.unique(label)
     row = torch.bucketize(label, classes)
     cell, size = row * bins + below, len(classes) * bins
@@ -123,6 +136,9 @@ def _count(truth: Tensor, label: Tensor, below: Tensor, num_classes: int,
     areas = torch.bincount(truth, minlength=num_classes)
     table = (len(classes), bins)
     return SweepHistogram(
-        classes.cpu().numpy(), predicted.view(table).cpu().numpy(),
-        correct.view(table).cpu().numpy(), background.cpu().numpy(),
-        areas.cpu().numpy())
+        classes.cpu().numpy(),
+        predicted.view(table).cpu().numpy(),
+        correct.view(table).cpu().numpy(),
+        background.cpu().numpy(),
+        areas.cpu().numpy(),
+    )

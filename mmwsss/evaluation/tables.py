@@ -8,9 +8,14 @@ from collections.abc import Mapping, Sequence
 
 from .scores import SegScores
 
-TITLES = {'seg': 'segmentation', 'cam': 'CAM', 'aux_cam': 'auxiliary CAM',
-          'pseudo': 'pseudo label', 'cam_oracle': 'CAM',
-          'aux_cam_oracle': 'auxiliary CAM'}
+TITLES = {
+    'seg': 'segmentation',
+    'cam': 'CAM',
+    'aux_cam': 'auxiliary CAM',
+    'pseudo': 'pseudo label',
+    'cam_oracle': 'CAM',
+    'aux_cam_oracle': 'auxiliary CAM',
+}
 
 
 def text_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
@@ -20,8 +25,10 @@ def text_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     rule = ['-' * width[0], *('-' * (w - 1) + ':' for w in width[1:])]
     out = []
     for line in (lines[0], rule, *lines[1:]):
-        cells = [line[0].ljust(width[0]),
-                 *(c.rjust(w) for c, w in zip(line[1:], width[1:], strict=True))]
+        cells = [
+            line[0].ljust(width[0]),
+            *(c.rjust(w) for c, w in zip(line[1:], width[1:], strict=True)),
+        ]
         out.append('| ' + ' | '.join(cells) + ' |')
     return '\n'.join(out)
 
@@ -34,18 +41,45 @@ def percent(value: float) -> str:
 def class_table(classes: Sequence[str], scores: Mapping[str, SegScores]) -> str:
     """IoU per class (%), one column per output."""
     header = ['class', *(TITLES.get(n, n) for n in scores)]
-    rows = [[name, *(percent(s.iou[i]) for s in scores.values())]
-            for i, name in enumerate(classes)]
+    rows = [
+        [name, *(percent(s.iou[i]) for s in scores.values())]
+        for i, name in enumerate(classes)
+    ]
     return text_table(header, rows)
 
 
-def summary_table(scores: Mapping[str, SegScores],
-                  thresholds: Mapping[str, str]) -> str:
+def summary_table(
+    scores: Mapping[str, SegScores], thresholds: Mapping[str, str]
+) -> str:
     """One row per output: mIoU, FP and FN shares, accuracies (%)."""
-    header = ['output', 'threshold', 'mIoU', 'mIoU (all classes)', 'FP', 'FN', 'pAcc',
-              'mAcc', 'labelled']
-    rows = [[TITLES.get(n, n), thresholds.get(n, ''),
-             *map(percent, (s.miou, s.miou_all, s.fp_share, s.fn_share, s.pixel_acc,
-                            s.mean_acc, s.labelled))]
-            for n, s in scores.items()]
+    header = [
+        'output',
+        'threshold',
+        'mIoU',
+        'mIoU (all classes)',
+        'FP',
+        'FN',
+        'pAcc',
+        'mAcc',
+        'labelled',
+    ]
+    rows = [
+        [
+            TITLES.get(n, n),
+            thresholds.get(n, ''),
+            *map(
+                percent,
+                (
+                    s.miou,
+                    s.miou_all,
+                    s.fp_share,
+                    s.fn_share,
+                    s.pixel_acc,
+                    s.mean_acc,
+                    s.labelled,
+                ),
+            ),
+        ]
+        for n, s in scores.items()
+    ]
     return text_table(header, rows)

@@ -55,20 +55,30 @@ class WSSSMetric(BaseMetric):
 
     default_prefix = ''
 
-    def __init__(self, bkg_thr: float = 0.5, aux_bkg_thr: float | None = None,
-                 sweep_step: float = 0.01, average: str = 'present',
-                 cls_thr: float = 0.5, save_dir: str | None = None,
-                 save_what: str = 'seg', ignore_index: int = 255,
-                 **kwargs: Any) -> None:
+    def __init__(
+        self,
+        bkg_thr: float = 0.5,
+        aux_bkg_thr: float | None = None,
+        sweep_step: float = 0.01,
+        average: str = 'present',
+        cls_thr: float = 0.5,
+        save_dir: str | None = None,
+        save_what: str = 'seg',
+        ignore_index: int = 255,
+        **kwargs: Any,
+    ) -> None:
         kwargs.setdefault('prefix', None)
         super().__init__(**kwargs)
         if average not in ('present', 'all'):
             raise ValueError(f"average={average!r}: must be 'present' or 'all'")
         if save_what not in (*_LABELS, *_CAMS):
-            raise ValueError(f'save_what={save_what!r}: must be one of '
-                             f'{(*_LABELS, *_CAMS)}')
-        self.thr = {'cam': bkg_thr,
-                    'aux_cam': bkg_thr if aux_bkg_thr is None else aux_bkg_thr}
+            raise ValueError(
+                f'save_what={save_what!r}: must be one of {(*_LABELS, *_CAMS)}'
+            )
+        self.thr = {
+            'cam': bkg_thr,
+            'aux_cam': bkg_thr if aux_bkg_thr is None else aux_bkg_thr,
+        }
         self.grid = default_thresholds(sweep_step)
         self.average = average
         self.cls_thr = cls_thr
@@ -92,8 +102,12 @@ class WSSSMetric(BaseMetric):
         entry: dict[str, Any] = {}
         score = sample.get('pred_score')
         if isinstance(score, Tensor) and sample.get('gt_score') is not None:
-            entry['cls'] = torch.stack(
-                [sample['gt_score'].to(score), score]).float().cpu().numpy()[:, None]
+            entry['cls'] = (
+                torch.stack([sample['gt_score'].to(score), score])
+                .float()
+                .cpu()
+                .numpy()[:, None]
+            )
         truth = _data(sample, 'gt_sem_seg')
         if truth is None:
             return entry
@@ -102,13 +116,18 @@ class WSSSMetric(BaseMetric):
             label = self._label(sample, name)
             if label is not None:
                 entry[name] = areas_from_labels(
-                    truth.to(label.device), label, self.num_classes)
+                    truth.to(label.device), label, self.num_classes
+                )
         for name, field in _CAMS.items():
             if name in entry:
                 label = _data(sample, field, 'label')
                 entry[f'{name}_sweep'] = sweep_histogram(
-                    truth.to(label.device), _data(sample, field, 'score'), label,
-                    self.num_classes, self.grid)
+                    truth.to(label.device),
+                    _data(sample, field, 'score'),
+                    label,
+                    self.num_classes,
+                    self.grid,
+                )
         return entry
 
     def _label(self, sample: dict, name: str) -> Tensor | None:
@@ -124,13 +143,17 @@ class WSSSMetric(BaseMetric):
     def _save(self, sample: dict) -> None:
         label = self._label(sample, self.save_what)
         if label is None:
-            raise KeyError(f'save_what={self.save_what!r}: the model returned no such '
-                           f'output (sample has {sorted(sample)}); add it to '
-                           'model.test_cfg.outputs')
-        name = sample.get('img_id') or osp.splitext(
-            osp.basename(sample['img_path']))[0]
-        save_label_png(label.cpu().numpy(), osp.join(self.save_dir, f'{name}.png'),
-                       self.dataset_meta.get('palette'))
+            raise KeyError(
+                f'save_what={self.save_what!r}: the model returned no such '
+                f'output (sample has {sorted(sample)}); add it to '
+                'model.test_cfg.outputs'
+            )
+        name = sample.get('img_id') or osp.splitext(osp.basename(sample['img_path']))[0]
+        save_label_png(
+            label.cpu().numpy(),
+            osp.join(self.save_dir, f'{name}.png'),
+            self.dataset_meta.get('palette'),
+        )
 
     def evaluate(self, size: int) -> dict[str, float]:
         """Sum what every process scored and compute the figures.
@@ -146,7 +169,7 @@ class WSSSMetric(BaseMetric):
             The figures, the same on every rank.
         """
         rank, world = get_dist_info()
-        mine = self.results[:len(range(rank, size, world))]
+        mine = self.results[: len(range(rank, size, world))]
         self.results.clear()
         metrics = self.compute_metrics(all_gather_object(self._sum(mine)))
         if self.prefix:
@@ -173,8 +196,11 @@ class WSSSMetric(BaseMetric):
     def compute_metrics(self, results: list) -> dict[str, float]:
         """Figures (percent) from the entries of all images or partial sums."""
         total = self._sum(results)
-        scores = {name: scores_from_areas(total[name])
-                  for name in (*_LABELS, *_CAMS) if name in total}
+        scores = {
+            name: scores_from_areas(total[name])
+            for name in (*_LABELS, *_CAMS)
+            if name in total
+        }
         metrics = self._seg_metrics(scores)
         oracle = {}
         for name in _CAMS:
@@ -186,8 +212,9 @@ class WSSSMetric(BaseMetric):
             truth, probability = total['cls']
             metrics['cls_F1'] = 100 * multilabel_f1(truth, probability, self.cls_thr)
             ap = average_precision(truth, probability)
-            metrics['cls_mAP'] = 100 * float(np.nanmean(ap)) \
-                if np.isfinite(ap).any() else float('nan')
+            metrics['cls_mAP'] = (
+                100 * float(np.nanmean(ap)) if np.isfinite(ap).any() else float('nan')
+            )
         self._log(scores, oracle, metrics)
         return metrics
 
@@ -214,19 +241,31 @@ class WSSSMetric(BaseMetric):
         best = max(best, 0)
         return round(float(self.grid[best]), 6), rows[best]
 
-    def _log(self, scores: dict[str, SegScores], oracle: dict[str, SegScores],
-             metrics: dict[str, float]) -> None:
+    def _log(
+        self,
+        scores: dict[str, SegScores],
+        oracle: dict[str, SegScores],
+        metrics: dict[str, float],
+    ) -> None:
         if scores:
             at = {n: f'{t:g}' for n, t in self.thr.items()}
             at |= {n: f'{metrics[f"{n}_thr"]:g} (oracle)' for n in oracle}
             table = summary_table({**scores, **oracle}, at)
-            print_log('IoU per class (%)\n'
-                      + class_table(self.dataset_meta['classes'], scores), 'current')
-            print_log('Summary (%); "oracle" = threshold chosen on the truth\n' + table,
-                      'current')
+            print_log(
+                'IoU per class (%)\n'
+                + class_table(self.dataset_meta['classes'], scores),
+                'current',
+            )
+            print_log(
+                'Summary (%); "oracle" = threshold chosen on the truth\n' + table,
+                'current',
+            )
         if 'cls_F1' in metrics:
-            print_log(f'Image labels: F1 {metrics["cls_F1"]:.2f}, '
-                      f'mAP {metrics["cls_mAP"]:.2f}', 'current')
+            print_log(
+                f'Image labels: F1 {metrics["cls_F1"]:.2f}, '
+                f'mAP {metrics["cls_mAP"]:.2f}',
+                'current',
+            )
 
 
 def _data(sample: dict, field: str, key: str = 'data') -> Tensor | None:

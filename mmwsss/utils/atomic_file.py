@@ -40,7 +40,6 @@ class AtomicLocalBackend(LocalBackend):
         """Write bytes atomically."""
         write_atomic(obj, filepath)
 
-    def put_text(self, obj: str, filepath: str | Path,
-                 encoding: str = 'utf-8') -> None:
+    def put_text(self, obj: str, filepath: str | Path, encoding: str = 'utf-8') -> None:
         """Write text atomically."""
         write_atomic(obj.encode(encoding), filepath)

@@ -34,9 +34,15 @@ from .plain import restore_message_hub, to_plain
 from .weights import CheckpointMismatch, compare_weights, load_weights_strict
 
 __all__ = [
-    'ALLOW_PICKLE_ENV', 'CheckpointMismatch', 'UnsafeCheckpointError',
-    'compare_weights', 'load_checkpoint_file', 'load_weights_strict',
-    'restore_message_hub', 'to_plain', 'use_safe_checkpoints',
+    'ALLOW_PICKLE_ENV',
+    'CheckpointMismatch',
+    'UnsafeCheckpointError',
+    'compare_weights',
+    'load_checkpoint_file',
+    'load_weights_strict',
+    'restore_message_hub',
+    'to_plain',
+    'use_safe_checkpoints',
 ]
 
 ALLOW_PICKLE_ENV = 'MMWSSS_ALLOW_PICKLE'
@@ -104,11 +110,20 @@ def _existing(filename: str) -> str:
     if osp.isfile(path):
         return path
     folder = osp.dirname(osp.abspath(path))
-    near = sorted(f for f in os.listdir(folder) if f.endswith('.pth')) \
-        if osp.isdir(folder) else []
-    found = f'that folder holds {near[:8]}' if near else (
-        'that folder holds no .pth file' if osp.isdir(folder)
-        else f'the folder {folder} does not exist either')
+    near = (
+        sorted(f for f in os.listdir(folder) if f.endswith('.pth'))
+        if osp.isdir(folder)
+        else []
+    )
+    found = (
+        f'that folder holds {near[:8]}'
+        if near
+        else (
+            'that folder holds no .pth file'
+            if osp.isdir(folder)
+            else f'the folder {folder} does not exist either'
+        )
+    )
     raise FileNotFoundError(f'checkpoint {filename} can not be found; {found}.')
 
 
@@ -116,7 +131,10 @@ def _load(file: str | BinaryIO, map_location: Any, name: str) -> Any:
     if _pickle_allowed():
         print_log(
             f'{ALLOW_PICKLE_ENV} is set: {name} is unpickled and may RUN ANY CODE '
-            'that its author put into it.', 'current', logging.WARNING)
+            'that its author put into it.',
+            'current',
+            logging.WARNING,
+        )
         return torch.load(file, map_location=map_location, weights_only=False)
     try:
         with torch.serialization.safe_globals(_safe_globals()):
@@ -137,7 +155,8 @@ def _refusal(name: str, reason: str) -> str:
         f'{name} holds more than tensors and plain data{what}: loading it would run '
         'code from the file, so it is refused. Ask for a file of plain tensors, or '
         'make one in a sandbox with torch.save(state_dict). If you trust the author, '
-        f'pass --allow-pickle or set {ALLOW_PICKLE_ENV}=1.')
+        f'pass --allow-pickle or set {ALLOW_PICKLE_ENV}=1.'
+    )
 
 
 def _pickle_allowed() -> bool:
@@ -158,10 +177,23 @@ def _safe_globals() -> list[Any]:
     of a history buffer under that name.
     """
     multiarray = np._core.multiarray
-    dtypes = [type(np.dtype(t)) for t in (
-        np.bool_, np.uint8, np.int32, np.uint32, np.int64, np.float32, np.float64)]
+    dtypes = [
+        type(np.dtype(t))
+        for t in (
+            np.bool_,
+            np.uint8,
+            np.int32,
+            np.uint32,
+            np.int64,
+            np.float32,
+            np.float64,
+        )
+    ]
     return [
-        HistoryBuffer, np.ndarray, np.dtype, *dtypes,
+        HistoryBuffer,
+        np.ndarray,
+        np.dtype,
+        *dtypes,
         (multiarray._reconstruct, 'numpy.core.multiarray._reconstruct'),
         (multiarray._reconstruct, 'numpy._core.multiarray._reconstruct'),
         (multiarray.scalar, 'numpy.core.multiarray.scalar'),
@@ -209,7 +241,8 @@ def _download(url: str) -> str:
     if failure is not None or not osp.isfile(path):
         raise ConnectionError(
             f'{url} can not be fetched ({failure}). Without a network, fetch it '
-            f'elsewhere and put it at {path}, or name a local file instead.')
+            f'elsewhere and put it at {path}, or name a local file instead.'
+        )
     return path
 
 

@@ -18,8 +18,18 @@ import torch
 from mmengine.logging import HistoryBuffer
 
 _BUFFER_KEY = 'history_buffer_v1'
-_ATOMS = (bool, int, float, complex, str, bytes, type(None), torch.Size,
-          torch.dtype, torch.device)
+_ATOMS = (
+    bool,
+    int,
+    float,
+    complex,
+    str,
+    bytes,
+    type(None),
+    torch.Size,
+    torch.dtype,
+    torch.device,
+)
 
 
 def to_plain(obj: Any, where: str = 'checkpoint') -> Any:
@@ -67,8 +77,10 @@ def _base_value(obj: bool | int | float | str) -> bool | int | float | str:
 
 def _plain_container(obj: Any, where: str) -> Any:
     if isinstance(obj, Mapping):
-        items = [(to_plain(k, f'key of {where}'), to_plain(v, f'{where}.{k}'))
-                 for k, v in obj.items()]
+        items = [
+            (to_plain(k, f'key of {where}'), to_plain(v, f'{where}.{k}'))
+            for k, v in obj.items()
+        ]
         if not isinstance(obj, OrderedDict):
             return dict(items)
         plain = OrderedDict(items)
@@ -83,14 +95,18 @@ def _plain_container(obj: Any, where: str) -> Any:
     raise TypeError(
         f'{where} is a {type(obj).__module__}.{type(obj).__qualname__}, which a '
         'checkpoint without pickled code cannot hold. Store numbers, strings, '
-        'tensors, or lists and dictionaries of them.')
+        'tensors, or lists and dictionaries of them.'
+    )
 
 
 def _plain_buffer(buffer: HistoryBuffer) -> dict[str, Any]:
     log, count = buffer.data
-    return {_BUFFER_KEY: True, 'max_length': int(buffer.max_length),
-            'log': torch.from_numpy(np.ascontiguousarray(log)),
-            'count': torch.from_numpy(np.ascontiguousarray(count))}
+    return {
+        _BUFFER_KEY: True,
+        'max_length': int(buffer.max_length),
+        'log': torch.from_numpy(np.ascontiguousarray(log)),
+        'count': torch.from_numpy(np.ascontiguousarray(count)),
+    }
 
 
 def restore_message_hub(state: dict[str, Any]) -> dict[str, Any]:
@@ -106,7 +122,10 @@ def restore_message_hub(state: dict[str, Any]) -> dict[str, Any]:
     scalars = OrderedDict()
     for name, value in state.get('log_scalars', {}).items():
         if isinstance(value, dict) and value.get(_BUFFER_KEY):
-            value = HistoryBuffer(value['log'].cpu().numpy(),
-                                  value['count'].cpu().numpy(), value['max_length'])
+            value = HistoryBuffer(
+                value['log'].cpu().numpy(),
+                value['count'].cpu().numpy(),
+                value['max_length'],
+            )
         scalars[name] = value
     return {**state, 'log_scalars': scalars}

@@ -16,8 +16,9 @@ class CheckpointMismatch(RuntimeError):
     """A state dict does not fit the model."""
 
 
-def strip_prefix(state_dict: Mapping[str, Tensor],
-                 prefix: str = 'module.') -> dict[str, Tensor]:
+def strip_prefix(
+    state_dict: Mapping[str, Tensor], prefix: str = 'module.'
+) -> dict[str, Tensor]:
     """Drop ``prefix`` (what DDP adds) from the keys that have it."""
     return {k.removeprefix(prefix): v for k, v in state_dict.items()}
 
@@ -54,18 +55,26 @@ def compare_weights(
         return
     lines = [f'{source} does not fit the model {type(model).__name__}.']
     lines += _class_count_lines(model, given, own, wrong)
-    lines += _listing('different shape', [
-        f'{k}: file {tuple(given[k].shape)}, model {tuple(own[k].shape)}'
-        for k in wrong])
+    lines += _listing(
+        'different shape',
+        [
+            f'{k}: file {tuple(given[k].shape)}, model {tuple(own[k].shape)}'
+            for k in wrong
+        ],
+    )
     lines += _listing('missing in the file', missing)
     lines += _listing('unknown to the model', extra)
     if not set(given) & set(own):
-        lines.append('Not one key agrees: it belongs to another model, or needs a '
-                     'converter (tools/model_converters).')
+        lines.append(
+            'Not one key agrees: it belongs to another model, or needs a '
+            'converter (tools/model_converters).'
+        )
     else:
-        lines.append('Fix: use the config that the file was made with, or name keys '
-                     'that may differ in SetupCheckHook(allow_missing=[...], '
-                     'allow_unexpected=[...]).')
+        lines.append(
+            'Fix: use the config that the file was made with, or name keys '
+            'that may differ in SetupCheckHook(allow_missing=[...], '
+            'allow_unexpected=[...]).'
+        )
     raise CheckpointMismatch('\n'.join(lines))
 
 
@@ -85,8 +94,12 @@ def _matches(key: str, patterns: Sequence[str]) -> bool:
     return any(re.search(p, key) for p in patterns)
 
 
-def _class_count_lines(model: nn.Module, given: Mapping[str, Tensor],
-                       own: Mapping[str, Tensor], wrong: Sequence[str]) -> list[str]:
+def _class_count_lines(
+    model: nn.Module,
+    given: Mapping[str, Tensor],
+    own: Mapping[str, Tensor],
+    wrong: Sequence[str],
+) -> list[str]:
     """Name the class count of the file where only that differs."""
     classes = getattr(model, 'num_classes', None)
     if classes is None:
@@ -97,10 +110,12 @@ def _class_count_lines(model: nn.Module, given: Mapping[str, Tensor],
             continue
         offset = classes - shape[0]  # 0: with background, 1: foreground only
         if offset in (0, 1):
-            return [f'It was made for {file_shape[0] + offset} classes (background '
-                    f'included), the model has num_classes={classes}: choose the '
-                    "config of the file's dataset, or set num_classes and the dataset "
-                    'to agree.']
+            return [
+                f'It was made for {file_shape[0] + offset} classes (background '
+                f'included), the model has num_classes={classes}: choose the '
+                "config of the file's dataset, or set num_classes and the dataset "
+                'to agree.'
+            ]
     return []
 
 

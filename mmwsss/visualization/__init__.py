@@ -8,6 +8,17 @@ from .overlays import cam_overlay, label_overlay
 from .panels import Tile, compose_panel, legend_strip, sample_tiles
 from .samples import image_labels, sample_outputs, to_picture
 
-__all__ = ['Tile', 'cam_overlay', 'compose_panel', 'full_palette', 'image_labels',
-           'label_overlay', 'legend_strip', 'sample_outputs', 'sample_tiles',
-           'save_label_png', 'to_picture', 'voc_palette']
+__all__ = [
+    'Tile',
+    'cam_overlay',
+    'compose_panel',
+    'full_palette',
+    'image_labels',
+    'label_overlay',
+    'legend_strip',
+    'sample_outputs',
+    'sample_tiles',
+    'save_label_png',
+    'to_picture',
+    'voc_palette',
+]

@@ -37,13 +37,14 @@ def full_palette(palette: Sequence[Sequence[int]] | None) -> np.ndarray:
     """
     table = voc_palette(256)
     if palette is not None and len(palette):
-        table[:len(palette)] = np.asarray(palette, np.uint8)[:256]
+        table[: len(palette)] = np.asarray(palette, np.uint8)[:256]
     table[255] = IGNORE_COLOUR
     return table
 
 
-def save_label_png(label: np.ndarray, path: str | Path,
-                   palette: Sequence[Sequence[int]] | None = None) -> None:
+def save_label_png(
+    label: np.ndarray, path: str | Path, palette: Sequence[Sequence[int]] | None = None
+) -> None:
     """Write a label map as an indexed PNG, the format of VOC's annotations.
 
     Args:
@@ -55,8 +56,10 @@ def save_label_png(label: np.ndarray, path: str | Path,
         ValueError: Wrong shape or range.
     """
     if label.ndim != 2 or label.min(initial=0) < 0 or label.max(initial=0) > 255:
-        raise ValueError(f'{path}: label maps are (H, W) with ids 0..255, got shape '
-                         f'{label.shape}, range [{label.min()}, {label.max()}]')
+        raise ValueError(
+            f'{path}: label maps are (H, W) with ids 0..255, got shape '
+            f'{label.shape}, range [{label.min()}, {label.max()}]'
+        )
     picture = Image.fromarray(label.astype(np.uint8), mode='P')
     picture.putpalette(full_palette(palette).ravel().tolist())
     Path(path).parent.mkdir(parents=True, exist_ok=True)

@@ -7,8 +7,18 @@ import numpy as np
 from PIL import Image
 
 # Anchors of a dark-to-bright heat scale, at equal distances over [0, 1].
-_HEAT = np.array([(8, 8, 60), (30, 60, 200), (0, 170, 190), (90, 200, 60),
-                  (250, 210, 20), (245, 110, 10), (180, 10, 10)], np.float64)
+_HEAT = np.array(
+    [
+        (8, 8, 60),
+        (30, 60, 200),
+        (0, 170, 190),
+        (90, 200, 60),
+        (250, 210, 20),
+        (245, 110, 10),
+        (180, 10, 10),
+    ],
+    np.float64,
+)
 _HATCH = 8  # pixels between two lines of the hatching of ignored pixels
 
 
@@ -45,8 +55,13 @@ def cam_overlay(image: np.ndarray, score: np.ndarray) -> np.ndarray:
     return _to_uint8(image * (1 - cover) + heat_colours(score) * cover)
 
 
-def label_overlay(image: np.ndarray, label: np.ndarray, palette: np.ndarray,
-                  ignore_index: int = 255, cover: float = 0.6) -> np.ndarray:
+def label_overlay(
+    image: np.ndarray,
+    label: np.ndarray,
+    palette: np.ndarray,
+    ignore_index: int = 255,
+    cover: float = 0.6,
+) -> np.ndarray:
     """Class colours over a photograph.
 
     Background is the darkened photograph, ignored pixels are hatched, and a white
@@ -78,8 +93,9 @@ def label_overlay(image: np.ndarray, label: np.ndarray, palette: np.ndarray,
     return _to_uint8(mixed)
 
 
-def resize_picture(image: np.ndarray, size: tuple[int, int],
-                   smooth: bool = True) -> np.ndarray:
+def resize_picture(
+    image: np.ndarray, size: tuple[int, int], smooth: bool = True
+) -> np.ndarray:
     """Resize a picture or map to (height, width).
 
     Args:
@@ -111,5 +127,7 @@ def _to_uint8(values: np.ndarray) -> np.ndarray:
 
 def _check(image: np.ndarray, plane: np.ndarray) -> None:
     if image.ndim != 3 or image.shape[2] != 3 or image.shape[:2] != plane.shape:
-        raise ValueError(f'picture {image.shape} and map {plane.shape} do not go '
-                         'together: (H, W, 3) and (H, W) are needed')
+        raise ValueError(
+            f'picture {image.shape} and map {plane.shape} do not go '
+            'together: (H, W, 3) and (H, W) are needed'
+        )

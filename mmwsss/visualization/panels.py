@@ -14,8 +14,13 @@ from .overlays import cam_overlay, heat_colours, label_overlay, resize_picture
 
 _PAPER, _INK = (255, 255, 255), (20, 20, 20)
 _GAP, _FONT = 6, 15
-TITLES = {'cam': 'CAM', 'aux_cam': 'auxiliary CAM', 'pseudo': 'pseudo label',
-          'seg': 'prediction', 'truth': 'truth'}
+TITLES = {
+    'cam': 'CAM',
+    'aux_cam': 'auxiliary CAM',
+    'pseudo': 'pseudo label',
+    'seg': 'prediction',
+    'truth': 'truth',
+}
 
 
 @dataclass
@@ -35,11 +40,15 @@ class Tile:
     heat: bool = False
 
 
-def sample_tiles(image: np.ndarray, outputs: dict[str, np.ndarray],
-                 classes: Sequence[str],
-                 palette: Sequence[Sequence[int]] | None = None,
-                 present: Iterable[int] = (), min_side: int = 224,
-                 max_side: int = 448) -> list[Tile]:
+def sample_tiles(
+    image: np.ndarray,
+    outputs: dict[str, np.ndarray],
+    classes: Sequence[str],
+    palette: Sequence[Sequence[int]] | None = None,
+    present: Iterable[int] = (),
+    min_side: int = 224,
+    max_side: int = 448,
+) -> list[Tile]:
     """Draw one image's outputs, in reading order.
 
     Args:
@@ -74,9 +83,12 @@ def sample_tiles(image: np.ndarray, outputs: dict[str, np.ndarray],
     return tiles
 
 
-def compose_panel(rows: Sequence[Sequence[Tile]], classes: Sequence[str],
-                  palette: Sequence[Sequence[int]] | None = None,
-                  heading: str = '') -> np.ndarray:
+def compose_panel(
+    rows: Sequence[Sequence[Tile]],
+    classes: Sequence[str],
+    palette: Sequence[Sequence[int]] | None = None,
+    heading: str = '',
+) -> np.ndarray:
     """Lay tiles out in rows, with captions and a legend below.
 
     Args:
@@ -99,14 +111,23 @@ def compose_panel(rows: Sequence[Sequence[Tile]], classes: Sequence[str],
         strips.insert(0, _text_strip(heading, width, _FONT + 2))
     tiles = [t for row in rows for t in row]
     labels = sorted(set().union(*(t.labels for t in tiles)))
-    strips.append(Image.fromarray(legend_strip(
-        labels, classes, palette, width, heat=any(t.heat for t in tiles))))
+    strips.append(
+        Image.fromarray(
+            legend_strip(
+                labels, classes, palette, width, heat=any(t.heat for t in tiles)
+            )
+        )
+    )
     return np.asarray(_stack(strips, width))
 
 
-def legend_strip(labels: Sequence[int], classes: Sequence[str],
-                 palette: Sequence[Sequence[int]] | None, width: int,
-                 heat: bool = False) -> np.ndarray:
+def legend_strip(
+    labels: Sequence[int],
+    classes: Sequence[str],
+    palette: Sequence[Sequence[int]] | None,
+    width: int,
+    heat: bool = False,
+) -> np.ndarray:
     """A legend: a square and a name per class, and the heat scale.
 
     Args:
@@ -137,8 +158,9 @@ def legend_strip(labels: Sequence[int], classes: Sequence[str],
     return np.asarray(strip)
 
 
-def _shown_size(shape: tuple[int, int], min_side: int,
-                max_side: int) -> tuple[int, int]:
+def _shown_size(
+    shape: tuple[int, int], min_side: int, max_side: int
+) -> tuple[int, int]:
     factor = max(1.0, min_side / min(shape))
     factor = min(factor, max_side / max(shape))
     return round(shape[0] * factor), round(shape[1] * factor)
@@ -149,8 +171,11 @@ def _font(size: int = _FONT) -> ImageFont.ImageFont:
 
 
 def _swatch(label: int, classes: Sequence[str], colours: np.ndarray) -> Image.Image:
-    name = 'ignored' if label == 255 else (
-        classes[label] if label < len(classes) else f'class {label}')
+    name = (
+        'ignored'
+        if label == 255
+        else (classes[label] if label < len(classes) else f'class {label}')
+    )
     side = _FONT + 3
     square = np.full((side, side, 3), 90, np.uint8)
     plane = np.full((side, side), label)

@@ -8,9 +8,13 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
-_FIELDS = {'cam': ('pred_cam', 'score'), 'aux_cam': ('pred_aux_cam', 'score'),
-           'pseudo': ('pred_pseudo', 'data'), 'seg': ('pred_sem_seg', 'data'),
-           'truth': ('gt_sem_seg', 'data')}
+_FIELDS = {
+    'cam': ('pred_cam', 'score'),
+    'aux_cam': ('pred_aux_cam', 'score'),
+    'pseudo': ('pred_pseudo', 'data'),
+    'seg': ('pred_sem_seg', 'data'),
+    'truth': ('gt_sem_seg', 'data'),
+}
 
 
 def sample_outputs(sample: Any, truth: bool = True) -> dict[str, np.ndarray]:

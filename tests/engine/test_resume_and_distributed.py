@@ -17,8 +17,9 @@ CONFIG = ROOT / 'tests' / 'helpers' / 'toy_config.py'
 @pytest.mark.parametrize('processes', [1, 2])
 @pytest.mark.parametrize('workers', [0, 2])
 def test_resume_is_exact(tmp_path, workers, processes):
-    assert_resume_is_exact(CONFIG, tmp_path, stop=3, total=5, workers=workers,
-                           processes=processes)
+    assert_resume_is_exact(
+        CONFIG, tmp_path, stop=3, total=5, workers=workers, processes=processes
+    )
 
 
 @pytest.mark.slow

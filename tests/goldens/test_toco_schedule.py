@@ -43,18 +43,24 @@ def test_short_run_and_beyond(golden):
 def test_selected_iterations(golden, name):
     g = golden('toco_lr_schedule')
     warmup, total, ratio, power = g[f'{name}_params']
-    factor = np.array([poly_warmup_factor(int(t), int(warmup), int(total), ratio, power)
-                       for t in g[f'{name}_iters']])
-    np.testing.assert_allclose(factor[:, None] * g['base_lrs'], g[f'{name}_lr'],
-                               rtol=1e-12)
+    factor = np.array(
+        [
+            poly_warmup_factor(int(t), int(warmup), int(total), ratio, power)
+            for t in g[f'{name}_iters']
+        ]
+    )
+    np.testing.assert_allclose(
+        factor[:, None] * g['base_lrs'], g[f'{name}_lr'], rtol=1e-12
+    )
 
 
 def test_adamw_trajectory(golden):
     g = golden('toco_lr_schedule')
     lr, decay, beta1, beta2, eps, warmup, total, ratio, power = g['adamw_hyper']
     parameter = nn.Parameter(torch.from_numpy(g['adamw_p0'].astype(np.float64)))
-    optimizer = torch.optim.AdamW([parameter], lr=lr, betas=(beta1, beta2), eps=eps,
-                                  weight_decay=decay)
+    optimizer = torch.optim.AdamW(
+        [parameter], lr=lr, betas=(beta1, beta2), eps=eps, weight_decay=decay
+    )
     scheduler = PolyWarmupLR(optimizer, int(warmup), int(total), ratio, power)
     for grad, expected in zip(g['adamw_grads'], g['adamw_traj'], strict=True):
         parameter.grad = torch.from_numpy(grad.astype(np.float64))
@@ -80,18 +86,24 @@ def test_schedule_configs_equal_the_published_setting(golden, name, setting):
     g = golden('toco_lr_schedule')
     cfg = Config.fromfile(f'configs/_base_/schedules/schedule_{name}.py')
     encoder, norm, heads, decoder = g['base_lrs']
-    assert OPTIM_WRAPPER_CONSTRUCTORS.get(
-        cfg.optim_wrapper.constructor) is MergedOptimWrapperConstructor
+    assert (
+        OPTIM_WRAPPER_CONSTRUCTORS.get(cfg.optim_wrapper.constructor)
+        is MergedOptimWrapperConstructor
+    )
     model = FourParts()
     wrapper_cfg = cfg.optim_wrapper.copy()
     wrapper_cfg.pop('constructor')
     paramwise = wrapper_cfg.pop('paramwise_cfg')
     optimizer = MergedOptimWrapperConstructor(wrapper_cfg, paramwise)(model).optimizer
-    rate = {id(p): (group['lr'], group['weight_decay'])
-            for group in optimizer.param_groups for p in group['params']}
+    rate = {
+        id(p): (group['lr'], group['weight_decay'])
+        for group in optimizer.param_groups
+        for p in group['params']
+    }
     for key, parameter in model.named_parameters():
         expected = {'backbone': encoder, 'decode_head': decoder}.get(
-            key.split('.')[0], heads)
+            key.split('.')[0], heads
+        )
         expected = norm if key.startswith('backbone.1') else expected
         assert rate[id(parameter)] == pytest.approx((expected, 0.01), rel=1e-12), key
     assert len(optimizer.param_groups) == len({*g['base_lrs']})

@@ -17,7 +17,8 @@ def total_areas(gts, preds, classes):
     total = ClassAreas.zeros(classes)
     for gt, pred in zip(gts, preds, strict=True):
         total += areas_from_labels(
-            torch.from_numpy(gt).long(), torch.from_numpy(pred).long(), classes)
+            torch.from_numpy(gt).long(), torch.from_numpy(pred).long(), classes
+        )
     return total
 
 

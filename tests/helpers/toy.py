@@ -33,8 +33,9 @@ class ToyDataset(Dataset):
         classes: Number of class names in the metainfo.
     """
 
-    def __init__(self, length: int = 12, with_masks: bool = False,
-                 classes: int = 3) -> None:
+    def __init__(
+        self, length: int = 12, with_masks: bool = False, classes: int = 3
+    ) -> None:
         self.length = length
         self.with_masks = with_masks
         names = ('background', 'red', 'green', 'blue', 'white')[:classes]
@@ -52,12 +53,18 @@ class ToyDataset(Dataset):
         kind = 1 + index % 2
         mask = np.zeros((SIZE, SIZE), np.int64)
         y, x = random.randrange(10), random.randrange(10)
-        mask[y:y + 12, x:x + 12] = kind
+        mask[y : y + 12, x : x + 12] = kind
         noise = np.random.RandomState(seed).randint(0, 30, (SIZE, SIZE, 3))
         image = torch.from_numpy((COLOURS[mask] + noise).astype(np.uint8))
-        sample = SegDataSample(metainfo=dict(
-            img_path=f'toy_{index}.jpg', img_id=f'toy_{index}', gt_labels=(kind - 1,),
-            ori_shape=(SIZE, SIZE), img_shape=(SIZE, SIZE)))
+        sample = SegDataSample(
+            metainfo=dict(
+                img_path=f'toy_{index}.jpg',
+                img_id=f'toy_{index}',
+                gt_labels=(kind - 1,),
+                ori_shape=(SIZE, SIZE),
+                img_shape=(SIZE, SIZE),
+            )
+        )
         sample.gt_score = functional.one_hot(torch.tensor(kind - 1), 2).float()
         if self.with_masks:
             sample.gt_sem_seg = PixelData(data=torch.from_numpy(mask)[None])
@@ -70,6 +77,7 @@ class ToySampler(Sampler):
 
     def __init__(self, dataset: Dataset, seed: int = 0, shuffle: bool = True) -> None:
         from mmengine.dist import get_dist_info
+
         self.rank, self.world = get_dist_info()
         self.size, self.seed, self.done = len(dataset), seed, 0
 
@@ -98,14 +106,20 @@ class ToyWSSS(BaseModel):
     """A few convolutions with a classifier, a CAM and a decoder; draws random
     numbers in its step, as real methods do."""
 
-    def __init__(self, num_classes: int = 3, norm: dict | None = None,
-                 late_head: bool = False, fault: str | None = None,
-                 test_cfg: dict | None = None) -> None:
+    def __init__(
+        self,
+        num_classes: int = 3,
+        norm: dict | None = None,
+        late_head: bool = False,
+        fault: str | None = None,
+        test_cfg: dict | None = None,
+    ) -> None:
         super().__init__(dict(type='ToyPreprocessor'))
         self.num_classes = num_classes
         self.test_cfg = test_cfg or {}
-        self.backbone = nn.Sequential(nn.Conv2d(3, 8, 3, padding=1), nn.GELU(),
-                                      nn.GroupNorm(2, 8))
+        self.backbone = nn.Sequential(
+            nn.Conv2d(3, 8, 3, padding=1), nn.GELU(), nn.GroupNorm(2, 8)
+        )
         self.cam_head = nn.Conv2d(8, num_classes - 1, 1, bias=False)
         self.decode_head = nn.Conv2d(8, num_classes, 3, padding=1)
         self.late_head = nn.Linear(4, 4) if late_head else None
@@ -116,13 +130,17 @@ class ToyWSSS(BaseModel):
         return self.predict(inputs, data_samples)
 
     def loss(self, inputs: Tensor, data_samples: list) -> dict[str, Tensor]:
-        noise = torch.rand_like(inputs) * 0.1 + random.random() * 0.1 \
+        noise = (
+            torch.rand_like(inputs) * 0.1
+            + random.random() * 0.1
             + float(np.random.rand()) * 0.1
+        )
         feature = functional.dropout(self.backbone(inputs + noise), 0.2)
         target = torch.stack([s.gt_score for s in data_samples]).to(inputs)
         cam = self.cam_head(feature)
-        losses = dict(loss_cls=functional.multilabel_soft_margin_loss(
-            cam.amax((2, 3)), target))
+        losses = dict(
+            loss_cls=functional.multilabel_soft_margin_loss(cam.amax((2, 3)), target)
+        )
         with torch.no_grad():
             kept = functional.relu(cam) * target[..., None, None]
             score, label = (kept / (kept.amax((2, 3), True) + 1e-5)).max(1)
@@ -133,8 +151,13 @@ class ToyWSSS(BaseModel):
         return losses
 
     @torch.no_grad()
-    def predict(self, inputs: Tensor, data_samples: list, cam_filter: str = 'pred',
-                outputs: tuple = ('seg', 'cam', 'pseudo')) -> list:
+    def predict(
+        self,
+        inputs: Tensor,
+        data_samples: list,
+        cam_filter: str = 'pred',
+        outputs: tuple = ('seg', 'cam', 'pseudo'),
+    ) -> list:
         feature = self.backbone(inputs)
         cam = self.cam_head(feature)
         seg = self.decode_head(feature).argmax(1, True)

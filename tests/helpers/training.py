@@ -16,6 +16,7 @@ import random
 import socket
 import subprocess
 import sys
+import uuid
 from pathlib import Path
 from typing import Any
 
@@ -23,8 +24,10 @@ import numpy as np
 import torch
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
+from mmengine.runner import Runner
 
 from mmwsss.engine.hooks.iter_seed_hook import iteration_seed
+from mmwsss.engine.launch import prepare_run
 from mmwsss.registry import MODELS
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -46,18 +49,25 @@ def derive_config(config: str | Path, folder: Path, **options: Any) -> Path:
     base = Config.fromfile(config)
     imports = list(base.get('custom_imports', {}).get('imports', []))
     imports.append('tests.helpers.rank_dump_hook')
-    lines = [f'_base_ = [{str(Path(config).resolve())!r}]',
-             f'custom_imports = dict(imports={imports}, allow_failed_imports=False)',
-             'custom_hooks = [*_base_.custom_hooks, dict(type="RankDumpHook")]']
+    lines = [
+        f'_base_ = [{str(Path(config).resolve())!r}]',
+        f'custom_imports = dict(imports={imports}, allow_failed_imports=False)',
+        'custom_hooks = [*_base_.custom_hooks, dict(type="RankDumpHook")]',
+    ]
     lines += [f'{name} = {value!r}' for name, value in options.items()]
     path = folder / 'derived.py'
     path.write_text('\n'.join(lines) + '\n')
     return path
 
 
-def train(config: str | Path, work_dir: Path, *arguments: str, processes: int = 1,
-          options: dict[str, Any] | None = None, check: bool = True,
-          ) -> subprocess.CompletedProcess:
+def train(
+    config: str | Path,
+    work_dir: Path,
+    *arguments: str,
+    processes: int = 1,
+    options: dict[str, Any] | None = None,
+    check: bool = True,
+) -> subprocess.CompletedProcess:
     """Run ``tools/train.py`` (or ``dist_train.sh``) on the CPU.
 
     Args:
@@ -74,12 +84,22 @@ def train(config: str | Path, work_dir: Path, *arguments: str, processes: int = 
     tail = [str(config), '--work-dir', str(work_dir), *arguments]
     if options:
         tail += ['--cfg-options', *(f'{k}={v}' for k, v in options.items())]
-    env = {**os.environ, 'CUDA_VISIBLE_DEVICES': '-1', 'OMP_NUM_THREADS': '1',
-           'PYTHONPATH': str(ROOT), 'PORT': str(free_port()), 'PYTHON': sys.executable}
-    command = [sys.executable, 'tools/train.py', *tail] if processes == 1 else [
-        'bash', 'tools/dist_train.sh', tail[0], str(processes), *tail[1:]]
-    done = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True,
-                          timeout=TIMEOUT)
+    env = {
+        **os.environ,
+        'CUDA_VISIBLE_DEVICES': '-1',
+        'OMP_NUM_THREADS': '1',
+        'PYTHONPATH': str(ROOT),
+        'PORT': str(free_port()),
+        'PYTHON': sys.executable,
+    }
+    command = (
+        [sys.executable, 'tools/train.py', *tail]
+        if processes == 1
+        else ['bash', 'tools/dist_train.sh', tail[0], str(processes), *tail[1:]]
+    )
+    done = subprocess.run(
+        command, cwd=ROOT, env=env, capture_output=True, text=True, timeout=TIMEOUT
+    )
     if check and done.returncode:
         raise AssertionError(f'{command} failed:\n{done.stdout}\n{done.stderr}')
     return done
@@ -116,13 +136,21 @@ def assert_same(first: Any, second: Any, where: str = '') -> None:
 
 def worker_options(workers: int) -> dict[str, Any]:
     """``--cfg-options`` for the number of loader workers."""
-    return {'train_dataloader.num_workers': workers,
-            'train_dataloader.persistent_workers': workers > 0}
+    return {
+        'train_dataloader.num_workers': workers,
+        'train_dataloader.persistent_workers': workers > 0,
+    }
 
 
-def assert_resume_is_exact(config: str | Path, folder: Path, stop: int, total: int,
-                           workers: int = 0, processes: int = 1,
-                           options: dict[str, Any] | None = None) -> None:
+def assert_resume_is_exact(
+    config: str | Path,
+    folder: Path,
+    stop: int,
+    total: int,
+    workers: int = 0,
+    processes: int = 1,
+    options: dict[str, Any] | None = None,
+) -> None:
     """A run that goes on from its checkpoint ends bit-equal to one that never stopped.
 
     Compared: weights, optimizer state, schedules, on every rank.
@@ -137,14 +165,24 @@ def assert_resume_is_exact(config: str | Path, folder: Path, stop: int, total: i
         options: Further ``--cfg-options``.
     """
     derived = derive_config(config, folder)
-    settings = {'train_cfg.max_iters': total, 'train_cfg.val_interval': total,
-                'default_hooks.checkpoint.interval': stop,
-                'default_hooks.checkpoint.max_keep_ckpts': -1,
-                **worker_options(workers), **(options or {})}
+    settings = {
+        'train_cfg.max_iters': total,
+        'train_cfg.val_interval': total,
+        'default_hooks.checkpoint.interval': stop,
+        'default_hooks.checkpoint.max_keep_ckpts': -1,
+        **worker_options(workers),
+        **(options or {}),
+    }
     whole, resumed = folder / 'whole', folder / 'resumed'
     train(derived, whole, processes=processes, options=settings)
-    train(derived, resumed, '--resume', str(whole / f'iter_{stop}.pth'),
-          processes=processes, options=settings)
+    train(
+        derived,
+        resumed,
+        '--resume',
+        str(whole / f'iter_{stop}.pth'),
+        processes=processes,
+        options=settings,
+    )
     ends = [load(run / f'iter_{total}.pth') for run in (whole, resumed)]
     for part in ('state_dict', 'optimizer', 'param_schedulers'):
         assert_same(ends[0][part], ends[1][part], part)
@@ -153,8 +191,9 @@ def assert_resume_is_exact(config: str | Path, folder: Path, stop: int, total: i
         assert_same(*weights, f'rank {rank}')
 
 
-def assert_two_processes_agree(config: str | Path, folder: Path,
-                               options: dict[str, Any] | None = None) -> None:
+def assert_two_processes_agree(
+    config: str | Path, folder: Path, options: dict[str, Any] | None = None
+) -> None:
     """Two gloo processes train through ``dist_train.sh`` and end with equal weights.
 
     They must have seen different images and moved.
@@ -162,13 +201,15 @@ def assert_two_processes_agree(config: str | Path, folder: Path,
     derived = derive_config(config, folder)
     run = folder / 'run'
     train(derived, run, processes=2, options=options)
-    before, after, other = (load(run / f'{n}.pth') for n in (
-        'before_rank0', 'after_rank0', 'after_rank1'))
+    before, after, other = (
+        load(run / f'{n}.pth') for n in ('before_rank0', 'after_rank0', 'after_rank1')
+    )
     assert_same(after, other, 'rank 0 and rank 1')
     assert any(not torch.equal(before[k], after[k]) for k in before), 'nothing moved'
     first, second = (load(run / f'batch_rank{r}.pth')['inputs'] for r in range(2))
-    assert not all(torch.equal(a, b) for a, b in zip(
-        images_of(first), images_of(second))), 'both ranks saw the same images'
+    assert not all(
+        torch.equal(a, b) for a, b in zip(images_of(first), images_of(second))
+    ), 'both ranks saw the same images'
 
 
 def images_of(inputs: Any) -> list[torch.Tensor]:
@@ -179,8 +220,13 @@ def images_of(inputs: Any) -> list[torch.Tensor]:
 
 
 def assert_gradient_is_mean_of_processes(
-    config: str | Path, folder: Path, batch_size: int = 2, seed: int = 0,
-    rtol: float = 1e-5, atol: float = 1e-7, lr: float = 1e-2,
+    config: str | Path,
+    folder: Path,
+    batch_size: int = 2,
+    seed: int = 0,
+    rtol: float = 1e-5,
+    atol: float = 1e-7,
+    lr: float = 1e-2,
     options: dict[str, Any] | None = None,
 ) -> None:
     """One step at 2 × ``batch_size`` has the gradient of the definition.
@@ -190,29 +236,48 @@ def assert_gradient_is_mean_of_processes(
     (weights before − after) / lr.
     """
     derived = derive_config(
-        config, folder, optim_wrapper=dict(
-            _delete_=True, type='OptimWrapper', optimizer=dict(type='SGD', lr=lr)),
-        param_scheduler=[])
+        config,
+        folder,
+        optim_wrapper=dict(
+            _delete_=True, type='OptimWrapper', optimizer=dict(type='SGD', lr=lr)
+        ),
+        param_scheduler=[],
+    )
     run = folder / 'run'
-    train(derived, run, processes=2, options={
-        'train_cfg.max_iters': 1, 'train_cfg.val_interval': 10,
-        'train_dataloader.batch_size': batch_size, **(options or {})})
+    train(
+        derived,
+        run,
+        processes=2,
+        options={
+            'train_cfg.max_iters': 1,
+            'train_cfg.val_interval': 10,
+            'train_dataloader.batch_size': batch_size,
+            **(options or {}),
+        },
+    )
     before, after = (load(run / f'{n}_rank0.pth') for n in ('before', 'after'))
     batches = [load(run / f'batch_rank{r}.pth') for r in range(2)]
-    gradients = [process_gradient(derived, before, batch, seed, rank)
-                 for rank, batch in enumerate(batches)]
+    gradients = [
+        process_gradient(derived, before, batch, seed, rank)
+        for rank, batch in enumerate(batches)
+    ]
     moved = 0
     for name in gradients[0]:
         mean = (gradients[0][name] + gradients[1][name]) / 2
         torch.testing.assert_close(
-            after[name], before[name] - lr * mean, rtol=rtol, atol=atol,
-            msg=lambda m, name=name: f'{name}: {m}')
+            after[name],
+            before[name] - lr * mean,
+            rtol=rtol,
+            atol=atol,
+            msg=lambda m, name=name: f'{name}: {m}',
+        )
         moved += int(mean.abs().max() > 0)
     assert moved, 'no parameter has a gradient'
 
 
-def process_gradient(config: Path, weights: dict, batch: dict, seed: int,
-                     rank: int) -> dict[str, torch.Tensor]:
+def process_gradient(
+    config: Path, weights: dict, batch: dict, seed: int, rank: int
+) -> dict[str, torch.Tensor]:
     """Gradient of one process for its batch at iteration 0, without DDP."""
     cfg = Config.fromfile(config)
     init_default_scope(cfg.default_scope)
@@ -226,5 +291,24 @@ def process_gradient(config: Path, weights: dict, batch: dict, seed: int,
     data = model.data_preprocessor(batch, True)
     loss, _ = model.parse_losses(model(**data, mode='loss'))
     loss.backward()
-    return {name: torch.zeros_like(p) if p.grad is None else p.grad
-            for name, p in model.named_parameters() if p.requires_grad}
+    return {
+        name: torch.zeros_like(p) if p.grad is None else p.grad
+        for name, p in model.named_parameters()
+        if p.requires_grad
+    }
+
+
+def build_runner(config: str | Path, work_dir: Path, **options: Any) -> Runner:
+    """A runner in this process, with mmengine's named singletons kept apart.
+
+    Args:
+        config: Config file.
+        work_dir: Where the run writes.
+        **options: Settings by dotted name, with ``__`` for the dot.
+    """
+    cfg = Config.fromfile(config)
+    cfg.merge_from_dict({k.replace('__', '.'): v for k, v in options.items()})
+    cfg.work_dir = str(work_dir)
+    cfg.experiment_name = uuid.uuid4().hex
+    cfg.visualizer = None
+    return Runner.from_cfg(prepare_run(cfg))

@@ -27,10 +27,18 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description='Strip a checkpoint to its weights.')
     parser.add_argument('checkpoint', help='file that training wrote')
     parser.add_argument('out', help='file to write; the hash is added to its name')
-    parser.add_argument('--drop', nargs='*', default=[], metavar='PREFIX',
-                        help='drop keys with these prefixes, e.g. proj_head_teacher')
-    parser.add_argument('--allow-pickle', action='store_true',
-                        help='unpickle a file that holds code; only one that you trust')
+    parser.add_argument(
+        '--drop',
+        nargs='*',
+        default=[],
+        metavar='PREFIX',
+        help='drop keys with these prefixes, e.g. proj_head_teacher',
+    )
+    parser.add_argument(
+        '--allow-pickle',
+        action='store_true',
+        help='unpickle a file that holds code; only one that you trust',
+    )
     return parser.parse_args(argv)
 
 
@@ -45,9 +53,11 @@ def strip_checkpoint(checkpoint: dict[str, Any], drop: tuple[str, ...] = ()) -> 
         ``dict(meta=..., state_dict=...)`` of plain data.
     """
     state = checkpoint.get('state_dict', checkpoint)
-    weights = {k.removeprefix('module.'): v.detach().cpu().contiguous().clone()
-               for k, v in state.items()
-               if not k.removeprefix('module.').startswith(tuple(drop) or ('\0',))}
+    weights = {
+        k.removeprefix('module.'): v.detach().cpu().contiguous().clone()
+        for k, v in state.items()
+        if not k.removeprefix('module.').startswith(tuple(drop) or ('\0',))
+    }
     meta = {k: v for k, v in checkpoint.get('meta', {}).items() if k in _META}
     return dict(meta=to_plain(meta, 'meta'), state_dict=weights)
 

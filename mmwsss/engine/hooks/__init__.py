@@ -5,5 +5,10 @@ from .iter_seed_hook import IterSeedHook
 from .label_stats_hook import LabelStatsHook
 from .setup_check_hook import SetupCheckHook
 
-__all__ = ['AtomicCheckpointHook', 'CAMPanelHook', 'IterSeedHook', 'LabelStatsHook',
-           'SetupCheckHook']
+__all__ = [
+    'AtomicCheckpointHook',
+    'CAMPanelHook',
+    'IterSeedHook',
+    'LabelStatsHook',
+    'SetupCheckHook',
+]

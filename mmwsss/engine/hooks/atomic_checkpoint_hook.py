@@ -28,8 +28,9 @@ class AtomicCheckpointHook(CheckpointHook):
         **kwargs: As for ``CheckpointHook``.
     """
 
-    def __init__(self, *args: Any, backend_args: dict | None = None,
-                 **kwargs: Any) -> None:
+    def __init__(
+        self, *args: Any, backend_args: dict | None = None, **kwargs: Any
+    ) -> None:
         backend_args = dict(backend='atomic') if backend_args is None else backend_args
         super().__init__(*args, backend_args=backend_args, **kwargs)
 
@@ -50,21 +51,29 @@ class AtomicCheckpointHook(CheckpointHook):
         self.last_ckpt = self.file_backend.join_path(self.out_dir, name)
         runner.message_hub.update_info('last_ckpt', self.last_ckpt)
         runner.save_checkpoint(
-            self.out_dir, name, self.file_client_args,
+            self.out_dir,
+            name,
+            self.file_client_args,
             save_optimizer=self.save_optimizer,
-            save_param_scheduler=self.save_param_scheduler, meta=meta,
-            by_epoch=self.by_epoch, backend_args=self.backend_args, **self.args)
+            save_param_scheduler=self.save_param_scheduler,
+            meta=meta,
+            by_epoch=self.by_epoch,
+            backend_args=self.backend_args,
+            **self.args,
+        )
         if not is_main_process():
             return
-        write_atomic(self.last_ckpt.encode(), osp.join(runner.work_dir,
-                                                       'last_checkpoint'))
+        write_atomic(
+            self.last_ckpt.encode(), osp.join(runner.work_dir, 'last_checkpoint')
+        )
         if outdated is not None:
             self._delete(self.file_backend.join_path(self.out_dir, outdated))
 
     def _advance_kept(self, runner: Any, step: int) -> str | None:
         """Note ``step`` as kept; returns the file name that drops out, if any."""
         if self.max_keep_ckpts <= 0 or (
-                self.keep_ckpt_ids and self.keep_ckpt_ids[-1] == step):
+            self.keep_ckpt_ids and self.keep_ckpt_ids[-1] == step
+        ):
             return None
         outdated = None
         if len(self.keep_ckpt_ids) == self.max_keep_ckpts:
@@ -87,8 +96,11 @@ class AtomicCheckpointHook(CheckpointHook):
             yield
         finally:
             self.file_backend = backend
-        kept = {getattr(self, 'best_ckpt_path', None),
-                *getattr(self, 'best_ckpt_path_dict', {}).values(), self.last_ckpt}
+        kept = {
+            getattr(self, 'best_ckpt_path', None),
+            *getattr(self, 'best_ckpt_path_dict', {}).values(),
+            self.last_ckpt,
+        }
         for path in doomed:
             if path not in kept:
                 self._delete(path)

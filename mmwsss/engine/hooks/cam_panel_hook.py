@@ -2,8 +2,9 @@
 from __future__ import annotations
 
 import copy
+import inspect
 import os.path as osp
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -45,12 +46,18 @@ class CAMPanelHook(Hook):
 
     priority = 'LOW'
 
-    def __init__(self, interval: int = 500, num_images: int = 4,
-                 view: str = 'view1', show_dir: str | None = None,
-                 max_side: int = 448) -> None:
+    def __init__(
+        self,
+        interval: int = 500,
+        num_images: int = 4,
+        view: str = 'view1',
+        show_dir: str | None = None,
+        max_side: int = 448,
+    ) -> None:
         if interval < 0 or num_images < 1:
-            raise ValueError(f'interval={interval} must be >= 0 and num_images='
-                             f'{num_images} >= 1')
+            raise ValueError(
+                f'interval={interval} must be >= 0 and num_images={num_images} >= 1'
+            )
         self.interval = interval
         self.num_images = num_images
         self.view = view
@@ -58,8 +65,9 @@ class CAMPanelHook(Hook):
         self.max_side = max_side
         self._rows: list[list[Tile]] = []
 
-    def after_train_iter(self, runner: Any, batch_idx: int, data_batch: Any = None,
-                         outputs: Any = None) -> None:
+    def after_train_iter(
+        self, runner: Any, batch_idx: int, data_batch: Any = None, outputs: Any = None
+    ) -> None:
         """Draw the first images of the batch, every ``interval`` iterations."""
         if self.interval == 0 or not self.every_n_train_iters(runner, self.interval):
             return
@@ -69,13 +77,20 @@ class CAMPanelHook(Hook):
         images, samples = self._first(data_batch)
         predicted = _predict(model, images, samples)
         meta = getattr(runner.train_dataloader.dataset, 'metainfo', {})
-        rows = [self._tiles(i, p, meta, truth=False)
-                for i, p in zip(images, predicted, strict=True)]
+        rows = [
+            self._tiles(i, p, meta, truth=False)
+            for i, p in zip(images, predicted, strict=True)
+        ]
         heading = f'training images at iteration {runner.iter + 1}'
         self._publish(runner, 'train_panel', rows, meta, heading, runner.iter + 1)
 
-    def after_val_iter(self, runner: Any, batch_idx: int, data_batch: Any = None,
-                       outputs: Sequence[Any] | None = None) -> None:
+    def after_val_iter(
+        self,
+        runner: Any,
+        batch_idx: int,
+        data_batch: Any = None,
+        outputs: Sequence[Any] | None = None,
+    ) -> None:
         """Keep the first images of a validation run."""
         if self.interval == 0 or not is_main_process():
             return
@@ -88,22 +103,36 @@ class CAMPanelHook(Hook):
         """Publish the panel of a validation run."""
         if self._rows:
             meta = getattr(runner.val_dataloader.dataset, 'metainfo', {})
-            self._publish(runner, 'val_panel', self._rows, meta,
-                          f'validation images at iteration {runner.iter}', runner.iter)
+            self._publish(
+                runner,
+                'val_panel',
+                self._rows,
+                meta,
+                f'validation images at iteration {runner.iter}',
+                runner.iter,
+            )
         self._rows = []
 
-    def after_test_iter(self, runner: Any, batch_idx: int, data_batch: Any = None,
-                        outputs: Sequence[Any] | None = None) -> None:
+    def after_test_iter(
+        self,
+        runner: Any,
+        batch_idx: int,
+        data_batch: Any = None,
+        outputs: Sequence[Any] | None = None,
+    ) -> None:
         """Write a panel per image where there is a ``show_dir``."""
         if self.show_dir is None:
             return
         meta = getattr(runner.test_dataloader.dataset, 'metainfo', {})
         for image, sample in zip(data_batch['inputs'], outputs, strict=False):
-            name = getattr(sample, 'img_id', None) or osp.splitext(
-                osp.basename(sample.img_path))[0]
+            name = (
+                getattr(sample, 'img_id', None)
+                or osp.splitext(osp.basename(sample.img_path))[0]
+            )
             row = self._tiles(image, sample, meta, truth=True)
-            panel = compose_panel([row], meta.get('classes', ()), meta.get('palette'),
-                                  heading=str(name))
+            panel = compose_panel(
+                [row], meta.get('classes', ()), meta.get('palette'), heading=str(name)
+            )
             path = Path(self.show_dir) / f'{name}.png'
             path.parent.mkdir(parents=True, exist_ok=True)
             Image.fromarray(panel).save(path)
@@ -112,20 +141,38 @@ class CAMPanelHook(Hook):
         """First images (one view of each) and samples of a raw training batch."""
         inputs = data_batch['inputs']
         if isinstance(inputs, dict):
-            inputs = inputs[self.view] if self.view in inputs else next(
-                iter(inputs.values()))
-        return (list(inputs[:self.num_images]),
-                list(data_batch['data_samples'][:self.num_images]))
+            inputs = (
+                inputs[self.view]
+                if self.view in inputs
+                else next(iter(inputs.values()))
+            )
+        return (
+            list(inputs[: self.num_images]),
+            list(data_batch['data_samples'][: self.num_images]),
+        )
 
     def _tiles(self, image: Tensor, sample: Any, meta: dict, truth: bool) -> list[Tile]:
         return sample_tiles(
-            to_picture(image), sample_outputs(sample, truth), meta.get('classes', ()),
-            meta.get('palette'), image_labels(sample), max_side=self.max_side)
+            to_picture(image),
+            sample_outputs(sample, truth),
+            meta.get('classes', ()),
+            meta.get('palette'),
+            image_labels(sample),
+            max_side=self.max_side,
+        )
 
-    def _publish(self, runner: Any, name: str, rows: list[list[Tile]], meta: dict,
-                 heading: str, step: int) -> None:
-        panel: np.ndarray = compose_panel(rows, meta.get('classes', ()),
-                                          meta.get('palette'), heading)
+    def _publish(
+        self,
+        runner: Any,
+        name: str,
+        rows: list[list[Tile]],
+        meta: dict,
+        heading: str,
+        step: int,
+    ) -> None:
+        panel: np.ndarray = compose_panel(
+            rows, meta.get('classes', ()), meta.get('palette'), heading
+        )
         runner.visualizer.add_image(name, panel, step)
 
 
@@ -140,10 +187,19 @@ def _predict(model: nn.Module, images: list[Tensor], samples: list[Any]) -> list
     model.eval()
     try:
         data = model.data_preprocessor(dict(inputs=images, data_samples=copies), False)
-        return model.predict(data['inputs'], data['data_samples'], cam_filter='gt',
-                             outputs=('seg', 'cam', 'aux_cam', 'pseudo'))
+        return model.predict(
+            data['inputs'], data['data_samples'], **_overrides(model.predict)
+        )
     finally:
         model.train(training)
+
+
+def _overrides(predict: Callable) -> dict[str, Any]:
+    """All outputs, masked by the image labels; nothing for a plain segmentor."""
+    names = inspect.signature(predict).parameters.values()
+    if any(p.name == 'cam_filter' or p.kind is p.VAR_KEYWORD for p in names):
+        return dict(cam_filter='gt', outputs=('seg', 'cam', 'aux_cam', 'pseudo'))
+    return {}
 
 
 def _bare(model: nn.Module) -> nn.Module:

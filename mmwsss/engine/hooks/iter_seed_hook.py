@@ -43,8 +43,9 @@ class IterSeedHook(Hook):
 
     priority = 'VERY_HIGH'
 
-    def before_train_iter(self, runner: Any, batch_idx: int,
-                          data_batch: Any = None) -> None:
+    def before_train_iter(
+        self, runner: Any, batch_idx: int, data_batch: Any = None
+    ) -> None:
         """Seed the three generators (and those of all GPUs)."""
         seed = iteration_seed(runner.seed, get_rank(), runner.iter)
         random.seed(seed)

@@ -31,8 +31,14 @@ class LabelStatsHook(Hook):
 
     priority = 'NORMAL'  # before LoggerHook, which reads the message hub
 
-    def __init__(self, interval: int = 50, min_fg: float = 0.01, max_fg: float = 0.9,
-                 max_ignore: float = 0.9, max_warnings: int = 5) -> None:
+    def __init__(
+        self,
+        interval: int = 50,
+        min_fg: float = 0.01,
+        max_fg: float = 0.9,
+        max_ignore: float = 0.9,
+        max_warnings: int = 5,
+    ) -> None:
         if interval < 1:
             raise ValueError(f'interval={interval}: must be at least 1')
         self.interval = interval
@@ -46,8 +52,13 @@ class LabelStatsHook(Hook):
         self._count = 0
         self._classes: set[int] = set()
 
-    def after_train_iter(self, runner: Any, batch_idx: int, data_batch: Any = None,
-                         outputs: dict | None = None) -> None:
+    def after_train_iter(
+        self,
+        runner: Any,
+        batch_idx: int,
+        data_batch: Any = None,
+        outputs: dict | None = None,
+    ) -> None:
         """Add one iteration; report at the end of each window."""
         self._see_classes(data_batch)
         if outputs and 'label_fg' in outputs:
@@ -58,13 +69,15 @@ class LabelStatsHook(Hook):
             return
         runner.message_hub.update_scalar('train/classes_seen', len(self._classes))
         if self._count:
-            self._judge(runner, {k: float(v) / self._count
-                                 for k, v in self._sums.items()})
+            self._judge(
+                runner, {k: float(v) / self._count for k, v in self._sums.items()}
+            )
         self._reset()
 
     def _see_classes(self, data_batch: Any) -> None:
-        samples = data_batch.get('data_samples', ()) \
-            if isinstance(data_batch, dict) else ()
+        samples = (
+            data_batch.get('data_samples', ()) if isinstance(data_batch, dict) else ()
+        )
         for sample in samples or ():
             self._classes.update(getattr(sample, 'gt_labels', ()))
 
@@ -72,15 +85,20 @@ class LabelStatsHook(Hook):
         for kind, text in collapse_messages(mean, **self.bounds).items():
             self._warned[kind] += 1
             if self._warned[kind] <= self.max_warnings:
-                last = ' (not repeated further)' \
-                    if self._warned[kind] == self.max_warnings else ''
+                last = (
+                    ' (not repeated further)'
+                    if self._warned[kind] == self.max_warnings
+                    else ''
+                )
                 runner.logger.log(
                     logging.WARNING,
-                    f'Pseudo labels at iteration {runner.iter + 1}: {text}{last}')
+                    f'Pseudo labels at iteration {runner.iter + 1}: {text}{last}',
+                )
 
 
-def collapse_messages(mean: dict[str, float], min_fg: float, max_fg: float,
-                      max_ignore: float) -> dict[str, str]:
+def collapse_messages(
+    mean: dict[str, float], min_fg: float, max_fg: float, max_ignore: float
+) -> dict[str, str]:
     """What is wrong with the mean label shares of a window, if anything.
 
     Args:
@@ -98,14 +116,17 @@ def collapse_messages(mean: dict[str, float], min_fg: float, max_fg: float,
     if mean['label_ignore'] > max_ignore:
         found['ignored'] = (
             f'{mean["label_ignore"]:.1%} of the pixels are ignored, so almost nothing '
-            'is taught. Lower high_thr or raise low_thr.')
+            'is taught. Lower high_thr or raise low_thr.'
+        )
     elif share < min_fg:
         found['empty'] = (
             f'only {share:.2%} of the labelled pixels are foreground: the labels '
             'collapse to background. Lower low_thr/high_thr, start the segmentation '
-            'loss later, or check the image labels.')
+            'loss later, or check the image labels.'
+        )
     elif share > max_fg:
         found['full'] = (
             f'{share:.1%} of the labelled pixels are foreground: the CAM covers whole '
-            'images. Raise low_thr/high_thr, or look at the CAM panels.')
+            'images. Raise low_thr/high_thr, or look at the CAM panels.'
+        )
     return found

@@ -31,8 +31,9 @@ class SetupCheckHook(Hook):
 
     priority = 'HIGHEST'
 
-    def __init__(self, allow_missing: Sequence[str] = (),
-                 allow_unexpected: Sequence[str] = ()) -> None:
+    def __init__(
+        self, allow_missing: Sequence[str] = (), allow_unexpected: Sequence[str] = ()
+    ) -> None:
         self.allow_missing = tuple(allow_missing)
         self.allow_unexpected = tuple(allow_unexpected)
 
@@ -45,8 +46,11 @@ class SetupCheckHook(Hook):
         expected = getattr(_bare(runner.model), 'num_classes', None)
         if expected is None:
             return
-        for name, loop in (('train', runner._train_loop), ('val', runner._val_loop),
-                           ('test', runner._test_loop)):
+        for name, loop in (
+            ('train', runner._train_loop),
+            ('val', runner._val_loop),
+            ('test', runner._test_loop),
+        ):
             dataset = getattr(getattr(loop, 'dataloader', None), 'dataset', None)
             classes = (getattr(dataset, 'metainfo', None) or {}).get('classes')
             if classes is not None and len(classes) != expected:
@@ -60,28 +64,39 @@ class SetupCheckHook(Hook):
         """
         source = str(getattr(runner, '_load_from', None) or 'the checkpoint')
         if runner._resume:
-            source = f'the resumed checkpoint ({source})' \
-                if runner._load_from else 'the resumed checkpoint'
+            source = (
+                f'the resumed checkpoint ({source})'
+                if runner._load_from
+                else 'the resumed checkpoint'
+            )
             lacking = [k for k in _RESUME_KEYS if k not in checkpoint]
             if lacking:
                 raise CheckpointMismatch(
                     f'{source} holds no training state (lacks {lacking}): it is a file '
                     'of weights. Start from it with --cfg-options load_from=FILE, '
-                    'without --resume.')
+                    'without --resume.'
+                )
         state = checkpoint.get('state_dict', checkpoint)
-        compare_weights(_bare(runner.model), state, source, self.allow_missing,
-                        self.allow_unexpected)
+        compare_weights(
+            _bare(runner.model),
+            state,
+            source,
+            self.allow_missing,
+            self.allow_unexpected,
+        )
 
 
 def _bare(model: nn.Module) -> nn.Module:
     return model.module if is_model_wrapper(model) else model
 
 
-def _class_message(name: str, dataset: Any, classes: Sequence[str],
-                   expected: int) -> str:
+def _class_message(
+    name: str, dataset: Any, classes: Sequence[str], expected: int
+) -> str:
     shown = ', '.join(map(str, classes[:6])) + (', ...' if len(classes) > 6 else '')
     return (
         f'The {name} data set ({type(dataset).__name__}) has {len(classes)} classes '
         f'({shown}; background included), the model has num_classes={expected}. Set '
         f'num_classes={len(classes)} in the model config, or metainfo=dict(classes='
-        "('background', ...)) of the data set to the model's classes.")
+        "('background', ...)) of the data set to the model's classes."
+    )

@@ -22,8 +22,9 @@ class MergedOptimWrapperConstructor(DefaultOptimWrapperConstructor):
     (``paramwise_cfg``) and the values are the same.
     """
 
-    def add_params(self, params: list[dict], module: nn.Module, prefix: str = '',
-                   **kwargs: Any) -> None:
+    def add_params(
+        self, params: list[dict], module: nn.Module, prefix: str = '', **kwargs: Any
+    ) -> None:
         """Collect the groups; those that are alike are merged at the top level."""
         if prefix:
             super().add_params(params, module, prefix=prefix, **kwargs)
@@ -33,8 +34,9 @@ class MergedOptimWrapperConstructor(DefaultOptimWrapperConstructor):
         params[:] = merge_groups(params)
         for group in params:
             options = {k: v for k, v in group.items() if k != 'params'}
-            print_log(_line(group['params'], str(options or 'default settings')),
-                      'current')
+            print_log(
+                _line(group['params'], str(options or 'default settings')), 'current'
+            )
         frozen = [p for p in module.parameters() if not p.requires_grad]
         if frozen:
             print_log(_line(frozen, 'not trained'), 'current')

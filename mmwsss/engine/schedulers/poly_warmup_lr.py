@@ -8,8 +8,13 @@ from mmengine.optim import _ParamScheduler
 from mmwsss.registry import PARAM_SCHEDULERS
 
 
-def poly_warmup_factor(step: int, warmup_iters: int, total_iters: int,
-                       warmup_ratio: float = 1e-6, power: float = 0.9) -> float:
+def poly_warmup_factor(
+    step: int,
+    warmup_iters: int,
+    total_iters: int,
+    warmup_ratio: float = 1e-6,
+    power: float = 0.9,
+) -> float:
     """Factor on the base learning rate at zero-based iteration ``step``.
 
     Linear warm-up ``1 - (1 - t / warm) (1 - ratio)``, then ``(1 - t / total)^power``
@@ -29,7 +34,7 @@ def poly_warmup_factor(step: int, warmup_iters: int, total_iters: int,
     """
     if step < warmup_iters:
         return 1 - (1 - step / warmup_iters) * (1 - warmup_ratio)
-    return (1 - min(step, total_iters - 1) / total_iters)**power
+    return (1 - min(step, total_iters - 1) / total_iters) ** power
 
 
 @PARAM_SCHEDULERS.register_module()
@@ -54,19 +59,29 @@ class PolyWarmupLR(_ParamScheduler):
             ``end`` is given, or ``by_epoch=True``.
     """
 
-    def __init__(self, optimizer: Any, warmup_iters: int,
-                 total_iters: int | None = None, warmup_ratio: float = 1e-6,
-                 power: float = 0.9, by_epoch: bool = False, end: int | None = None,
-                 **kwargs: Any) -> None:
+    def __init__(
+        self,
+        optimizer: Any,
+        warmup_iters: int,
+        total_iters: int | None = None,
+        warmup_ratio: float = 1e-6,
+        power: float = 0.9,
+        by_epoch: bool = False,
+        end: int | None = None,
+        **kwargs: Any,
+    ) -> None:
         total_iters = end if total_iters is None else total_iters
         if by_epoch or total_iters is None:
-            raise ValueError('PolyWarmupLR counts iterations: it needs by_epoch=False '
-                             'and total_iters (or a runner, which gives max_iters)')
+            raise ValueError(
+                'PolyWarmupLR counts iterations: it needs by_epoch=False '
+                'and total_iters (or a runner, which gives max_iters)'
+            )
         if not 0 <= warmup_iters < total_iters:
             raise ValueError(
                 f'PolyWarmupLR: warmup_iters={warmup_iters} must be less than '
                 f'total_iters={total_iters}. Shorten the warm-up of a short run '
-                '(param_scheduler.0.warmup_iters=...) and keep by_epoch=False there.')
+                '(param_scheduler.0.warmup_iters=...) and keep by_epoch=False there.'
+            )
         self.warmup_iters = warmup_iters
         self.total_iters = total_iters
         self.warmup_ratio = warmup_ratio
@@ -74,6 +89,11 @@ class PolyWarmupLR(_ParamScheduler):
         super().__init__(optimizer, 'lr', by_epoch=by_epoch, **kwargs)
 
     def _get_value(self) -> list[float]:
-        factor = poly_warmup_factor(self.last_step, self.warmup_iters,
-                                    self.total_iters, self.warmup_ratio, self.power)
+        factor = poly_warmup_factor(
+            self.last_step,
+            self.warmup_iters,
+            self.total_iters,
+            self.warmup_ratio,
+            self.power,
+        )
         return [base * factor for base in self.base_values]

@@ -1,0 +1,215 @@
+# Licensed under Apache-2.0.
+"""Hooks on short runs of the toy model in this process."""
+
+from __future__ import annotations
+
+import random
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from mmwsss.engine.hooks.iter_seed_hook import iteration_seed
+from mmwsss.engine.hooks.label_stats_hook import collapse_messages
+from mmwsss.utils.atomic_file import AtomicLocalBackend, write_atomic
+from mmwsss.utils.checkpoint import CheckpointMismatch
+from tests.helpers.training import ROOT, build_runner
+
+CONFIG = ROOT / 'tests' / 'helpers' / 'toy_config.py'
+BOUNDS = dict(min_fg=0.01, max_fg=0.9, max_ignore=0.9)
+
+
+def test_run_leaves_plain_checkpoints(tmp_path):
+    build_runner(CONFIG, tmp_path).train()
+    assert (tmp_path / 'last_checkpoint').read_text().endswith('iter_6.pth')
+    assert not list(tmp_path.rglob('*.tmp'))
+    saved = torch.load(tmp_path / 'iter_6.pth', weights_only=True)
+    assert {'state_dict', 'optimizer', 'message_hub', 'param_schedulers'} <= set(saved)
+    assert len(list(tmp_path.glob('best_*.pth'))) == 1
+
+
+def test_kept_checkpoints(tmp_path):
+    build_runner(
+        CONFIG,
+        tmp_path,
+        default_hooks__checkpoint__interval=1,
+        default_hooks__checkpoint__max_keep_ckpts=2,
+    ).train()
+    assert sorted(p.name for p in tmp_path.glob('iter_*')) == [
+        'iter_5.pth',
+        'iter_6.pth',
+    ]
+
+
+def test_killed_while_saving(tmp_path, monkeypatch):
+    """The last good checkpoint and the pointer to it stay, and can be resumed."""
+    writes = []
+
+    def put(self, data, path):
+        writes.append(path)
+        if path.endswith('iter_4.pth'):
+            raise KeyboardInterrupt
+        write_atomic(data, path)
+
+    monkeypatch.setattr(AtomicLocalBackend, 'put', put)
+    settings = dict(
+        default_hooks__checkpoint__interval=2,
+        default_hooks__checkpoint__max_keep_ckpts=1,
+        default_hooks__checkpoint__save_best=None,
+    )
+    runner = build_runner(CONFIG, tmp_path, **settings)
+    with pytest.raises(KeyboardInterrupt):
+        runner.train()
+    assert (tmp_path / 'iter_2.pth').is_file()
+    assert (tmp_path / 'last_checkpoint').read_text().endswith('iter_2.pth')
+    monkeypatch.undo()
+    build_runner(CONFIG, tmp_path, resume=True, **settings).train()
+    assert [p.name for p in tmp_path.glob('iter_*')] == ['iter_6.pth']
+
+
+def test_half_written_file_never_shows(tmp_path, monkeypatch):
+    target = tmp_path / 'a.pth'
+    write_atomic(b'old', target)
+    monkeypatch.setattr('os.fsync', lambda _: (_ for _ in ()).throw(OSError('full')))
+    with pytest.raises(OSError, match='full'):
+        AtomicLocalBackend().put(b'new', str(target))
+    assert target.read_bytes() == b'old'
+    assert list(tmp_path.iterdir()) == [target]
+
+
+def test_iteration_seeds_differ():
+    seeds = {
+        iteration_seed(s, r, t) for s in range(3) for r in range(4) for t in range(50)
+    }
+    assert len(seeds) == 600
+    assert iteration_seed(0, 0, 0) == iteration_seed(0, 0, 0) < 2**32
+
+
+def test_iter_seed_hook_sets_three_generators():
+    from mmwsss.engine.hooks import IterSeedHook
+
+    class Runner:
+        seed, iter = 3, 7
+
+    draws = []
+    for _ in range(2):
+        IterSeedHook().before_train_iter(Runner, 0)
+        draws.append((random.random(), np.random.rand(), torch.rand(1).item()))
+    assert draws[0] == draws[1]
+
+
+@pytest.mark.parametrize(
+    'shares, kind',
+    [
+        ((0.3, 0.5, 0.2), None),
+        ((0.0, 0.8, 0.2), 'empty'),
+        ((0.79, 0.01, 0.2), 'full'),
+        ((0.02, 0.03, 0.95), 'ignored'),
+        ((0.0, 0.0, 1.0), 'ignored'),
+    ],
+)
+def test_collapse_messages(shares, kind):
+    names = ('label_fg', 'label_bg', 'label_ignore')
+    found = collapse_messages(dict(zip(names, shares)), **BOUNDS)
+    assert list(found) == ([kind] if kind else [])
+
+
+def test_label_stats_warn_and_are_logged(tmp_path):
+    runner = build_runner(CONFIG, tmp_path)
+    hook = next(h for h in runner.hooks if type(h).__name__ == 'LabelStatsHook')
+    hook.bounds['min_fg'], hook.max_warnings = 1.0, 2
+    runner.train()
+    log = next(tmp_path.rglob('*.log')).read_text()
+    assert log.count('of the labelled pixels are foreground') == 2
+    assert 'not repeated further' in log
+    assert 'classes_seen' in log and 'label_ignore' in log
+
+
+def test_panels_are_written_and_change_nothing(tmp_path):
+    ends = []
+    for interval in (0, 2):
+        folder = tmp_path / str(interval)
+        hooks = [
+            dict(type='IterSeedHook'),
+            dict(type='CAMPanelHook', interval=interval, num_images=2),
+        ]
+        runner = build_runner(CONFIG, folder, custom_hooks=hooks)
+        runner.train()
+        ends.append(runner.model.state_dict())
+        names = sorted(p.name for p in folder.rglob('*_panel_*.png'))
+        assert names == (
+            []
+            if interval == 0
+            else [
+                'train_panel_2.png',
+                'train_panel_4.png',
+                'train_panel_6.png',
+                'val_panel_3.png',
+                'val_panel_6.png',
+            ]
+        )
+    assert all(torch.equal(ends[0][k], ends[1][k]) for k in ends[0])
+
+
+def test_training_panels_hold_no_truth(tmp_path, monkeypatch):
+    titles = []
+    import mmwsss.engine.hooks.cam_panel_hook as module
+
+    original = module.compose_panel
+
+    def spy(rows, *args, **kwargs):
+        titles.append([t.title for t in rows[0]])
+        return original(rows, *args, **kwargs)
+
+    monkeypatch.setattr(module, 'compose_panel', spy)
+    build_runner(
+        CONFIG,
+        tmp_path,
+        train_cfg__max_iters=3,
+        train_dataloader__dataset__with_masks=True,
+    ).train()
+    training, validation = titles
+    assert 'truth' not in training and 'truth' in validation
+    assert training[0].startswith('photo: ')
+
+
+def test_test_panels(tmp_path):
+    build_runner(CONFIG, tmp_path, train_cfg__max_iters=3).train()
+    hooks = [dict(type='CAMPanelHook', show_dir=str(tmp_path / 'show'))]
+    build_runner(
+        CONFIG, tmp_path, custom_hooks=hooks, load_from=str(tmp_path / 'iter_3.pth')
+    ).test()
+    pictures = sorted((tmp_path / 'show').iterdir())
+    assert len(pictures) == 5
+    assert Image.open(pictures[0]).width > 3 * 224
+
+
+@pytest.mark.parametrize('part', ['train', 'val'])
+def test_class_count_against_the_data(tmp_path, part):
+    options = {f'{part}_dataloader__dataset__classes': 5}
+    with pytest.raises(ValueError, match=f'{part} data set .*5 classes.*num_classes=3'):
+        build_runner(CONFIG, tmp_path, **options).train()
+
+
+def test_class_count_against_the_checkpoint(tmp_path):
+    build_runner(CONFIG, tmp_path, train_cfg__max_iters=3).train()
+    other = dict(model__num_classes=5, load_from=str(tmp_path / 'iter_3.pth'))
+    other |= {f'{part}_dataloader__dataset__classes': 5 for part in ('train', 'val')}
+    with pytest.raises(
+        CheckpointMismatch, match=r'iter_3\.pth.*\n.*made for 3 classes'
+    ):
+        build_runner(CONFIG, tmp_path, **other).train()
+
+
+def test_published_file_cannot_be_resumed(tmp_path):
+    build_runner(CONFIG, tmp_path, train_cfg__max_iters=3).train()
+    saved = torch.load(tmp_path / 'iter_3.pth', weights_only=True)
+    torch.save(
+        dict(meta=saved['meta'], state_dict=saved['state_dict']),
+        tmp_path / 'weights.pth',
+    )
+    with pytest.raises(CheckpointMismatch, match='holds no training state'):
+        build_runner(
+            CONFIG, tmp_path, resume=True, load_from=str(tmp_path / 'weights.pth')
+        ).train()

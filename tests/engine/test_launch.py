@@ -1,0 +1,140 @@
+# Licensed under Apache-2.0.
+"""What the entry points do to a config."""
+
+import pytest
+import torch
+from mmengine.config import Config
+
+from mmwsss.engine import launch, test_options
+from mmwsss.engine.optimizers.merged_constructor import merge_groups
+from tests.helpers.training import ROOT
+
+CONFIG = str(ROOT / 'tests' / 'helpers' / 'toy_config.py')
+
+
+@pytest.fixture
+def cfg():
+    return Config.fromfile(CONFIG)
+
+
+@pytest.fixture
+def no_gpu(monkeypatch):
+    monkeypatch.setattr(torch.cuda, 'is_available', lambda: False)
+
+
+@pytest.fixture
+def gpu(monkeypatch):
+    monkeypatch.setattr(torch.cuda, 'is_available', lambda: True)
+
+
+def test_amp_needs_a_gpu(cfg, no_gpu):
+    with pytest.raises(ValueError, match='--amp needs a GPU'):
+        launch.prepare_run(cfg, amp=True)
+
+
+def test_amp(cfg, gpu):
+    launch.enable_amp(cfg)
+    assert cfg.optim_wrapper.type == 'AmpOptimWrapper'
+    assert cfg.optim_wrapper.loss_scale == 'dynamic'
+    cfg.optim_wrapper.type = 'Strange'
+    with pytest.raises(ValueError, match="optim_wrapper.type='Strange'"):
+        launch.enable_amp(cfg)
+
+
+def test_auto_scale_lr(cfg):
+    launch.enable_auto_scale_lr(cfg)
+    assert cfg.auto_scale_lr.enable
+    cfg.pop('auto_scale_lr')
+    with pytest.raises(ValueError, match='base_batch_size'):
+        launch.enable_auto_scale_lr(cfg)
+
+
+def test_sync_bn_becomes_bn(cfg, no_gpu):
+    cfg.model.head = dict(
+        norm_cfg=dict(type='SyncBN'), more=[dict(type='mmseg.SyncBN')]
+    )
+    launch.prepare_run(cfg)
+    assert cfg.model.head.norm_cfg.type == 'BN' and cfg.model.head.more[0].type == 'BN'
+
+
+def test_cpu_ddp_wrapper(cfg, no_gpu, monkeypatch):
+    started = []
+    monkeypatch.setattr(launch, 'init_gloo', lambda *a: started.append(a))
+    cfg.find_unused_parameters = True
+    launch.prepare_run(cfg, launcher='pytorch')
+    assert cfg.model_wrapper_cfg == dict(
+        type='MMDistributedDataParallel',
+        device_ids=None,
+        broadcast_buffers=False,
+        find_unused_parameters=True,
+    )
+    assert started == [('pytorch', None)]
+
+
+def test_launcher_messages(monkeypatch):
+    monkeypatch.delenv('RANK', raising=False)
+    with pytest.raises(KeyError, match='start with torchrun'):
+        launch.init_gloo('pytorch')
+    with pytest.raises(ValueError, match="launcher='mpi' needs a GPU"):
+        launch.init_gloo('mpi')
+
+
+@pytest.mark.parametrize(
+    'nodes, first',
+    [
+        ('gpu[03-05,9]', 'gpu03'),
+        ('a1,a2', 'a1'),
+        ('solo', 'solo'),
+        ('n-1-[2,4]', 'n-1-2'),
+    ],
+)
+def test_slurm_master(monkeypatch, nodes, first):
+    for name in ('RANK', 'WORLD_SIZE', 'LOCAL_RANK', 'MASTER_ADDR', 'MASTER_PORT'):
+        monkeypatch.setenv(name, '')
+        monkeypatch.delenv(name)
+    monkeypatch.setenv('SLURM_PROCID', '1')
+    monkeypatch.setenv('SLURM_NTASKS', '2')
+    monkeypatch.setenv('SLURM_STEP_NODELIST', nodes)
+    launch._slurm_environment()
+    assert launch.os.environ['MASTER_ADDR'] == first
+    for name in ('RANK', 'WORLD_SIZE', 'LOCAL_RANK', 'MASTER_ADDR', 'MASTER_PORT'):
+        launch.os.environ.pop(name)
+
+
+def test_tta(cfg):
+    cfg.model.test_cfg = dict(bkg_thr=0.5, seg_flip=False)
+    test_options.apply_tta(cfg)
+    assert cfg.model.test_cfg == dict(bkg_thr=0.5, seg_flip=True)
+    cfg.pop('tta_cfg')
+    with pytest.raises(ValueError, match='toy_config.py has no tta_cfg'):
+        test_options.apply_tta(cfg)
+
+
+def test_masks_and_panels(cfg):
+    test_options.save_masks(cfg, 'masks')
+    assert cfg.test_evaluator.save_dir == 'masks'
+    cfg.test_evaluator = [dict(type='IoUMetric'), dict(type='mmwsss.WSSSMetric')]
+    test_options.save_masks(cfg, 'masks')
+    assert cfg.test_evaluator[1].save_dir == 'masks'
+    cfg.test_evaluator = dict(type='IoUMetric')
+    with pytest.raises(ValueError, match='no WSSSMetric'):
+        test_options.save_masks(cfg, 'masks')
+    test_options.show_panels(cfg, 'show')
+    assert [h.get('show_dir') for h in cfg.custom_hooks].count('show') == 1
+    cfg.custom_hooks = []
+    test_options.show_panels(cfg, 'show')
+    assert cfg.custom_hooks == [dict(type='CAMPanelHook', show_dir='show')]
+
+
+def test_merge_groups():
+    groups = [
+        dict(params=['a']),
+        dict(params=['b'], lr=1.0),
+        dict(params=['c']),
+        dict(params=['d'], lr=1.0, weight_decay=0.0),
+    ]
+    assert merge_groups(groups) == [
+        dict(params=['a', 'c']),
+        dict(params=['b'], lr=1.0),
+        dict(params=['d'], lr=1.0, weight_decay=0.0),
+    ]

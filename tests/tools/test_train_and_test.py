@@ -1,0 +1,145 @@
+# Licensed under Apache-2.0.
+"""The command line, as a user calls it."""
+
+from __future__ import annotations
+
+import importlib.util
+import subprocess
+import sys
+
+import pytest
+import torch
+
+from tests.helpers.training import ROOT, free_port, train
+
+CONFIG = ROOT / 'tests' / 'helpers' / 'toy_config.py'
+
+
+def tool(name):
+    """A script of tools/ as a module."""
+    spec = importlib.util.spec_from_file_location(
+        f'tool_{name.replace("/", "_")}', ROOT / 'tools' / f'{name}.py'
+    )
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_train_options(tmp_path):
+    module = tool('train')
+    args = module.parse_args(
+        [
+            str(CONFIG),
+            '--work-dir',
+            str(tmp_path),
+            '--resume',
+            '--auto-scale-lr',
+            '--cfg-options',
+            'train_cfg.max_iters=9',
+            'model.num_classes=3',
+        ]
+    )
+    cfg = module.build_config(args)
+    assert (cfg.work_dir, cfg.resume, cfg.load_from) == (str(tmp_path), True, None)
+    assert cfg.train_cfg.max_iters == 9 and cfg.auto_scale_lr.enable
+    named = module.build_config(module.parse_args([str(CONFIG), '--resume', 'a.pth']))
+    assert named.load_from == 'a.pth' and named.work_dir == 'work_dirs/toy_config'
+
+
+def test_test_options(tmp_path):
+    module = tool('test')
+    cfg = module.build_config(
+        module.parse_args(
+            [str(CONFIG), 'a.pth', '--tta', '--out', 'masks', '--show-dir', 'show']
+        )
+    )
+    assert cfg.load_from == 'a.pth' and cfg.model.test_cfg.seg_flip
+    assert cfg.test_evaluator.save_dir == 'masks'
+    assert any(h.get('show_dir') == 'show' for h in cfg.custom_hooks)
+
+
+def test_amp_on_a_cpu(tmp_path):
+    done = train(CONFIG, tmp_path, '--amp', check=False)
+    assert done.returncode and '--amp needs a GPU' in done.stderr
+
+
+def test_print_config(tmp_path, capsys):
+    module = tool('misc/print_config')
+    module.main([str(CONFIG), '--cfg-options', 'train_cfg.max_iters=77'])
+    assert 'max_iters=77' in capsys.readouterr().out
+    module.main([str(CONFIG), '--out', str(tmp_path / 'whole.py')])
+    assert 'AtomicCheckpointHook' in (tmp_path / 'whole.py').read_text()
+
+
+def test_publish_model(tmp_path):
+    source = tmp_path / 'a.pth'
+    torch.save(
+        dict(
+            meta=dict(iter=3, cfg='x'),
+            optimizer=dict(a=1),
+            state_dict={
+                'module.w': torch.ones(2, 2)[:, 0],
+                'module.teacher.w': torch.ones(1),
+            },
+        ),
+        source,
+    )
+    module = tool('misc/publish_model')
+    path = module.publish(str(source), str(tmp_path / 'out.pth'), ('teacher.',))
+    assert path.name.startswith('out-') and len(path.stem) == len('out-') + 8
+    loaded = torch.load(path, weights_only=True)
+    assert loaded['meta'] == dict(iter=3)
+    assert list(loaded['state_dict']) == ['w']
+    assert loaded['state_dict']['w'].is_contiguous()
+
+
+@pytest.mark.parametrize(
+    'script', ['dist_train.sh', 'dist_test.sh', 'slurm_train.sh', 'slurm_test.sh']
+)
+def test_launchers_explain_themselves(script):
+    done = subprocess.run(
+        ['bash', f'tools/{script}'], cwd=ROOT, capture_output=True, text=True
+    )
+    assert done.returncode == 2 and f'tools/{script} ' in done.stderr
+
+
+@pytest.mark.slow
+def test_train_resume_and_test_on_two_processes(tmp_path):
+    import os
+
+    train(CONFIG, tmp_path, options={'train_cfg.max_iters': 3})
+    done = train(CONFIG, tmp_path, '--resume')
+    assert 'resumed epoch: 0, iter: 3' in done.stdout + done.stderr
+    env = {
+        **os.environ,
+        'CUDA_VISIBLE_DEVICES': '-1',
+        'OMP_NUM_THREADS': '1',
+        'PORT': str(free_port()),
+        'PYTHON': sys.executable,
+    }
+    tables = []
+    for head, tail in (
+        ([sys.executable, 'tools/test.py'], []),
+        (['bash', 'tools/dist_test.sh'], ['2']),
+    ):
+        done = subprocess.run(
+            [
+                *head,
+                str(CONFIG),
+                str(tmp_path / 'iter_6.pth'),
+                *tail,
+                '--work-dir',
+                str(tmp_path / 'test'),
+                '--out',
+                str(tmp_path / f'masks{len(tail)}'),
+            ],
+            cwd=ROOT,
+            env={**env, 'PYTHONPATH': str(ROOT)},
+            capture_output=True,
+            text=True,
+        )
+        assert done.returncode == 0, done.stderr
+        lines = [line for line in done.stdout.splitlines() if line.startswith('|')]
+        tables.append(lines)
+        assert len(list((tmp_path / f'masks{len(tail)}').iterdir())) == 5
+    assert tables[0] == tables[1], 'two processes score differently'
