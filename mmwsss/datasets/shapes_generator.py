@@ -146,8 +146,9 @@ def draw_single(
 ) -> tuple[np.ndarray, int]:
     """Draw a single-object picture, the stand-in for an ImageNet picture.
 
-    The default style is ``SINGLE_STYLE``. Any of the 10 textures comes on any of the 4 bodies, so the label space is
-    larger than the benchmark's, as ImageNet's is larger than VOC's.
+    Any of the 10 textures comes on any of the 4 outlines, so the label space is
+    larger than the benchmark's, as ImageNet's is larger than VOC's. The default
+    style is ``SINGLE_STYLE``.
 
     Returns:
         (S, S, 3) uint8 RGB image and its label, an index into

@@ -35,7 +35,8 @@ def drawn(tool, tmp_path):
 
 
 def read_split(root: Path, split: str) -> list[list[str]]:
-    return [s.split() for s in (root / 'splits' / f'{split}.txt').read_text().split('\n') if s]
+    text = (root / 'splits' / f'{split}.txt').read_text()
+    return [line.split() for line in text.splitlines()]
 
 
 def test_layout_is_vocs(drawn):

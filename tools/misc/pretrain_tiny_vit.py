@@ -7,9 +7,10 @@ Single-object pictures of the Shapes generator (other seeds than the benchmark's
 no masks, 10 textures x 4 outlines, so more than the benchmark's classes) are
 classified: the texture and the outline from the class token, as in DeiT, and again
 from the max-pooled tokens of an inner block (deep supervision, without which so
-small a network needs ten times longer to start). Written are the backbone's
-tensors in float16 under mmpretrain's names, atomically, every ``--save-every``
-iterations. The same command gives the same file on the same machine.
+small a network is slow to start). Most of it happens on small pictures. Written are
+the backbone's tensors in float16 under mmpretrain's names, atomically, every
+``--save-every`` iterations. The same command gives the same file on the same
+machine.
 """
 
 from __future__ import annotations
@@ -34,8 +35,8 @@ from mmwsss.datasets.shapes_patterns import OUTLINES, PATTERNS
 from mmwsss.registry import MODELS
 
 MEAN, STD = (123.675, 116.28, 103.53), (58.395, 57.12, 57.375)
-# Scale factors of the pictures: mostly small, so mostly cheap.
-FACTORS = (0.8, 0.9, 1.0, 1.1, 1.33)
+# Scale factors of the pictures; their sides are then rounded to whole patches.
+FACTORS = (0.83, 0.92, 1.0, 1.09)
 
 
 class PretrainNet(nn.Module):
@@ -77,11 +78,12 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.split('\n')[0])
     parser.add_argument('--out', type=Path, required=True, help='.pth to write')
     parser.add_argument('--config', default='configs/toco/toco_vit-t_shapes.py')
-    parser.add_argument('--iters', type=int, default=2400)
+    parser.add_argument(
+        '--stages', nargs='+', default=['48:1500', '88:500'], metavar='SIDE:ITERS',
+        help='picture sides in pixels and their iterations; small ones are cheap')
     parser.add_argument('--batch', type=int, default=64)
     parser.add_argument('--lr', type=float, default=1.5e-3)
-    parser.add_argument('--pictures', type=int, default=12000)
-    parser.add_argument('--size', type=int, default=72, help='side in pixels')
+    parser.add_argument('--pictures', type=int, default=8000, help='per stage')
     parser.add_argument('--seed', type=int, default=1_000_003)
     parser.add_argument('--bf16', action='store_true', help='CPU autocast')
     parser.add_argument('--save-every', type=int, default=200)
@@ -178,17 +180,20 @@ def evaluate(net: PretrainNet, images: Tensor, labels: Tensor) -> str:
     return f'texture {texture:.3f} outline {outline:.3f} token cosine {alike:.3f}'
 
 
-def train(
-    net: PretrainNet, images: Tensor, labels: Tensor, args: argparse.Namespace
-) -> None:
-    """The training loop; the last 512 pictures are held out."""
+def train(net: PretrainNet, args: argparse.Namespace) -> None:
+    """The training loop; the last 512 pictures of a stage are held out."""
     rng = np.random.default_rng(args.seed)
     optimizer = build_optimizer(net, args.lr)
     patch = net.backbone.patch_embed.projection.stride[0]
     held, start, total = 512, time.time(), torch.zeros(2)
-    for iteration in range(args.iters):
+    stages = [tuple(map(int, stage.split(':'))) for stage in args.stages]
+    sides = [side for side, iters in stages for _ in range(iters)]
+    images = labels = None
+    for iteration, side in enumerate(sides):
+        if images is None or images.shape[-1] != side:
+            images, labels = draw_pictures(args.pictures, args.seed, side)
         for group in optimizer.param_groups:
-            group['lr'] = learning_rate(iteration, args.iters, args.lr)
+            group['lr'] = learning_rate(iteration, len(sides), args.lr)
         chosen = torch.from_numpy(rng.integers(0, len(images) - held, args.batch))
         batch = augment(images[chosen], rng, patch)
         with torch.autocast('cpu', torch.bfloat16, enabled=args.bf16):
@@ -205,10 +210,10 @@ def train(
             line = evaluate(net, images[-held:], labels[-held:])
             seconds = time.time() - start
             print_log(
-                f'{iteration + 1}/{args.iters} loss {final:.3f} inner {inner:.3f} '
+                f'{iteration + 1}/{len(sides)} loss {final:.3f} inner {inner:.3f} '
                 f'{line} ({seconds:.0f} s)', 'mmwsss', logging.INFO,
             )  # fmt: skip
-        if (iteration + 1) % args.save_every == 0 or iteration + 1 == args.iters:
+        if (iteration + 1) % args.save_every == 0 or iteration + 1 == len(sides):
             save_backbone(net.backbone, args.out)
 
 
@@ -217,9 +222,8 @@ def main(argv: list[str] | None = None) -> None:
     args = parse_args(argv)
     MMLogger.get_instance('mmwsss', log_level='INFO')
     torch.manual_seed(args.seed)
-    images, labels = draw_pictures(args.pictures, args.seed, args.size)
     net = build_net(args.config)
-    train(net, images, labels, args)
+    train(net, args)
     print_log(f'wrote {args.out}', 'mmwsss', logging.INFO)
 
 

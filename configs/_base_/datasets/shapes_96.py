@@ -5,7 +5,18 @@ data_root = 'data/shapes'
 
 train_pipeline = [
     dict(type='LoadRGBImage'),
-    dict(type='ToCoViews', crop_size=96),
+    # Textures of 6 pixels' period don't survive ToCo's blur (radius up to 2) and
+    # scales (0.5 to 2), so both are milder. Boxes and local crops follow the flips.
+    dict(
+        type='ToCoViews',
+        crop_size=96,
+        scale_range=(0.75, 1.5),
+        view2_area=(0.5, 1.0),
+        view1=dict(blur_prob=0.2, blur_radius=(0.1, 0.8)),
+        view2=dict(blur_prob=0.1, blur_radius=(0.1, 0.8)),
+        local=dict(blur_prob=0.2, blur_radius=(0.1, 0.8)),
+        mirror_box=True,
+        independent_local_flip=False),
     dict(type='PackWeakInputs'),
 ]
 # At native size: where a method squashes, the model does it.
