@@ -93,8 +93,8 @@ def position_features(
     height: int, width: int, sigma_xy: float, device: torch.device
 ) -> Tensor:
     """(x, y) / sigma_xy of each pixel, (1, 2, H * W) float32, x first."""
-    x = torch.arange(width, device=device, dtype=torch.float32) / sigma_xy
-    y = torch.arange(height, device=device, dtype=torch.float32) / sigma_xy
+    x = _divide(torch.arange(width, device=device, dtype=torch.float32), sigma_xy)
+    y = _divide(torch.arange(height, device=device, dtype=torch.float32), sigma_xy)
     grid = torch.stack([x.expand(height, width), y[:, None].expand(height, width)])
     return grid.reshape(1, 2, height * width)
 
@@ -103,8 +103,15 @@ def bilateral_features(image: Tensor, sigma_xy: float, sigma_rgb: float) -> Tens
     """(x, y) / sigma_xy and colour / sigma_rgb, (B, 5, H * W) float32."""
     batch, _, height, width = image.shape
     position = position_features(height, width, sigma_xy, image.device)
-    colour = image.detach().float().reshape(batch, 3, height * width) / sigma_rgb
+    colour = image.detach().float().reshape(batch, 3, height * width)
+    colour = _divide(colour, sigma_rgb)
     return torch.cat([position.expand(batch, -1, -1), colour], dim=1)
+
+
+def _divide(values: Tensor, sigma: float) -> Tensor:
+    # By a tensor: a GPU multiplies with the reciprocal of a python number, and
+    # the last bit decides on which side of a simplex border a pixel lies.
+    return values / values.new_full((), sigma)
 
 
 def filter_by_features(features: Tensor, values: Tensor, mode: str) -> Tensor:

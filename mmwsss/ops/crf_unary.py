@@ -74,7 +74,7 @@ def prob_from_cam(cam: Tensor, alpha: float) -> Tensor:
     if not math.isfinite(alpha) or alpha <= 0:
         raise ValueError(f'alpha must be a finite number > 0, got {alpha}')
     _check_not_negative('cam', cam)
-    if can_inspect(cam) and float(cam.max()) > 1:
+    if can_inspect(cam) and float(cam.detach().max()) > 1:
         raise ValueError(
             f'cam must lie in [0, 1], got a maximum of {float(cam.max()):.6g}; '
             f'normalise it first'
@@ -171,5 +171,6 @@ def _check_labels(labels: Tensor, num_labels: int) -> None:
 
 
 def _check_not_negative(name: str, values: Tensor) -> None:
+    values = values.detach()
     if can_inspect(values) and float(values.min()) < 0:
         raise ValueError(f'{name} must be >= 0, got {float(values.min()):.6g}')
