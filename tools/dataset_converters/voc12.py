@@ -202,4 +202,7 @@ def main() -> None:
 
 
 if __name__ == '__main__':
-    main()
+    try:
+        main()
+    except DataError as error:
+        raise SystemExit(f'error: {error}') from None
