@@ -3,13 +3,37 @@
 
 from .classes import ImageLabels
 from .crops import crop_candidates, crop_flags, cut_crops, draw_corners
-from .fusion import (fuse_cams, fuse_seg_logits, merge_mirror, multi_scale, normalise_cam, resize,
-                     scale_order, scaled_size, with_mirror)
-from .labels import (IGNORE, affinity_targets, box_mask, outside_box_to_ignore,
-                     roi_levels, scale_box, strongest_class, three_way_label,
-                     threshold_label)
-from .refine import (background_stacks, denormalise, label_shares, merge_high_low,
-                     refine_soft_maps, refined_label, truncate_to_unit)
+from .fusion import (
+                     fuse_cams,
+                     fuse_seg_logits,
+                     merge_mirror,
+                     multi_scale,
+                     normalise_cam,
+                     resize,
+                     scale_order,
+                     scaled_size,
+                     with_mirror,
+)
+from .labels import (
+                     IGNORE,
+                     affinity_targets,
+                     box_mask,
+                     outside_box_to_ignore,
+                     roi_levels,
+                     scale_box,
+                     strongest_class,
+                     three_way_label,
+                     threshold_label,
+)
+from .refine import (
+                     background_stacks,
+                     denormalise,
+                     label_shares,
+                     merge_high_low,
+                     refine_soft_maps,
+                     refined_label,
+                     truncate_to_unit,
+)
 
 __all__ = [
     'IGNORE', 'ImageLabels', 'affinity_targets', 'background_stacks', 'box_mask',

@@ -8,12 +8,28 @@ import pytest
 import torch
 from torch import Tensor
 
-from mmwsss.cam import (ImageLabels, affinity_targets, crop_candidates, crop_flags,
-                        cut_crops, denormalise, fuse_cams, fuse_seg_logits,
-                        merge_high_low, outside_box_to_ignore, refine_soft_maps,
-                        refined_label, resize, roi_levels, scale_order, scaled_size,
-                        strongest_class, three_way_label, threshold_label,
-                        truncate_to_unit)
+from mmwsss.cam import (
+    ImageLabels,
+    affinity_targets,
+    crop_candidates,
+    crop_flags,
+    cut_crops,
+    denormalise,
+    fuse_cams,
+    fuse_seg_logits,
+    merge_high_low,
+    outside_box_to_ignore,
+    refine_soft_maps,
+    refined_label,
+    resize,
+    roi_levels,
+    scale_order,
+    scaled_size,
+    strongest_class,
+    three_way_label,
+    threshold_label,
+    truncate_to_unit,
+)
 from mmwsss.ops import par
 
 # What the files don't hold: the statistics and the settings of their description.

@@ -7,9 +7,12 @@ import numpy as np
 import pytest
 import torch
 
+from mmwsss.models.losses import (
+    balanced_cross_entropy,
+    class_token_contrast,
+    patch_token_contrast,
+)
 from tests.goldens.toco_model import close
-from mmwsss.models.losses import (balanced_cross_entropy, class_token_contrast,
-                                  patch_token_contrast)
 
 GRAD_RTOL = 1e-4
 

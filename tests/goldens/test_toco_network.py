@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 import torch
 
-from tests.goldens.toco_model import close, state_dict, tiny_toco
 from mmwsss.models import LargeFOVHead, ProjectionHead, ToCo
 from mmwsss.models.utils import EMACopy
 from mmwsss.models.utils.convert import convert_toco
+from tests.goldens.toco_model import close, state_dict, tiny_toco
 
 
 def test_decoder(golden) -> None:

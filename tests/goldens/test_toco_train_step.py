@@ -9,10 +9,16 @@ import torch
 from mmengine.logging import MessageHub
 from mmseg.structures import SegDataSample
 
-from tests.goldens.toco_model import close, tiny_toco
-from mmwsss.cam import (crop_flags, cut_crops, roi_levels, strongest_class,
-                        three_way_label, truncate_to_unit)
+from mmwsss.cam import (
+    crop_flags,
+    cut_crops,
+    roi_levels,
+    strongest_class,
+    three_way_label,
+    truncate_to_unit,
+)
 from mmwsss.models.utils.convert import convert_toco
+from tests.goldens.toco_model import close, tiny_toco
 
 GRAD_RTOL = 1e-4
 # What the file doesn't hold: the VOC setting of its description.

@@ -32,7 +32,7 @@ def multi_hot(labels: Sequence[int], num_foreground: int) -> torch.Tensor:
 class PackWeakInputs(BaseTransform):
     """Pack views and image labels for the model.
 
-    Required keys: ``views`` or ``img``, ``gt_labels``, ``num_foreground``;
+    Required keys: ``views`` or ``img``; ``gt_labels`` with ``num_foreground``,
     ``valid_box`` and ``gt_seg_map`` where known.
 
     Gives ``inputs``: (3, H, W) uint8 or a dict of such; and ``data_samples``:
@@ -55,7 +55,9 @@ class PackWeakInputs(BaseTransform):
             inputs = to_chw(results['img'])
         sample = SegDataSample(metainfo={
             key: results[key] for key in self.meta_keys if key in results})
-        sample.gt_score = multi_hot(results['gt_labels'], results['num_foreground'])
+        if 'gt_labels' in results:  # a photo to be predicted has none
+            sample.gt_score = multi_hot(
+                results['gt_labels'], results['num_foreground'])
         if results.get('valid_box') is not None:
             sample.valid_box = torch.tensor(results['valid_box'])
         if 'gt_seg_map' in results:

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from mmwsss.registry import MODELS
 from mmwsss.utils.checkpoint import load_checkpoint_file
+
 from ..utils.convert import unwrap_vit
 from ..utils.features import Features
 

@@ -6,6 +6,7 @@ from torch import Tensor, nn
 
 from mmwsss.cam import IGNORE, resize
 from mmwsss.registry import MODELS
+
 from ..utils.precision import in_float32
 
 

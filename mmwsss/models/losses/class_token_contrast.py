@@ -8,6 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from mmwsss.registry import MODELS
+
 from ..utils.precision import in_float32
 
 EPS = 1e-4

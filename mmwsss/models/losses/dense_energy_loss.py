@@ -6,6 +6,7 @@ from torch import Tensor, nn
 from mmwsss.cam import IGNORE, box_mask
 from mmwsss.ops import dense_energy
 from mmwsss.registry import MODELS
+
 from ..utils.precision import in_float32
 
 

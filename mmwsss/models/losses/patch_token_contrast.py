@@ -5,6 +5,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from mmwsss.registry import MODELS
+
 from ..utils.precision import in_float32
 
 NORM_FLOOR = 1e-8

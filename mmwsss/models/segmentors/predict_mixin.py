@@ -11,9 +11,17 @@ from mmengine.structures import PixelData
 from mmseg.structures import SegDataSample
 from torch import Tensor
 
-from mmwsss.cam import (ImageLabels, fuse_seg_logits, resize, scale_order, scaled_size,
-                        strongest_class, with_mirror)
+from mmwsss.cam import (
+    ImageLabels,
+    fuse_seg_logits,
+    resize,
+    scale_order,
+    scaled_size,
+    strongest_class,
+    with_mirror,
+)
 from mmwsss.registry import MODELS
+
 from ..utils import Features
 from ..utils.inference import InferenceCfg
 

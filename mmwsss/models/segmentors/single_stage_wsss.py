@@ -10,9 +10,18 @@ from mmseg.models.segmentors.base import BaseSegmentor
 from mmseg.structures import SegDataSample
 from torch import Tensor, nn
 
-from mmwsss.cam import (ImageLabels, denormalise, fuse_cams, label_shares, multi_scale,
-                        refined_label, resize, truncate_to_unit)
+from mmwsss.cam import (
+    ImageLabels,
+    denormalise,
+    fuse_cams,
+    label_shares,
+    multi_scale,
+    refined_label,
+    resize,
+    truncate_to_unit,
+)
 from mmwsss.registry import MODELS
+
 from ..utils import Features, LossSchedule, encode
 from .predict_mixin import PredictMixin
 

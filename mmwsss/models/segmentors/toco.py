@@ -8,10 +8,22 @@ import torch
 from mmseg.structures import SegDataSample
 from torch import Tensor
 
-from mmwsss.cam import (ImageLabels, affinity_targets, crop_candidates, crop_flags,
-                        cut_crops, draw_corners, label_shares, resize, roi_levels,
-                        scale_box, strongest_class, three_way_label)
+from mmwsss.cam import (
+    ImageLabels,
+    affinity_targets,
+    crop_candidates,
+    crop_flags,
+    cut_crops,
+    draw_corners,
+    label_shares,
+    resize,
+    roi_levels,
+    scale_box,
+    strongest_class,
+    three_way_label,
+)
 from mmwsss.registry import MODELS
+
 from ..utils import EMACopy, Features, StepSchedule
 from .single_stage_wsss import SingleStageWSSS
 

@@ -64,5 +64,5 @@ class InferenceCfg:
         if 'seg' in self.outputs:
             mirrors |= {float(s): self.seg_flip for s in self.seg_scales}
         if self.wants_cams:
-            mirrors |= {s: True for s in scale_order(self.cam_scales)}
+            mirrors |= dict.fromkeys(scale_order(self.cam_scales), True)
         return {s: mirrors[s] for s in scale_order(tuple(mirrors))}

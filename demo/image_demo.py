@@ -1,0 +1,86 @@
+# Licensed under Apache-2.0.
+"""A checkpoint and photos in; masks and panels out. No labels are read.
+
+    python demo/image_demo.py PHOTO.jpg CONFIG CHECKPOINT --out-dir out
+
+PHOTO may be a folder. For each photo it writes ``NAME.png``, the predicted mask with
+the palette of the data set, and ``NAME_panel.png``: photo · CAM · auxiliary CAM ·
+pseudo label · prediction, with a legend.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import numpy as np
+from mmengine.config import DictAction
+from mmengine.logging import print_log
+from mmengine.utils import track_iter_progress
+from PIL import Image
+from torch import nn
+
+from mmwsss.apis import init_model, predict_image, read_photo
+from mmwsss.visualization import (
+    compose_panel,
+    sample_outputs,
+    sample_tiles,
+    save_label_png,
+)
+
+SUFFIXES = {'.jpg', '.jpeg', '.png', '.bmp', '.webp'}
+
+
+def photos(path: Path) -> list[Path]:
+    """The photo itself, or the photos of a folder.
+
+    Raises:
+        FileNotFoundError: if there is none.
+    """
+    if path.is_file():
+        return [path]
+    found = sorted(p for p in path.glob('*') if p.suffix.lower() in SUFFIXES)
+    if not found:
+        raise FileNotFoundError(
+            f'{path} is neither a photo nor a folder with photos {sorted(SUFFIXES)}')
+    return found
+
+
+def show(model: nn.Module, photo: Path, out_dir: Path, options: dict) -> None:
+    """Write the mask and the panel of one photo."""
+    pixels = read_photo(photo)
+    sample = predict_image(model, pixels, **options)
+    classes = model.dataset_meta['classes']
+    palette = model.dataset_meta.get('palette')
+    outputs = sample_outputs(sample, truth=False)
+    if 'seg' in outputs:
+        save_label_png(outputs['seg'], out_dir / f'{photo.stem}.png', palette)
+    predicted = (np.flatnonzero(sample.pred_score.cpu() > 0.5) + 1).tolist()
+    tiles = sample_tiles(pixels, outputs, classes, palette, predicted)
+    panel = compose_panel([tiles], classes, palette, heading=f'{photo.name}, predicted')
+    Image.fromarray(panel).save(out_dir / f'{photo.stem}_panel.png')
+
+
+def main() -> None:
+    """Command line."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument('photo', type=Path, help='a photo, or a folder of photos')
+    parser.add_argument('config')
+    parser.add_argument('checkpoint')
+    parser.add_argument('--out-dir', type=Path, default=Path('demo_out'))
+    parser.add_argument('--device', default='cpu')
+    parser.add_argument(
+        '--test-cfg', nargs='+', action=DictAction, default={}, metavar='KEY=VALUE',
+        help='entries of test_cfg to replace, e.g. squash=None cam_filter=none')
+    args = parser.parse_args()
+
+    found = photos(args.photo)
+    model = init_model(args.config, args.checkpoint, args.device)
+    args.out_dir.mkdir(parents=True, exist_ok=True)
+    for photo in track_iter_progress(found):
+        show(model, photo, args.out_dir, args.test_cfg)
+    print_log(f'{len(found)} masks and panels in {args.out_dir}', 'current')
+
+
+if __name__ == '__main__':
+    main()
