@@ -38,8 +38,8 @@ from .refine import (
 __all__ = [
     'IGNORE', 'ImageLabels', 'affinity_targets', 'background_stacks', 'box_mask',
     'crop_candidates', 'crop_flags', 'cut_crops', 'denormalise', 'draw_corners',
-    'fuse_cams', 'fuse_seg_logits', 'label_shares', 'merge_high_low', 'merge_mirror', 'multi_scale',
-    'normalise_cam', 'outside_box_to_ignore', 'refine_soft_maps', 'refined_label',
+    'fuse_cams', 'fuse_seg_logits', 'label_shares', 'merge_high_low', 'merge_mirror',
+    'multi_scale', 'normalise_cam', 'outside_box_to_ignore', 'refine_soft_maps', 'refined_label',
     'resize', 'roi_levels', 'scale_box', 'scale_order', 'scaled_size',
     'strongest_class', 'three_way_label', 'threshold_label', 'truncate_to_unit',
     'with_mirror',

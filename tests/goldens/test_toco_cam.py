@@ -152,7 +152,8 @@ def test_refined_label(golden, name: str, downscale: int) -> None:
     labels = present(data['cls_label'])
     images = torch.from_numpy(data['images01'])
     cam = labels.gather(torch.from_numpy(data['valid_cams']))
-    thresholds = dict(high_thr=float(data['high_thre']), low_thr=float(data['low_thre']))
+    thresholds = dict(
+        high_thr=float(data['high_thre']), low_thr=float(data['low_thre']))
     box = torch.from_numpy(data['img_box']).long()
     soft = refine_soft_maps(
         images, cam, labels, refine=par, downscale=downscale, **thresholds)

@@ -72,7 +72,8 @@ class SingleStageWSSS(PredictMixin, BaseSegmentor):
                  data_preprocessor: dict | None = None,
                  init_cfg: dict | None = None) -> None:
         # Built here: mmengine would look it up in its own registry only.
-        super().__init__(data_preprocessor and MODELS.build(data_preprocessor), init_cfg)
+        super().__init__(
+            data_preprocessor and MODELS.build(data_preprocessor), init_cfg)
         foreground = dict(num_classes=num_classes - 1)
         self.num_classes = num_classes
         self.backbone = MODELS.build(backbone)

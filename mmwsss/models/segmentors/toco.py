@@ -53,7 +53,8 @@ class ToCo(SingleStageWSSS):
         if 'ctc' in self.schedule.weights and proj_head is None:
             raise ValueError('the loss term ctc needs a proj_head, got None')
         if {'ptc', 'ctc'} & set(self.schedule.weights) and self.aux_cam_head is None:
-            raise ValueError('the loss terms ptc and ctc need an aux_cam_head, got None')
+            raise ValueError('the loss terms ptc and ctc need an aux_cam_head, got '
+                             'None')
 
     def loss(self, inputs: Mapping[str, Tensor],
              data_samples: Sequence[SegDataSample]) -> dict[str, Tensor]:
@@ -117,7 +118,7 @@ class ToCo(SingleStageWSSS):
 
     @torch.no_grad()
     def local_crops(self, source: Tensor, aux_cam: Tensor) -> tuple[Tensor, Tensor]:
-        """Local crops (N, B, 3, s, s) of uncertain regions and their flags (B, 2 + N)."""
+        """Local crops (N, B, 3, s, s) of uncertain regions, flags (B, 2 + N)."""
         num = self.train_cfg['local_crops']['crop_num']
         size = self.train_cfg['local_crops']['crop_size']
         roi = roi_levels(

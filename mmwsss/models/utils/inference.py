@@ -45,10 +45,12 @@ class InferenceCfg:
     def __post_init__(self) -> None:
         unknown = set(self.outputs) - set(OUTPUTS)
         if unknown:
-            raise ValueError(f'test_cfg.outputs has {sorted(unknown)}; known: {OUTPUTS}')
+            raise ValueError(
+                f'test_cfg.outputs has {sorted(unknown)}; known: {OUTPUTS}')
         if self.cam_filter not in FILTERS:
             raise ValueError(
-                f'test_cfg.cam_filter must be one of {FILTERS}, got {self.cam_filter!r}')
+                f'test_cfg.cam_filter must be one of {FILTERS}, got '
+                f'{self.cam_filter!r}')
 
     @property
     def wants_cams(self) -> bool:
