@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import importlib.util
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -19,8 +20,10 @@ TOOL = Path(__file__).parents[2] / 'tools' / 'dataset_converters' / 'shapes.py'
 def tool():
     spec = importlib.util.spec_from_file_location('shapes_tool', TOOL)
     module = importlib.util.module_from_spec(spec)
+    sys.modules['shapes_tool'] = module  # workers look its functions up by name
     spec.loader.exec_module(module)
-    return module
+    yield module
+    del sys.modules['shapes_tool']
 
 
 def arguments(out: Path, *more: str) -> list[str]:

@@ -14,14 +14,13 @@ from __future__ import annotations
 
 import argparse
 import json
-import logging
 import os
 from dataclasses import asdict
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from mmengine.logging import MMLogger, print_log
+from mmengine.logging import print_log
 from mmengine.utils import track_parallel_progress, track_progress
 from PIL import Image
 
@@ -158,21 +157,20 @@ def contact_sheet(seed: int, size: int, columns: int = 8, rows: int = 4) -> Imag
 def main(argv: list[str] | None = None) -> None:
     """Draw the data set."""
     args = parse_args(argv)
-    MMLogger.get_instance('mmwsss', log_level='INFO')
     for name in ('JPEGImages', 'SegmentationClass', 'splits'):
         (args.out / name).mkdir(parents=True, exist_ok=True)
     check_record(args.out, args.seed, args.size)
     classes = '\n'.join(SHAPES_CLASSES) + '\n'
     replace_file(args.out / 'classes.txt', lambda p: p.write_text(classes))
     for split in FIRST_INDEX:
-        print_log(f'{split}: {getattr(args, split)} pictures', 'mmwsss', logging.INFO)
+        print_log(f'{split}: {getattr(args, split)} pictures')
         draw_split(args.out, split, getattr(args, split), args)
     if args.preview:
         sheet = contact_sheet(args.seed, args.size)
         args.preview.parent.mkdir(parents=True, exist_ok=True)
         replace_file(args.preview, lambda p: sheet.save(p, format='PNG'))
-        print_log(f'preview: {args.preview}', 'mmwsss', logging.INFO)
-    print_log(f'Shapes is in {args.out}', 'mmwsss', logging.INFO)
+        print_log(f'preview: {args.preview}')
+    print_log(f'Shapes is in {args.out}')
 
 
 if __name__ == '__main__':

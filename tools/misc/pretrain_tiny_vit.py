@@ -16,7 +16,6 @@ machine.
 from __future__ import annotations
 
 import argparse
-import logging
 import math
 import os
 import time
@@ -26,7 +25,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from mmengine.config import Config
-from mmengine.logging import MMLogger, print_log
+from mmengine.logging import print_log
 from mmengine.registry import init_default_scope
 from torch import Tensor, nn
 
@@ -97,7 +96,7 @@ def draw_pictures(count: int, seed: int, size: int) -> tuple[Tensor, Tensor]:
     for index in range(count):
         images[index], labels[index] = draw_single(seed, index, size)
         if (index + 1) % 2000 == 0:
-            print_log(f'drawn {index + 1}/{count}', 'mmwsss', logging.INFO)
+            print_log(f'drawn {index + 1}/{count}')
     assert labels.max() < len(PRETRAIN_LABELS)
     pairs = np.stack([labels // len(OUTLINES), labels % len(OUTLINES)], 1)
     return torch.from_numpy(images).permute(0, 3, 1, 2), torch.from_numpy(pairs)
@@ -211,8 +210,8 @@ def train(net: PretrainNet, args: argparse.Namespace) -> None:
             seconds = time.time() - start
             print_log(
                 f'{iteration + 1}/{len(sides)} loss {final:.3f} inner {inner:.3f} '
-                f'{line} ({seconds:.0f} s)', 'mmwsss', logging.INFO,
-            )  # fmt: skip
+                f'{line} ({seconds:.0f} s)'
+            )
         if (iteration + 1) % args.save_every == 0 or iteration + 1 == len(sides):
             save_backbone(net.backbone, args.out)
 
@@ -220,11 +219,10 @@ def train(net: PretrainNet, args: argparse.Namespace) -> None:
 def main(argv: list[str] | None = None) -> None:
     """Draw the pictures, train, write the weights."""
     args = parse_args(argv)
-    MMLogger.get_instance('mmwsss', log_level='INFO')
     torch.manual_seed(args.seed)
     net = build_net(args.config)
     train(net, args)
-    print_log(f'wrote {args.out}', 'mmwsss', logging.INFO)
+    print_log(f'wrote {args.out}')
 
 
 if __name__ == '__main__':
