@@ -9,32 +9,62 @@ import numpy as np
 
 from .areas import ClassAreas
 
+AVERAGES = ('present', 'all', 'fixed')
+
 
 @dataclass(frozen=True)
 class SegScores:
-    """Scores as fractions in [0, 1] (NaN where undefined).
+    """Scores as fractions in [0, 1], NaN where undefined.
 
     Attributes:
-        pixel_acc: Correct share of all pixels.
-        mean_acc: Mean recall over the classes in the truth.
         iou: IoU per class, (K,); NaN for a class in neither truth nor prediction.
-        miou: Mean IoU over the classes *in the truth*, the published figure.
-        miou_all: Mean IoU over all classes that occur in truth or prediction, what
-            most tables and mmseg's ``IoUMetric`` show.
-        fp_share: Mean of (P − TP) / union over the classes of ``miou``.
-        fn_share: Mean of (T − TP) / union over the classes of ``miou``; the three
-            add up to 1.
+        fp: (P − TP) / union per class, (K,): the share wrongly claimed.
+        fn: (T − TP) / union per class, (K,): the share missed. The three add up to 1.
+        present: Which classes occur in the truth, (K,) bool.
+        pixel_acc: Correct share of all labelled pixels.
+        mean_acc: Mean recall over the classes in the truth.
+        mean_precision: Mean precision over the classes in the prediction.
         labelled: Share of the valid pixels that carry a label.
     """
 
+    iou: np.ndarray
+    fp: np.ndarray
+    fn: np.ndarray
+    present: np.ndarray
     pixel_acc: float
     mean_acc: float
-    iou: np.ndarray
-    miou: float
-    miou_all: float
-    fp_share: float
-    fn_share: float
+    mean_precision: float
     labelled: float
+
+    def mean(self, name: str = 'iou', over: str = 'present') -> float:
+        """Average a per-class score.
+
+        Args:
+            name: ``'iou'``, ``'fp'`` or ``'fn'``.
+            over: ``'present'``: the classes in the truth (AFA, ToCo, FSR);
+                ``'all'``: those in truth or prediction (mmseg's ``IoUMetric``, most
+                tables); ``'fixed'``: every class, absent ones counting 0 (IRNet,
+                SemFormer).
+
+        Returns:
+            The mean in [0, 1], NaN over no class.
+
+        Raises:
+            ValueError: Unknown ``over``.
+        """
+        values = getattr(self, name)
+        if over == 'present':
+            return _mean(values[self.present])
+        if over == 'all':
+            return _mean(values[~np.isnan(values)])
+        if over == 'fixed':
+            return _mean(np.nan_to_num(values))
+        raise ValueError(f'average {over!r}: must be one of {AVERAGES}')
+
+    @property
+    def miou(self) -> float:
+        """Mean IoU over the classes in the truth, the usual published figure."""
+        return self.mean()
 
 
 def scores_from_areas(areas: ClassAreas) -> SegScores:
@@ -54,15 +84,14 @@ def scores_from_areas(areas: ClassAreas) -> SegScores:
     )
     union = p + t - tp
     iou, fp, fn = (_ratio(x, union) for x in (tp, p - tp, t - tp))
-    present = t > 0
     return SegScores(
-        pixel_acc=float(_ratio(tp.sum(), t.sum())),
-        mean_acc=_mean(_ratio(tp, t)[present]),
         iou=iou,
-        miou=_mean(iou[present]),
-        miou_all=_mean(iou[union > 0]),
-        fp_share=_mean(fp[present]),
-        fn_share=_mean(fn[present]),
+        fp=fp,
+        fn=fn,
+        present=t > 0,
+        pixel_acc=float(_ratio(tp.sum(), t.sum())),
+        mean_acc=_mean(_ratio(tp, t)[t > 0]),
+        mean_precision=_mean(_ratio(tp, p)[p > 0]),
         labelled=float(_ratio(t.sum(), np.float64(areas.valid))),
     )
 

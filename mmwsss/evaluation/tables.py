@@ -49,9 +49,17 @@ def class_table(classes: Sequence[str], scores: Mapping[str, SegScores]) -> str:
 
 
 def summary_table(
-    scores: Mapping[str, SegScores], thresholds: Mapping[str, str]
+    scores: Mapping[str, SegScores],
+    thresholds: Mapping[str, str],
+    average: str = 'present',
 ) -> str:
-    """One row per output: mIoU, FP and FN shares, accuracies (%)."""
+    """One row per output: mIoU, FP and FN shares, accuracies (%).
+
+    Args:
+        scores: By output name.
+        thresholds: Text for the threshold column, by output name.
+        average: Which classes mIoU, FP and FN are over, see ``SegScores.mean``.
+    """
     header = [
         'output',
         'threshold',
@@ -70,10 +78,10 @@ def summary_table(
             *map(
                 percent,
                 (
-                    s.miou,
-                    s.miou_all,
-                    s.fp_share,
-                    s.fn_share,
+                    s.mean('iou', average),
+                    s.mean('iou', 'all'),
+                    s.mean('fp', average),
+                    s.mean('fn', average),
                     s.pixel_acc,
                     s.mean_acc,
                     s.labelled,

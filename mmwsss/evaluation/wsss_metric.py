@@ -17,7 +17,7 @@ from mmwsss.visualization.masks import save_label_png
 
 from .areas import ClassAreas, areas_from_labels
 from .classification import average_precision, multilabel_f1
-from .scores import SegScores, scores_from_areas
+from .scores import AVERAGES, SegScores, scores_from_areas
 from .sweep import SweepHistogram, default_thresholds, sweep_histogram
 from .tables import class_table, summary_table
 
@@ -43,9 +43,10 @@ class WSSSMetric(BaseMetric):
     Args:
         bkg_thr: Fixed threshold of the CAM labels: background where score <= it.
         aux_bkg_thr: The same for the auxiliary CAM; default ``bkg_thr``.
-        sweep_step: Step of the threshold sweep over [0, 1].
-        average: ``'present'``: mean over the classes in the truth (the published
-            figure); ``'all'``: over all classes in truth or prediction.
+        thresholds: Increasing thresholds of the sweep, default 0.00, 0.01, ..., 1.00.
+        average: Which classes a mean is over: ``'present'`` in the truth (the usual
+            published figure), ``'all'`` in truth or prediction, ``'fixed'`` every class,
+            see :meth:`SegScores.mean`.
         cls_thr: Probability above which a class counts as predicted (F1).
         save_dir: Folder for palette PNG masks in the format of the annotations.
         save_what: Which output is saved: a key X of above.
@@ -59,7 +60,7 @@ class WSSSMetric(BaseMetric):
         self,
         bkg_thr: float = 0.5,
         aux_bkg_thr: float | None = None,
-        sweep_step: float = 0.01,
+        thresholds: Sequence[float] | None = None,
         average: str = 'present',
         cls_thr: float = 0.5,
         save_dir: str | None = None,
@@ -69,8 +70,8 @@ class WSSSMetric(BaseMetric):
     ) -> None:
         kwargs.setdefault('prefix', None)
         super().__init__(**kwargs)
-        if average not in ('present', 'all'):
-            raise ValueError(f"average={average!r}: must be 'present' or 'all'")
+        if average not in AVERAGES:
+            raise ValueError(f'average={average!r}: must be one of {AVERAGES}')
         if save_what not in (*_LABELS, *_CAMS):
             raise ValueError(
                 f'save_what={save_what!r}: must be one of {(*_LABELS, *_CAMS)}'
@@ -79,7 +80,11 @@ class WSSSMetric(BaseMetric):
             'cam': bkg_thr,
             'aux_cam': bkg_thr if aux_bkg_thr is None else aux_bkg_thr,
         }
-        self.grid = default_thresholds(sweep_step)
+        self.grid = (
+            default_thresholds()
+            if thresholds is None
+            else np.asarray(thresholds, np.float32)
+        )
         self.average = average
         self.cls_thr = cls_thr
         self.save_dir = save_dir
@@ -222,8 +227,8 @@ class WSSSMetric(BaseMetric):
         metrics = {}
         for name, s in scores.items():
             metrics[f'{name}_mIoU'] = self._miou(s)
-            metrics[f'{name}_FP'] = 100 * s.fp_share
-            metrics[f'{name}_FN'] = 100 * s.fn_share
+            metrics[f'{name}_FP'] = 100 * s.mean('fp', self.average)
+            metrics[f'{name}_FN'] = 100 * s.mean('fn', self.average)
         if 'seg' in scores:
             metrics['seg_pAcc'] = 100 * scores['seg'].pixel_acc
             metrics['seg_mAcc'] = 100 * scores['seg'].mean_acc
@@ -232,7 +237,7 @@ class WSSSMetric(BaseMetric):
         return metrics
 
     def _miou(self, scores: SegScores) -> float:
-        return 100 * (scores.miou if self.average == 'present' else scores.miou_all)
+        return 100 * scores.mean('iou', self.average)
 
     def _best(self, sweep: SweepHistogram) -> tuple[float, SegScores]:
         """Best threshold of the sweep and the scores there."""
@@ -250,7 +255,7 @@ class WSSSMetric(BaseMetric):
         if scores:
             at = {n: f'{t:g}' for n, t in self.thr.items()}
             at |= {n: f'{metrics[f"{n}_thr"]:g} (oracle)' for n in oracle}
-            table = summary_table({**scores, **oracle}, at)
+            table = summary_table({**scores, **oracle}, at, self.average)
             print_log(
                 'IoU per class (%)\n'
                 + class_table(self.dataset_meta['classes'], scores),

@@ -24,9 +24,13 @@ def test_absent_classes():
     prediction = torch.tensor([0, 2, 1, 1, 3])
     s = scores_from_areas(areas_from_labels(truth, prediction, 4))
     assert s.miou == pytest.approx((0.5 + 1) / 2)
-    assert s.miou_all == pytest.approx((0.5 + 1 + 0) / 3)
+    assert s.mean('iou', 'all') == pytest.approx((0.5 + 1 + 0) / 3)
+    assert s.mean('iou', 'fixed') == pytest.approx((0.5 + 1 + 0 + 0) / 4)
+    assert s.mean_precision == pytest.approx((1 + 0 + 1) / 3)
+    with pytest.raises(ValueError, match="average 'x'"):
+        s.mean('iou', 'x')
     assert np.isnan(s.iou[3])
-    assert (s.fp_share, s.fn_share) == pytest.approx((0, 0.25))
+    assert (s.mean('fp'), s.mean('fn')) == pytest.approx((0, 0.25))
     assert s.pixel_acc == pytest.approx(0.75)
 
 
@@ -47,7 +51,9 @@ def test_shares_add_up(seed):
     rng = np.random.RandomState(seed)
     truth, prediction = torch.from_numpy(rng.randint(0, 5, (2, 9, 9)))
     s = scores_from_areas(areas_from_labels(truth, prediction, 5))
-    assert s.miou + s.fp_share + s.fn_share == pytest.approx(1)
+    for over in ('present', 'all'):
+        total = sum(s.mean(name, over) for name in ('iou', 'fp', 'fn'))
+        assert total == pytest.approx(1)
 
 
 def test_bad_input():
