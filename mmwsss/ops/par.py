@@ -8,6 +8,7 @@ section 3.3, and the ToCo (CVPR 2023) refinement built on it.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import torch
@@ -76,8 +77,10 @@ def par_affinity(
     with torch.no_grad(), torch.autocast(image.device.type, enabled=False):
         image = image.to(compute_dtype(image))
         affinity = _colour_logits(image, dilations, w1).softmax(dim=1)
-        position = _position_weights(dilations, w1).to(affinity)
-        return affinity.add_(position.view(1, -1, 1, 1), alpha=w2)
+        # One by one: a tensor of them would be a blocking copy to a GPU.
+        for k, weight in enumerate(_position_weights(dilations, w1)):
+            affinity[:, k].add_(w2 * weight)
+        return affinity
 
 
 def par_propagate(
@@ -257,9 +260,12 @@ def _neighbour_std(neighbours: list[Tensor]) -> Tensor:
     return total.div_(len(neighbours) - 1).sqrt_()
 
 
-def _position_weights(dilations: tuple[int, ...], w1: float) -> Tensor:
-    """softmax_k(p), (K,), the same for every pixel."""
-    distance = torch.tensor(
-        [d * (y * y + x * x) ** 0.5 for d in dilations for y, x in _RING]
-    )
-    return (-((distance / (distance.std() + _EPS) / w1) ** 2)).softmax(dim=0)
+def _position_weights(dilations: tuple[int, ...], w1: float) -> list[float]:
+    """softmax_k(p) of the K neighbours, the same for every pixel."""
+    distance = [d * math.sqrt(y * y + x * x) for d in dilations for y, x in _RING]
+    mean = sum(distance) / len(distance)
+    variance = sum((d - mean) ** 2 for d in distance) / (len(distance) - 1)
+    deviation = math.sqrt(variance) + _EPS
+    logits = [-((d / deviation / w1) ** 2) for d in distance]
+    exponent = [math.exp(logit - max(logits)) for logit in logits]
+    return [e / sum(exponent) for e in exponent]
