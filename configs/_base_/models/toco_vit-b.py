@@ -61,5 +61,4 @@ model = dict(
         seg_fuse='max',
         cam_scales=(1.0, 0.5, 1.5),
         low_thr=0.25,
-        high_thr=0.7,
-        post_processor=None))
+        high_thr=0.7))
