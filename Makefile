@@ -57,6 +57,7 @@ doctor: env  ## what is installed, what is wrong with it and how to put it right
 	$(PY) -m mmwsss.utils.collect_env
 
 env: $(STAMP)-done  ## create .venv and install everything pinned (reused)
+	@echo 'The environment is in $(VENV).'
 
 # --- the environment, step by step; each step leaves a stamp ------------------
 $(STAMP)-venv: requirements/build.txt
