@@ -157,6 +157,7 @@ class ToyWSSS(BaseModel):
         data_samples: list,
         cam_filter: str = 'pred',
         outputs: tuple = ('seg', 'cam', 'pseudo'),
+        post_processor: dict | None = None,
     ) -> list:
         feature = self.backbone(inputs)
         cam = self.cam_head(feature)

@@ -150,6 +150,7 @@ def assert_resume_is_exact(
     workers: int = 0,
     processes: int = 1,
     options: dict[str, Any] | None = None,
+    overrides: dict[str, Any] | None = None,
 ) -> None:
     """A run that goes on from its checkpoint ends bit-equal to one that never stopped.
 
@@ -163,8 +164,9 @@ def assert_resume_is_exact(
         workers: Loader workers.
         processes: Processes.
         options: Further ``--cfg-options``.
+        overrides: Top-level settings (dictionaries) that the config is changed by.
     """
-    derived = derive_config(config, folder)
+    derived = derive_config(config, folder, **(overrides or {}))
     settings = {
         'train_cfg.max_iters': total,
         'train_cfg.val_interval': total,
@@ -192,13 +194,16 @@ def assert_resume_is_exact(
 
 
 def assert_two_processes_agree(
-    config: str | Path, folder: Path, options: dict[str, Any] | None = None
+    config: str | Path,
+    folder: Path,
+    options: dict[str, Any] | None = None,
+    overrides: dict[str, Any] | None = None,
 ) -> None:
     """Two gloo processes train through ``dist_train.sh`` and end with equal weights.
 
     They must have seen different images and moved.
     """
-    derived = derive_config(config, folder)
+    derived = derive_config(config, folder, **(overrides or {}))
     run = folder / 'run'
     train(derived, run, processes=2, options=options)
     before, after, other = (
@@ -228,6 +233,7 @@ def assert_gradient_is_mean_of_processes(
     atol: float = 1e-7,
     lr: float = 1e-2,
     options: dict[str, Any] | None = None,
+    overrides: dict[str, Any] | None = None,
 ) -> None:
     """One step at 2 × ``batch_size`` has the gradient of the definition.
 
@@ -242,6 +248,7 @@ def assert_gradient_is_mean_of_processes(
             _delete_=True, type='OptimWrapper', optimizer=dict(type='SGD', lr=lr)
         ),
         param_scheduler=[],
+        **(overrides or {}),
     )
     run = folder / 'run'
     train(

@@ -4,7 +4,7 @@ from __future__ import annotations
 import copy
 import inspect
 import os.path as osp
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,14 @@ from mmwsss.visualization import (
     sample_tiles,
     to_picture,
 )
+
+# output -> the part of the model without which it can't be had
+_NEEDS = {
+    'seg': 'decode_head',
+    'cam': 'cam_head',
+    'aux_cam': 'aux_cam_head',
+    'pseudo': 'refine',
+}
 
 
 @HOOKS.register_module()
@@ -188,18 +196,21 @@ def _predict(model: nn.Module, images: list[Tensor], samples: list[Any]) -> list
     try:
         data = model.data_preprocessor(dict(inputs=images, data_samples=copies), False)
         return model.predict(
-            data['inputs'], data['data_samples'], **_overrides(model.predict)
+            data['inputs'], data['data_samples'], **_overrides(model)
         )
     finally:
         model.train(training)
 
 
-def _overrides(predict: Callable) -> dict[str, Any]:
-    """All outputs, masked by the image labels; nothing for a plain segmentor."""
-    names = inspect.signature(predict).parameters.values()
-    if any(p.name == 'cam_filter' or p.kind is p.VAR_KEYWORD for p in names):
-        return dict(cam_filter='gt', outputs=('seg', 'cam', 'aux_cam', 'pseudo'))
-    return {}
+def _overrides(model: nn.Module) -> dict[str, Any]:
+    """All outputs that the model has, masked by the image labels, without CRF."""
+    names = inspect.signature(model.predict).parameters.values()
+    if not any(p.name == 'cam_filter' or p.kind is p.VAR_KEYWORD for p in names):
+        return {}  # a plain segmentor
+    outputs = tuple(
+        name for name, part in _NEEDS.items() if getattr(model, part, True) is not None
+    )
+    return dict(cam_filter='gt', outputs=outputs, post_processor=None)
 
 
 def _bare(model: nn.Module) -> nn.Module:
