@@ -47,7 +47,15 @@ def draw_corners(candidates: Tensor, crop_num: int) -> Tensor:
 
     Returns:
         (B, crop_num, 2) int64 top-left corners (y, x).
+
+    Raises:
+        ValueError: if there are fewer positions than crops.
     """
+    if crop_num > candidates[0].numel():
+        raise ValueError(
+            f'crop_num={crop_num} distinct crops need as many places, but the map has '
+            f'only {candidates[0].numel()} positions for their corners: lower crop_num '
+            'or crop_size')
     # The largest of uniform keys: distinct and uniform as `multinomial` is, but without
     # its check of the weights, which waits for the device.
     flat = candidates.flatten(1)

@@ -124,11 +124,13 @@ def scale_box(box: Tensor, size: tuple[int, int], to: tuple[int, int]) -> Tensor
     Returns:
         (B, 4) int64: a cell of ``to`` is inside if all of it is.
     """
-    ratio = box.new_tensor(
-        [to[0] / size[0]] * 2 + [to[1] / size[1]] * 2, dtype=torch.float64)
-    scaled = box.double() * ratio
-    y0, y1, x0, x1 = scaled.unbind(1)
-    return torch.stack([y0.ceil(), y1.floor(), x0.ceil(), x1.floor()], 1).long()
+    # Whole numbers: a rounded ratio would lose cells, and a tensor of ratios would
+    # make a GPU wait for its copy.
+    (y0, y1), (x0, x1) = box[:, :2].long().unbind(1), box[:, 2:].long().unbind(1)
+    (height, width), (rows, cols) = size, to
+    return torch.stack([
+        -(-y0 * rows // height), y1 * rows // height,
+        -(-x0 * cols // width), x1 * cols // width], 1)
 
 
 def affinity_targets(label: Tensor) -> Tensor:

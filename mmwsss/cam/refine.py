@@ -76,7 +76,8 @@ def refine_soft_maps(
     check_thresholds(low_thr, high_thr)
     size = tuple(cam.shape[-2:])
     small = size[0] // downscale, size[1] // downscale
-    constants = cam.new_tensor([high_thr, low_thr])
+    # Filled on the device: a copied list would make a GPU wait.
+    constants = torch.stack([cam.new_full((), thr) for thr in (high_thr, low_thr)])
     soft = background_stacks(resize(cam, small), labels, constants)
     refined = refine(resize(images, small), soft.flatten(1, 2))
     return resize(refined, size).unflatten(1, soft.shape[1:3])
