@@ -64,7 +64,7 @@ def test_installed_mmcv_is_recognised(install_mmcv):
     assert kind in ('cpu', 'cuda')
 
 
-def check_machine(path: Path, *arguments: str, **env: str) -> subprocess.CompletedProcess:
+def check_machine(path: Path, *arguments: str, **env: str):
     return subprocess.run(
         ['/bin/bash', MISC / 'check_machine.sh', *arguments],
         env={'PATH': str(path), **env},
