@@ -8,6 +8,8 @@ import random
 import numpy as np
 import pytest
 import torch
+from mmengine.structures import PixelData
+from mmseg.structures import SegDataSample
 from PIL import Image
 
 from mmwsss.engine.hooks.iter_seed_hook import iteration_seed
@@ -172,6 +174,21 @@ def test_training_panels_hold_no_truth(tmp_path, monkeypatch):
     training, validation = titles
     assert 'truth' not in training and 'truth' in validation
     assert training[0].startswith('photo: ')
+
+
+def test_padding_of_training_images_is_shown_as_ignored():
+    from mmwsss.engine.hooks.cam_panel_hook import _ignore_padding
+
+    sample = SegDataSample()
+    sample.pred_pseudo = PixelData(data=torch.ones(1, 4, 5).long())
+    sample.set_field(torch.tensor([1, 3, 0, 2]), 'valid_box')
+    _ignore_padding(sample)
+    assert (sample.pred_pseudo.data == 1).nonzero()[:, 1:].tolist() == [
+        [1, 0],
+        [1, 1],
+        [2, 0],
+        [2, 1],
+    ]
 
 
 def test_test_panels(tmp_path):

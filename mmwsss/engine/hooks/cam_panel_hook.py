@@ -195,11 +195,25 @@ def _predict(model: nn.Module, images: list[Tensor], samples: list[Any]) -> list
     model.eval()
     try:
         data = model.data_preprocessor(dict(inputs=images, data_samples=copies), False)
-        return model.predict(
+        predicted = model.predict(
             data['inputs'], data['data_samples'], **_overrides(model)
         )
     finally:
         model.train(training)
+    for sample in predicted:
+        _ignore_padding(sample)
+    return predicted
+
+
+def _ignore_padding(sample: Any) -> None:
+    """Ignore the pseudo label outside the real pixels, as training does."""
+    if 'pred_pseudo' not in sample or 'valid_box' not in sample:
+        return
+    y0, y1, x0, x1 = sample.valid_box.tolist()
+    label = sample.pred_pseudo.data
+    inside = torch.zeros_like(label, dtype=torch.bool)
+    inside[..., y0:y1, x0:x1] = True
+    sample.pred_pseudo.data = label.masked_fill(~inside, 255)
 
 
 def _overrides(model: nn.Module) -> dict[str, Any]:
