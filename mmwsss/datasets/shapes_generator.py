@@ -165,6 +165,19 @@ def draw_single(
     return _finish(rng, canvas, style), label
 
 
+def draw_empty(
+    seed: int, index: int, size: int = 96, style: ShapesStyle | None = None
+) -> np.ndarray:
+    """Draw a background with clutter and plain bodies but no object of a class.
+
+    Returns:
+        (S, S, 3) uint8 RGB image.
+    """
+    style = style or ShapesStyle(distractors=1.0)
+    rng = _generator(seed, index, size)
+    return _finish(rng, _background(rng, size, style, int(rng.integers(4))), style)
+
+
 def _generator(seed: int, index: int, size: int) -> np.random.Generator:
     if seed < 0 or index < 0:
         raise ValueError(f'seed and index must be >= 0, got {seed} and {index}')

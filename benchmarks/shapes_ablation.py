@@ -1,0 +1,176 @@
+# Licensed under Apache-2.0.
+"""The ablation of ToCo on Shapes: every row of its Table 4, several seeds.
+
+    python benchmarks/shapes_ablation.py --jobs 2
+
+trains and tests each row with each seed (numbers on the test split), at most
+``--jobs`` at a time. It can be stopped and started again at any time: finished runs
+are skipped by their result file, interrupted ones resume. After every run
+``benchmarks/results/shapes_ablation.json`` and the table in ``shapes_ablation.md``
+beside it are written anew.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from pathlib import Path
+from statistics import mean, stdev
+from typing import NamedTuple
+
+from mmengine.logging import print_log
+
+from mmwsss.apis.experiment import (
+    SINGLE_PROCESS,
+    Experiment,
+    ExperimentError,
+    run_experiment,
+    write_json,
+)
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+class Row(NamedTuple):
+    """A row of the table."""
+
+    title: str
+    config: str
+    paper: str  # CAM / aux CAM / seg on VOC val, DeiT-B
+
+
+ROWS = {
+    'cls': Row('L_cls', 'configs/toco/toco_vit-t_shapes_cls.py', '27.8 / – / –'),
+    'aux': Row('+ L_cls aux', 'configs/toco/toco_vit-t_shapes_aux.py',
+               '27.9 / 53.8 / –'),
+    'ptc': Row('+ PTC', 'configs/toco/toco_vit-t_shapes_ptc.py', '62.5 / 57.8 / –'),
+    'ctc': Row('+ CTC', 'configs/toco/toco_vit-t_shapes_ctc.py', '67.2 / 60.7 / –'),
+    'seg': Row('+ L_seg', 'configs/toco/toco_vit-t_shapes_seg.py',
+               '69.9 / 61.2 / 66.6'),
+    'reg': Row('+ L_reg = ToCo', 'configs/toco/toco_vit-t_shapes.py',
+               '70.5 / 62.5 / 68.1'),
+    'cam': Row('baseline: L_cls + L_seg on its own CAM',
+               'configs/cam/cam_vit-t_shapes.py', '–'),
+    'sup': Row('fully supervised', 'configs/toco/sup_vit-t_shapes.py', '– / – / 80.5'),
+}  # fmt: skip
+COLUMNS = {
+    'CAM': 'cam_mIoU',
+    'aux CAM': 'aux_cam_mIoU',
+    'refined label': 'pseudo_mIoU',
+    'seg': 'seg_mIoU',
+}
+
+
+def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(description=__doc__.split('\n')[0])
+    parser.add_argument('--rows', nargs='+', choices=ROWS, default=list(ROWS))
+    parser.add_argument('--seeds', nargs='+', type=int, default=[0, 1, 2])
+    parser.add_argument('--jobs', type=int, default=2, help='runs at a time')
+    parser.add_argument('--threads', type=int, default=1, help='threads of a run')
+    parser.add_argument('--work-dir', type=Path, default=ROOT / 'work_dirs/shapes')
+    parser.add_argument(
+        '--out', type=Path, default=ROOT / 'benchmarks/results/shapes_ablation.json')
+    parser.add_argument('--cfg-options', nargs='+', default=[], metavar='KEY=VALUE',
+                        help='more options for every run (its results are kept apart)')
+    return parser.parse_args(argv)
+
+
+def plan(args: argparse.Namespace) -> dict[tuple[str, int], Experiment]:
+    """The experiments, seed by seed, so that a first table is there early."""
+    return {
+        (row, seed): Experiment(
+            config=ROWS[row].config, work_dir=args.work_dir / row / f'seed_{seed}',
+            root=ROOT, options=(*SINGLE_PROCESS, *args.cfg_options), seed=seed,
+            threads=args.threads)
+        for seed in args.seeds for row in args.rows
+    }  # fmt: skip
+
+
+def spread(values: list[float]) -> str:
+    """Mean ± sample standard deviation."""
+    if not values:
+        return '–'
+    if len(values) == 1:
+        return f'{values[0]:.1f}'
+    return f'{mean(values):.1f} ± {stdev(values):.1f}'
+
+
+def table(results: dict[str, dict[str, dict]]) -> str:
+    """The markdown table of all rows that have results."""
+    lines = [
+        '| row | ' + ' | '.join(COLUMNS) + ' | ToCo, Table 4 (VOC) | seeds | command |',
+        '|---|' + '---:|' * len(COLUMNS) + '---|---:|---|',
+    ]
+    for name, row in ROWS.items():
+        runs = list(results.get(name, {}).values())
+        if not runs:
+            continue
+        cells = [
+            spread([run['metrics'][key] for run in runs if key in run['metrics']])
+            for key in COLUMNS.values()
+        ]
+        command = f'`python benchmarks/shapes_ablation.py --rows {name}`'
+        lines.append(f'| {row.title} | ' + ' | '.join(cells)
+                     + f' | {row.paper} | {len(runs)} | {command} |')
+    return '\n'.join(lines) + '\n'
+
+
+def write_results(out: Path, results: dict[str, dict[str, dict]]) -> None:
+    """JSON and markdown, through temporary names."""
+    write_json(out, results)
+    temporary = out.with_name(f'.{os.getpid()}.{out.stem}.md')
+    temporary.write_text(table(results))
+    os.replace(temporary, out.with_suffix('.md'))
+
+
+def summary(metrics: dict[str, float]) -> str:
+    """The table's numbers of one run in one line."""
+    return ', '.join(f'{title} {metrics[key]:.1f}' for title, key in COLUMNS.items()
+                     if key in metrics)
+
+
+def run_all(args: argparse.Namespace) -> list[str]:
+    """Run the plan; returns what failed."""
+    experiments = plan(args)
+    results: dict[str, dict[str, dict]] = {}
+    failures: list[str] = []
+    start, trained = time.time(), 0
+    with ThreadPoolExecutor(args.jobs) as pool:
+        known = {key: one.stored_result() is not None
+                 for key, one in experiments.items()}
+        futures = {pool.submit(run_experiment, one): key
+                   for key, one in experiments.items()}
+        for done, future in enumerate(as_completed(futures), 1):
+            row, seed = futures[future]
+            try:
+                result = future.result()
+            except ExperimentError as error:
+                failures.append(f'{row}, seed {seed}: {error}')
+                print_log(failures[-1])
+                continue
+            results.setdefault(row, {})[str(seed)] = {
+                key: result[key] for key in ('config', 'seconds', 'metrics')}
+            write_results(args.out, results)
+            trained += not known[row, seed]
+            left = sum(not f.done() for f in futures)
+            minutes = (time.time() - start) / 60 / max(trained, 1) * left
+            print_log(f'{done}/{len(futures)} {row}, seed {seed}: '
+                      f'{summary(result["metrics"])} ({result["seconds"]} s); '
+                      f'about {minutes:.0f} minutes left')
+    print_log('\n' + table(results))
+    return failures
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run the ablation; 1 if a run failed."""
+    args = parse_args(argv)
+    args.work_dir, args.out = args.work_dir.resolve(), args.out.resolve()
+    return int(bool(run_all(args)))
+
+
+if __name__ == '__main__':
+    sys.exit(main())

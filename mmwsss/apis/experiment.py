@@ -1,0 +1,159 @@
+# Licensed under Apache-2.0.
+"""Run a config to the end through the command-line tools, once and for all.
+
+An experiment that is finished leaves ``result.json``; asked for again it is read from
+there, an interrupted one resumes from its last checkpoint. Used by the demo and by the
+ablation scripts.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from hashlib import sha256
+from pathlib import Path
+
+from mmengine.config import Config
+
+RESULT = 'result.json'
+# A training process that loads its own pictures: one core each, same numbers.
+SINGLE_PROCESS = tuple(
+    f'{loader}_dataloader.{key}'
+    for loader in ('train', 'val', 'test')
+    for key in ('num_workers=0', 'persistent_workers=False')
+)
+Echo = Callable[[str], None]
+
+
+class ExperimentError(RuntimeError):
+    """A tool of an experiment failed; names its log."""
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """One training and test of a config.
+
+    Attributes:
+        config: config file, relative to ``root``.
+        work_dir: folder of logs, checkpoints and the result.
+        root: folder that holds ``tools`` and from which they are run.
+        options: ``--cfg-options`` of training and test.
+        seed: ``randomness.seed``.
+        threads: of each process.
+    """
+
+    config: str
+    work_dir: Path
+    root: Path
+    options: tuple[str, ...] = field(default=SINGLE_PROCESS)
+    seed: int = 0
+    threads: int = 1
+
+    def train_command(self) -> list[str]:
+        """Arguments after ``python``."""
+        return ['tools/train.py', self.config, '--work-dir', str(self.work_dir),
+                '--resume', '--cfg-options', f'randomness.seed={self.seed}',
+                *self.options]
+
+    def test_command(self, checkpoint: Path) -> list[str]:
+        """Arguments after ``python``."""
+        return ['tools/test.py', self.config, str(checkpoint), '--work-dir',
+                str(self.work_dir / 'test'), '--cfg-options', *self.options]
+
+    def fingerprint(self) -> str:
+        """Changes with anything in the config or the options."""
+        text = Config.fromfile(self.root / self.config).dump()
+        whole = json.dumps([text, sorted(self.options), self.seed])
+        return sha256(whole.encode()).hexdigest()[:16]
+
+    def stored_result(self) -> dict | None:
+        """The result of an earlier run with the same settings, if there is one."""
+        path = self.work_dir / RESULT
+        if not path.exists():
+            return None
+        result = json.loads(path.read_text())
+        return result if result['fingerprint'] == self.fingerprint() else None
+
+
+def run_experiment(experiment: Experiment, echo: Echo | None = None) -> dict:
+    """Train and test, or read what an earlier call left.
+
+    Args:
+        experiment: what to run.
+        echo: gets every line that the tools print; ``None``: only the log file does.
+
+    Returns:
+        ``metrics`` (test split, percent), ``seconds``, ``checkpoint``, ``config``,
+        ``seed``, ``fingerprint``.
+
+    Raises:
+        ExperimentError: if a tool fails.
+    """
+    stored = experiment.stored_result()
+    if stored is not None:
+        return stored
+    fingerprint = experiment.fingerprint()
+    _discard_other_run(experiment.work_dir, fingerprint)
+    start = time.time()
+    _call(experiment, experiment.train_command(), echo)
+    checkpoint = Path((experiment.work_dir / 'last_checkpoint').read_text().strip())
+    _call(experiment, experiment.test_command(checkpoint), echo)
+    result = dict(
+        config=experiment.config, seed=experiment.seed, fingerprint=fingerprint,
+        seconds=round(time.time() - start), checkpoint=str(checkpoint),
+        metrics=_read_metrics(experiment.work_dir / 'test'))
+    write_json(experiment.work_dir / RESULT, result)
+    return result
+
+
+def write_json(path: Path, content: object) -> None:
+    """Write through a temporary name."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f'.{os.getpid()}.{path.name}')
+    temporary.write_text(json.dumps(content, indent=2) + '\n')
+    os.replace(temporary, path)
+
+
+def _discard_other_run(work_dir: Path, fingerprint: str) -> None:
+    """Never resume a run that had other settings: begin anew."""
+    mark = work_dir / 'fingerprint'
+    if mark.exists() and mark.read_text() != fingerprint:
+        shutil.rmtree(work_dir)
+    work_dir.mkdir(parents=True, exist_ok=True)
+    mark.write_text(fingerprint)
+
+
+def _call(experiment: Experiment, command: Sequence[str], echo: Echo | None) -> None:
+    log = experiment.work_dir / 'output.log'
+    threads = str(experiment.threads)
+    env = dict(os.environ, OMP_NUM_THREADS=threads, MKL_NUM_THREADS=threads)
+    with open(log, 'a') as file, subprocess.Popen(
+            [sys.executable, *command], cwd=experiment.root, env=env, text=True,
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as process:
+        try:
+            for line in process.stdout:
+                file.write(line)
+                if echo is not None:
+                    echo(line.rstrip())
+        except BaseException:
+            process.terminate()
+            raise
+    if process.returncode:
+        last = ''.join(log.read_text().splitlines(keepends=True)[-5:])
+        raise ExperimentError(
+            f'{" ".join(command)} failed with code {process.returncode}; the whole '
+            f'output is in {log}. It ends:\n{last}')
+
+
+def _read_metrics(folder: Path) -> dict[str, float]:
+    files = sorted(folder.glob('*/*.json'))
+    if not files:
+        raise ExperimentError(f'{folder} holds no metrics: the test wrote no json')
+    metrics = json.loads(files[-1].read_text())
+    return {key: round(float(value), 4) for key, value in metrics.items()}
