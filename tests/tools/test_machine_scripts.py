@@ -64,6 +64,41 @@ def test_installed_mmcv_is_recognised(install_mmcv):
     assert kind in ('cpu', 'cuda')
 
 
+FAKE_PIP = """
+import sys
+from pathlib import Path
+folder = Path(sys.argv[sys.argv.index('--wheel-dir') + 1])
+print('  [1/2] c++ a.o')
+print('  [2/2] c++ b.o')
+if {status} == 0:
+    (folder / 'onedl_mmcv-2.3.6-cp311-cp311-linux_x86_64.whl').write_bytes(b'wheel')
+sys.exit({status})
+"""
+
+
+@pytest.fixture(params=[0, 1], ids=['builds', 'fails'])
+def fake_pip(request, install_mmcv, monkeypatch, tmp_path) -> int:
+    script = tmp_path / 'pip.py'
+    script.write_text(FAKE_PIP.format(status=request.param))
+    monkeypatch.setattr(install_mmcv, 'PIP', (sys.executable, str(script)))
+    return request.param
+
+
+def test_build(install_mmcv, fake_pip, tmp_path, caplog):
+    folder = tmp_path / 'wheels'
+    folder.mkdir()
+    caplog.set_level('INFO')
+    if fake_pip == 0:
+        assert install_mmcv.build(folder, 'cpu').read_bytes() == b'wheel'
+        assert 'file 2 of 2' in caplog.text  # progress is shown
+    else:
+        with pytest.raises(SystemExit, match='onedl-mmcv==2.3.6 failed.*build.log'):
+            install_mmcv.build(folder, 'cpu')
+        assert 'c++ b.o' in caplog.text  # the end of the build's own output
+    kept = {path.name for path in folder.iterdir()}
+    assert {name.split('-')[0] for name in kept} <= {'build.log', 'onedl_mmcv'}
+
+
 def check_machine(path: Path, *arguments: str, **env: str):
     return subprocess.run(
         ['/bin/bash', MISC / 'check_machine.sh', *arguments],
