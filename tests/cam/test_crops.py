@@ -36,7 +36,8 @@ def test_more_crops_than_positions() -> None:
 @given(st.integers(0, 2**31), st.integers(1, 8), st.floats(0, 1))
 def test_corners_are_distinct_candidates(seed: int, num: int, share: float) -> None:
     torch.manual_seed(seed)
-    roi = torch.where(torch.rand(3, 10, 12) < share, 2, torch.randint(0, 2, (3, 10, 12)))
+    size = (3, 10, 12)
+    roi = torch.where(torch.rand(size) < share, 2, torch.randint(0, 2, size))
     candidates = crop_candidates(roi, 4, num)
     corners = draw_corners(candidates, num)
     assert corners.shape == (3, num, 2) and corners.dtype == torch.long

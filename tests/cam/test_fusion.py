@@ -48,7 +48,8 @@ def test_resize_by_hand() -> None:
     maps = torch.tensor([[[[0.0, 4.0]]]])
     assert resize(maps, (1, 2)) is maps
     # half-pixel centres: 1/4 and 3/4 between the two centres, borders replicated
-    torch.testing.assert_close(resize(maps, (1, 4)), torch.tensor([[[[0., 1., 3., 4.]]]]))
+    wide = torch.tensor([[[[0.0, 1.0, 3.0, 4.0]]]])
+    torch.testing.assert_close(resize(maps, (1, 4)), wide)
 
 
 def test_with_mirror_puts_images_first() -> None:

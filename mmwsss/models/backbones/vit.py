@@ -64,15 +64,22 @@ class WSSSViT(VisionTransformer):
         super().init_weights()
         if self.pretrained is None:
             return
-        state = unwrap_vit(load_checkpoint_file(self.pretrained, map_location='cpu'))
-        if self.cls_token is None:
-            state.pop('cls_token', None)
+        loaded = load_checkpoint_file(self.pretrained, map_location='cpu')
         try:
+            state = unwrap_vit(loaded)
+            if self.cls_token is None:
+                state.pop('cls_token', None)
             self.load_state_dict(state, strict=True)  # resizes the position embedding
-        except RuntimeError as error:
+        # mmpretrain asserts that the position embedding is a square
+        except (RuntimeError, ValueError, AssertionError) as error:
             raise ValueError(
                 f'{self.pretrained} does not fit this {type(self).__name__} (width '
                 f'{self.embed_dims}, {self.num_layers} blocks): {error}') from error
+
+    def train(self, mode: bool = True) -> WSSSViT:
+        """Set the mode; returns the module, which mmpretrain's own forgets."""
+        super().train(mode)
+        return self
 
     def _format_output(self, x: Tensor, hw: Sequence[int]) -> Tensor | tuple:
         patches = x[:, self.num_extra_tokens:]

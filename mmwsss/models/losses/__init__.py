@@ -4,11 +4,12 @@
 from .balanced_cross_entropy import BalancedCrossEntropy, balanced_cross_entropy
 from .class_token_contrast import ClassTokenContrast, class_token_contrast
 from .dense_energy_loss import DenseEnergyLoss, dense_energy_loss
-from .multi_label_soft_margin import MultiLabelSoftMargin
+from .multi_label_soft_margin import MultiLabelSoftMargin, multi_label_soft_margin
 from .patch_token_contrast import PatchTokenContrast, patch_token_contrast
 
 __all__ = [
     'BalancedCrossEntropy', 'ClassTokenContrast', 'DenseEnergyLoss',
     'MultiLabelSoftMargin', 'PatchTokenContrast', 'balanced_cross_entropy',
-    'class_token_contrast', 'dense_energy_loss', 'patch_token_contrast',
+    'class_token_contrast', 'dense_energy_loss', 'multi_label_soft_margin',
+    'patch_token_contrast',
 ]

@@ -94,7 +94,12 @@ def unwrap_vit(state: Mapping) -> dict[str, Tensor]:
 
     Returns:
         Keys of :class:`~mmwsss.models.WSSSViT`.
+
+    Raises:
+        ValueError: if these aren't named tensors or the names are of no known layout.
     """
+    if not isinstance(state, Mapping):
+        raise ValueError(f'it holds a {type(state).__name__}, not named tensors')
     for nest in ('state_dict', 'model'):
         if isinstance(state.get(nest), Mapping):
             state = state[nest]

@@ -1,0 +1,43 @@
+# Licensed under Apache-2.0.
+from __future__ import annotations
+
+import pytest
+
+from mmwsss.models.utils import InferenceCfg
+
+
+@pytest.mark.parametrize('settings,message', [
+    (dict(outputs=('seg', 'cams')), r"outputs has \['cams'\]; known"),
+    (dict(cam_filter='labels'), r"one of \('gt', 'pred', 'none'\), got 'labels'"),
+])
+def test_unknown_values(settings, message) -> None:
+    with pytest.raises(ValueError, match=message):
+        InferenceCfg(**settings)
+
+
+def test_unknown_key() -> None:
+    with pytest.raises(TypeError, match='scales'):
+        InferenceCfg(scales=(1.0,))
+
+
+@pytest.mark.parametrize('settings,passes', [
+    (dict(), {1.0: False}),
+    (dict(seg_scales=(1.25, 1.5)), {1.0: False, 1.25: False, 1.5: False}),
+    (dict(seg_scales=(1.0, 1.5), seg_flip=True), {1.0: True, 1.5: True}),
+    (dict(outputs=('cam',), cam_scales=(0.5,)), {1.0: True, 0.5: True}),
+    (dict(outputs=('cam',), seg_scales=(2.0,)), {1.0: True}),
+    # the CAM needs the mirrors, the segmentation doesn't: one pass serves both
+    (dict(outputs=('seg', 'cam'), seg_scales=(1.0, 2.0), cam_scales=(1, 0.5)),
+     {1.0: True, 2.0: False, 0.5: True}),
+])
+def test_each_scale_is_run_once(settings, passes) -> None:
+    if 'cam_scales' not in settings and 'cam' in settings.get('outputs', ()):
+        settings |= dict(cam_scales=(1.0,))
+    got = InferenceCfg(**settings).passes()
+    assert got == passes and next(iter(got)) == 1.0
+
+
+@pytest.mark.parametrize('outputs,wants', [
+    (('seg',), False), ((), False), (('cam',), True), (('seg', 'pseudo'), True)])
+def test_wants_cams(outputs, wants) -> None:
+    assert InferenceCfg(outputs=outputs).wants_cams == wants

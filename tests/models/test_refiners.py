@@ -1,0 +1,46 @@
+# Licensed under Apache-2.0.
+"""Refiners as registered modules: ``(images, maps) → maps``."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from mmwsss.ops import DENSE_CRF_PRESETS, dense_crf, par, unary_from_prob
+from mmwsss.registry import MODELS
+
+
+def data() -> tuple[torch.Tensor, torch.Tensor]:
+    generator = torch.Generator().manual_seed(0)
+    image = torch.randint(0, 256, (1, 3, 10, 12), generator=generator).float()
+    logits = torch.randn(1, 4, 10, 12, generator=generator)
+    return image, logits.softmax(1)
+
+
+def test_par_from_a_config() -> None:
+    image, prob = data()
+    module = MODELS.build(dict(type='PAR', dilations=(1, 2), num_iters=3))
+    assert torch.equal(module(image, prob), par(image, prob, (1, 2), 3))
+    assert not module.state_dict()
+
+
+@pytest.mark.parametrize('preset', DENSE_CRF_PRESETS)
+def test_dense_crf_presets(preset: str) -> None:
+    image, prob = data()
+    module = MODELS.build(dict(type='DenseCRF', preset=preset, iter_max=2))
+    out = module(image, prob)
+    settings = DENSE_CRF_PRESETS[preset] | dict(iter_max=2)
+    assert torch.equal(out, dense_crf(image, unary_from_prob(prob), **settings))
+    torch.testing.assert_close(out.sum(1), torch.ones(1, 10, 12))
+
+
+def test_dense_crf_takes_whole_grey_levels() -> None:
+    """De-normalised pixels are a little off their level: they are rounded."""
+    image, prob = data()
+    module = MODELS.build(dict(type='DenseCRF', iter_max=2))
+    assert torch.equal(module(image + 1e-3, prob), module(image, prob))
+
+
+def test_unknown_preset() -> None:
+    with pytest.raises(ValueError, match="'toco_seg'.*got 'best'"):
+        MODELS.build(dict(type='DenseCRF', preset='best'))
