@@ -32,3 +32,11 @@ model = dict(
         cam_scales=(1.0, 0.5, 1.5),
         low_thr=0.25,
         high_thr=0.7))
+
+# `tools/test.py --tta`
+tta_cfg = dict(
+    outputs=('seg', ),
+    seg_scales=(1.0, 1.25, 1.5),
+    seg_flip=True,
+    seg_pair='sum',
+    seg_fuse='max')

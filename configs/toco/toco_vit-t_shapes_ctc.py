@@ -1,6 +1,9 @@
 # Ablation (ToCo, Table 4): classification, PTC and CTC, no segmentation.
 _base_ = ['./toco_vit-t_shapes.py']
 
+# no decoder, no segmentation to be tested
+tta_cfg = None
+
 model = dict(
     decode_head=None,
     train_cfg=dict(

@@ -56,8 +56,12 @@ class PredictMixin:
             ``pred_sem_seg`` (data (1, H, W) int64), ``pred_cam``, ``pred_aux_cam``
             (score (1, H, W) in [0, 1], label (1, H, W) in 1..C, no threshold applied),
             ``pred_pseudo`` (data (1, H, W) with 255 = ignore).
+
+        Raises:
+            ValueError: if the model lacks the part that an output comes from.
         """
         cfg = InferenceCfg(**{**self.test_cfg, **overrides})
+        self._check_outputs(cfg.outputs)
         if data_samples is None:
             data_samples = [SegDataSample() for _ in inputs]
         photos = inputs
@@ -67,6 +71,13 @@ class PredictMixin:
             return self._predict_batch(inputs, photos, list(data_samples), cfg)
         return [self._predict_batch(image[None], image[None], [sample], cfg)[0]
                 for image, sample in zip(inputs, data_samples, strict=True)]
+
+    def _check_outputs(self, outputs: Sequence[str]) -> None:
+        makers = dict(seg='decode_head', aux_cam='aux_cam_head', pseudo='refine')
+        for output in outputs:
+            if output in makers and getattr(self, makers[output]) is None:
+                raise ValueError(f'test_cfg.outputs asks for {output!r}, but the model '
+                                 f'has no {makers[output]}')
 
     def _predict_batch(self, images: Tensor, photos: Sequence[Tensor],
                        samples: list[SegDataSample], cfg: InferenceCfg
@@ -112,9 +123,6 @@ class PredictMixin:
     def _predict_seg(self, passes: dict[float, Pass], photos: Sequence[Tensor],
                      samples: Sequence[SegDataSample], sizes: Sequence[tuple[int, int]],
                      cfg: InferenceCfg) -> None:
-        if self.decode_head is None:
-            raise ValueError(
-                "test_cfg.outputs asks for 'seg', but the model has no decode_head")
         raw = []
         for scale in cfg.seg_scales:
             plain, mirrored = passes[float(scale)]

@@ -131,7 +131,13 @@ class SingleStageWSSS(PredictMixin, BaseSegmentor):
     def image_labels(self, data_samples: Sequence[SegDataSample],
                      device: torch.device) -> ImageLabels:
         """Image-level labels of a batch (``gt_labels`` stay on the CPU until here)."""
-        lists = [sample.gt_labels for sample in data_samples]
+        lists = [sample.get('gt_labels') for sample in data_samples]
+        if None in lists:
+            lacking = data_samples[lists.index(None)].get('img_path')
+            raise ValueError(
+                f"{lacking} has no gt_labels; training and cam_filter='gt' need image "
+                'labels: let PackWeakInputs keep them, or predict with '
+                "cam_filter='pred'")
         return ImageLabels.from_lists(lists, self.num_foreground, device)
 
     @staticmethod
