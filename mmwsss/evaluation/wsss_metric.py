@@ -46,8 +46,7 @@ class WSSSMetric(BaseMetric):
         thresholds: Increasing thresholds of the sweep, default 0.00, 0.01, ..., 1.00.
         average: Which classes a mean is over: ``'present'`` in the truth (the usual
             published figure), ``'all'`` in truth or prediction, ``'fixed'`` every
-            class,
-            see :meth:`SegScores.mean`.
+            class, see :meth:`SegScores.mean`.
         cls_thr: Probability above which a class counts as predicted (F1).
         save_dir: Folder for palette PNG masks in the format of the annotations.
         save_what: Which output is saved: a key X of above.
