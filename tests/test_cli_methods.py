@@ -1,0 +1,230 @@
+# Licensed under Apache-2.0.
+"""The methods through the command line: train, resume, two processes, test.
+
+On a few Shapes pictures drawn for the purpose, and on a few real photos where the
+folder ``$MMWSSS_TINY_COCO`` (default ``../shared/data/tiny_coco``) is there.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from tests.helpers.training import (
+    ROOT,
+    TIMEOUT,
+    assert_gradient_is_mean_of_processes,
+    assert_resume_is_exact,
+    assert_two_processes_agree,
+    train,
+)
+
+TOCO = 'configs/toco/toco_vit-t_shapes.py'
+CAM = 'configs/cam/cam_vit-t_shapes.py'
+UPPER = 'configs/toco/sup_vit-t_shapes.py'
+COCO = 'configs/toco/toco_vit-t_coco-tiny.py'
+#: all terms from iteration 2 on, in runs of six iterations
+SHORT = """
+_base_ = [{base!r}]
+data_root = {data!r}
+train_dataloader = dict(batch_size=2, dataset=dict(data_root=data_root))
+val_dataloader = dict(batch_size=2, num_workers=0, persistent_workers=False,
+                      dataset=dict(data_root=data_root, {limit}))
+test_dataloader = dict(batch_size=2, num_workers=0, persistent_workers=False,
+                       dataset=dict(data_root=data_root, {limit}))
+train_cfg = dict(max_iters=6, val_interval=6)
+param_scheduler = [dict(type='PolyWarmupLR', warmup_iters=2, warmup_ratio=1e-6,
+                        power=0.9, by_epoch=False)]
+default_hooks = dict(logger=dict(interval=1), checkpoint=dict(interval=3))
+"""
+BEGIN = "model = dict(train_cfg=dict(weights=dict({})))\n"
+STEPS = dict(seg='seg=[(0, 0.0), (2, 0.1)]', reg='reg=[(0, 0.0), (2, 0.05)]')
+
+
+def run(*command: str, check: bool = True) -> str:
+    """Run a tool on the CPU; gives all that it prints."""
+    env = os.environ | dict(
+        CUDA_VISIBLE_DEVICES='-1', OMP_NUM_THREADS='1', PYTHONPATH=str(ROOT))
+    done = subprocess.run([sys.executable, *map(str, command)], cwd=ROOT, env=env,
+                          capture_output=True, text=True, timeout=TIMEOUT)
+    text = done.stdout + done.stderr
+    assert not (check and done.returncode), text[-4000:]
+    return text
+
+
+def short_config(config: str, data: Path, folder: Path, terms: str = '',
+                 limit: str = '') -> Path:
+    """A config for a few iterations on the pictures of ``data``."""
+    text = SHORT.format(base=str(ROOT / config), data=str(data), limit=limit)
+    if terms:
+        text += BEGIN.format(', '.join(STEPS[t] for t in terms.split()))
+    path = folder / f'{Path(config).stem}.py'
+    path.write_text(text)
+    return path
+
+
+@pytest.fixture(scope='session')
+def shapes(tmp_path_factory) -> Path:
+    """A small Shapes data set."""
+    folder = tmp_path_factory.mktemp('shapes')
+    run('tools/dataset_converters/shapes.py', '--out', folder, '--train', '24', '--val',
+        '6', '--test', '6', '--jobs', '1')
+    return folder
+
+
+@pytest.fixture(scope='session')
+def weak(shapes, tmp_path_factory) -> Path:
+    """The same without the masks of the training images: no method may need them."""
+    folder = tmp_path_factory.mktemp('weak')
+    for entry in shapes.iterdir():
+        if entry.name != 'SegmentationClass':
+            (folder / entry.name).symlink_to(entry)
+    (folder / 'SegmentationClass').mkdir()
+    for mask in (shapes / 'SegmentationClass').iterdir():
+        if not mask.stem.startswith('train'):
+            (folder / 'SegmentationClass' / mask.name).symlink_to(mask)
+    assert len(list((folder / 'SegmentationClass').iterdir())) == 12
+    return folder
+
+
+@pytest.fixture(scope='session')
+def toco(weak, tmp_path_factory) -> Path:
+    """The short ToCo config."""
+    return short_config(TOCO, weak, tmp_path_factory.mktemp('toco'), 'seg reg')
+
+
+@pytest.fixture(scope='session')
+def trained(toco) -> tuple[Path, str]:
+    """The work directory of a short ToCo run and its log."""
+    work_dir = toco.parent / 'run'
+    done = train(toco, work_dir)
+    return work_dir, done.stdout + done.stderr
+
+
+def losses(log: str) -> list[dict[str, float]]:
+    """The terms of each logged training iteration."""
+    lines = [line for line in log.splitlines() if 'Iter(train)' in line]
+    return [{k: float(v) for k, v in re.findall(r'(loss\w*): (\S+)', line)}
+            for line in lines]
+
+
+def scores(log: str) -> dict[str, float]:
+    """The metrics of the last evaluation."""
+    line = [x for x in log.splitlines() if re.search(r'Iter\((val|test)\) *\[', x)][-1]
+    return {k: float(v) for k, v in re.findall(r'(\w+_\w+): (\S+)', line)}
+
+
+def test_training(trained) -> None:
+    work_dir, log = trained
+    steps = losses(log)
+    assert len(steps) == 6
+    warm_up = {'loss', *(f'loss_{t}' for t in ('cls', 'cls_aux', 'ptc', 'ctc'))}
+    assert [set(s) - warm_up for s in steps] == [set()] * 2 + [
+        {'loss_seg', 'loss_reg'}] * 4
+    assert np.isfinite([v for s in steps for v in s.values()]).all()
+    for s in steps[:2]:  # later ones are means over windows of unlike lengths
+        assert s['loss'] == pytest.approx(
+            sum(v for k, v in s.items() if k != 'loss'), abs=2e-3)
+    got = scores(log)
+    for name in ('seg_mIoU', 'cam_mIoU', 'aux_cam_mIoU', 'pseudo_mIoU', 'cls_mAP'):
+        assert 0 <= got[name] <= 100
+    assert 'GROUND-TRUTH image labels' in log  # the config says cam_filter='gt'
+
+
+def test_checkpoint_is_plain_and_whole(trained) -> None:
+    checkpoint = torch.load(trained[0] / 'iter_6.pth', weights_only=True)
+    state = checkpoint['state_dict']
+    teacher = {k: v for k, v in state.items() if k.startswith('proj_head_ema.')}
+    assert teacher
+    student = state['proj_head.mlp.0.weight']
+    assert not torch.equal(state['proj_head_ema.module.mlp.0.weight'], student)
+
+
+def test_testing(trained, toco, tmp_path) -> None:
+    work_dir, trained_log = trained
+    show, out = tmp_path / 'show', tmp_path / 'out'
+    checkpoint = work_dir / 'iter_6.pth'
+    log = run('tools/test.py', toco, checkpoint, '--work-dir', tmp_path / 'test',
+              '--show-dir', show, '--out', out, '--tta')
+    assert 0 <= scores(log)['seg_mIoU'] <= 100
+    names = {p.stem for p in out.iterdir()}
+    assert len(names) == 6 and {p.stem for p in show.iterdir()} == names
+    for path in out.iterdir():
+        with Image.open(path) as mask:
+            assert mask.mode == 'P' and mask.size == (96, 96)
+            assert np.asarray(mask).max() < 7
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('config,terms', [(CAM, 'seg'), (UPPER, '')])
+def test_other_configs_train_and_test(config, terms, shapes, tmp_path) -> None:
+    short = short_config(config, shapes, tmp_path, terms)
+    done = train(short, tmp_path / 'run')
+    steps = losses(done.stdout + done.stderr)
+    assert len(steps) == 6 and all(np.isfinite(list(s.values())).all() for s in steps)
+    tta = ['--tta'] if config == CAM else []
+    log = run('tools/test.py', short, tmp_path / 'run' / 'iter_6.pth', '--work-dir',
+              tmp_path / 'test', '--out', tmp_path / 'out', *tta)
+    assert 0 <= scores(log)['seg_mIoU'] <= 100
+    assert len(list((tmp_path / 'out').iterdir())) == 6
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('processes,workers', [(1, 0), (1, 2), (2, 2)])
+def test_resume_is_exact(toco, tmp_path, processes: int, workers: int) -> None:
+    """Stopped after the switch of phases, with the teacher already moved."""
+    assert_resume_is_exact(
+        toco, tmp_path, stop=3, total=5, workers=workers, processes=processes)
+
+
+@pytest.mark.slow
+def test_two_processes_end_with_equal_weights(toco, tmp_path) -> None:
+    assert_two_processes_agree(toco, tmp_path, {'train_cfg.val_interval': 99})
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('begin', [0, 1])
+def test_gradient_of_two_processes(toco, tmp_path, begin: int) -> None:
+    """With all terms, and with modules that have no term yet."""
+    options = {
+        f'model.train_cfg.weights.{term}': f'[(0,0.0),({begin},{weight})]' if begin
+        else weight
+        for term, weight in (('seg', '0.1'), ('reg', '0.05'))}
+    assert_gradient_is_mean_of_processes(toco, tmp_path, options=options)
+
+
+# ------------------------------------------------------------------ real photos
+@pytest.fixture(scope='session')
+def photos(tmp_path_factory) -> Path:
+    """A few photos of COCO in the layout of the data set."""
+    source = Path(os.environ.get('MMWSSS_TINY_COCO')
+                  or ROOT.parent / 'shared' / 'data' / 'tiny_coco')
+    if not source.is_dir():
+        pytest.skip(f'no photos in {source}; set MMWSSS_TINY_COCO to a folder with '
+                    'annotations, train2017 and val2017')
+    folder = tmp_path_factory.mktemp('coco')
+    for split in ('train', 'val'):
+        run('tools/dataset_converters/coco14.py', '--split', split, '--images',
+            source / f'{split}2017', '--annotations',
+            source / 'annotations' / f'instances_{split}2017.json', '--out', folder,
+            '--keep-empty')
+    return folder
+
+
+def test_real_photos(photos, tmp_path) -> None:
+    config = short_config(COCO, photos, tmp_path, 'seg reg', limit='indices=4')
+    done = train(config, tmp_path / 'run', options={
+        'train_cfg.max_iters': 3, 'train_cfg.val_interval': 3})
+    log = done.stdout + done.stderr
+    steps = losses(log)
+    assert len(steps) == 3 and 'loss_reg' in steps[2]
+    assert np.isfinite([v for s in steps for v in s.values()]).all()
+    assert 0 <= scores(log)['cam_mIoU'] <= 100
