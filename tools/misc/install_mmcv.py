@@ -156,9 +156,15 @@ def build(folder: Path, kind: str) -> Path:
         command += ['--no-cache-dir', '--wheel-dir', partial, spec]
         process = subprocess.Popen(
             command, env=build_environment(kind), text=True, errors='replace',
-            stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True,
         )  # fmt: skip
-        follow(process, build_log)
+        try:
+            follow(process, build_log)
+        except BaseException:
+            # pip, ninja and the compilers go too when this is stopped
+            os.killpg(process.pid, signal.SIGTERM)
+            process.wait()
+            raise
         if process.wait() != 0:
             tail = build_log.read_text().splitlines()[-40:]
             log.error('%s', '\n'.join(tail))
@@ -181,8 +187,9 @@ def main() -> None:
     parser.add_argument('--ops', choices=('auto', 'cpu', 'cuda'), default='auto')
     parser.add_argument('--wheels', type=Path, required=True, help='wheel folder')
     args = parser.parse_args()
-    # leave no half-built folder when told to stop
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit('stopped'))
+    # told to stop: leave neither a half-built folder nor a compiler running
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, lambda *_: sys.exit('stopped'))
     logging.basicConfig(level=logging.INFO, format='%(message)s', stream=sys.stdout)
 
     kind, version = choose_kind(args.ops), pinned_version()
