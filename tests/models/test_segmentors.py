@@ -11,9 +11,8 @@ from mmengine.registry import init_default_scope
 from mmwsss.models import SingleStageWSSS
 from mmwsss.registry import MODELS
 from tests.helpers.host_sync import HostSyncError, NoHostSync
-from tests.method_tester import (
+from tests.helpers.methods import (
     ROOT,
-    MethodTester,
     at,
     begins,
     build,
@@ -22,6 +21,7 @@ from tests.method_tester import (
     total,
     train_batch,
 )
+from tests.method_tester import MethodTester
 
 TOCO = 'configs/toco/toco_vit-t_shapes.py'
 

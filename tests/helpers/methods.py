@@ -1,0 +1,146 @@
+# Licensed under Apache-2.0.
+"""Tiny models, batches and steps that the tests of all methods share."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from mmengine.config import Config
+from mmengine.logging import MessageHub
+from mmengine.registry import init_default_scope
+from mmengine.structures import BaseDataElement
+from mmseg.structures import SegDataSample
+from torch import Tensor, nn
+
+from mmwsss.models import SingleStageWSSS
+from mmwsss.models.utils import EMACopy
+from mmwsss.registry import MODELS
+
+ROOT = Path(__file__).resolve().parents[2]
+LABEL_SHARE = 2e-3  # of the pixels: those on an edge may fall to the other side
+SIZE = 96
+VIEWS = ('view1', 'view2', 'local')
+#: the samples' image labels; the last one has none
+LABELS = ((0, 3), (2,), (5, 1, 4), ())
+
+
+def build(config: str, seed: int = 0, **train_cfg) -> SingleStageWSSS:
+    """A model with seeded random weights; no file is read but the config."""
+    cfg = Config.fromfile(ROOT / config)
+    init_default_scope('mmwsss')
+    cfg.model.backbone.pretrained = None
+    cfg.model.train_cfg.update(train_cfg)
+    torch.manual_seed(seed)
+    model = MODELS.build(cfg.model)
+    model.init_weights()
+    for module in model.modules():
+        if isinstance(module, EMACopy):  # so that teacher and student can be told apart
+            for parameter in module.parameters():
+                parameter.data += 0.01 * torch.randn_like(parameter)
+    return model
+
+
+def pictures(count: int, size: tuple[int, int] = (SIZE, SIZE), seed: int = 0
+             ) -> list[Tensor]:
+    """Smooth random pictures with some noise, (3, H, W) uint8."""
+    generator = torch.Generator().manual_seed(seed)
+    coarse = 255 * torch.rand(count, 3, 5, 5, generator=generator)
+    smooth = torch.nn.functional.interpolate(coarse, size, mode='bicubic')
+    noise = 20 * torch.randn(count, 3, *size, generator=generator)
+    return list((smooth + noise).clamp(0, 255).to(torch.uint8))
+
+
+def sample(labels: Sequence[int] | None, size: tuple[int, int], index: int = 0,
+           box: Sequence[int] | None = None) -> SegDataSample:
+    """A data sample as the pipelines pack it."""
+    meta = dict(img_path=f'{index}.jpg', img_id=str(index), ori_shape=size)
+    if labels is not None:
+        meta['gt_labels'] = tuple(labels)
+    out = SegDataSample(metainfo=meta)
+    if box is not None:
+        out.set_data(dict(valid_box=torch.tensor(box)))
+    return out
+
+
+def train_batch(model: SingleStageWSSS, images: Sequence[int] = (0, 1)) -> dict:
+    """``inputs`` and ``data_samples`` of a training step, for images of LABELS."""
+    boxes = ((0, 96, 0, 96), (8, 96, 0, 80), (0, 64, 16, 96), (0, 96, 0, 96))
+    views = {name: [pictures(4, seed=seed)[i] for i in images]
+             for seed, name in enumerate(VIEWS)}
+    samples = [sample(LABELS[i], (SIZE, SIZE), i, boxes[i]) for i in images]
+    return model.data_preprocessor(dict(inputs=views, data_samples=samples), True)
+
+
+def predict_batch(model: SingleStageWSSS, images: Sequence[int] = (0, 1),
+               sizes: Sequence[tuple[int, int]] = ((64, 80), (64, 80)),
+               labels: str = 'gt') -> dict:
+    """Inputs of a prediction; labels ``'gt'``, ``'wrong'`` or ``'none'``."""
+    wrong = [tuple((c + 1) % model.num_foreground for c in some) for some in LABELS]
+    known = dict(gt=LABELS, wrong=wrong, none=[None] * len(LABELS))[labels]
+    inputs = [pictures(1, size, seed=10 + i)[0] for i, size in zip(images, sizes)]
+    # labels are 5 pixels wider than the image: outputs follow ori_shape
+    samples = [sample(known[i], (size[0], size[1] + 5), i)
+               for i, size in zip(images, sizes)]
+    return model.data_preprocessor(dict(inputs=inputs, data_samples=samples), False)
+
+
+def at(iteration: int) -> None:
+    """Let models believe that this iteration runs."""
+    MessageHub.get_current_instance().update_info('iter', iteration)
+
+
+def step(model: SingleStageWSSS, iteration: int, images: Sequence[int] = (0, 1),
+         seed: int = 0) -> dict[str, Tensor]:
+    """The losses of one training step; its random draws are seeded."""
+    at(iteration)
+    data = train_batch(model, images)
+    torch.manual_seed(seed)
+    return model.train().loss(**data)
+
+
+def total(losses: dict[str, Tensor]) -> Tensor:
+    """What the runner minimises."""
+    return sum(v for k, v in losses.items() if k.startswith('loss_'))
+
+
+def gradients(model: nn.Module, loss: Tensor) -> dict[str, Tensor]:
+    """Gradient of every parameter that has one."""
+    model.zero_grad(set_to_none=True)
+    loss.backward()
+    return {k: p.grad.clone() for k, p in model.named_parameters()
+            if p.grad is not None}
+
+
+def begins(model: SingleStageWSSS) -> list[int]:
+    """Iterations at which a loss weight changes."""
+    return sorted({b for term in model.schedule.weights.values() for b in term.begins})
+
+
+def fields(samples: Sequence[SegDataSample]) -> list[dict[str, Tensor]]:
+    """The predicted tensors of each sample by name."""
+    found = []
+    for one in samples:
+        flat = {}
+        for name, value in one.items():
+            if name.startswith('pred_'):
+                parts = value.items() if isinstance(value, BaseDataElement) else [
+                    ('', value)]
+                flat |= {f'{name}.{key}'.rstrip('.'): v for key, v in parts}
+        found.append(flat)
+    return found
+
+
+def assert_same_predictions(ours: list[dict], theirs: list[dict], exact: bool) -> None:
+    """Equal outputs; unless ``exact``, up to float error and a few edge pixels."""
+    for one, other in zip(ours, theirs, strict=True):
+        assert one.keys() == other.keys()
+        for key in one:
+            if exact:
+                assert torch.equal(one[key], other[key]), key
+            elif one[key].is_floating_point():
+                torch.testing.assert_close(one[key], other[key], atol=1e-4, rtol=1e-4)
+            else:
+                differ = (one[key] != other[key]).float().mean()
+                assert differ < LABEL_SHARE, (key, float(differ))

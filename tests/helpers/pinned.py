@@ -1,0 +1,87 @@
+# Licensed under Apache-2.0.
+"""Pinned numbers of seeded tiny models.
+
+Changed ones are accepted by ::
+
+    python -m tests.helpers.pinned configs/toco/toco_vit-t_shapes.py
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+import torch
+
+from tests.helpers.methods import (
+    LABEL_SHARE,
+    ROOT,
+    begins,
+    build,
+    fields,
+    predict_batch,
+    step,
+)
+
+PINNED = ROOT / 'tests' / 'data' / 'pinned'
+RTOL = 1e-4
+
+
+def pinned_path(config: str) -> Path:
+    """Where the numbers of a config are kept."""
+    return PINNED / f'{Path(config).stem}.json'
+
+
+def numbers(config: str) -> dict:
+    """Losses of the last phase and sums of predictions of a seeded model."""
+    model = build(config)
+    losses = {k: float(v.detach())
+              for k, v in step(model, begins(model)[-1]).items()}
+    predicted = fields(model.eval().predict(**predict_batch(model), cam_filter='gt'))
+    sums = {}
+    for key in predicted[0]:
+        value = torch.cat([p[key].flatten() for p in predicted])
+        if value.is_floating_point():
+            ramp = torch.linspace(0, 1, value.numel())  # so that places count
+            sums[key] = [float(value.mean()), float((value * ramp).mean())]
+        else:
+            ids, counts = value.unique(return_counts=True)
+            sums[key] = {str(int(i)): float(c) / value.numel()
+                         for i, c in zip(ids, counts)}
+    return dict(losses=losses, predictions=sums)
+
+
+def compare_numbers(ours: dict, pinned: dict) -> None:
+    """Losses and means to RTOL, shares of labels to LABEL_SHARE."""
+    assert ours['losses'].keys() == pinned['losses'].keys()
+    for name, value in pinned['losses'].items():
+        # label shares are counts of pixels
+        tolerance = LABEL_SHARE if name.startswith('label_') else 1e-6
+        assert ours['losses'][name] == pytest.approx(
+            value, rel=RTOL, abs=tolerance), name
+    assert ours['predictions'].keys() == pinned['predictions'].keys()
+    for name, value in pinned['predictions'].items():
+        got = ours['predictions'][name]
+        if isinstance(value, list):
+            assert got == pytest.approx(value, rel=RTOL, abs=1e-6), name
+        else:
+            for label in value.keys() | got.keys():
+                assert got.get(label, 0.0) == pytest.approx(
+                    value.get(label, 0.0), abs=LABEL_SHARE), (name, label)
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Write the pinned numbers of configs."""
+    parser = argparse.ArgumentParser(description=main.__doc__)
+    parser.add_argument('configs', nargs='+', metavar='CONFIG')
+    for config in parser.parse_args(argv).configs:
+        PINNED.mkdir(parents=True, exist_ok=True)
+        text = json.dumps(numbers(config), indent=2, sort_keys=True)
+        pinned_path(config).write_text(text + '\n')
+
+
+if __name__ == '__main__':
+    main()
