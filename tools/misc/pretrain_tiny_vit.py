@@ -3,13 +3,20 @@
 
     python tools/misc/pretrain_tiny_vit.py --out demo/weights/vit-t_shapes.pth
 
-Single-object pictures of the Shapes generator (other seeds than the benchmark's,
-no masks, 10 textures x 4 outlines, so more than the benchmark's classes) are
-classified: the texture and the outline from the class token, as in DeiT, and again
-from the max-pooled tokens of an inner block (deep supervision, without which so
-small a network is slow to start). Most of it happens on small pictures. Written are
-the backbone's tensors in float16 under mmpretrain's names, atomically, every
-``--save-every`` iterations. The same command gives the same file on the same
+Single-object pictures of the Shapes generator (other seeds than the benchmark's, no
+masks, 10 textures x 4 outlines, so more than the benchmark's classes) are classified.
+
+1. Small single pictures: texture and outline from the class token, as in DeiT, and
+   from the max-pooled tokens of the tapped inner block, without which so small a
+   network is slow to start.
+2. The same, and mosaics of 2 x 2 pictures, some of them empty, shifted at random:
+   the strongest tokens of each tile must tell its texture, in the inner block (a
+   quarter of the tile) and, with less weight, in the last one (half of it). Without
+   this the class ends up in idle background tokens and CAMs come out inverted, which
+   networks pretrained on millions of photos do not do.
+
+Written are the backbone's tensors in float16 under mmpretrain's names, atomically,
+every ``--save-every`` iterations. The same command gives the same file on the same
 machine.
 """
 
@@ -20,6 +27,7 @@ import math
 import os
 import time
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -29,47 +37,96 @@ from mmengine.logging import print_log
 from mmengine.registry import init_default_scope
 from torch import Tensor, nn
 
-from mmwsss.datasets.shapes_generator import PRETRAIN_LABELS, draw_single
+from mmwsss.datasets.shapes_generator import draw_empty, draw_single
 from mmwsss.datasets.shapes_patterns import OUTLINES, PATTERNS
 from mmwsss.registry import MODELS
 
 MEAN, STD = (123.675, 116.28, 103.53), (58.395, 57.12, 57.375)
-# Scale factors of the pictures; their sides are then rounded to whole patches.
-FACTORS = (0.83, 0.92, 1.0, 1.09)
+SIDE = 48  # of a single picture, half a mosaic
+# Sides of augmented single pictures, in patches of 8 pixels.
+SIDES = (40, 48, 48, 56)
+NO_TEXTURE = -1
+HELD_OUT = 512
+
+
+class Pictures(NamedTuple):
+    """Pictures (N, 3, S, S) uint8 with texture and outline ids (N,), -1 = empty."""
+
+    images: Tensor
+    textures: Tensor
+    outlines: Tensor
 
 
 class PretrainNet(nn.Module):
-    """A ViT with two classifiers: on the class token and on an inner block."""
+    """A ViT with classifiers on the class token and on two token maps."""
 
     def __init__(self, backbone: nn.Module) -> None:
         super().__init__()
         self.backbone = backbone
-        self.outputs = [len(PATTERNS), len(OUTLINES)]
-        width = backbone.embed_dims
-        self.head = nn.Linear(width, sum(self.outputs))
-        self.inner_head = nn.Linear(width, sum(self.outputs))
+        width, textures = backbone.embed_dims, len(PATTERNS)
+        self.texture_head = nn.Linear(width, textures)
+        self.outline_head = nn.Linear(width, len(OUTLINES))
+        self.inner_head = nn.Linear(width, textures)
+        self.inner_tile_head = nn.Linear(width, textures)
+        self.final_tile_head = nn.Linear(width, textures)
 
-    def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
-        """Logits (B, 14) of the class token and of the inner block's tokens."""
+    def single_loss(self, images: Tensor, batch: Pictures, inner: bool) -> Tensor:
+        """Cross-entropies on single pictures; empty ones don't count."""
         features = self.backbone.encode(images)
-        inner = features.maps[0].amax((2, 3))
-        return self.head(features.cls_token).float(), self.inner_head(inner).float()
-
-    def loss(self, logits: Tensor, labels: Tensor) -> Tensor:
-        """Cross-entropies of texture and outline, labels (B, 2)."""
-        parts = logits.split(self.outputs, 1)
+        there = batch.textures != NO_TEXTURE
+        pairs = [(self.texture_head(features.cls_token), batch.textures),
+                 (self.outline_head(features.cls_token), batch.outlines)]
+        if inner:
+            pooled = features.maps[0].amax((2, 3))
+            pairs.append((self.inner_head(pooled), batch.textures))
         return sum(
-            F.cross_entropy(part, labels[:, i], label_smoothing=0.05)
-            for i, part in enumerate(parts)
+            F.cross_entropy(logits.float()[there], labels[there], label_smoothing=0.05)
+            for logits, labels in pairs
         )
 
-    def hits(self, logits: Tensor, labels: Tensor) -> list[float]:
-        """Accuracy of texture and outline."""
-        parts = logits.split(self.outputs, 1)
-        return [
-            (part.argmax(1) == labels[:, i]).float().mean().item()
-            for i, part in enumerate(parts)
-        ]
+    def tile_logits(self, images: Tensor, shift: tuple[int, int]) -> list[Tensor]:
+        """Token logits (tiles, tokens of a tile, textures), inner and final."""
+        maps = self.backbone.encode(roll(images, shift, 8)).maps
+        heads = (self.inner_tile_head, self.final_tile_head)
+        return [head(tile_tokens(tokens, shift)).float()
+                for head, tokens in zip(heads, maps, strict=True)]
+
+    def tile_loss(self, images: Tensor, textures: Tensor, shift: tuple[int, int]
+                  ) -> Tensor:
+        """Multiple-instance loss of mosaics, see the module's text."""
+        there = (textures != NO_TEXTURE)[:, None]
+        target = F.one_hot(textures.clamp(min=0), len(PATTERNS)).float() * there
+        losses = []
+        inner, final = self.tile_logits(images, shift)
+        for logits, share in ((inner, 4), (final, 2)):
+            pooled = strongest(logits, share)
+            loss = F.binary_cross_entropy_with_logits(pooled, target, reduction='none')
+            losses.append(loss.sum(1).mean())
+        return losses[0] + 0.5 * losses[1]
+
+
+def strongest(logits: Tensor, share: int) -> Tensor:
+    """Mean over the strongest ``1 / share`` of the tokens, per class."""
+    return logits.topk(logits.shape[1] // share, 1).values.mean(1)
+
+
+def roll(maps: Tensor, shift: tuple[int, int], unit: int = 1) -> Tensor:
+    """Shift maps (B, D, H, W) cyclically by whole patches."""
+    return torch.roll(maps, (shift[0] * unit, shift[1] * unit), (2, 3))
+
+
+def mosaic(tiles: Tensor) -> Tensor:
+    """(4 B, 3, S, S) pictures → (B, 3, 2 S, 2 S)."""
+    side = tiles.shape[-1]
+    grid = tiles.unflatten(0, (-1, 2, 2)).permute(0, 3, 1, 4, 2, 5)
+    return grid.reshape(-1, 3, 2 * side, 2 * side)
+
+
+def tile_tokens(tokens: Tensor, shift: tuple[int, int]) -> Tensor:
+    """Token maps (B, D, h, w) of shifted mosaics → (4 B, h w / 4, D)."""
+    back = roll(tokens, (-shift[0], -shift[1]))
+    parts = back.unflatten(3, (2, -1)).unflatten(2, (2, -1))  # B D 2 h/2 2 w/2
+    return parts.permute(0, 2, 4, 3, 5, 1).flatten(3, 4).flatten(0, 2).flatten(1, -2)
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
@@ -77,29 +134,31 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.split('\n')[0])
     parser.add_argument('--out', type=Path, required=True, help='.pth to write')
     parser.add_argument('--config', default='configs/toco/toco_vit-t_shapes.py')
-    parser.add_argument(
-        '--stages', nargs='+', default=['48:1500', '88:500'], metavar='SIDE:ITERS',
-        help='picture sides in pixels and their iterations; small ones are cheap')
-    parser.add_argument('--batch', type=int, default=64)
+    parser.add_argument('--iters', type=int, default=2200)
+    parser.add_argument('--single-iters', type=int, default=1100,
+                        help='of these, how many without mosaics')
+    parser.add_argument('--batch', type=int, default=64, help='single pictures')
     parser.add_argument('--lr', type=float, default=1.5e-3)
-    parser.add_argument('--pictures', type=int, default=8000, help='per stage')
+    parser.add_argument('--pictures', type=int, default=10000)
     parser.add_argument('--seed', type=int, default=1_000_003)
     parser.add_argument('--bf16', action='store_true', help='CPU autocast')
-    parser.add_argument('--save-every', type=int, default=200)
+    parser.add_argument('--save-every', type=int, default=100)
     return parser.parse_args(argv)
 
 
-def draw_pictures(count: int, seed: int, size: int) -> tuple[Tensor, Tensor]:
-    """Pictures (N, 3, S, S) uint8 and their labels (N, 2): texture, outline."""
-    images = np.empty((count, size, size, 3), np.uint8)
-    labels = np.empty(count, np.int64)
+def draw_pictures(count: int, seed: int) -> Pictures:
+    """Draw the pictures; every fifth is empty."""
+    images = np.empty((count, SIDE, SIDE, 3), np.uint8)
+    labels = np.full(count, NO_TEXTURE * len(OUTLINES))
     for index in range(count):
-        images[index], labels[index] = draw_single(seed, index, size)
+        if index % 5 == 4:
+            images[index] = draw_empty(seed, index, SIDE)
+        else:
+            images[index], labels[index] = draw_single(seed, index, SIDE)
         if (index + 1) % 2000 == 0:
             print_log(f'drawn {index + 1}/{count}')
-    assert labels.max() < len(PRETRAIN_LABELS)
-    pairs = np.stack([labels // len(OUTLINES), labels % len(OUTLINES)], 1)
-    return torch.from_numpy(images).permute(0, 3, 1, 2), torch.from_numpy(pairs)
+    pixels, ids = torch.from_numpy(images).permute(0, 3, 1, 2), torch.from_numpy(labels)
+    return Pictures(pixels, ids // len(OUTLINES), ids % len(OUTLINES))
 
 
 def normalise(images: Tensor) -> Tensor:
@@ -108,27 +167,28 @@ def normalise(images: Tensor) -> Tensor:
     return (images - mean) / std
 
 
-def augment(images: Tensor, rng: np.random.Generator, patch: int) -> Tensor:
-    """One random scale, turn, channel order for the batch; brightness per picture."""
+def augment(images: Tensor, rng: np.random.Generator) -> Tensor:
+    """Turn and channel order of the batch; contrast and brightness per picture."""
     images = images.float()
-    side = images.shape[-1]
-    target = round(side * rng.choice(FACTORS) / patch) * patch
-    if target != side:
-        images = F.interpolate(
-            images, (target, target), mode='bilinear', antialias=True
-        )
     if rng.random() < 0.5:
         images = images.flip(3)
     if rng.random() < 0.5:
         images = images.transpose(2, 3)
     images = images[:, torch.from_numpy(rng.permutation(3))]
     grey = images.mean((1, 2, 3), keepdim=True)
-    low, high = 0.65, 1.35
     shape = (len(images), 1, 1, 1)
-    contrast = torch.from_numpy(rng.uniform(low, high, shape)).float()
-    brightness = torch.from_numpy(rng.uniform(low, high, shape)).float()
+    contrast = torch.from_numpy(rng.uniform(0.65, 1.35, shape)).float()
+    brightness = torch.from_numpy(rng.uniform(0.65, 1.35, shape)).float()
     images = (images - grey) * contrast + grey * brightness
     return normalise(images.clamp(0, 255))
+
+
+def rescale(images: Tensor, rng: np.random.Generator) -> Tensor:
+    """One random size for the batch."""
+    side = int(rng.choice(SIDES))
+    if side == images.shape[-1]:
+        return images
+    return F.interpolate(images, (side, side), mode='bilinear', antialias=True)
 
 
 def learning_rate(iteration: int, iters: int, peak: float, warmup: int = 150) -> float:
@@ -138,7 +198,7 @@ def learning_rate(iteration: int, iters: int, peak: float, warmup: int = 150) ->
 
 
 def build_net(config: str) -> PretrainNet:
-    """The backbone of a config, from scratch, under two classifiers."""
+    """The backbone of a config, from scratch, under its classifiers."""
     cfg = Config.fromfile(config)
     init_default_scope('mmwsss')
     backbone = cfg.model.backbone
@@ -150,12 +210,10 @@ def build_net(config: str) -> PretrainNet:
 
 def build_optimizer(net: nn.Module, lr: float) -> torch.optim.Optimizer:
     """AdamW without weight decay on vectors (norms, biases)."""
-    groups = [
-        dict(params=[p for p in net.parameters() if p.squeeze().ndim > 1],
-             weight_decay=0.05),
-        dict(params=[p for p in net.parameters() if p.squeeze().ndim <= 1],
-             weight_decay=0.0),
-    ]  # fmt: skip
+    matrices = [p for p in net.parameters() if p.squeeze().ndim > 1]
+    vectors = [p for p in net.parameters() if p.squeeze().ndim <= 1]
+    groups = [dict(params=matrices, weight_decay=0.05),
+              dict(params=vectors, weight_decay=0.0)]
     return torch.optim.AdamW(groups, lr=lr)
 
 
@@ -169,50 +227,60 @@ def save_backbone(backbone: nn.Module, path: Path) -> None:
 
 
 @torch.no_grad()
-def evaluate(net: PretrainNet, images: Tensor, labels: Tensor) -> str:
+def evaluate(net: PretrainNet, held: Pictures) -> str:
     """Accuracies on held-out pictures and the mean cosine of final tokens."""
-    batch = normalise(images.float())
-    logits, _ = net(batch)
-    texture, outline = net.hits(logits, labels)
-    tokens = F.normalize(net.backbone.encode(batch).maps[-1].flatten(2), dim=1)
+    images, there = normalise(held.images.float()), held.textures != NO_TEXTURE
+    token = net.backbone.encode(images).cls_token
+    inner, final = net.tile_logits(mosaic(images), (0, 0))
+    guesses = dict(
+        texture=(net.texture_head(token), held.textures),
+        outline=(net.outline_head(token), held.outlines),
+        inner=(strongest(inner, 4), held.textures),
+        final=(strongest(final, 2), held.textures))
+    parts = [
+        f'{name} {(logits.argmax(1) == labels)[there].float().mean().item():.3f}'
+        for name, (logits, labels) in guesses.items()
+    ]
+    tokens = net.backbone.encode(mosaic(images)).maps[-1].flatten(2)
+    tokens = F.normalize(tokens, dim=1)
     alike = (tokens.transpose(1, 2) @ tokens).mean().item()
-    return f'texture {texture:.3f} outline {outline:.3f} token cosine {alike:.3f}'
+    return f'accuracy: {", ".join(parts)}; token cosine {alike:.3f}'
 
 
-def train(net: PretrainNet, args: argparse.Namespace) -> None:
-    """The training loop; the last 512 pictures of a stage are held out."""
+def step_loss(net: PretrainNet, batch: Pictures, rng: np.random.Generator,
+              with_mosaics: bool) -> Tensor:
+    """All terms of one iteration."""
+    images = augment(batch.images, rng)
+    loss = net.single_loss(rescale(images, rng), batch, inner=not with_mosaics)
+    if with_mosaics:
+        shift = tuple(int(v) for v in rng.integers(0, 2 * SIDE // 8, 2))
+        loss = loss + net.tile_loss(mosaic(images), batch.textures, shift)
+    return loss
+
+
+def train(net: PretrainNet, pictures: Pictures, args: argparse.Namespace) -> None:
+    """The training loop; the last pictures are held out."""
     rng = np.random.default_rng(args.seed)
     optimizer = build_optimizer(net, args.lr)
-    patch = net.backbone.patch_embed.projection.stride[0]
-    held, start, total = 512, time.time(), torch.zeros(2)
-    stages = [tuple(map(int, stage.split(':'))) for stage in args.stages]
-    sides = [side for side, iters in stages for _ in range(iters)]
-    images = labels = None
-    for iteration, side in enumerate(sides):
-        if images is None or images.shape[-1] != side:
-            images, labels = draw_pictures(args.pictures, args.seed, side)
+    held = Pictures(*(each[-HELD_OUT:] for each in pictures))
+    seen, start, total = len(pictures.images) - HELD_OUT, time.time(), 0.0
+    for iteration in range(args.iters):
         for group in optimizer.param_groups:
-            group['lr'] = learning_rate(iteration, len(sides), args.lr)
-        chosen = torch.from_numpy(rng.integers(0, len(images) - held, args.batch))
-        batch = augment(images[chosen], rng, patch)
+            group['lr'] = learning_rate(iteration, args.iters, args.lr)
+        chosen = torch.from_numpy(rng.integers(0, seen, args.batch))
+        batch = Pictures(*(each[chosen] for each in pictures))
         with torch.autocast('cpu', torch.bfloat16, enabled=args.bf16):
-            logits = net(batch)
-        losses = [net.loss(each, labels[chosen]) for each in logits]
+            loss = step_loss(net, batch, rng, iteration >= args.single_iters)
         optimizer.zero_grad()
-        sum(losses).backward()
+        loss.backward()
         nn.utils.clip_grad_norm_(net.parameters(), 1.0)
         optimizer.step()
-        total += torch.stack(losses).detach()
-        if (iteration + 1) % 100 == 0:
-            final, inner = (total / 100).tolist()
-            total.zero_()
-            line = evaluate(net, images[-held:], labels[-held:])
-            seconds = time.time() - start
-            print_log(
-                f'{iteration + 1}/{len(sides)} loss {final:.3f} inner {inner:.3f} '
-                f'{line} ({seconds:.0f} s)'
-            )
-        if (iteration + 1) % args.save_every == 0 or iteration + 1 == len(sides):
+        total += loss.item()
+        if (iteration + 1) % args.save_every == 0 or iteration + 1 == args.iters:
+            print_log(f'{iteration + 1}/{args.iters} loss '
+                      f'{total / args.save_every:.3f} {evaluate(net, held)} '
+                      f'({time.time() - start:.0f} s)')
+            total = 0.0
             save_backbone(net.backbone, args.out)
 
 
@@ -220,8 +288,9 @@ def main(argv: list[str] | None = None) -> None:
     """Draw the pictures, train, write the weights."""
     args = parse_args(argv)
     torch.manual_seed(args.seed)
+    pictures = draw_pictures(args.pictures, args.seed)
     net = build_net(args.config)
-    train(net, args)
+    train(net, pictures, args)
     print_log(f'wrote {args.out}')
 
 
