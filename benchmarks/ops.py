@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import ctypes
 import logging
+import os
 import platform
 import statistics
 import time
@@ -191,7 +192,8 @@ def report(threads: list[int], repeats: int) -> Iterator[str]:
     yield 'ratio = processor time of the form / ours; memory = additional peak'
     for count in threads:
         torch.set_num_threads(count)
-        yield f'\n== {count} thread(s)'
+        # With a load above the number of cores, threads wait for each other.
+        yield f'\n== {count} thread(s), load average {os.getloadavg()[0]:.1f}'
         for title, functions in cases().items():
             yield title
             # Also warms up.
