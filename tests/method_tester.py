@@ -93,11 +93,23 @@ class MethodTester:
                        if k.startswith('loss_')}
                 assert got == set(model.schedule(iteration)), iteration
 
+    def test_weights_are_factors(self, model) -> None:
+        last = begins(model)[-1]
+        weights = model.schedule(last)
+        ones = build(self.config, weights=dict.fromkeys(weights, 1.0))
+        weighted, plain = step(model, last), step(ones, last)
+        for term, weight in weights.items():
+            torch.testing.assert_close(
+                weighted[f'loss_{term}'], weight * plain[f'loss_{term}'])
+
     @pytest.mark.parametrize('inactive', ['zero_grad', 'off'])
     def test_modules_without_a_term(self, inactive: str) -> None:
         model = build(self.config, inactive=inactive)
         active = set(model.schedule(0))
         grads = gradients(model, total(step(model, 0)))
+        if inactive == 'zero_grad':  # DDP and AdamW see every weight in every phase
+            assert set(grads) == {
+                k for k, p in model.named_parameters() if p.requires_grad}
         for name, terms in model.TERM_MODULES.items():
             module = getattr(model, name, None)
             if module is None or active & set(terms):
@@ -255,6 +267,26 @@ class MethodTester:
         single = [fields(model.predict(
             **predict_batch(model, (i,), ((64, 80),)), **settings))[0] for i in (0, 1)]
         assert_same_predictions(both, single, exact=False)
+
+    def test_mirrors(self, model) -> None:
+        """With mirrors, the mirrored image has the mirrored prediction."""
+        model.eval()
+        results = []
+        cases = ((False, True), (True, True), (False, False), (True, False))
+        for flip, seg_flip in cases:
+            data = predict_batch(model)
+            for one in data['data_samples']:  # at the image's own size
+                one.set_metainfo(dict(ori_shape=(64, 80)))
+            data['inputs'] = data['inputs'].flip(-1) if flip else data['inputs']
+            found = fields(model.predict(
+                **data, seg_flip=seg_flip, cam_filter='gt', outputs=('seg', 'cam')))
+            for one in found:
+                one.pop('pred_score')  # of the plain image alone
+            results.append([{k: v.flip(-1) if flip else v for k, v in one.items()}
+                            for one in found])
+        assert_same_predictions(*results[:2], exact=False)
+        assert any(not torch.equal(a['pred_sem_seg.data'], b['pred_sem_seg.data'])
+                   for a, b in zip(*results[2:]))
 
     def test_unknown_settings(self, model) -> None:
         with pytest.raises(ValueError, match='cam_filter'):

@@ -194,11 +194,10 @@ def test_two_processes_end_with_equal_weights(toco, tmp_path) -> None:
 @pytest.mark.parametrize('begin', [0, 1])
 def test_gradient_of_two_processes(toco, tmp_path, begin: int) -> None:
     """With all terms, and with modules that have no term yet."""
-    options = {
-        f'model.train_cfg.weights.{term}': f'[(0,0.0),({begin},{weight})]' if begin
-        else weight
-        for term, weight in (('seg', '0.1'), ('reg', '0.05'))}
-    assert_gradient_is_mean_of_processes(toco, tmp_path, options=options)
+    weights = {term: weight if begin == 0 else [(0, 0.0), (begin, weight)]
+               for term, weight in (('seg', 0.1), ('reg', 0.05))}
+    assert_gradient_is_mean_of_processes(
+        toco, tmp_path, overrides=dict(model=dict(train_cfg=dict(weights=weights))))
 
 
 # ------------------------------------------------------------------ real photos
