@@ -14,6 +14,7 @@ from mmwsss.cam import (
     crop_flags,
     cut_crops,
     refine_soft_maps,
+    resize,
     roi_levels,
     strongest_class,
     three_way_label,
@@ -110,7 +111,7 @@ def test_stages(step) -> None:
     box = model.valid_boxes(samples)
     grid = data['token_label'].shape[-2:]
     score, label = strongest_class(
-        torch.nn.functional.interpolate(compact(data, 'cam_aux', labels), grid, mode='bilinear'),
+        resize(compact(data, 'cam_aux', labels), tuple(grid)),
         labels.ids)
     np.testing.assert_array_equal(
         three_way_label(score, label, low, high, box), data['token_label'])
