@@ -20,7 +20,7 @@ model = dict(
         cls=dict(type='MultiLabelSoftMargin'),
         seg=dict(type='BalancedCrossEntropy')),
     train_cfg=dict(
-        weights=dict(cls=1.0, seg=[(0, 0.0), (150, 0.1)]),
+        weights=dict(cls=1.0, seg=[(0, 0.0), (120, 0.3)]),
         inactive='zero_grad',
         cam_scales=(1.0, 0.5, 1.5),
         low_thr=0.25,

@@ -1,9 +1,9 @@
 # 600 iterations for tiny networks; otherwise as schedule_20k.
 _base_ = ['./schedule_20k.py']
 
-train_cfg = dict(max_iters=600, val_interval=200)
+train_cfg = dict(max_iters=600, val_interval=300)
 optim_wrapper = dict(
-    optimizer=dict(lr=5e-4),
+    optimizer=dict(lr=6e-4),
     paramwise_cfg=dict(
         custom_keys=dict(
             cam_head=dict(lr_mult=4.0),
