@@ -16,6 +16,7 @@ import argparse
 import os
 import sys
 import time
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 from statistics import mean, stdev
@@ -79,14 +80,15 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     return parser.parse_args(argv)
 
 
-def plan(args: argparse.Namespace) -> dict[tuple[str, int], Experiment]:
+def plan(args: argparse.Namespace, rows: Iterable[str]
+         ) -> dict[tuple[str, int], Experiment]:
     """The experiments, seed by seed, so that a first table is there early."""
     return {
         (row, seed): Experiment(
             config=ROWS[row].config, work_dir=args.work_dir / row / f'seed_{seed}',
             root=ROOT, options=(*SINGLE_PROCESS, *args.cfg_options), seed=seed,
             threads=args.threads)
-        for seed in args.seeds for row in args.rows
+        for seed in args.seeds for row in rows
     }  # fmt: skip
 
 
@@ -133,10 +135,25 @@ def summary(metrics: dict[str, float]) -> str:
                      if key in metrics)
 
 
+def entry(result: dict) -> dict:
+    """What the results file keeps of a run."""
+    return {key: result[key] for key in ('config', 'seconds', 'metrics')}
+
+
+def finished(args: argparse.Namespace) -> dict[str, dict[str, dict]]:
+    """Results of earlier calls, of the rows not asked for too: a call for one row
+    doesn't drop the others from the table."""
+    results: dict[str, dict[str, dict]] = {}
+    for (row, seed), experiment in plan(args, ROWS).items():
+        stored = experiment.stored_result()
+        if stored is not None:
+            results.setdefault(row, {})[str(seed)] = entry(stored)
+    return results
+
+
 def run_all(args: argparse.Namespace) -> list[str]:
     """Run the plan; returns what failed."""
-    experiments = plan(args)
-    results: dict[str, dict[str, dict]] = {}
+    experiments, results = plan(args, args.rows), finished(args)
     failures: list[str] = []
     start, trained = time.time(), 0
     with ThreadPoolExecutor(args.jobs) as pool:
@@ -152,8 +169,7 @@ def run_all(args: argparse.Namespace) -> list[str]:
                 failures.append(f'{row}, seed {seed}: {error}')
                 print_log(failures[-1])
                 continue
-            results.setdefault(row, {})[str(seed)] = {
-                key: result[key] for key in ('config', 'seconds', 'metrics')}
+            results.setdefault(row, {})[str(seed)] = entry(result)
             write_results(args.out, results)
             trained += not known[row, seed]
             left = sum(not f.done() for f in futures)

@@ -15,6 +15,7 @@ from mmwsss.datasets.shapes_generator import (
     SHAPES_CLASSES,
     SHAPES_PALETTE,
     ShapesStyle,
+    draw_empty,
     draw_scene,
     draw_single,
 )
@@ -113,6 +114,13 @@ def test_single_pictures_are_deterministic_and_cover_the_labels():
     assert label == same and image.shape == (96, 96, 3)
     labels = {draw_single(11, index, size=32)[1] for index in range(400)}
     assert labels == set(range(len(PRETRAIN_LABELS)))
+
+
+def test_empty_pictures_are_deterministic_and_vary():
+    image = draw_empty(11, 3)
+    np.testing.assert_array_equal(image, draw_empty(11, 3))
+    assert image.shape == (96, 96, 3) and image.dtype == np.uint8
+    assert (image != draw_empty(11, 4)).mean() > 0.5
 
 
 @pytest.mark.parametrize('seed, index, size', [(-1, 0, 96), (0, -1, 96), (0, 0, 8)])
