@@ -19,7 +19,6 @@ import torch
 from tests.helpers.methods import (
     LABEL_SHARE,
     ROOT,
-    begins,
     build,
     fields,
     predict_batch,
@@ -36,10 +35,13 @@ def pinned_path(config: str) -> Path:
 
 
 def numbers(config: str) -> dict:
-    """Losses of the last phase and sums of predictions of a seeded model."""
-    model = build(config)
-    losses = {k: float(v.detach())
-              for k, v in step(model, begins(model)[-1]).items()}
+    """Losses and sums of predictions of a seeded model.
+
+    All terms at once and unweighted, so that tuning a schedule changes nothing here.
+    """
+    terms = build(config).schedule.weights
+    model = build(config, weights=dict.fromkeys(terms, 1.0))
+    losses = {k: float(v.detach()) for k, v in step(model, 0).items()}
     predicted = fields(model.eval().predict(**predict_batch(model), cam_filter='gt'))
     sums = {}
     for key in predicted[0]:
