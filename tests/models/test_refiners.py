@@ -44,3 +44,8 @@ def test_dense_crf_takes_whole_grey_levels() -> None:
 def test_unknown_preset() -> None:
     with pytest.raises(ValueError, match="'toco_seg'.*got 'best'"):
         MODELS.build(dict(type='DenseCRF', preset='best'))
+
+
+def test_dense_crf_names_an_unknown_setting() -> None:
+    with pytest.raises(ValueError, match='sigma'):
+        MODELS.build(dict(type='DenseCRF', sigma=3))

@@ -115,6 +115,18 @@ def test_ablations_train(ablation: str) -> None:
     assert set(grads) == {k for k, p in model.named_parameters() if p.requires_grad}
 
 
+def test_a_schedule_without_an_active_term_is_named() -> None:
+    init_default_scope('mmwsss')
+    model = SingleStageWSSS(
+        backbone=dict(type='mmpretrain.ResNet', depth=18, out_indices=(3,)),
+        cam_head=dict(type='CAMHead', in_channels=512), num_classes=7,
+        data_preprocessor=dict(type='WeakDataPreProcessor'),
+        losses=dict(cls=dict(type='MultiLabelSoftMargin')),
+        train_cfg=dict(weights=dict(cls=[(0, 0.0), (5, 1.0)])))
+    with pytest.raises(ValueError, match='no loss term is active at iteration 0'):
+        step(model, 0)
+
+
 def test_any_backbone() -> None:
     """A convolutional network of another package gives CAMs as well."""
     init_default_scope('mmwsss')

@@ -16,7 +16,7 @@ class DenseCRF(nn.Module):
         **settings: single settings of :func:`mmwsss.ops.dense_crf` to replace.
 
     Raises:
-        ValueError: if the preset is unknown.
+        ValueError: if the preset or a setting is unknown.
     """
 
     def __init__(self, preset: str = 'toco_seg', **settings: float) -> None:
@@ -24,6 +24,10 @@ class DenseCRF(nn.Module):
         if preset not in DENSE_CRF_PRESETS:
             raise ValueError(
                 f'preset must be one of {sorted(DENSE_CRF_PRESETS)}, got {preset!r}')
+        unknown = set(settings) - {*DENSE_CRF_PRESETS[preset], 'mode'}
+        if unknown:
+            raise ValueError(f'DenseCRF has no settings {sorted(unknown)}; known: '
+                             f'{sorted(DENSE_CRF_PRESETS[preset])}')
         self.settings = {**DENSE_CRF_PRESETS[preset], **settings}
 
     def forward(self, pixels: Tensor, prob: Tensor) -> Tensor:

@@ -253,6 +253,10 @@ class SingleStageWSSS(PredictMixin, BaseSegmentor):
         A module without an active term gets zero gradients, as in the releases, which
         multiply by 0: AdamW then still decays its weights and counts its steps.
         """
+        if not terms:
+            raise ValueError(
+                f'no loss term is active at iteration {self.iteration}; check '
+                f'train_cfg.weights: {self.train_cfg.get("weights")}')
         weights = self.schedule(self.iteration)
         losses = {f'loss_{term}': weights[term] * value
                   for term, value in terms.items()}
