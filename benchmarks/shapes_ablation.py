@@ -53,14 +53,17 @@ ROWS = {
                '69.9 / 61.2 / 66.6'),
     'reg': Row('+ L_reg = ToCo', 'configs/toco/toco_vit-t_shapes.py',
                '70.5 / 62.5 / 68.1'),
-    'cam': Row('baseline: L_cls + L_seg on its own CAM',
+    'cam': Row('plain CAM: L_cls, decoder on the side',
                'configs/cam/cam_vit-t_shapes.py', '–'),
+    'cam_seg': Row('L_cls + L_seg on its own CAM',
+                   'configs/cam/cam_vit-t_shapes_seg.py', '–'),
     'sup': Row('fully supervised', 'configs/toco/sup_vit-t_shapes.py', '– / – / 80.5'),
 }  # fmt: skip
 COLUMNS = {
     'CAM': 'cam_mIoU',
     'aux CAM': 'aux_cam_mIoU',
     'refined label': 'pseudo_mIoU',
+    '(labelled)': 'pseudo_labelled',
     'seg': 'seg_mIoU',
 }
 
@@ -76,7 +79,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         '--out', type=Path, default=ROOT / 'benchmarks/results/shapes_ablation.json')
     parser.add_argument('--cfg-options', nargs='+', default=[], metavar='KEY=VALUE',
-                        help='more options for every run (its results are kept apart)')
+                        help='more options for every run (an earlier run with others is put aside)')
     return parser.parse_args(argv)
 
 

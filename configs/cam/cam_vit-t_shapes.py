@@ -1,42 +1,6 @@
-# The plain baseline on Shapes: L_cls, and a decoder trained on its own refined CAM.
-# Same network, pictures and schedule as ToCo.
-_base_ = [
-    '../_base_/models/toco_vit-t.py',
-    '../_base_/datasets/shapes_96.py',
-    '../_base_/schedules/schedule_600.py',
-    '../_base_/default_runtime.py',
-]
+# The plain CAM on Shapes: classification only. A decoder learns from its refined CAM on
+# the side, without a gradient into the encoder, so that there is a segmentation to
+# compare. Same network, pictures and schedule as ToCo.
+_base_ = ['./cam_vit-t_shapes_seg.py']
 
-model = dict(
-    _delete_=True,
-    type='SingleStageWSSS',
-    num_classes={{_base_.num_classes}},
-    data_preprocessor={{_base_.model.data_preprocessor}},
-    backbone={{_base_.model.backbone}},
-    cam_head={{_base_.model.cam_head}},
-    decode_head={{_base_.model.decode_head}},
-    refine={{_base_.model.refine}},
-    losses=dict(
-        cls=dict(type='MultiLabelSoftMargin'),
-        seg=dict(type='BalancedCrossEntropy')),
-    train_cfg=dict(
-        weights=dict(cls=1.0, seg=[(0, 0.0), (120, 0.3)]),
-        inactive='zero_grad',
-        cam_scales=(1.0, 0.5, 1.5),
-        low_thr=0.25,
-        high_thr=0.7),
-    test_cfg=dict(
-        outputs=('seg', 'cam', 'pseudo'),
-        cam_filter='gt',  # as for ToCo; the log says so
-        squash=None,
-        cam_scales=(1.0, 0.5, 1.5),
-        low_thr=0.25,
-        high_thr=0.7))
-
-# `tools/test.py --tta`
-tta_cfg = dict(
-    outputs=('seg', ),
-    seg_scales=(1.0, 1.25, 1.5),
-    seg_flip=True,
-    seg_pair='sum',
-    seg_fuse='max')
+model = dict(train_cfg=dict(detach_decoder=True))

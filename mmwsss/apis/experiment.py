@@ -67,9 +67,14 @@ class Experiment:
                 str(self.work_dir / 'test'), '--cfg-options', *self.options]
 
     def fingerprint(self) -> str:
-        """Changes with anything in the config or the options."""
-        text = Config.fromfile(self.root / self.config).dump()
-        whole = json.dumps([text, sorted(self.options), self.seed])
+        """Changes with the config, the options, the weights started from, the data."""
+        cfg = Config.fromfile(self.root / self.config)
+        dataset = cfg.train_dataloader.dataset
+        files = (cfg.model.backbone.get('pretrained'),
+                 f'{dataset.get("data_root")}/shapes.json')
+        contents = [sha256((self.root / f).read_bytes()).hexdigest()
+                    for f in files if f and (self.root / f).is_file()]
+        whole = json.dumps([cfg.dump(), sorted(self.options), self.seed, contents])
         return sha256(whole.encode()).hexdigest()[:16]
 
     def stored_result(self) -> dict | None:
@@ -78,7 +83,8 @@ class Experiment:
         if not path.exists():
             return None
         result = json.loads(path.read_text())
-        return result if result['fingerprint'] == self.fingerprint() else None
+        same = result['fingerprint'] == self.fingerprint()
+        return result if same and Path(result['checkpoint']).is_file() else None
 
 
 def run_experiment(experiment: Experiment, echo: Echo | None = None) -> dict:
@@ -121,10 +127,13 @@ def write_json(path: Path, content: object) -> None:
 
 
 def _discard_other_run(work_dir: Path, fingerprint: str) -> None:
-    """Never resume a run that had other settings: begin anew."""
+    """Never resume a run that had other settings: put it aside and begin anew."""
     mark = work_dir / 'fingerprint'
     if mark.exists() and mark.read_text() != fingerprint:
-        shutil.rmtree(work_dir)
+        aside = work_dir.with_name(f'{work_dir.name}-{mark.read_text()}')
+        if aside.exists():  # an older copy of the same settings
+            shutil.rmtree(aside)
+        work_dir.rename(aside)
     work_dir.mkdir(parents=True, exist_ok=True)
     mark.write_text(fingerprint)
 

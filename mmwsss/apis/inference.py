@@ -1,6 +1,7 @@
 # Licensed under Apache-2.0.
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -39,7 +40,8 @@ def init_model(config: str | Path | Config, checkpoint: str | None = None,
         ValueError: if the checkpoint doesn't fit the model.
     """
     use_safe_checkpoints()
-    cfg = config if isinstance(config, Config) else Config.fromfile(str(config))
+    cfg = (copy.deepcopy(config) if isinstance(config, Config)
+           else Config.fromfile(str(config)))
     init_default_scope(cfg.get('default_scope', 'mmwsss'))
     if 'pretrained' in cfg.model.get('backbone', {}):
         cfg.model.backbone.pretrained = None  # the checkpoint holds the backbone
@@ -55,9 +57,9 @@ def init_model(config: str | Path | Config, checkpoint: str | None = None,
 
 def dataset_meta(cfg: Config) -> dict[str, Any]:
     """Class names and palette of the config's data set class, without its files."""
-    kind = cfg.get('test_dataloader', {}).get('dataset', {}).get('type')
-    dataset = DATASETS.get(kind) if kind else None
-    return dict(getattr(dataset, 'METAINFO', {}))
+    dataset = cfg.get('test_dataloader', {}).get('dataset', {})
+    kind = DATASETS.get(dataset['type']) if 'type' in dataset else None
+    return {**getattr(kind, 'METAINFO', {}), **dataset.get('metainfo', {})}
 
 
 def read_photo(path: str | Path) -> np.ndarray:
@@ -102,6 +104,7 @@ def predict_image(model: nn.Module, image: str | Path | np.ndarray,
     packed = pack(dict(img=pixels, ori_shape=size, img_shape=size))
     batch = model.data_preprocessor(
         dict(inputs=[packed['inputs']], data_samples=[packed['data_samples']]))
+    if hasattr(model, 'cam_head'):  # a plain segmentor has no labels to choose from
+        overrides = {'cam_filter': 'pred', **overrides}
     with torch.no_grad():
-        return model.predict(
-            **batch, **{'cam_filter': 'pred', **overrides})[0]
+        return model.predict(**batch, **overrides)[0]

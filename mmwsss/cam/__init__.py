@@ -18,6 +18,7 @@ from .labels import (
                      IGNORE,
                      affinity_targets,
                      box_mask,
+    check_thresholds,
                      outside_box_to_ignore,
                      roi_levels,
                      scale_box,

@@ -47,7 +47,7 @@ class ImageLabels(NamedTuple):
                 raise ValueError(
                     f'image {image} of the batch has labels {wrong}; CAM channels must '
                     f'be in 0..{num_foreground - 1} (class id minus 1)')
-        slots = max(1, *(len(set(c)) for c in labels))
+        slots = max([1, *(len(set(c)) for c in labels)])
         score = torch.zeros(len(labels), num_foreground)
         ids = torch.zeros(len(labels), slots, dtype=torch.long)
         for row, channels in enumerate(labels):

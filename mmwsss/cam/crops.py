@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 NEGATIVE_MEAN = 0.2
@@ -99,8 +98,7 @@ def crop_flags(roi: Tensor, corners: Tensor, crop_size: int, num_global: int = 2
         (B, num_global + N) float32: 1 positive, 0 negative.
     """
     # Sums of levels are integers below 2^24: exact in float32.
-    sums = F.avg_pool2d(roi[:, None].float(), crop_size, stride=1, divisor_override=1)
-    index = corners[..., 0] * sums.shape[-1] + corners[..., 1]
-    mean = sums.flatten(1).gather(1, index) / crop_size**2
+    levels = cut_crops(roi[:, None].float(), corners, crop_size)
+    mean = levels.sum(dim=(2, 3, 4)).T / crop_size**2
     flags = (mean > negative_mean).float()
     return torch.cat([flags.new_ones(len(roi), num_global), flags], dim=1)

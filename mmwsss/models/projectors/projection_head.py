@@ -41,13 +41,13 @@ class ProjectionHead(BaseModule):
     Args:
         in_channels: D of the token.
         hidden_channels, bottleneck_channels, out_channels: 2048, 256, 1024 (ToCo).
-        init_cfg: unused; the published init is truncated normal 0.02 and zero bias.
+
+    The published init is truncated normal 0.02 and zero bias.
     """
 
     def __init__(self, in_channels: int, hidden_channels: int = 2048,
-                 bottleneck_channels: int = 256, out_channels: int = 1024,
-                 init_cfg: dict | None = None) -> None:
-        super().__init__(init_cfg)
+                 bottleneck_channels: int = 256, out_channels: int = 1024) -> None:
+        super().__init__()
         self.mlp = nn.Sequential(
             nn.Linear(in_channels, hidden_channels), nn.GELU(),
             nn.Linear(hidden_channels, hidden_channels), nn.GELU(),

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from mmwsss.cam import (
     ImageLabels,
+    check_thresholds,
     denormalise,
     fuse_cams,
     label_shares,
@@ -51,8 +52,11 @@ class SingleStageWSSS(PredictMixin, BaseSegmentor):
         losses: term → config of its loss module.
         train_cfg: ``weights`` (term → weight or steps ``[(begin, weight), …]``),
             ``cam_scales``, ``low_thr``, ``high_thr``, and what a method adds;
+            ``detach_decoder``: the decoder learns from the encoder without teaching
+            it (a plain CAM stays plain);
             ``inactive``: ``'zero_grad'`` (published: a module without an active term
-            gets zero gradients, so its weights still decay) or ``'off'``.
+            gets zero gradients, so its weights still decay) or ``'off'`` (with
+            several processes also set ``find_unused_parameters=True``).
         test_cfg: see :class:`~mmwsss.models.utils.InferenceCfg`.
         data_preprocessor: config of the ``WeakDataPreProcessor``.
         init_cfg: mmengine initialisation.
@@ -61,8 +65,13 @@ class SingleStageWSSS(PredictMixin, BaseSegmentor):
         ValueError: if terms, losses and heads don't belong together.
     """
 
-    #: module → the terms that train it (for modules that can lack an active term)
-    TERM_MODULES: ClassVar[dict[str, tuple[str, ...]]] = {'decode_head': ('seg', 'reg')}
+    #: module → the terms that train it
+    TERM_MODULES: ClassVar[dict[str, tuple[str, ...]]] = {
+        'cam_head': ('cls',), 'aux_cam_head': ('cls_aux',),
+        'decode_head': ('seg', 'reg')}
+    #: what `train_cfg` may hold
+    TRAIN_KEYS: ClassVar[frozenset[str]] = frozenset(
+        ('weights', 'inactive', 'cam_scales', 'low_thr', 'high_thr', 'detach_decoder'))
 
     def __init__(self, backbone: dict, cam_head: dict, num_classes: int,
                  decode_head: dict | None = None, aux_cam_head: dict | None = None,
@@ -90,6 +99,13 @@ class SingleStageWSSS(PredictMixin, BaseSegmentor):
         self._check_terms()
 
     def _check_terms(self) -> None:
+        unknown = set(self.train_cfg) - self.TRAIN_KEYS
+        if unknown:
+            raise ValueError(
+                f'{type(self).__name__} reads no train_cfg entries {sorted(unknown)}; '
+                f'it reads {sorted(self.TRAIN_KEYS)}')
+        if 'low_thr' in self.train_cfg:
+            check_thresholds(self.train_cfg['low_thr'], self.train_cfg['high_thr'])
         missing = set(self.schedule.weights) - set(self.losses)
         if missing:
             raise ValueError(
@@ -237,7 +253,10 @@ class SingleStageWSSS(PredictMixin, BaseSegmentor):
     def segmentation(self, features: Features, images: Tensor, label: Tensor,
                      box: Tensor | None) -> dict[str, Tensor]:
         """L_seg and L_reg of the decoder's logits on a pseudo label."""
-        logits = self.decode_head(features.maps)
+        maps = features.maps
+        if self.train_cfg.get('detach_decoder', False):
+            maps = tuple(m.detach() for m in maps)
+        logits = self.decode_head(maps)
         terms = {}
         if 'seg' in self.active:
             terms['seg'] = self.losses['seg'](logits, label)

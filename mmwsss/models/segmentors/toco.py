@@ -43,13 +43,19 @@ class ToCo(SingleStageWSSS):
     """
 
     TERM_MODULES: ClassVar[dict[str, tuple[str, ...]]] = {
-        'decode_head': ('seg', 'reg'), 'proj_head': ('ctc',)}
+        **SingleStageWSSS.TERM_MODULES, 'proj_head': ('ctc',)}
+    TRAIN_KEYS: ClassVar[frozenset[str]] = SingleStageWSSS.TRAIN_KEYS | {
+        'local_crops', 'ema_momentum', 'pseudo_source', 'scale_token_box'}
 
     def __init__(self, *, proj_head: dict | None = None, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.proj_head = proj_head and MODELS.build(proj_head)
         self.proj_head_ema = proj_head and EMACopy(self.proj_head)
         self.pseudo_source = StepSchedule(self.train_cfg.get('pseudo_source', 'cam'))
+        unknown = set(self.pseudo_source.values) - {'cam', 'aux_cam'}
+        if unknown:
+            raise ValueError("train_cfg.pseudo_source must be 'cam' or 'aux_cam', got "
+                             f'{sorted(unknown)}')
         if 'ctc' in self.schedule.weights and proj_head is None:
             raise ValueError('the loss term ctc needs a proj_head, got None')
         if {'ptc', 'ctc'} & set(self.schedule.weights) and self.aux_cam_head is None:
@@ -103,6 +109,9 @@ class ToCo(SingleStageWSSS):
             features = self.encode(inputs['view1'])
             return features, features.cls_token
         both = self.encode(torch.cat([inputs['view1'], inputs['view2']]))
+        if both.cls_token is None:
+            raise ValueError('the loss term ctc needs a backbone with a class token, '
+                             f'{type(self.backbone).__name__} gives none')
         return both.select(slice(len(inputs['view1']))), both.cls_token
 
     @torch.no_grad()

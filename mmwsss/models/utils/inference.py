@@ -9,6 +9,8 @@ from mmwsss.cam import scale_order
 
 OUTPUTS = ('seg', 'cam', 'aux_cam', 'pseudo')
 FILTERS = ('gt', 'pred', 'none')
+PAIRS = ('sum', 'max', 'mean')
+FUSIONS = ('max', 'sum')
 
 
 @dataclass(frozen=True)
@@ -51,6 +53,10 @@ class InferenceCfg:
             raise ValueError(
                 f'test_cfg.cam_filter must be one of {FILTERS}, got '
                 f'{self.cam_filter!r}')
+        if self.seg_pair not in PAIRS or self.seg_fuse not in FUSIONS:
+            raise ValueError(
+                f'test_cfg.seg_pair must be one of {PAIRS} and seg_fuse one of '
+                f'{FUSIONS}, got {self.seg_pair!r} and {self.seg_fuse!r}')
 
     @property
     def wants_cams(self) -> bool:
