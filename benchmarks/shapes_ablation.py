@@ -79,7 +79,8 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         '--out', type=Path, default=ROOT / 'benchmarks/results/shapes_ablation.json')
     parser.add_argument('--cfg-options', nargs='+', default=[], metavar='KEY=VALUE',
-                        help='more options for every run (an earlier run with others is put aside)')
+                        help='more options for every run; earlier runs with other '
+                        'options are put aside')
     return parser.parse_args(argv)
 
 
