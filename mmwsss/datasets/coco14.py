@@ -2,8 +2,8 @@
 from __future__ import annotations
 
 from mmwsss.registry import DATASETS
+from mmwsss.utils.palette import voc_palette
 
-from .palette import bit_palette
 from .weak_seg_dataset import WeakSegDataset
 
 
@@ -38,7 +38,7 @@ class COCO14WeakDataset(WeakSegDataset):
             'keyboard', 'cell phone', 'microwave', 'oven', 'toaster', 'sink',
             'refrigerator', 'book', 'clock', 'vase', 'scissors', 'teddy bear',
             'hair drier', 'toothbrush'),
-        palette=bit_palette(81))
+        palette=voc_palette(81).tolist())
 
     def __init__(self, split: str = 'train', year: int | str = 2014,
                  ann_file: str = '', data_prefix: dict | None = None,

@@ -34,7 +34,7 @@ def spread(items: Sequence, count: int) -> list:
     return [items[int(i)] for i in np.linspace(0, len(items) - 1, count)]
 
 
-def find_problems(infos: Sequence[dict], ignore_index: int = 255) -> list[str]:
+def verify_items(infos: Sequence[dict], ignore_index: int = 255) -> list[str]:
     """Messages about all items that cannot be read or do not fit."""
     problems = []
     for info in infos:

@@ -4,8 +4,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from mmwsss.registry import DATASETS
+from mmwsss.utils.palette import voc_palette
 
-from .palette import bit_palette
 from .weak_seg_dataset import WeakSegDataset
 
 SPLITS = Path(__file__).parent / 'splits' / 'voc12'
@@ -35,7 +35,7 @@ class VOC12WeakDataset(WeakSegDataset):
                  'bus', 'car', 'cat', 'chair', 'cow', 'diningtable', 'dog', 'horse',
                  'motorbike', 'person', 'pottedplant', 'sheep', 'sofa', 'train',
                  'tvmonitor'),
-        palette=bit_palette(21))
+        palette=voc_palette(21).tolist())
 
     def __init__(self, split: str = 'train_aug', ann_file: str = '',
                  data_prefix: dict | None = None, with_masks: bool | None = None,

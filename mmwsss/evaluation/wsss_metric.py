@@ -12,8 +12,9 @@ from mmengine.evaluator import BaseMetric
 from mmengine.logging import print_log
 from torch import Tensor
 
+from mmwsss.cam import threshold_label
 from mmwsss.registry import METRICS
-from mmwsss.visualization.masks import save_label_png
+from mmwsss.utils.label_png import save_label_png
 
 from .areas import ClassAreas, areas_from_labels
 from .classification import average_precision, multilabel_f1
@@ -143,7 +144,7 @@ class WSSSMetric(BaseMetric):
         if score is None:
             return None
         label = _data(sample, _CAMS[name], 'label')
-        return torch.where(score > self.thr[name], label, 0)
+        return threshold_label(score, label, self.thr[name])
 
     def _save(self, sample: dict) -> None:
         label = self._label(sample, self.save_what)

@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from .masks import full_palette
+from mmwsss.utils.palette import full_palette
+
 from .overlays import cam_overlay, heat_colours, label_overlay, resize_picture
 
 _PAPER, _INK = (255, 255, 255), (20, 20, 20)

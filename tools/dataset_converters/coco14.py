@@ -45,8 +45,9 @@ from mmengine.logging import print_log
 
 from mmwsss.datasets import COCO14WeakDataset, DataError
 from mmwsss.datasets.utils.coco_masks import class_mask
-from mmwsss.datasets.utils.mask_io import load_mask, save_mask, write_labels
+from mmwsss.datasets.utils.mask_io import load_mask, write_labels
 from mmwsss.datasets.utils.parallel import parallel_map
+from mmwsss.utils.label_png import save_label_png
 
 CLASSES = COCO14WeakDataset.METAINFO['classes']
 PALETTE = COCO14WeakDataset.METAINFO['palette']
@@ -128,7 +129,7 @@ def convert_image(task: Task) -> tuple[str, ...]:
         except ValueError as err:
             raise DataError(task.name, f'has a broken annotation ({err})',
                             'download the annotations again') from err
-        save_mask(task.mask, mask, PALETTE)
+        save_label_png(mask, task.mask, PALETTE)
     found = np.flatnonzero(np.bincount(mask.reshape(-1), minlength=256)[:81])
     found = set(found.tolist()) - {0}
     found = found or {task.class_ids[a['category_id']] for a in task.annotations}

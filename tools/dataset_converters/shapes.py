@@ -13,6 +13,7 @@ stopped at any time: finished pictures are kept and skipped the next time.
 from __future__ import annotations
 
 import argparse
+import io
 import json
 import os
 from dataclasses import asdict
@@ -30,6 +31,8 @@ from mmwsss.datasets.shapes_generator import (
     ShapesStyle,
     draw_scene,
 )
+from mmwsss.utils.atomic_file import write_atomic
+from mmwsss.utils.label_png import save_label_png
 
 # Splits never share a picture number, whatever their sizes.
 FIRST_INDEX = {'train': 0, 'val': 1_000_000, 'test': 2_000_000}
@@ -60,24 +63,11 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     return parser.parse_args(argv)
 
 
-def replace_file(path: Path, write) -> None:
-    """Write through a temporary name, so that no half file ever has ``path``."""
-    temporary = path.with_name(f'.{os.getpid()}.{path.name}')
-    try:
-        write(temporary)
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
-def save_mask(path: Path, mask: np.ndarray) -> None:
-    """Write class ids as a palette PNG."""
-    image = Image.fromarray(mask)
-    colours = np.zeros((256, 3), np.uint8)
-    colours[: len(SHAPES_PALETTE)] = SHAPES_PALETTE
-    colours[255] = (224, 224, 192)
-    image.putpalette(colours.ravel().tolist())
-    replace_file(path, lambda p: image.save(p, format='PNG'))
+def encode(image: Image.Image, kind: str, **options: int) -> bytes:
+    """Content of an image file of that kind."""
+    buffer = io.BytesIO()
+    image.save(buffer, format=kind, **options)
+    return buffer.getvalue()
 
 
 def draw_picture(picture: Picture) -> str:
@@ -91,11 +81,9 @@ def draw_picture(picture: Picture) -> str:
     else:
         scene = draw_scene(picture.seed, picture.index, picture.size)
         image = Image.fromarray(scene.image)
-        save_mask(mask_path, scene.mask)
-        replace_file(
-            image_path,
-            lambda p: image.save(p, format='JPEG', quality=95, subsampling=0),
-        )
+        save_label_png(scene.mask, mask_path, SHAPES_PALETTE)
+        content = encode(image, 'JPEG', quality=95, subsampling=0)
+        write_atomic(content, image_path, durable=False)
         labels = list(scene.labels)
     return ' '.join([picture.name, *(SHAPES_CLASSES[c] for c in labels)])
 
@@ -116,7 +104,7 @@ def check_record(out: Path, seed: int, size: int) -> None:
                 f'{out} was drawn with other settings ({path} differs from what '
                 'was asked for); choose another --out or delete the folder'
             )
-    replace_file(path, lambda p: p.write_text(json.dumps(record, indent=2) + '\n'))
+    write_atomic((json.dumps(record, indent=2) + '\n').encode(), path)
 
 
 def draw_split(out: Path, split: str, count: int, args: argparse.Namespace) -> None:
@@ -133,7 +121,7 @@ def draw_split(out: Path, split: str, count: int, args: argparse.Namespace) -> N
     else:
         lines = track_progress(draw_picture, pictures)
     text = ''.join(f'{line}\n' for line in lines)
-    replace_file(out / 'splits' / f'{split}.txt', lambda p: p.write_text(text))
+    write_atomic(text.encode(), out / 'splits' / f'{split}.txt')
 
 
 def contact_sheet(seed: int, size: int, columns: int = 8, rows: int = 4) -> Image.Image:
@@ -161,14 +149,13 @@ def main(argv: list[str] | None = None) -> None:
         (args.out / name).mkdir(parents=True, exist_ok=True)
     check_record(args.out, args.seed, args.size)
     classes = '\n'.join(SHAPES_CLASSES) + '\n'
-    replace_file(args.out / 'classes.txt', lambda p: p.write_text(classes))
+    write_atomic(classes.encode(), args.out / 'classes.txt')
     for split in FIRST_INDEX:
         print_log(f'{split}: {getattr(args, split)} pictures')
         draw_split(args.out, split, getattr(args, split), args)
     if args.preview:
         sheet = contact_sheet(args.seed, args.size)
-        args.preview.parent.mkdir(parents=True, exist_ok=True)
-        replace_file(args.preview, lambda p: sheet.save(p, format='PNG'))
+        write_atomic(encode(sheet, 'PNG'), args.preview)
         print_log(f'preview: {args.preview}')
     print_log(f'Shapes is in {args.out}')
 

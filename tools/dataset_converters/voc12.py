@@ -39,9 +39,10 @@ from mmwsss.datasets.label_sources import (
     read_names,
     read_voc_objects,
 )
-from mmwsss.datasets.utils.mask_io import load_mask, save_mask, write_labels
+from mmwsss.datasets.utils.mask_io import load_mask, write_labels
 from mmwsss.datasets.utils.parallel import parallel_map
 from mmwsss.datasets.voc12 import SPLITS
+from mmwsss.utils.label_png import save_label_png
 
 CLASSES = VOC12WeakDataset.METAINFO['classes']
 PALETTE = VOC12WeakDataset.METAINFO['palette']
@@ -153,7 +154,7 @@ def merge_mask(task: Task) -> bool:
         raise DataError(source, f'has not the size of {task.image}', 'unpack it again')
     if not set(np.unique(mask).tolist()) <= {*range(len(CLASSES)), 255}:
         raise DataError(source, 'holds ids outside 0..20 and 255', 'unpack it again')
-    save_mask(task.out, mask, PALETTE)
+    save_label_png(mask, task.out, PALETTE)
     return True
 
 

@@ -24,15 +24,11 @@ from mmengine.registry import init_default_scope
 from PIL import Image, ImageDraw
 
 from mmwsss.datasets.seeding import mix_seed
-from mmwsss.datasets.verify import find_problems
+from mmwsss.datasets.verify import verify_items
 from mmwsss.registry import DATASETS
+from mmwsss.visualization import full_palette, to_picture
 
 HEAD = 16  # height in pixels of the line of text
-
-
-def to_image(tensor) -> np.ndarray:
-    """(3, H, W) uint8 tensor to (H, W, 3)."""
-    return np.ascontiguousarray(tensor.numpy().transpose(1, 2, 0))
 
 
 def draw_box(img: np.ndarray, box: list[int]) -> np.ndarray:
@@ -44,23 +40,15 @@ def draw_box(img: np.ndarray, box: list[int]) -> np.ndarray:
     return np.asarray(picture)
 
 
-def colour_mask(mask: np.ndarray, palette: list, ignore_index: int = 255) -> np.ndarray:
-    """(H, W) class ids to (H, W, 3) colours, ignored pixels white."""
-    table = np.zeros((256, 3), dtype=np.uint8)
-    table[:len(palette)] = palette
-    table[ignore_index] = 255
-    return table[mask]
-
-
 def panels(item: dict, palette: list) -> list[np.ndarray]:
     """The pictures of one item, (H, W, 3) uint8 each."""
     inputs, sample = item['inputs'], item['data_samples']
     views = inputs if isinstance(inputs, dict) else dict(img=inputs)
-    pictures = [to_image(view) for view in views.values()]
+    pictures = [to_picture(view) for view in views.values()]
     if 'valid_box' in sample:
         pictures[0] = draw_box(pictures[0], sample.valid_box.tolist())
     if 'gt_sem_seg' in sample:
-        mask = colour_mask(sample.gt_sem_seg.data[0].numpy(), palette)
+        mask = full_palette(palette)[sample.gt_sem_seg.data[0].numpy()]
         mixed = (pictures[0] // 2 + mask // 2).astype(np.uint8)
         pictures += [mask, mixed]
     return pictures
@@ -100,7 +88,7 @@ def verify(dataset) -> None:
         SystemExit: with the list of problems.
     """
     infos = [dataset.get_data_info(index) for index in range(len(dataset))]
-    problems = find_problems(infos, dataset.ignore_index)
+    problems = verify_items(infos, dataset.ignore_index)
     for problem in problems:
         print_log(problem, 'current', logging.ERROR)
     if problems:

@@ -1,13 +1,11 @@
 # Licensed under Apache-2.0.
-"""Label maps as indexed PNG files."""
+"""Colours of class ids."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
-from PIL import Image
 
 IGNORE_COLOUR = (224, 224, 192)
 
@@ -40,27 +38,3 @@ def full_palette(palette: Sequence[Sequence[int]] | None) -> np.ndarray:
         table[: len(palette)] = np.asarray(palette, np.uint8)[:256]
     table[255] = IGNORE_COLOUR
     return table
-
-
-def save_label_png(
-    label: np.ndarray, path: str | Path, palette: Sequence[Sequence[int]] | None = None
-) -> None:
-    """Write a label map as an indexed PNG, the format of VOC's annotations.
-
-    Args:
-        label: Class ids (H, W), integers in 0..255.
-        path: File name; folders are made.
-        palette: Colours by class id, or None for VOC's.
-
-    Raises:
-        ValueError: Wrong shape or range.
-    """
-    if label.ndim != 2 or label.min(initial=0) < 0 or label.max(initial=0) > 255:
-        raise ValueError(
-            f'{path}: label maps are (H, W) with ids 0..255, got shape '
-            f'{label.shape}, range [{label.min()}, {label.max()}]'
-        )
-    picture = Image.fromarray(label.astype(np.uint8), mode='P')
-    picture.putpalette(full_palette(palette).ravel().tolist())
-    Path(path).parent.mkdir(parents=True, exist_ok=True)
-    picture.save(path)
