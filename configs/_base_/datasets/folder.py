@@ -6,7 +6,7 @@
 # Without masks, train with --cfg-options val_dataloader=None val_evaluator=None
 # val_cfg=None and take the last checkpoint.
 classes = ('background', 'cat', 'dog')
-num_classes = 3  # len(classes)
+num_classes = len(classes)
 data_root = 'data/my_images'
 
 train_pipeline = [

@@ -1,0 +1,15 @@
+# ToCo on your own images: copy this file and ../_base_/datasets/folder.py, set the
+# folder and the classes there.
+_base_ = [
+    '../_base_/models/toco_vit-b.py',
+    '../_base_/datasets/folder.py',
+    '../_base_/schedules/schedule_20k.py',
+    '../_base_/default_runtime.py',
+]
+
+pretrained = ('https://github.com/rwightman/pytorch-image-models/releases/download/'
+              'v0.1-vitjx/jx_vit_base_p16_224-80ecf9dd.pth')
+
+model = dict(
+    num_classes={{_base_.num_classes}},
+    backbone=dict(pretrained=pretrained))
