@@ -3,7 +3,7 @@
 
 import mmseg.evaluation  # noqa: F401  registers what a child registry would not find
 
-from .areas import ClassAreas, areas_from_labels, confusion_matrix
+from .areas import ClassAreas, areas_from_labels
 from .classification import average_precision, multilabel_f1
 from .scores import SegScores, scores_from_areas
 from .sweep import SweepHistogram, default_thresholds, sweep_histogram
@@ -16,7 +16,6 @@ __all__ = [
     'WSSSMetric',
     'areas_from_labels',
     'average_precision',
-    'confusion_matrix',
     'default_thresholds',
     'multilabel_f1',
     'scores_from_areas',

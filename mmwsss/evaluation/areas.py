@@ -39,34 +39,6 @@ class ClassAreas:
         return self
 
 
-def confusion_matrix(truth: Tensor, prediction: Tensor, num_classes: int) -> Tensor:
-    """Count pixels by (true class, predicted class).
-
-    Args:
-        truth: Integer labels of any shape; only values in [0, ``num_classes``) count.
-        prediction: Integer labels, same shape, in [0, ``num_classes``) wherever the
-            truth counts.
-        num_classes: K, background included.
-
-    Returns:
-        (K, K) int64, rows = truth, columns = prediction.
-
-    Raises:
-        ValueError: Shapes differ, or a counted prediction is out of range.
-    """
-    _check_shapes(truth, prediction)
-    counted = (truth >= 0) & (truth < num_classes)
-    rows, columns = truth[counted].long(), prediction[counted].long()
-    if columns.numel():
-        low, high = int(columns.min()), int(columns.max())
-        if low < 0 or high >= num_classes:
-            raise ValueError(
-                f'predictions lie in [{low}, {high}], outside [0, {num_classes})'
-            )
-    index = rows * num_classes + columns
-    return torch.bincount(index, minlength=num_classes**2).view(num_classes, -1)
-
-
 def areas_from_labels(
     truth: Tensor, prediction: Tensor, num_classes: int
 ) -> ClassAreas:
@@ -87,7 +59,12 @@ def areas_from_labels(
     Raises:
         ValueError: Shapes differ.
     """
-    _check_shapes(truth, prediction)
+    if truth.shape != prediction.shape:
+        raise ValueError(
+            f'truth {tuple(truth.shape)} and prediction '
+            f'{tuple(prediction.shape)} differ in shape: predictions must '
+            'come at the size of the label'
+        )
     valid = (truth >= 0) & (truth < num_classes)
     said = valid & (prediction >= 0) & (prediction < num_classes)
     t, p = truth[said].long(), prediction[said].long()
@@ -103,12 +80,3 @@ def areas_from_labels(
         .numpy()
     )
     return ClassAreas(counts[0], counts[1], counts[2], int(valid.sum()))
-
-
-def _check_shapes(truth: Tensor, prediction: Tensor) -> None:
-    if truth.shape != prediction.shape:
-        raise ValueError(
-            f'truth {tuple(truth.shape)} and prediction '
-            f'{tuple(prediction.shape)} differ in shape: predictions must '
-            'come at the size of the label'
-        )

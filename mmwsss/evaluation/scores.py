@@ -23,7 +23,6 @@ class SegScores:
         present: Which classes occur in the truth, (K,) bool.
         pixel_acc: Correct share of all labelled pixels.
         mean_acc: Mean recall over the classes in the truth.
-        mean_precision: Mean precision over the classes in the prediction.
         labelled: Share of the valid pixels that carry a label.
     """
 
@@ -33,7 +32,6 @@ class SegScores:
     present: np.ndarray
     pixel_acc: float
     mean_acc: float
-    mean_precision: float
     labelled: float
 
     def mean(self, name: str = 'iou', over: str = 'present') -> float:
@@ -91,7 +89,6 @@ def scores_from_areas(areas: ClassAreas) -> SegScores:
         present=t > 0,
         pixel_acc=float(_ratio(tp.sum(), t.sum())),
         mean_acc=_mean(_ratio(tp, t)[t > 0]),
-        mean_precision=_mean(_ratio(tp, p)[p > 0]),
         labelled=float(_ratio(t.sum(), np.float64(areas.valid))),
     )
 

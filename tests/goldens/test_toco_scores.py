@@ -5,12 +5,7 @@ import numpy as np
 import pytest
 import torch
 
-from mmwsss.evaluation import (
-    ClassAreas,
-    areas_from_labels,
-    confusion_matrix,
-    scores_from_areas,
-)
+from mmwsss.evaluation import ClassAreas, areas_from_labels, scores_from_areas
 
 
 def total_areas(gts, preds, classes):
@@ -36,11 +31,13 @@ def test_scores(golden):
     assert total == pytest.approx(1)
 
 
-def test_areas_come_from_the_confusion_matrix(golden):
+def test_areas_are_margins_of_the_confusion_matrix(golden):
+    """Rows = truth, columns = prediction, counted here pixel by pixel."""
     g = golden('toco_scores')
     classes = int(g['num_classes'])
-    gt, pred = (torch.from_numpy(g[n]).long() for n in ('gts', 'preds'))
-    matrix = confusion_matrix(gt, pred, classes).numpy()
+    valid = (g['gts'] >= 0) & (g['gts'] < classes)
+    matrix = np.zeros((classes, classes), np.int64)
+    np.add.at(matrix, (g['gts'][valid].astype(int), g['preds'][valid].astype(int)), 1)
     areas = total_areas(g['gts'], g['preds'], classes)
     np.testing.assert_array_equal(areas.correct, np.diag(matrix))
     np.testing.assert_array_equal(areas.predicted, matrix.sum(0))
