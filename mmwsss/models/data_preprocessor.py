@@ -7,6 +7,7 @@ import torch
 from mmengine.model import BaseDataPreprocessor
 from torch import Tensor
 
+from mmwsss.cam import box_mask
 from mmwsss.registry import MODELS
 
 
@@ -17,11 +18,7 @@ def zero_outside(images: Tensor, boxes: Tensor) -> Tensor:
         images: (B, C, H, W).
         boxes: (B, 4) int64, (y0, y1, x0, x1), half-open.
     """
-    y0, y1, x0, x1 = boxes[:, :, None].unbind(1)
-    rows = torch.arange(images.shape[2], device=images.device)
-    cols = torch.arange(images.shape[3], device=images.device)
-    inside_y, inside_x = (rows >= y0) & (rows < y1), (cols >= x0) & (cols < x1)
-    return images * (inside_y[:, None, :, None] & inside_x[:, None, None, :])
+    return images * box_mask(boxes, tuple(images.shape[2:]))[:, None]
 
 
 @MODELS.register_module()

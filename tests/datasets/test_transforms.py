@@ -13,7 +13,13 @@ import torch
 from PIL import Image
 from torchvision.transforms import functional as tv
 
-from mmwsss.datasets.transforms import MultiView, PackWeakInputs, ToCoViews, draw
+from mmwsss.datasets.transforms import (
+    LoadMask,
+    MultiView,
+    PackWeakInputs,
+    ToCoViews,
+    draw,
+)
 from mmwsss.datasets.transforms import functional as F
 from mmwsss.datasets.transforms.draw import PhotoParams
 from mmwsss.datasets.transforms.load_rgb_image import decode_rgb
@@ -240,6 +246,27 @@ def test_parameters_of_the_colours_are_laid_over_the_published():
 def test_masks_are_refused():
     with pytest.raises(ValueError, match='carries no masks'):
         ToCoViews(40).transform(dict(img=picture(), **fields()))
+
+
+@pytest.mark.parametrize('mode', ['1', 'L', 'P', 'I', 'I;16'])
+@pytest.mark.parametrize('label_map', [None, {0: 0, 1: 2, 2: 1}])
+def test_masks_of_every_depth_become_uint8(tmp_path, mode, label_map):
+    ids = np.array([[0, 1], [1, 0]])
+    if mode == '1':
+        mask = Image.fromarray(ids.astype(bool))
+    else:
+        kind = {'I': np.int32, 'I;16': np.uint16}.get(mode, np.uint8)
+        mask = Image.fromarray(ids.astype(kind))
+    if mode == 'P':
+        mask.putpalette([0] * 768)
+    assert mask.mode == mode
+    # PNG would store 'I' with 16 bits
+    mask.save(tmp_path / 'a', format='TIFF')
+    results = LoadMask().transform(dict(
+        seg_map_path=str(tmp_path / 'a'), num_foreground=2, label_map=label_map))
+    found = results['gt_seg_map']
+    assert found.dtype == np.uint8
+    same(found, ids if label_map is None else 2 * ids)
 
 
 def test_views_are_cheap():

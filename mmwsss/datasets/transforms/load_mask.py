@@ -14,7 +14,10 @@ from ..errors import MaskError
 
 
 def decode_mask(content: bytes, path: str) -> np.ndarray:
-    """Decode a PNG of class ids into (H, W) uint8; palettes are not applied.
+    """Decode a PNG of class ids; palettes are not applied.
+
+    Returns:
+        (H, W) in the file's own type: bool, uint8, uint16 or int32.
 
     Raises:
         MaskError: if the file is no image, or one of colours.
@@ -102,9 +105,9 @@ class LoadMask(BaseTransform):
         label_map = results.get('label_map')
         if label_map is None:
             check_mask(mask, path, results['num_foreground'] + 1, self.ignore_index)
-            return mask
+            return mask.astype(np.uint8, copy=False)
         check_mask(mask, path, len(label_map), self.ignore_index)
         table = np.full(256, self.ignore_index, dtype=np.uint8)
         for old, new in label_map.items():
             table[old] = new
-        return table[mask]
+        return table[mask.astype(np.uint8, copy=False)]
