@@ -229,10 +229,10 @@ def _download(url: str) -> str:
     path = osp.join(folder, name)
     failure = None
     if _local_rank() == 0 and not osp.isfile(path):
-        os.makedirs(folder, exist_ok=True)
         hashed = _HASH.search(name)
         prefix = hashed.group(0)[1:].partition('.')[0] if hashed else None
         try:  # torch writes to a temporary name, checks the hash, then renames
+            os.makedirs(folder, exist_ok=True)
             torch.hub.download_url_to_file(url, path, prefix, progress=False)
         except (URLError, OSError, RuntimeError) as error:
             failure = error
@@ -251,7 +251,10 @@ def _fetch(filename: str) -> BinaryIO:
 
 
 def _local_rank() -> int:
-    return int(os.environ.get('LOCAL_RANK', get_dist_info()[0]))
+    for name in ('LOCAL_RANK', 'OMPI_COMM_WORLD_LOCAL_RANK'):
+        if name in os.environ:
+            return int(os.environ[name])
+    return get_dist_info()[0]
 
 
 def load_from_checked(filename: str, map_location: Any = None, **_: Any) -> Any:

@@ -149,6 +149,10 @@ def test_messages_for_missing_files(tmp_path, monkeypatch):
     monkeypatch.setattr(torch.hub, 'get_dir', lambda: str(tmp_path))
     with pytest.raises(ConnectionError, match='put it at .*checkpoints/x.pth'):
         load_checkpoint_file('http://127.0.0.1:9/x.pth')
+    (tmp_path / 'file').touch()  # no folder can be made below it
+    monkeypatch.setattr(torch.hub, 'get_dir', lambda: str(tmp_path / 'file'))
+    with pytest.raises(ConnectionError, match='put it at'):
+        load_checkpoint_file('http://127.0.0.1:9/x.pth')
 
 
 def test_garbage_is_named(tmp_path):
