@@ -8,8 +8,8 @@ import argparse
 from mmengine.config import Config
 
 from mmwsss.engine.cli import add_common_arguments, make_runner, parse, read_config
+from mmwsss.engine.inference_options import apply_tta, save_masks, show_panels
 from mmwsss.engine.launch import prepare_run
-from mmwsss.engine.test_options import apply_tta, save_masks, show_panels
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:

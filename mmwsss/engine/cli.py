@@ -35,9 +35,14 @@ def add_common_arguments(parser: argparse.ArgumentParser) -> None:
 
 def parse(parser: argparse.ArgumentParser, argv: Sequence[str] | None
           ) -> argparse.Namespace:
-    """Parse, and tell mmengine the local rank where the launcher didn't."""
+    """Parse, and tell mmengine the local rank where the launcher didn't.
+
+    Slurm and MPI have variables of their own, which are read when the process group
+    starts and would be overruled by one that is set here.
+    """
     args = parser.parse_args(argv)
-    os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
+    if args.launcher in ('none', 'pytorch'):
+        os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
     return args
 
 

@@ -1,11 +1,16 @@
 # Licensed under Apache-2.0.
 """What the entry points do to a config."""
 
+import argparse
+import os
+
 import pytest
 import torch
 from mmengine.config import Config
 
-from mmwsss.engine import launch, test_options
+from mmwsss.engine import inference_options, launch
+from mmwsss.engine.cli import add_common_arguments, parse
+from mmwsss.engine.optimizers import MergedOptimWrapperConstructor, merged_constructor
 from mmwsss.engine.optimizers.merged_constructor import merge_groups
 from tests.helpers.training import ROOT
 
@@ -101,28 +106,40 @@ def test_slurm_master(monkeypatch, nodes, first):
         launch.os.environ.pop(name)
 
 
+@pytest.mark.parametrize(
+    'launcher, rank', [('none', '3'), ('pytorch', '3'), ('slurm', None), ('mpi', None)]
+)
+def test_slurm_and_mpi_know_the_local_rank_themselves(monkeypatch, launcher, rank):
+    monkeypatch.setenv('LOCAL_RANK', '')  # so that it's restored afterwards
+    monkeypatch.delenv('LOCAL_RANK')
+    parser = argparse.ArgumentParser()
+    add_common_arguments(parser)
+    parse(parser, ['--launcher', launcher, '--local_rank', '3'])
+    assert os.environ.pop('LOCAL_RANK', None) == rank
+
+
 def test_tta(cfg):
     cfg.model.test_cfg = dict(bkg_thr=0.5, seg_flip=False)
-    test_options.apply_tta(cfg)
+    inference_options.apply_tta(cfg)
     assert cfg.model.test_cfg == dict(bkg_thr=0.5, seg_flip=True)
     cfg.pop('tta_cfg')
     with pytest.raises(ValueError, match='toy_config.py has no tta_cfg'):
-        test_options.apply_tta(cfg)
+        inference_options.apply_tta(cfg)
 
 
 def test_masks_and_panels(cfg):
-    test_options.save_masks(cfg, 'masks')
+    inference_options.save_masks(cfg, 'masks')
     assert cfg.test_evaluator.save_dir == 'masks'
     cfg.test_evaluator = [dict(type='IoUMetric'), dict(type='mmwsss.WSSSMetric')]
-    test_options.save_masks(cfg, 'masks')
+    inference_options.save_masks(cfg, 'masks')
     assert cfg.test_evaluator[1].save_dir == 'masks'
     cfg.test_evaluator = dict(type='IoUMetric')
     with pytest.raises(ValueError, match='no WSSSMetric'):
-        test_options.save_masks(cfg, 'masks')
-    test_options.show_panels(cfg, 'show')
+        inference_options.save_masks(cfg, 'masks')
+    inference_options.show_panels(cfg, 'show')
     assert [h.get('show_dir') for h in cfg.custom_hooks].count('show') == 1
     cfg.custom_hooks = []
-    test_options.show_panels(cfg, 'show')
+    inference_options.show_panels(cfg, 'show')
     assert cfg.custom_hooks == [dict(type='CAMPanelHook', show_dir='show')]
 
 
@@ -138,3 +155,15 @@ def test_merge_groups():
         dict(params=['b'], lr=1.0),
         dict(params=['d'], lr=1.0, weight_decay=0.0),
     ]
+
+
+def test_frozen_tensors_are_listed_once(monkeypatch):
+    lines = []
+    monkeypatch.setattr(merged_constructor, 'print_log', lambda t, *_: lines.append(t))
+    model = torch.nn.Sequential(torch.nn.Linear(3, 2), torch.nn.Linear(2, 1))
+    model[0].requires_grad_(False)
+    wrapper = dict(type='OptimWrapper', optimizer=dict(type='SGD', lr=0.1))
+    MergedOptimWrapperConstructor(wrapper, dict(bias_lr_mult=2.0))(model)
+    counts = [line.split(' tensors')[0] for line in lines]
+    assert counts.count('optimizer: 2') == 1 and 'not trained' in lines[-1]
+    assert sum(int(c.split()[-1]) for c in counts) == 4

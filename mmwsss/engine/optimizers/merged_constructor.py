@@ -34,9 +34,10 @@ class MergedOptimWrapperConstructor(DefaultOptimWrapperConstructor):
         params[:] = merge_groups(params)
         for group in params:
             options = {k: v for k, v in group.items() if k != 'params'}
-            print_log(
-                _line(group['params'], str(options or 'default settings')), 'current'
-            )
+            trained = [p for p in group['params'] if p.requires_grad]
+            if trained:
+                text = str(options or 'default settings')
+                print_log(_line(trained, text), 'current')
         frozen = [p for p in module.parameters() if not p.requires_grad]
         if frozen:
             print_log(_line(frozen, 'not trained'), 'current')
