@@ -68,6 +68,7 @@ class BuildPy(build_py):
     """Adds `.mim` to what goes into a wheel."""
 
     def run(self) -> None:
+        """Build, then copy `.mim` into the build folder unless it's editable."""
         super().run()
         if not self.editable_mode:
             copy_mim(Path(self.build_lib) / 'mmwsss' / '.mim')
@@ -77,6 +78,7 @@ class EditableWheel(editable_wheel):
     """Fills `.mim` in the source tree before an editable install."""
 
     def run(self) -> None:
+        """Link `.mim`, then build."""
         link_mim(ROOT / 'mmwsss' / '.mim')
         super().run()
 
@@ -102,7 +104,7 @@ setup(
     ],
     python_requires='>=3.11,<3.13',
     packages=find_packages(include=['mmwsss', 'mmwsss.*']),
-    package_data={'mmwsss': ['datasets/**/*.txt', 'datasets/**/*.json']},
+    package_data={'mmwsss': ['datasets/**/*.txt']},
     include_package_data=False,
     install_requires=read_requirements('runtime'),
     extras_require={

@@ -32,7 +32,8 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         nargs='*',
         default=[],
         metavar='PREFIX',
-        help='drop keys with these prefixes, e.g. proj_head_teacher',
+        help='drop keys with these prefixes, e.g. proj_head_ema (what only training '
+        'needs); loading such a file needs SetupCheckHook(allow_missing=[...])',
     )
     parser.add_argument(
         '--allow-pickle',
