@@ -13,6 +13,7 @@ default_hooks = dict(
 custom_hooks = [
     dict(type='SetupCheckHook'),
     dict(type='IterSeedHook'),
+    dict(type='LogTransferHook'),
     dict(type='LabelStatsHook', interval=50),
     dict(type='CAMPanelHook', interval=500),
 ]

@@ -38,4 +38,8 @@ train_pipeline = [
 train_dataloader = dict(
     dataset=dict(with_masks=True, pipeline=train_pipeline))
 # The labels of the pixels are known here: no CAM to look at, no shares of labels.
-custom_hooks = [dict(type='SetupCheckHook'), dict(type='IterSeedHook')]
+custom_hooks = [
+    dict(type='SetupCheckHook'),
+    dict(type='IterSeedHook'),
+    dict(type='LogTransferHook'),
+]

@@ -22,6 +22,7 @@ model = dict(
     test_cfg=dict(
         outputs=('seg', 'cam', 'aux_cam', 'pseudo'), squash=(224, 224), high_thr=0.65))
 
+auto_scale_lr = dict(base_batch_size=2)
 train_cfg = dict(max_iters=20, val_interval=20)
 param_scheduler = [
     dict(
@@ -36,6 +37,7 @@ default_hooks = dict(
 custom_hooks = [
     dict(type='SetupCheckHook'),
     dict(type='IterSeedHook'),
+    dict(type='LogTransferHook'),
     dict(type='LabelStatsHook', interval=5),
     dict(type='CAMPanelHook', interval=10),
 ]

@@ -83,7 +83,7 @@ def enable_auto_scale_lr(cfg: Config) -> None:
 
 
 def prepare_for_cpu(cfg: Config) -> None:
-    """Undo what needs a GPU: SyncBN, pinned NCCL, DDP's device ids.
+    """Undo what needs a GPU: SyncBN, pinned memory, NCCL, DDP's device ids.
 
     mmengine would call ``torch.cuda.set_device``; so the gloo group is made here,
     before the runner, which then leaves it alone.
@@ -91,6 +91,9 @@ def prepare_for_cpu(cfg: Config) -> None:
     for key in ('model', 'norm_cfg'):
         if cfg.get(key) is not None:
             replace_sync_bn(cfg[key])
+    for loader in ('train_dataloader', 'val_dataloader', 'test_dataloader'):
+        if cfg.get(loader):
+            cfg[loader].pin_memory = False  # torch warns of it without a GPU
     if cfg.launcher == 'none':
         return
     wrapper = dict(cfg.get('model_wrapper_cfg') or {})

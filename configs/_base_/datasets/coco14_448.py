@@ -19,6 +19,7 @@ train_dataloader = dict(
     batch_size=2,
     num_workers=4,
     persistent_workers=True,
+    pin_memory=True,
     sampler=dict(type='SeededInfiniteSampler'),
     dataset=dict(
         type='COCO14WeakDataset',

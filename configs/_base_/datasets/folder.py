@@ -25,6 +25,7 @@ train_dataloader = dict(
     batch_size=2,
     num_workers=4,
     persistent_workers=True,
+    pin_memory=True,
     sampler=dict(type='SeededInfiniteSampler'),
     dataset=dict(
         type='FolderWeakDataset',

@@ -3,6 +3,7 @@ from .atomic_checkpoint_hook import AtomicCheckpointHook
 from .cam_panel_hook import CAMPanelHook
 from .iter_seed_hook import IterSeedHook
 from .label_stats_hook import LabelStatsHook
+from .log_transfer_hook import LogTransferHook
 from .setup_check_hook import SetupCheckHook
 
 __all__ = [
@@ -10,5 +11,6 @@ __all__ = [
     'CAMPanelHook',
     'IterSeedHook',
     'LabelStatsHook',
+    'LogTransferHook',
     'SetupCheckHook',
 ]
