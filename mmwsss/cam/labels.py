@@ -36,7 +36,7 @@ def threshold_label(score: Tensor, label: Tensor, bkg_thr: float) -> Tensor:
     Returns:
         (B, H, W) int64.
     """
-    return torch.where(score <= bkg_thr, 0, label)
+    return torch.where(score > bkg_thr, label, 0)
 
 
 def three_way_label(

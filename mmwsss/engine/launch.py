@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 from mmengine.config import Config
+from mmengine.runner import find_latest_checkpoint
 from torch import distributed
 
 from mmwsss.utils.checkpoint import use_safe_checkpoints
@@ -43,6 +44,7 @@ def prepare_run(
     """
     use_safe_checkpoints(allow_pickle)
     cfg.launcher = launcher
+    skip_pretrained_on_resume(cfg)
     if amp:
         enable_amp(cfg)
     if auto_scale_lr:
@@ -50,6 +52,18 @@ def prepare_run(
     if not torch.cuda.is_available():
         prepare_for_cpu(cfg)
     return cfg
+
+
+def skip_pretrained_on_resume(cfg: Config) -> None:
+    """Don't ask for ImageNet weights where a checkpoint of the run replaces them.
+
+    A run can then be resumed without a network, or where that file is no more.
+    """
+    backbone = cfg.get('model', {}).get('backbone', {})
+    if not cfg.get('resume') or not backbone.get('pretrained'):
+        return
+    if cfg.get('load_from') or find_latest_checkpoint(cfg.get('work_dir', '')):
+        backbone['pretrained'] = None
 
 
 def enable_amp(cfg: Config) -> None:
