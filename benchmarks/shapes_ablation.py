@@ -84,7 +84,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     return parser.parse_args(argv)
 
 
-def plan(args: argparse.Namespace, rows: Iterable[str]
+def plan(args: argparse.Namespace, rows: Iterable[str], seeds: Iterable[int]
          ) -> dict[tuple[str, int], Experiment]:
     """The experiments, seed by seed, so that a first table is there early."""
     return {
@@ -92,7 +92,7 @@ def plan(args: argparse.Namespace, rows: Iterable[str]
             config=ROWS[row].config, work_dir=args.work_dir / row / f'seed_{seed}',
             root=ROOT, options=(*SINGLE_PROCESS, *args.cfg_options), seed=seed,
             threads=args.threads)
-        for seed in args.seeds for row in rows
+        for seed in seeds for row in rows
     }  # fmt: skip
 
 
@@ -145,10 +145,12 @@ def entry(result: dict) -> dict:
 
 
 def finished(args: argparse.Namespace) -> dict[str, dict[str, dict]]:
-    """Results of earlier calls, of the rows not asked for too: a call for one row
-    doesn't drop the others from the table."""
+    """Results of earlier calls, of rows and seeds not asked for too: a call for one
+    row doesn't drop the others from the table."""
+    folders = (p.name.removeprefix('seed_') for p in args.work_dir.glob('*/seed_*'))
+    seeds = sorted({*args.seeds, *(int(n) for n in folders if n.isdigit())})
     results: dict[str, dict[str, dict]] = {}
-    for (row, seed), experiment in plan(args, ROWS).items():
+    for (row, seed), experiment in plan(args, ROWS, seeds).items():
         stored = experiment.stored_result()
         if stored is not None:
             results.setdefault(row, {})[str(seed)] = entry(stored)
@@ -157,7 +159,7 @@ def finished(args: argparse.Namespace) -> dict[str, dict[str, dict]]:
 
 def run_all(args: argparse.Namespace) -> list[str]:
     """Run the plan; returns what failed."""
-    experiments, results = plan(args, args.rows), finished(args)
+    experiments, results = plan(args, args.rows, args.seeds), finished(args)
     failures: list[str] = []
     start, trained = time.time(), 0
     with ThreadPoolExecutor(args.jobs) as pool:
