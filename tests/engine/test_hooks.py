@@ -219,6 +219,17 @@ def test_class_count_against_the_checkpoint(tmp_path):
         build_runner(CONFIG, tmp_path, **other).train()
 
 
+def test_class_names_against_the_checkpoint(tmp_path):
+    build_runner(CONFIG, tmp_path, train_cfg__max_iters=3).train()
+    file = tmp_path / 'iter_3.pth'
+    saved = torch.load(file, weights_only=True)
+    classes = list(saved['meta']['dataset_meta']['classes'])
+    saved['meta']['dataset_meta']['classes'] = classes[:1] + classes[:0:-1]
+    torch.save(saved, file)
+    with pytest.raises(CheckpointMismatch, match='in that order'):
+        build_runner(CONFIG, tmp_path, load_from=str(file)).test()
+
+
 def test_published_file_cannot_be_resumed(tmp_path):
     build_runner(CONFIG, tmp_path, train_cfg__max_iters=3).train()
     saved = torch.load(tmp_path / 'iter_3.pth', weights_only=True)

@@ -76,6 +76,8 @@ class SetupCheckHook(Hook):
                     'of weights. Start from it with --cfg-options load_from=FILE, '
                     'without --resume.'
                 )
+        saved = checkpoint.get('meta', {}).get('dataset_meta') or {}
+        _compare_class_names(saved.get('classes'), runner, source)
         state = checkpoint.get('state_dict', checkpoint)
         compare_weights(
             _bare(runner.model),
@@ -84,6 +86,19 @@ class SetupCheckHook(Hook):
             self.allow_missing,
             self.allow_unexpected,
         )
+
+
+def _compare_class_names(saved: Sequence[str] | None, runner: Any,
+                         source: str) -> None:
+    """Refuse a file whose classes have other names, or the same in another order."""
+    for loop in (runner._train_loop, runner._val_loop, runner._test_loop):
+        dataset = getattr(getattr(loop, 'dataloader', None), 'dataset', None)
+        classes = (getattr(dataset, 'metainfo', None) or {}).get('classes')
+        if saved and classes and len(saved) == len(classes) and (
+                list(saved) != list(classes)):
+            raise CheckpointMismatch(
+                f'{source} was trained with the classes {list(saved)}, the data set has '
+                f'{list(classes)}: give the data set these classes in that order.')
 
 
 def _bare(model: nn.Module) -> nn.Module:
