@@ -97,8 +97,8 @@ def _compare_class_names(saved: Sequence[str] | None, runner: Any,
         if saved and classes and len(saved) == len(classes) and (
                 list(saved) != list(classes)):
             raise CheckpointMismatch(
-                f'{source} was trained with the classes {list(saved)}, the data set has '
-                f'{list(classes)}: give the data set these classes in that order.')
+                f'{source} was trained with the classes {list(saved)}, the data set '
+                f'has {list(classes)}: give the data set these classes in that order.')
 
 
 def _bare(model: nn.Module) -> nn.Module:
