@@ -7,7 +7,7 @@ import torch
 from mmengine.model import BaseDataPreprocessor
 from torch import Tensor
 
-from mmwsss.cam import box_mask
+from mmwsss.cam import box_mask, denormalise
 from mmwsss.registry import MODELS
 
 
@@ -104,4 +104,4 @@ class WeakDataPreProcessor(BaseDataPreprocessor):
 
     def denormalise(self, images: Tensor) -> Tensor:
         """(..., 3, H, W) normalised, back to 0..255 (float, not rounded)."""
-        return images * self.std + self.mean
+        return denormalise(images, self.mean, self.std)

@@ -13,7 +13,6 @@ from torch import Tensor, nn
 from mmwsss.cam import (
     ImageLabels,
     check_thresholds,
-    denormalise,
     fuse_cams,
     label_shares,
     multi_scale,
@@ -189,8 +188,7 @@ class SingleStageWSSS(PredictMixin, BaseSegmentor):
 
     def grey_levels(self, images: Tensor) -> Tensor:
         """Normalised images → grey levels 0..255, float32."""
-        return denormalise(
-            images, self.data_preprocessor.mean, self.data_preprocessor.std)
+        return self.data_preprocessor.denormalise(images)
 
     @torch.no_grad()
     def pseudo_label(self, images: Tensor, cam: Tensor, labels: ImageLabels,
@@ -256,12 +254,12 @@ class SingleStageWSSS(PredictMixin, BaseSegmentor):
         maps = features.maps
         if self.train_cfg.get('detach_decoder', False):
             maps = tuple(m.detach() for m in maps)
-        logits = self.decode_head(maps)
+        # Resized once for both losses, in float32.
+        logits = resize(self.decode_head(maps).float(), tuple(label.shape[-2:]))
         terms = {}
         if 'seg' in self.active:
             terms['seg'] = self.losses['seg'](logits, label)
         if 'reg' in self.active:
-            logits = resize(logits.float(), tuple(label.shape[-2:]))
             terms['reg'] = self.losses['reg'](
                 self.grey_levels(images), logits, label, box)
         return terms
