@@ -1,5 +1,9 @@
 # Licensed under Apache-2.0.
-"""Build script: metadata, and the `.mim` folder that `mim` and mmengine read.
+"""Build script: metadata, compiled operators, and the `.mim` folder.
+
+The operators (`mmwsss._ext`) are described in `mmwsss/ops/_build.py`, which
+`MMWSSS_WITH_OPS`, `FORCE_CUDA` and `TORCH_CUDA_ARCH_LIST` control. They need
+torch at build time: install with `--no-build-isolation`.
 
 `mmwsss/.mim` holds `configs/`, `tools/` and `model-index.yml`:
 
@@ -11,9 +15,13 @@
 
 from __future__ import annotations
 
+import importlib.util
+import logging
 import os
 import shutil
 from pathlib import Path
+from types import ModuleType
+from typing import Any
 
 from setuptools import find_packages, setup
 from setuptools.command.build_py import build_py
@@ -83,8 +91,69 @@ class EditableWheel(editable_wheel):
         super().run()
 
 
-# The compiled operators (`mmwsss._ext`, switched by MMWSSS_WITH_OPS) get their
-# `ext_modules` and `build_ext` here once there is something to compile.
+def load_build() -> ModuleType:
+    """`mmwsss/ops/_build.py`, without importing the package."""
+    path = ROOT / 'mmwsss' / 'ops' / '_build.py'
+    spec = importlib.util.spec_from_file_location('mmwsss_ops_build', path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def wants_ops() -> str:
+    """`MMWSSS_WITH_OPS`: auto (also when unset), 1 or 0."""
+    value = os.environ.get('MMWSSS_WITH_OPS', '') or 'auto'
+    if value not in ('auto', '1', '0'):
+        raise SystemExit(f'MMWSSS_WITH_OPS must be auto, 1 or 0, got {value!r}')
+    return value
+
+
+def without_ops(reason: object) -> None:
+    """Say loudly that nothing was compiled; an error if it was asked for."""
+    if wants_ops() == '1':
+        raise SystemExit(f'MMWSSS_WITH_OPS=1: the operators cannot be built: {reason}')
+    log.warning(
+        '%s\nmmwsss is installed WITHOUT compiled operators: %s.\nEverything works, '
+        'PAR and the dense CRF are slower. To compile them, install PyTorch and a\n'
+        'C++ compiler first, then: MMWSSS_WITH_OPS=1 pip install '
+        '--no-build-isolation mmwsss\n%s', '!' * 78, reason, '!' * 78,
+    )  # fmt: skip
+
+
+def ops() -> dict[str, Any]:
+    """Arguments of `setup` for the compiled operators, empty without them."""
+    if wants_ops() == '0':
+        log.warning('MMWSSS_WITH_OPS=0: mmwsss without compiled operators')
+        return {}
+    try:
+        from torch.utils.cpp_extension import BuildExtension
+
+        build = load_build()
+        modules = [build.extension()]
+    except (ImportError, OSError) as error:
+        without_ops(error)
+        return {}
+
+    class BuildOps(BuildExtension):
+        """Compiles, and leaves a note of what it was compiled with."""
+
+        def run(self) -> None:
+            """Compile; without success install the forms in PyTorch alone."""
+            try:
+                super().run()
+            except Exception as error:
+                without_ops(error)
+                self.extensions = []
+                return
+            file = Path(self.get_ext_fullpath(modules[0].name))
+            build.write_record(file.parent)
+
+    options = dict(bdist_wheel=dict(py_limited_api='cp311'))
+    return dict(ext_modules=modules, build_ext=BuildOps, options=options)
+
+
+log = logging.getLogger('mmwsss')
+compiled = ops()
 setup(
     name='mmwsss',
     version=read_version(),
@@ -104,12 +173,18 @@ setup(
     ],
     python_requires='>=3.11,<3.13',
     packages=find_packages(include=['mmwsss', 'mmwsss.*']),
-    package_data={'mmwsss': ['datasets/**/*.txt']},
+    package_data={'mmwsss': ['datasets/**/*.txt', '_ext_build.json']},
     include_package_data=False,
     install_requires=read_requirements('runtime'),
     extras_require={
         name: read_requirements(name) for name in ('tests', 'docs', 'optional')
     },
-    cmdclass={'build_py': BuildPy, 'editable_wheel': EditableWheel},
+    ext_modules=compiled.pop('ext_modules', []),
+    cmdclass={
+        'build_py': BuildPy,
+        'editable_wheel': EditableWheel,
+        **{key: compiled.pop(key) for key in ('build_ext',) if key in compiled},
+    },
+    **compiled,
     zip_safe=False,
 )

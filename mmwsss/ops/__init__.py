@@ -1,6 +1,8 @@
 # Licensed under Apache-2.0.
 """Operators on pixels. Need torch and numpy alone."""
 
+from ._loader import get_build_info
+from ._schema import python_forms
 from .bilateral import bilateral_filter, gaussian_filter
 from .crf_presets import DENSE_CRF_PRESETS
 from .crf_unary import (
@@ -12,28 +14,27 @@ from .crf_unary import (
 )
 from .dense_crf import dense_crf, dense_crf_labels
 from .dense_energy import dense_energy, energy_gate, gated_energy, scale_energy_inputs
-from .lattice import Lattice, filter_with_lattice
-from .lattice_build import build_lattice
+from .lattice import PermutohedralLattice
 from .par import PAR, par, par_affinity, par_propagate
 
 __all__ = [
     'DENSE_CRF_PRESETS',
-    'Lattice',
     'PAR',
+    'PermutohedralLattice',
     'bilateral_filter',
-    'build_lattice',
     'collapse_labels',
     'dense_crf',
     'dense_crf_labels',
     'dense_energy',
     'energy_gate',
-    'filter_with_lattice',
     'gated_energy',
     'gaussian_filter',
+    'get_build_info',
     'par',
     'par_affinity',
     'par_propagate',
     'prob_from_cam',
+    'python_forms',
     'scale_energy_inputs',
     'unary_from_cam',
     'unary_from_labels',

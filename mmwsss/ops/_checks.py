@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from pathlib import Path
 
 import torch
 from torch import Tensor
@@ -12,14 +13,24 @@ from torch import Tensor
 __all__ = [
     'can_inspect',
     'check_dilations',
+    'check_features',
     'check_finite',
     'check_images',
     'check_iterations',
     'check_maps',
+    'check_memory',
+    'check_mode',
+    'check_rows',
     'check_same_device',
+    'check_same_size',
     'check_sigma',
     'compute_dtype',
 ]
+
+
+MODES = ('lattice', 'exact')
+MAX_DIM = 16
+_SMALL_BYTES = 256 << 20  # not worth a look at the free memory
 
 
 def check_maps(name: str, maps: Tensor, batch: int | None = None) -> None:
@@ -46,6 +57,37 @@ def check_images(name: str, images: Tensor, channels: int | None = 3) -> None:
         raise ValueError(
             f'{name} must have {channels} channels, got shape {tuple(images.shape)}'
         )
+
+
+def check_features(features: Tensor) -> None:
+    """Require floating (B, d, P) features, 1 <= d <= 16."""
+    if not isinstance(features, Tensor) or features.dim() != 3:
+        got = getattr(features, 'shape', type(features).__name__)
+        raise ValueError(f'features must be a (B, d, P) tensor, got {got}')
+    if not features.is_floating_point():
+        raise ValueError(f'features must be floating point, got {features.dtype}')
+    _check_shape('features', features, None)
+    if features.shape[1] > MAX_DIM:
+        raise ValueError(
+            f'features may have {MAX_DIM} dimensions, got shape {tuple(features.shape)}'
+        )
+    entries = features.shape[0] * features.shape[2] * (features.shape[1] + 1)
+    if entries >= 2**31:
+        raise ValueError(
+            f'B * P * (d + 1) = {entries} exceeds the 32-bit indices of the '
+            f'lattice; use fewer images at a time'
+        )
+
+
+def check_rows(values: Tensor, count: int, like: Tensor) -> None:
+    """Require floating (count, C) rows on the device of ``like``."""
+    if not isinstance(values, Tensor) or values.dim() != 2 or len(values) != count:
+        got = getattr(values, 'shape', type(values).__name__)
+        raise ValueError(f'values must be a ({count}, C) tensor, got {got}')
+    if not values.is_floating_point():
+        raise ValueError(f'values must be floating point, got {values.dtype}')
+    _check_shape('values', values, None)
+    check_same_device(lattice=like, values=values)
 
 
 def _check_shape(name: str, maps: Tensor, batch: int | None) -> None:
@@ -113,3 +155,52 @@ def compute_dtype(*tensors: Tensor) -> torch.dtype:
     if any(tensor.dtype == torch.float64 for tensor in tensors):
         return torch.float64
     return torch.float32
+
+
+def check_same_size(image: Tensor, maps: Tensor, name: str, maps_name: str) -> None:
+    """Require the same height and width."""
+    if image.shape[-2:] != maps.shape[-2:]:
+        raise ValueError(
+            f'{maps_name} of size {tuple(maps.shape[-2:])} need {name} of the '
+            f'same size, got {tuple(image.shape[-2:])}'
+        )
+
+
+def check_mode(mode: str) -> None:
+    """Require a known filter mode."""
+    if mode not in MODES:
+        raise ValueError(f'mode must be one of {MODES}, got {mode!r}')
+
+
+def check_memory(what: str, needed: int, device: torch.device) -> None:
+    """Refuse what doesn't fit into the free memory of the device.
+
+    Args:
+        what: Name of what needs it.
+        needed: Bytes.
+        device: CPU or CUDA device.
+
+    Raises:
+        ValueError: There isn't as much.
+    """
+    if needed < _SMALL_BYTES or torch.compiler.is_compiling():
+        return
+    free = _free_bytes(device)
+    if needed > free:
+        raise ValueError(
+            f'{what} would need {needed / 2**30:.1f} GiB, {free / 2**30:.1f} GiB '
+            f'are free on {device}; use larger sigmas, fewer labels or a smaller image'
+        )
+
+
+def _free_bytes(device: torch.device) -> float:
+    if device.type == 'cuda':
+        held = torch.cuda.memory_reserved(device)
+        unused = held - torch.cuda.memory_allocated(device)
+        return torch.cuda.mem_get_info(device)[0] + unused
+    try:
+        lines = Path('/proc/meminfo').read_text('ascii').splitlines()
+        fields = dict(line.split(':', 1) for line in lines)
+        return int(fields['MemAvailable'].split()[0]) * 1024
+    except (OSError, KeyError, ValueError):  # not Linux
+        return float('inf')

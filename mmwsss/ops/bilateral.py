@@ -10,17 +10,17 @@ from ._checks import (
     check_finite,
     check_images,
     check_maps,
+    check_mode,
     check_same_device,
+    check_same_size,
     check_sigma,
     compute_dtype,
 )
-from .lattice import filter_with_lattice
-from .lattice_build import build_lattice
+from ._features import bilateral_features, filter_exact, position_features
+from ._schema import kernels
+from .lattice import PermutohedralLattice
 
-__all__ = ['bilateral_features', 'bilateral_filter', 'gaussian_filter']
-
-MODES = ('lattice', 'exact')
-_TILE_ELEMENTS = 1 << 22  # kernel entries at a time: 16 MB in float32
+__all__ = ['bilateral_filter', 'gaussian_filter']
 
 
 def bilateral_filter(
@@ -89,31 +89,6 @@ def gaussian_filter(values: Tensor, sigma_xy: float, mode: str = 'lattice') -> T
     return filter_by_features(features.expand(batch, -1, -1), values, mode)
 
 
-def position_features(
-    height: int, width: int, sigma_xy: float, device: torch.device
-) -> Tensor:
-    """(x, y) / sigma_xy of each pixel, (1, 2, H * W) float32, x first."""
-    x = _divide(torch.arange(width, device=device, dtype=torch.float32), sigma_xy)
-    y = _divide(torch.arange(height, device=device, dtype=torch.float32), sigma_xy)
-    grid = torch.stack([x.expand(height, width), y[:, None].expand(height, width)])
-    return grid.reshape(1, 2, height * width)
-
-
-def bilateral_features(image: Tensor, sigma_xy: float, sigma_rgb: float) -> Tensor:
-    """(x, y) / sigma_xy and colour / sigma_rgb, (B, 5, H * W) float32."""
-    batch, _, height, width = image.shape
-    position = position_features(height, width, sigma_xy, image.device)
-    colour = image.detach().float().reshape(batch, 3, height * width)
-    colour = _divide(colour, sigma_rgb)
-    return torch.cat([position.expand(batch, -1, -1), colour], dim=1)
-
-
-def _divide(values: Tensor, sigma: float) -> Tensor:
-    # By a tensor: a GPU multiplies with the reciprocal of a python number, and
-    # the last bit decides on which side of a simplex border a pixel lies.
-    return values / values.new_full((), sigma)
-
-
 def filter_by_features(features: Tensor, values: Tensor, mode: str) -> Tensor:
     """Filter (B, C, H, W) values with (B, d, H * W) features."""
     with torch.autocast(values.device.type, enabled=False):
@@ -126,39 +101,10 @@ def filter_by_features(features: Tensor, values: Tensor, mode: str) -> Tensor:
         return result.transpose(1, 2).reshape(values.shape)
 
 
-# The size of the lattice depends on the data: not for the compiler.
-@torch.compiler.disable
 def _filter_lattice(features: Tensor, rows: Tensor) -> Tensor:
+    if torch.compiler.is_compiling():
+        # The size of a lattice depends on the data: one opaque operator.
+        return kernels.bilateral(features, rows, False)
     # On a GPU, counting the vertices would be a host sync.
-    lattice = build_lattice(features, exact_size=not rows.is_cuda)
-    flat = rows.reshape(-1, rows.shape[2])
-    return filter_with_lattice(lattice, flat).view(rows.shape)
-
-
-def filter_exact(features: Tensor, rows: Tensor) -> Tensor:
-    """The exact Gaussian sum of (B, P, C) rows, a tile of the kernel at a time."""
-    points = features.transpose(1, 2).to(rows.dtype)
-    tile = max(1, _TILE_ELEMENTS // (points.shape[0] * points.shape[1]))
-    parts = []
-    for chunk in points.split(tile, dim=1):
-        # Without the matrix product: it would lose small distances.
-        distance = torch.cdist(
-            chunk, points, compute_mode='donot_use_mm_for_euclid_dist'
-        )
-        parts.append(distance.square_().mul_(-0.5).exp_() @ rows)
-    return torch.cat(parts, dim=1)
-
-
-def check_same_size(image: Tensor, maps: Tensor, name: str, maps_name: str) -> None:
-    """Require the same height and width."""
-    if image.shape[-2:] != maps.shape[-2:]:
-        raise ValueError(
-            f'{maps_name} of size {tuple(maps.shape[-2:])} need {name} of the '
-            f'same size, got {tuple(image.shape[-2:])}'
-        )
-
-
-def check_mode(mode: str) -> None:
-    """Require a known filter mode."""
-    if mode not in MODES:
-        raise ValueError(f'mode must be one of {MODES}, got {mode!r}')
+    lattice = PermutohedralLattice.build(features, exact_size=not rows.is_cuda)
+    return lattice.filter(rows.reshape(-1, rows.shape[2])).view(rows.shape)

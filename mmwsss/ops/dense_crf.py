@@ -7,9 +7,7 @@ with Gaussian Edge Potentials" (NeurIPS 2011), algorithm 1.
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable
-from functools import lru_cache
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
@@ -19,41 +17,35 @@ from ._checks import (
     check_images,
     check_iterations,
     check_maps,
+    check_mode,
     check_same_device,
-    check_sigma,
+    check_same_size,
     compute_dtype,
 )
-from .bilateral import (
-    bilateral_features,
-    check_mode,
-    check_same_size,
-    filter_exact,
-    position_features,
-)
+from ._crf_terms import Deviation, Weight, read_terms
+from ._schema import kernels
 from .crf_presets import DENSE_CRF_PRESETS
 from .crf_unary import collapse_labels, label_unary
-from .lattice import Lattice, add_filtered, filter_with_lattice
-from .lattice_build import build_lattice
 
 __all__ = ['DENSE_CRF_PRESETS', 'dense_crf', 'dense_crf_labels']
 
-
-_Kernel = Callable[[Tensor, Tensor], object]
+Term = tuple[Tensor, Weight]
 
 
 def dense_crf(
-    images: Tensor,
-    unary: Tensor,
+    images: Tensor | Sequence[Tensor],
+    unary: Tensor | Sequence[Tensor],
     *,
-    pos_xy_std: float,
-    pos_w: float,
-    bi_xy_std: float,
-    bi_rgb_std: float,
-    bi_w: float,
+    pos_xy_std: Deviation,
+    pos_w: Weight,
+    bi_xy_std: Deviation,
+    bi_rgb_std: Deviation,
+    bi_w: Weight,
     iter_max: int = 10,
+    extra_terms: Sequence[Term] = (),
     multiplicity: Tensor | None = None,
     mode: str = 'lattice',
-) -> Tensor:
+) -> Tensor | list[Tensor]:
     r"""Marginals of the dense CRF after ``iter_max`` mean-field updates.
 
     .. math::
@@ -65,50 +57,67 @@ def dense_crf(
     ``dense_crf(images, unary, **DENSE_CRF_PRESETS['toco_seg'])`` gives the
     published settings. Not differentiable.
 
+    A weight is a number w (Potts: a label gains w times its own filtered
+    mass), a vector (n,) of one number for each label, or a matrix (n, n) of
+    penalties :math:`\mu`, of which label l pays
+    :math:`\sum_{l'} \mu_{l l'} A(Q)_{l'}`, as in the paper's equation 4; the
+    number w is the matrix with w off the diagonal and 0 on it.
+
     Args:
-        images: (B, 3, H, W) RGB, uint8 or floating, 0..255.
+        images: (B, 3, H, W) RGB, uint8 or floating, 0..255; or a list of
+            (3, H, W) images of different sizes.
         unary: (B, n, H, W) energies, see :func:`unary_from_prob`,
-            :func:`unary_from_cam` and :func:`unary_from_labels`.
-        pos_xy_std: Deviation of the Gaussian kernel in pixels, > 0.
-        pos_w: Weight w_g of the Gaussian kernel.
-        bi_xy_std: Deviation of the bilateral kernel in pixels, > 0.
-        bi_rgb_std: Its deviation in grey levels, > 0.
-        bi_w: Weight w_b of the bilateral kernel.
+            :func:`unary_from_cam` and :func:`unary_from_labels`; or a list.
+        pos_xy_std: Deviation of the Gaussian kernel in pixels, > 0; one number
+            or a pair for x and y.
+        pos_w: Weight w_g of the Gaussian kernel; 0 leaves it out.
+        bi_xy_std: Deviation of the bilateral kernel in pixels, > 0; also a pair.
+        bi_rgb_std: Its deviation in grey levels, > 0; also one for each channel.
+        bi_w: Weight w_b of the bilateral kernel; 0 leaves it out.
         iter_max: Number of updates, >= 0.
+        extra_terms: Further kernels: pairs of features (B, d, H, W), already
+            divided by their deviations, and a weight. Not with lists.
         multiplicity: (n,), how many labels of identical energies each row
             stands for (:func:`collapse_labels`); the result is that of one of
             them. None: 1 each.
         mode: ``'lattice'`` (published) or ``'exact'`` (the kernel itself,
-            O((H * W)^2); 1 to 2.5 % of labels differ).
+            O((H * W)^2), always in PyTorch; 1 to 2.5 % of labels differ).
 
     Returns:
         Q (B, n, H, W), float32 (float64 for float64 energies), sum 1 over
-        the labels.
+        the labels; for lists a list of (n, H, W).
 
     Raises:
         ValueError: Wrong rank, dtype, size, device, mode, deviation or weight;
-            on the CPU also non-finite values.
+            features or vertices that don't fit; on the CPU also non-finite
+            values.
     """
+    check_iterations('iter_max', iter_max)
+    check_mode(mode)
+    settings = dict(
+        pos_xy_std=pos_xy_std,
+        pos_w=pos_w,
+        bi_xy_std=bi_xy_std,
+        bi_rgb_std=bi_rgb_std,
+        bi_w=bi_w,
+    )
+    if not isinstance(images, Tensor):
+        if extra_terms:
+            raise ValueError('extra_terms need images in one tensor, got a list')
+        settings |= dict(iter_max=iter_max, multiplicity=multiplicity, mode=mode)
+        return _of_different_sizes(images, unary, settings)
     check_images('images', images)
     check_maps('unary', unary, batch=images.shape[0])
     check_same_size(images, unary, 'images', 'unary')
     check_same_device(images=images, unary=unary)
-    check_sigma(pos_xy_std=pos_xy_std, bi_xy_std=bi_xy_std, bi_rgb_std=bi_rgb_std)
-    _check_weights(pos_w=pos_w, bi_w=bi_w)
-    check_iterations('iter_max', iter_max)
-    check_mode(mode)
     check_finite(images=images, unary=unary)
-    log_count = _log_multiplicity(multiplicity, unary)
-    stds = (pos_xy_std, bi_xy_std, bi_rgb_std)
+    terms = read_terms(settings, extra_terms, images, unary)
+    log_count = _log_multiplicity(multiplicity, unary, terms.compats)
     with torch.no_grad(), torch.autocast(unary.device.type, enabled=False):
-        unary = unary.to(compute_dtype(unary))
-        # On a CPU one image at a time stays in the caches and in memory.
-        step = len(images) if images.is_cuda else 1
-        parts = [
-            _infer(image, energy, stds, (pos_w, bi_w), iter_max, log_count, mode)
-            for image, energy in zip(images.split(step), unary.split(step), strict=True)
-        ]
-        return torch.cat(parts) if len(parts) > 1 else parts[0]
+        unary = unary.to(compute_dtype(unary)).contiguous()
+        return kernels.dense_crf(
+            images, unary, *terms, iter_max, log_count, mode == 'exact'
+        )
 
 
 def dense_crf_labels(
@@ -117,10 +126,10 @@ def dense_crf_labels(
     num_labels: int,
     confidence: float = 0.7,
     *,
-    pos_xy_std: float,
+    pos_xy_std: Deviation,
     pos_w: float,
-    bi_xy_std: float,
-    bi_rgb_std: float,
+    bi_xy_std: Deviation,
+    bi_rgb_std: Deviation,
     bi_w: float,
     iter_max: int = 10,
     collapse: bool = True,
@@ -168,103 +177,37 @@ def dense_crf_labels(
     return result.index_select(1, rows.row_of_label)
 
 
-# The size of the lattice depends on the data: not for the compiler.
-@torch.compiler.disable
-def _infer(
-    image: Tensor,
-    unary: Tensor,
-    stds: tuple[float, float, float],
-    weights: tuple[float, float],
-    iter_max: int,
-    log_count: Tensor | None,
-    mode: str,
-) -> Tensor:
-    kernels = _kernels(image, stds, weights, mode)
-    return _mean_field(unary, kernels, iter_max, log_count)
+def _of_different_sizes(
+    images: Sequence[Tensor], unary: Sequence[Tensor], settings: dict
+) -> list[Tensor]:
+    """Images of one size and number of labels together, in the order given."""
+    if len(images) == 0 or len(images) != len(unary):
+        raise ValueError(
+            f'images and unary must be lists of one length >= 1, got {len(images)} '
+            f'and {len(unary)}'
+        )
+    groups: dict[tuple, list[int]] = {}
+    for index, (image, energy) in enumerate(zip(images, unary, strict=True)):
+        if image.dim() != 3 or energy.dim() != 3:
+            raise ValueError(
+                f'entry {index} of the lists must be a (3, H, W) image and '
+                f'(n, H, W) energies, got {tuple(image.shape)} and '
+                f'{tuple(energy.shape)}'
+            )
+        key = image.shape, energy.shape, image.device, image.dtype, energy.dtype
+        groups.setdefault(key, []).append(index)
+    results: list[Tensor] = [images[0]] * len(images)
+    for members in groups.values():
+        batch = torch.stack([images[i] for i in members])
+        energies = torch.stack([unary[i] for i in members])
+        for i, result in zip(members, dense_crf(batch, energies, **settings)):
+            results[i] = result
+    return results
 
 
-def _mean_field(
-    unary: Tensor, kernels: list[_Kernel], iter_max: int, log_count: Tensor | None
-) -> Tensor:
-    """The updates on rows (B * P, n), labels innermost; gives (B, n, H, W)."""
-    batch, labels, height, width = unary.shape
-    # A reshape alone may stay a transposed view.
-    bias = unary.permute(0, 2, 3, 1).reshape(-1, labels).contiguous().neg()
-    share = None
-    if log_count is not None:
-        # A row that stands for r labels: r in the sum, the result of one.
-        bias += log_count
-        share = (-log_count).exp()
-    # Two buffers for all updates: large allocations cost more than they hold.
-    logits, rows = bias.clone(), torch.empty_like(bias)
-    for update in range(iter_max + 1):
-        if update:
-            logits.copy_(bias)
-            for add_message in kernels:
-                add_message(logits, rows)
-        torch.softmax(logits, dim=1, out=rows)
-        if share is not None:
-            rows *= share
-    grid = rows.view(batch, height, width, labels)
-    return grid.permute(0, 3, 1, 2).contiguous()
-
-
-def _kernels(
-    image: Tensor,
-    stds: tuple[float, float, float],
-    weights: tuple[float, float],
-    mode: str,
-) -> list[_Kernel]:
-    """Functions (logits, Q) that add w_g A_g(Q) and w_b A_b(Q) to the logits."""
-    batch, _, height, width = image.shape
-    pos_xy_std, bi_xy_std, bi_rgb_std = stds
-    colour = bilateral_features(image, bi_xy_std, bi_rgb_std)
-    if mode == 'exact':
-        position = position_features(height, width, pos_xy_std, image.device)
-        features = (position.expand(batch, -1, -1), colour)
-        return [_exact_kernel(f, w) for f, w in zip(features, weights, strict=True)]
-    size = (batch, height, width)
-    gaussian = _gaussian_lattice(size, pos_xy_std, weights[0], str(image.device))
-    bilateral = _normalised(build_lattice(colour), weights[1])
-    return [_lattice_kernel(gaussian), _lattice_kernel(bilateral)]
-
-
-def _lattice_kernel(lattice: Lattice) -> _Kernel:
-    return lambda logits, rows: add_filtered(logits, lattice, rows)
-
-
-def _exact_kernel(features: Tensor, weight: float) -> _Kernel:
-    batch, _, pixels = features.shape
-    ones = features.new_ones(batch, pixels, 1, dtype=torch.float64)
-    scale = (filter_exact(features, ones) + 1e-20).rsqrt()
-
-    def add_message(logits: Tensor, rows: Tensor) -> None:
-        factor = scale.to(rows.dtype)
-        grid = rows.view(batch, pixels, -1)
-        message = filter_exact(features, grid * factor) * factor
-        logits.add_(message.view_as(logits), alpha=weight)
-
-    return add_message
-
-
-@lru_cache(maxsize=8)
-def _gaussian_lattice(
-    size: tuple[int, int, int], sigma_xy: float, weight: float, device: str
-) -> Lattice:
-    """Depends on the size alone: kept for the next image of that size."""
-    batch, height, width = size
-    features = position_features(height, width, sigma_xy, torch.device(device))
-    return _normalised(build_lattice(features.expand(batch, -1, -1)), weight)
-
-
-def _normalised(lattice: Lattice, weight: float) -> Lattice:
-    """weight * D^-1/2 K D^-1/2 with D = diag(K 1)."""
-    ones = lattice.slice_weights.new_ones(lattice.num_pixels, 1)
-    mass = filter_with_lattice(lattice, ones).squeeze(1)
-    return lattice.rescaled((mass + 1e-20).rsqrt(), weight)
-
-
-def _log_multiplicity(multiplicity: Tensor | None, unary: Tensor) -> Tensor | None:
+def _log_multiplicity(
+    multiplicity: Tensor | None, unary: Tensor, compats: Sequence[Tensor]
+) -> Tensor | None:
     if multiplicity is None:
         return None
     if tuple(multiplicity.shape) != (unary.shape[1],):
@@ -272,13 +215,12 @@ def _log_multiplicity(multiplicity: Tensor | None, unary: Tensor) -> Tensor | No
             f'multiplicity must have shape ({unary.shape[1]},), one entry per '
             f'row of unary, got {tuple(multiplicity.shape)}'
         )
+    if any(compat.numel() for compat in compats):
+        raise ValueError(
+            'multiplicity needs labels that are treated alike: weights must be '
+            'numbers, got a vector or a matrix'
+        )
     check_same_device(unary=unary, multiplicity=multiplicity)
     if bool((multiplicity < 1).any()):
         raise ValueError(f'multiplicity must be >= 1, got {multiplicity.tolist()}')
     return multiplicity.to(compute_dtype(unary)).log()
-
-
-def _check_weights(**weights: float) -> None:
-    for name, weight in weights.items():
-        if not math.isfinite(weight):
-            raise ValueError(f'{name} must be finite, got {weight}')

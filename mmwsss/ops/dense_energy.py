@@ -20,11 +20,12 @@ from ._checks import (
     check_finite,
     check_images,
     check_maps,
+    check_mode,
     check_same_device,
     check_sigma,
     compute_dtype,
 )
-from .bilateral import bilateral_filter, check_mode
+from .bilateral import bilateral_filter
 
 __all__ = [
     'EnergyInputs',

@@ -1,5 +1,5 @@
 # Licensed under Apache-2.0.
-"""Permutohedral lattice: splat, blur, slice (built in ``lattice_build.py``).
+"""Permutohedral lattice: build once, filter often.
 
 Source: Adams, Baek, Davis, "Fast High-Dimensional Filtering Using the
 Permutohedral Lattice" (Eurographics 2010), with the conventions of the dense
@@ -7,26 +7,29 @@ CRF of Kraehenbuehl and Koltun (NeurIPS 2011), which published numbers rest on:
 only vertices that some pixel touches exist, a missing neighbour counts 0, the
 blur isn't renormalised, a pixel's own contribution is kept.
 
-Vertices are found by sorting packed integer keys instead of hashing, and every
-sum is a gather in a fixed order: results are reproducible bit by bit.
+Every sum is a gather in a fixed order: results are reproducible bit by bit.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
-__all__ = ['Lattice', 'add_filtered', 'filter_with_lattice']
+from ._checks import check_features, check_finite, check_rows, compute_dtype
+from ._schema import kernels
 
-_BLOCK_BYTES = 24 << 20
+__all__ = ['PermutohedralLattice']
 
 
-@dataclass(frozen=True)
-class Lattice:
-    """The sparse filter of N pixels with d features and M vertices.
+@dataclass(frozen=True, eq=False)
+class PermutohedralLattice:
+    r"""The sparse Gaussian filter of N pixels with d features and M vertices.
+
+    ``PermutohedralLattice.build(features).filter(rows)`` is the Gaussian sum
+    :math:`\sum_j \exp(-\tfrac12 \lVert f_i - f_j \rVert^2) v_j`, approximately
+    (0.5 to 0.6 times the exact sum), at a cost that is linear in N.
 
     Attributes:
         vertices: (N, d + 1) int32, vertices of the simplex around each pixel.
@@ -35,9 +38,9 @@ class Lattice:
         splat_pixels: (N * (d + 1),) int32, pixels ordered by vertex.
         splat_weights: (N * (d + 1),) float32, their barycentric weights.
         splat_offsets: (M + 1,) int32, where the pixels of each vertex begin;
-            the last entry makes a vertex M without pixels, whose value is 0.
+            the last entry is N * (d + 1).
         neighbours: (d + 1, M + 1, 2) int32, both neighbours along each
-            direction, M where there is none.
+            direction, M where there is none; row M stands for itself.
     """
 
     vertices: Tensor
@@ -47,6 +50,31 @@ class Lattice:
     splat_offsets: Tensor
     neighbours: Tensor
 
+    @classmethod
+    def build(cls, features: Tensor, exact_size: bool = True) -> PermutohedralLattice:
+        """Build the lattice of a batch of images; images never mix.
+
+        Args:
+            features: (B, d, P) floating, already divided by their sigmas; P
+                pixels an image, 1 <= d <= 16. Computed in float32.
+            exact_size: Count the vertices (a host sync on a GPU). False
+                allocates for the worst case M = N * (d + 1) instead.
+
+        Returns:
+            The lattice over N = B * P pixels, image-major.
+
+        Raises:
+            ValueError: Wrong rank, dtype or size; non-finite features (CPU
+                only); a range of features that the packed 63-bit keys can't
+                hold: the sigmas are too small. On a GPU without
+                ``exact_size`` such a lattice gives NaN instead.
+        """
+        check_features(features)
+        check_finite(features=features)
+        with torch.no_grad(), torch.autocast(features.device.type, enabled=False):
+            features = features.float().contiguous()
+            return cls(*kernels.lattice_build(features, exact_size))
+
     @property
     def num_pixels(self) -> int:
         """N, over all images of the batch."""
@@ -54,98 +82,28 @@ class Lattice:
 
     @property
     def num_vertices(self) -> int:
-        """M, over all images of the batch."""
+        """M, over all images of the batch (the worst case if not counted)."""
         return self.splat_offsets.shape[0] - 1
 
-    def rescaled(self, factor: Tensor, weight: float = 1.0) -> Lattice:
-        """The filter with ``factor`` (N,) before and after it, times ``weight``."""
-        return replace(
-            self,
-            slice_weights=self.slice_weights * (factor * weight).unsqueeze(1),
-            splat_weights=self.splat_weights * factor[self.splat_pixels],
-        )
+    def tensors(self) -> tuple[Tensor, ...]:
+        """The six tensors, in the order of the attributes."""
+        return tuple(getattr(self, field) for field in self.__dataclass_fields__)
 
+    def filter(self, values: Tensor) -> Tensor:
+        """Splat, blur and slice; linear in the values and differentiable.
 
-def filter_with_lattice(lattice: Lattice, values: Tensor) -> Tensor:
-    """Splat, blur and slice; linear in the values and differentiable.
+        Args:
+            values: (N, C) floating, any C; half precision is computed in float32.
 
-    Args:
-        lattice: From ``build_lattice``.
-        values: (N, C) float32 or float64.
+        Returns:
+            (N, C), float32 (float64 for float64 values), not normalised.
 
-    Returns:
-        (N, C), not normalised.
-    """
-    return _LatticeFilter.apply(values, lattice, False)
-
-
-def add_filtered(out: Tensor, lattice: Lattice, values: Tensor) -> Tensor:
-    """``out += filter_with_lattice(lattice, values)`` in place, no autograd.
-
-    Args:
-        out: (N, C), changed.
-        lattice: From ``build_lattice``.
-        values: (N, C), same type as ``out``.
-
-    Returns:
-        ``out``.
-    """
-    return _add_filtered(out, lattice, values, reverse=False)
-
-
-class _LatticeFilter(torch.autograd.Function):
-    """The transpose of the filter is the filter with the blur order reversed."""
-
-    @staticmethod
-    def forward(ctx, values: Tensor, lattice: Lattice, reverse: bool) -> Tensor:
-        ctx.lattice, ctx.reverse = lattice, reverse
-        out = torch.zeros_like(values, memory_format=torch.contiguous_format)
-        return _add_filtered(out, lattice, values.detach(), reverse)
-
-    @staticmethod
-    def backward(ctx, grad: Tensor) -> tuple[Tensor, None, None]:
-        # Applied as a Function again: double backward works.
-        grad = _LatticeFilter.apply(grad, ctx.lattice, not ctx.reverse)
-        return grad, None, None
-
-
-def _add_filtered(
-    out: Tensor, lattice: Lattice, values: Tensor, reverse: bool
-) -> Tensor:
-    """Filter block after block of channels into ``out``."""
-    channels = values.shape[1]
-    block = channels if values.is_cuda else _channel_block(lattice, values)
-    for start in range(0, channels, block):
-        part = slice(start, start + block)
-        out[:, part] += _splat_blur_slice(lattice, values[:, part], reverse)
-    return out
-
-
-def _channel_block(lattice: Lattice, values: Tensor) -> int:
-    """Channels at a time on a CPU, a multiple of 8 (vector registers).
-
-    Blocks beyond the allocator's limit of 32 MB are mapped and unmapped by
-    the operating system for every step, which takes longer than the filter.
-    """
-    rows = max(lattice.num_pixels, lattice.num_vertices + 1)
-    fitting = _BLOCK_BYTES // (rows * values.element_size())
-    return max(8, fitting // 8 * 8)
-
-
-def _splat_blur_slice(lattice: Lattice, values: Tensor, reverse: bool) -> Tensor:
-    table = F.embedding_bag(
-        lattice.splat_pixels,
-        values.contiguous(),
-        lattice.splat_offsets,
-        mode='sum',
-        per_sample_weights=lattice.splat_weights.to(values),
-    )
-    pairs = lattice.neighbours.flip(0) if reverse else lattice.neighbours
-    for pair in pairs:
-        table.add_(F.embedding_bag(pair, table, mode='sum'), alpha=0.5)
-    return F.embedding_bag(
-        lattice.vertices,
-        table,
-        mode='sum',
-        per_sample_weights=lattice.slice_weights.to(values),
-    )
+        Raises:
+            ValueError: Wrong rank, dtype, number of rows or device; non-finite
+                values (CPU only).
+        """
+        check_rows(values, self.num_pixels, self.vertices)
+        check_finite(values=values)
+        with torch.autocast(values.device.type, enabled=False):
+            values = values.to(compute_dtype(values)).contiguous()
+            return kernels.lattice_filter(*self.tensors(), values, False)

@@ -8,7 +8,6 @@ section 3.3, and the ToCo (CVPR 2023) refinement built on it.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 
 import torch
@@ -25,12 +24,12 @@ from ._checks import (
     check_sigma,
     compute_dtype,
 )
+from ._rings import ring_offsets
+from ._schema import kernels
 
 __all__ = ['PAR', 'par', 'par_affinity', 'par_propagate']
 
 DILATIONS = (1, 2, 4, 8, 12, 24)
-_RING = tuple((y, x) for y in (-1, 0, 1) for x in (-1, 0, 1) if (y, x) != (0, 0))
-_EPS = 1e-8
 
 
 def par_affinity(
@@ -75,12 +74,8 @@ def par_affinity(
         raise ValueError(f'w2 must be a finite number >= 0, got {w2}')
     check_finite(image=image)
     with torch.no_grad(), torch.autocast(image.device.type, enabled=False):
-        image = image.to(compute_dtype(image))
-        affinity = _colour_logits(image, dilations, w1).softmax(dim=1)
-        # One by one: a tensor of them would be a blocking copy to a GPU.
-        for k, weight in enumerate(_position_weights(dilations, w1)):
-            affinity[:, k].add_(w2 * weight)
-        return affinity
+        image = image.to(compute_dtype(image)).contiguous()
+        return kernels.par_affinity(image, dilations, w1, w2)
 
 
 def par_propagate(
@@ -125,12 +120,11 @@ def par_propagate(
     check_finite(masks=masks)
     with torch.autocast(masks.device.type, enabled=False):
         dtype = compute_dtype(affinity, masks)
-        affinity, masks = affinity.to(dtype), masks.to(dtype)
-        if masks.is_cuda or len(masks) == 1:
-            return _propagate(affinity, masks, dilations, num_iters)
-        # One image at a time fits the caches of a CPU: a quarter faster.
-        pairs = zip(affinity.split(1), masks.split(1), strict=True)
-        return torch.cat([_propagate(a, m, dilations, num_iters) for a, m in pairs])
+        affinity = affinity.to(dtype).contiguous()
+        masks = masks.to(dtype).contiguous()
+        if num_iters == 0:
+            return masks
+        return kernels.propagate(affinity, masks, ring_offsets(dilations), num_iters)
 
 
 def par(
@@ -206,66 +200,3 @@ class PAR(nn.Module):
             f'dilations={self.dilations}, num_iters={self.num_iters}, '
             f'w1={self.w1}, w2={self.w2}'
         )
-
-
-def _neighbours(maps: Tensor, dilations: tuple[int, ...]) -> list[Tensor]:
-    """K shifted (B, C, H, W) views of the map, padded once by replication."""
-    height, width = maps.shape[-2:]
-    pad = max(dilations)
-    padded = F.pad(maps, (pad, pad, pad, pad), mode='replicate')
-    return [
-        padded[
-            ..., pad + d * y : pad + d * y + height, pad + d * x : pad + d * x + width
-        ]
-        for d in dilations
-        for y, x in _RING
-    ]
-
-
-def _propagate(
-    affinity: Tensor, masks: Tensor, dilations: tuple[int, ...], num_iters: int
-) -> Tensor:
-    for _ in range(num_iters):
-        result = torch.zeros_like(masks)
-        for k, neighbour in enumerate(_neighbours(masks, dilations)):
-            result.addcmul_(affinity[:, k : k + 1], neighbour)
-        masks = result
-    return masks
-
-
-def _colour_logits(image: Tensor, dilations: tuple[int, ...], w1: float) -> Tensor:
-    """a_k of all neighbours, (B, K, H, W), without stacking the neighbours."""
-    neighbours = _neighbours(image, dilations)
-    inverse = _neighbour_std(neighbours).add_(_EPS).mul_(w1).reciprocal_()
-    logits = image.new_empty(image.shape[0], len(neighbours), *image.shape[-2:])
-    for k, neighbour in enumerate(neighbours):
-        logits[:, k] = (neighbour - image).mul_(inverse).square_().mean(dim=1)
-    return logits.neg_()
-
-
-def _neighbour_std(neighbours: list[Tensor]) -> Tensor:
-    """Unbiased deviation over the neighbours, in two passes.
-
-    One pass over squares would lose the small deviations of smooth regions to
-    cancellation, and they divide.
-    """
-    mean = torch.zeros_like(neighbours[0])
-    for neighbour in neighbours:
-        mean.add_(neighbour)
-    mean.div_(len(neighbours))
-    total = torch.zeros_like(mean)
-    for neighbour in neighbours:
-        difference = neighbour - mean
-        total.addcmul_(difference, difference)
-    return total.div_(len(neighbours) - 1).sqrt_()
-
-
-def _position_weights(dilations: tuple[int, ...], w1: float) -> list[float]:
-    """softmax_k(p) of the K neighbours, the same for every pixel."""
-    distance = [d * math.sqrt(y * y + x * x) for d in dilations for y, x in _RING]
-    mean = sum(distance) / len(distance)
-    variance = sum((d - mean) ** 2 for d in distance) / (len(distance) - 1)
-    deviation = math.sqrt(variance) + _EPS
-    logits = [-((d / deviation / w1) ** 2) for d in distance]
-    exponent = [math.exp(logit - max(logits)) for logit in logits]
-    return [e / sum(exponent) for e in exponent]

@@ -7,12 +7,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mmwsss.ops import (
+    PermutohedralLattice,
     bilateral_filter,
-    build_lattice,
-    filter_with_lattice,
     gaussian_filter,
 )
-from mmwsss.ops.bilateral import bilateral_features
+from mmwsss.ops._features import bilateral_features
 
 
 def data(batch=2, channels=3, height=9, width=7, seed=0):
@@ -106,7 +105,7 @@ class TestValues:
     def test_exact_in_tiles(self, monkeypatch):
         image, values = data()
         expected = bilateral_filter(image, values, 5.0, 40.0, 'exact')
-        monkeypatch.setattr('mmwsss.ops.bilateral._TILE_ELEMENTS', 1000)
+        monkeypatch.setattr('mmwsss.ops._features._TILE_ELEMENTS', 1000)
         result = bilateral_filter(image, values, 5.0, 40.0, 'exact')
         torch.testing.assert_close(result, expected)
 
@@ -146,7 +145,7 @@ class TestValues:
         """Also across the blocks that channels are filtered in."""
         image, values = data(1, 37, 12, 12)
         expected = bilateral_filter(image, values, 9.0, 20.0)
-        monkeypatch.setattr('mmwsss.ops.lattice._BLOCK_BYTES', 1)
+        monkeypatch.setattr('mmwsss.ops._fallback.filter._BLOCK_BYTES', 1)
         result = bilateral_filter(image, values, 9.0, 20.0)
         torch.testing.assert_close(result, expected)
 
@@ -154,9 +153,10 @@ class TestValues:
         image, values = data(2, 4, 12, 10)
         features = bilateral_features(image, 9.0, 20.0)
         rows = values.flatten(2).transpose(1, 2).reshape(-1, 4)
-        exact, worst = (build_lattice(features, size) for size in (True, False))
+        build = PermutohedralLattice.build
+        exact, worst = (build(features, size) for size in (True, False))
         assert worst.num_vertices == 6 * 240 >= exact.num_vertices
-        results = [filter_with_lattice(lattice, rows) for lattice in (exact, worst)]
+        results = [lattice.filter(rows) for lattice in (exact, worst)]
         assert torch.equal(*results)
 
     @settings(max_examples=15, deadline=None)

@@ -15,34 +15,21 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from .lattice import Lattice
-
-__all__ = ['build_lattice']
+__all__ = ['lattice_build']
 
 _MISSING_KEY = torch.iinfo(torch.int64).max
 
 
-def build_lattice(features: Tensor, exact_size: bool = True) -> Lattice:
-    """Build the lattice of a batch of images; images never mix.
+def lattice_build(features: Tensor, exact_size: bool) -> tuple[Tensor, ...]:
+    """The six tensors of :class:`~mmwsss.ops.PermutohedralLattice`.
 
     Args:
-        features: (B, d, P) float32, already divided by their sigmas; P pixels
-            an image, any d >= 1.
-        exact_size: Count the vertices (a host sync on a GPU). False allocates
-            for the worst case M = N * (d + 1) instead.
-
-    Returns:
-        The lattice over N = B * P pixels, image-major.
-
-    Raises:
-        ValueError: The packed integer keys don't fit into 63 bits: the
-            features span too wide a range (sigma too small). Only checked
-            with ``exact_size``, as it needs the range on the host.
+        features: (B, d, P) float32, already divided by their sigmas.
+        exact_size: False allocates for the worst case M = N * (d + 1).
     """
-    with torch.no_grad(), torch.autocast(features.device.type, enabled=False):
-        base, slots, weights = _enclosing_simplex(_elevate(features.float()))
-        keys, deltas = _pack_keys(base, slots, check=exact_size)
-        return _assemble(keys, weights, deltas, exact_size)
+    base, slots, weights = _enclosing_simplex(_elevate(features))
+    keys, deltas = _pack_keys(base, slots, check=exact_size)
+    return _assemble(keys, weights, deltas, exact_size)
 
 
 def _elevate(features: Tensor) -> Tensor:
@@ -150,7 +137,7 @@ def _check_key_range(extents: list[int], batch: int) -> None:
 
 def _assemble(
     keys: Tensor, weights: Tensor, deltas: Tensor, exact_size: bool
-) -> Lattice:
+) -> tuple[Tensor, ...]:
     """Sort the keys, number the vertices, find their neighbours."""
     count = keys.shape[0]
     pixels = keys[0].numel()
@@ -168,13 +155,13 @@ def _assemble(
         unique = found.masked_fill_(slots > ids[-1], _MISSING_KEY)
     vertices = torch.empty_like(ids, dtype=torch.int32)
     vertices[order] = ids.int()
-    return Lattice(
-        vertices=vertices.view(count, pixels).t().contiguous(),
-        slice_weights=(weights * alpha).view(count, pixels).t().contiguous(),
-        splat_pixels=(order % pixels).int(),
-        splat_weights=weights.reshape(-1)[order],
-        splat_offsets=F.pad(offsets, (0, 1), value=ids.numel()).int(),
-        neighbours=_neighbours(unique, deltas),
+    return (
+        vertices.view(count, pixels).t().contiguous(),
+        (weights * alpha).view(count, pixels).t().contiguous(),
+        (order % pixels).int(),
+        weights.reshape(-1)[order],
+        F.pad(offsets, (0, 1), value=ids.numel()).int(),
+        _neighbours(unique, deltas),
     )
 
 

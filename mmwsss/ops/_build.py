@@ -1,0 +1,122 @@
+# Licensed under Apache-2.0.
+"""How `mmwsss/_ext` is compiled; `setup.py` loads this file by its path.
+
+Environment variables:
+
+* ``MMWSSS_WITH_OPS``: ``auto`` (a failed compile leaves a pure-Python install,
+  with a loud warning), ``1`` (it fails) or ``0`` (nothing is compiled);
+* ``FORCE_CUDA=1``: CUDA kernels too, also where there is no GPU;
+* ``TORCH_CUDA_ARCH_LIST``: the GPUs to compile for, e.g. ``9.0``; by default
+  those present, else ``8.0;8.6;8.9;9.0+PTX``;
+* ``MAX_JOBS``: files compiled at the same time.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+OPS = Path(__file__).resolve().parent
+ROOT = OPS.parents[1]
+CSRC = OPS / 'csrc'
+RECORD = OPS.parent / '_ext_build.json'
+DEFAULT_ARCHS = '8.0;8.6;8.9;9.0+PTX'
+# No -march: wheels run elsewhere. No contraction and no -ffast-math: pixels on
+# the border of two lattice simplices must fall to the same side everywhere.
+CXX_FLAGS = ['-O3', '-fopenmp', '-ffp-contract=off', '-fvisibility=hidden', '-Wall']
+NVCC_FLAGS = ['-O3', '--fmad=false', '-Xptxas=-warn-spills', '-Werror=all-warnings']
+
+
+def mmcv_headers() -> Path | None:
+    """Folder of mmcv's device registry, if an mmcv is installed."""
+    spec = importlib.util.find_spec('mmcv')
+    if spec is None or spec.origin is None:
+        return None
+    folder = Path(spec.origin).parent / 'ops' / 'csrc' / 'common'
+    return folder if (folder / 'pytorch_device_registry.hpp').exists() else None
+
+
+def with_cuda() -> bool:
+    """Whether CUDA kernels are to be compiled."""
+    import torch
+    from torch.utils.cpp_extension import CUDA_HOME
+
+    if os.environ.get('FORCE_CUDA', '0') == '1':
+        return True
+    present = torch.version.cuda is not None and torch.cuda.is_available()
+    return present and CUDA_HOME is not None
+
+
+def cuda_headers() -> list[Path]:
+    """CUDA headers that pip installed: a toolkit may lack some of them."""
+    import torch
+
+    major = str(torch.version.cuda).split('.')[0]
+    site = Path(torch.__file__).resolve().parents[1]
+    folder = site / 'nvidia' / f'cu{major}' / 'include'
+    return [folder] if folder.is_dir() else []
+
+
+def arch_list() -> str:
+    """``TORCH_CUDA_ARCH_LIST``, or the GPUs present, or the default."""
+    import torch
+
+    given = os.environ.get('TORCH_CUDA_ARCH_LIST')
+    if given:
+        return given
+    count = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    found = {'{}.{}'.format(*torch.cuda.get_device_capability(i)) for i in range(count)}
+    return ';'.join(sorted(found)) or DEFAULT_ARCHS
+
+
+def sources(cuda: bool) -> list[str]:
+    """Source files relative to the root of the project."""
+    patterns = ['pytorch/*.cpp', 'pytorch/cpu/*.cpp']
+    if cuda:
+        patterns += ['pytorch/cuda/*.cpp', 'pytorch/cuda/*.cu']
+    files = (file for pattern in patterns for file in CSRC.glob(pattern))
+    return sorted(str(file.relative_to(ROOT)) for file in files)
+
+
+def extension() -> Any:
+    """The setuptools extension; needs torch."""
+    from torch.utils import cpp_extension
+
+    cuda = with_cuda()
+    kind = cpp_extension.CUDAExtension if cuda else cpp_extension.CppExtension
+    macros: list[tuple[str, str | None]] = []
+    include = [str(CSRC / 'common')]
+    if cuda:
+        os.environ['TORCH_CUDA_ARCH_LIST'] = arch_list()
+        macros.append(('MMWSSS_WITH_CUDA', None))
+        include += [str(CSRC / 'common' / 'cuda'), *map(str, cuda_headers())]
+    if (mmcv := mmcv_headers()) is not None:
+        include.append(str(mmcv))
+    return kind(
+        name='mmwsss._ext',
+        sources=sources(cuda),
+        include_dirs=include,
+        define_macros=macros,
+        extra_compile_args=dict(cxx=CXX_FLAGS, nvcc=NVCC_FLAGS),
+        extra_link_args=['-fopenmp', '-s'],
+        py_limited_api=True,
+    )
+
+
+def write_record(folder: Path) -> None:
+    """Note next to the compiled file what it was built with."""
+    import torch
+
+    cuda = with_cuda()
+    record = dict(
+        torch=torch.__version__,
+        cuda_version=torch.version.cuda if cuda else None,
+        arch_list=arch_list() if cuda else None,
+        compiler=os.environ.get('CXX', 'c++'),
+        registry='mmcv' if mmcv_headers() else 'own',
+    )
+    path = folder / RECORD.name
+    path.write_text(json.dumps(record, indent=2) + '\n', encoding='utf-8')
