@@ -15,8 +15,9 @@ from mmseg.structures import SegDataSample
 from PIL import Image, ImageOps
 from torch import nn
 
+from mmwsss.datasets import PackWeakInputs
 from mmwsss.engine.inference_options import apply_post_processor, segmentor_cfg
-from mmwsss.registry import DATASETS, MODELS, TRANSFORMS
+from mmwsss.registry import DATASETS, MODELS
 from mmwsss.utils.checkpoint import (
     load_checkpoint_file,
     load_weights_strict,
@@ -110,8 +111,7 @@ def predict_image(model: nn.Module, image: str | Path | np.ndarray,
     size = pixels.shape[:2]
     if isinstance(model.data_preprocessor, ImgDataPreprocessor):
         pixels = pixels[..., ::-1]  # mmseg's pipelines load BGR
-    pack = TRANSFORMS.build(dict(type='PackWeakInputs'))
-    packed = pack(dict(img=pixels, ori_shape=size, img_shape=size))
+    packed = PackWeakInputs()(dict(img=pixels, ori_shape=size, img_shape=size))
     batch = model.data_preprocessor(
         dict(inputs=[packed['inputs']], data_samples=[packed['data_samples']]))
     if hasattr(model, 'cam_head'):  # a plain segmentor has no labels to choose from
