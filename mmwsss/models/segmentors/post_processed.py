@@ -74,7 +74,7 @@ def post_processed(
         return model
     kind = type(model)
     name = f'PostProcessed{kind.__name__}'
-    model.__class__ = type(name, (PostProcessMixin, kind), {})
+    model.__class__ = type(name, (PostProcessMixin, kind), dict(__module__=__name__))
     model.post_processor = MODELS.build(dict(post_processor))
     model.channel_order = channel_order or _channel_order(model, segmentor)
     model.from_logits = from_logits
