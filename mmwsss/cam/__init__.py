@@ -35,6 +35,7 @@ from .refine import (
     refined_label,
     truncate_to_unit,
 )
+from .score_maps import refine_stacks, with_background
 
 __all__ = [
     'IGNORE',
@@ -57,6 +58,7 @@ __all__ = [
     'normalise_cam',
     'outside_box_to_ignore',
     'refine_soft_maps',
+    'refine_stacks',
     'refined_label',
     'resize',
     'roi_levels',
@@ -67,5 +69,6 @@ __all__ = [
     'three_way_label',
     'threshold_label',
     'truncate_to_unit',
+    'with_background',
     'with_mirror',
 ]
