@@ -1,0 +1,141 @@
+# Licensed under Apache-2.0.
+"""Time and memory of functions that compute the same, measured in turns."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import platform
+import statistics
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+__all__ = ['Form', 'Timing', 'machine', 'measure']
+
+Form = Callable[[], Tensor]
+PATIENCE = 3.0  # seconds after which a form isn't repeated any more
+_STATUS = Path('/proc/self/status')
+_RESET = Path('/proc/self/clear_refs')
+
+
+@dataclass
+class Timing:
+    """What was measured of one form.
+
+    Attributes:
+        memory: Additional memory at its peak in MB, its result included;
+            resident memory on a CPU (NaN outside Linux), allocated on a GPU.
+        first: Result of the first run.
+        last: Result of the last run.
+        runs: Milliseconds of each timed run.
+    """
+
+    memory: float
+    first: Tensor
+    last: Tensor
+    runs: list[float] = field(default_factory=list)
+
+    @property
+    def median(self) -> float:
+        """Milliseconds."""
+        return statistics.median(self.runs)
+
+    @property
+    def spread(self) -> str:
+        """Fastest and slowest run."""
+        return f'{min(self.runs):.4g}..{max(self.runs):.4g}'
+
+
+def measure(
+    forms: Mapping[str, Form], repeats: int, device: torch.device
+) -> dict[str, Timing]:
+    """Run all forms once to warm up, then ``repeats`` times in turns.
+
+    The first run is that of which the memory is measured. It counts as the
+    only timed run of a form that needs more than ``PATIENCE`` for it.
+    """
+    timings = {}
+    for name, form in forms.items():
+        taken, memory, result = _first_run(form, device)
+        timings[name] = Timing(memory, result, result)
+        if taken > 1e3 * PATIENCE:
+            timings[name].runs.append(taken)
+    for _ in range(repeats):
+        for name, form in forms.items():
+            timing = timings[name]
+            if sum(timing.runs) <= 1e3 * PATIENCE:
+                taken, timing.last = _timed(form, device)
+                timing.runs.append(taken)
+    return timings
+
+
+def _timed(form: Form, device: torch.device) -> tuple[float, Tensor]:
+    """Milliseconds and the result."""
+    if device.type != 'cuda':
+        start = time.perf_counter()
+        result = form()
+        return 1e3 * (time.perf_counter() - start), result
+    begin, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
+    torch.cuda.synchronize(device)
+    begin.record()
+    result = form()
+    end.record()
+    torch.cuda.synchronize(device)
+    return begin.elapsed_time(end), result
+
+
+def _first_run(form: Form, device: torch.device) -> tuple[float, float, Tensor]:
+    """Milliseconds, MB and the result."""
+    if device.type == 'cuda':
+        form()  # loads the kernels
+        torch.cuda.synchronize(device)
+        torch.cuda.reset_peak_memory_stats(device)
+        before = torch.cuda.memory_allocated(device)
+        taken, result = _timed(form, device)
+        peak = torch.cuda.max_memory_allocated(device)
+        return taken, (peak - before) / 2**20, result
+    before = _reset_peak()
+    taken, result = _timed(form, device)
+    return taken, (_resident('VmHWM') - before) / 2**10, result
+
+
+def _reset_peak() -> float:
+    """Make the present resident memory the peak; gives it in KiB."""
+    try:
+        # Freed blocks that the allocator kept would hide what is needed.
+        ctypes.CDLL(None).malloc_trim(0)
+        _RESET.write_text('5')
+        return _resident('VmHWM')
+    except (OSError, AttributeError):
+        return float('nan')
+
+
+def _resident(name: str) -> float:
+    try:
+        lines = _STATUS.read_text().splitlines()
+    except OSError:
+        return float('nan')
+    found = [line.split()[1] for line in lines if line.startswith(name)]
+    return float(found[0]) if found else float('nan')
+
+
+def machine() -> str:
+    """One line: processor, cores, GPU, torch, load."""
+    try:
+        lines = Path('/proc/cpuinfo').read_text().splitlines()
+        names = [line.split(': ')[1] for line in lines if line.startswith('model name')]
+    except OSError:
+        names = []
+    parts = [
+        names[0] if names else platform.processor() or platform.machine(),
+        f'{os.cpu_count()} cores',
+        torch.cuda.get_device_name() if torch.cuda.is_available() else 'no GPU',
+        f'torch {torch.__version__}',
+        f'load average {os.getloadavg()[0]:.2f}',
+    ]
+    return ', '.join(parts)
