@@ -56,15 +56,12 @@ def measure(
 ) -> dict[str, Timing]:
     """Run all forms once to warm up, then ``repeats`` times in turns.
 
-    The first run is that of which the memory is measured. It counts as the
-    only timed run of a form that needs more than ``PATIENCE`` for it.
+    The first run is that of which the memory is measured; it isn't timed.
     """
     timings = {}
     for name, form in forms.items():
-        taken, memory, result = _first_run(form, device)
+        memory, result = _first_run(form, device)
         timings[name] = Timing(memory, result, result)
-        if taken > 1e3 * PATIENCE:
-            timings[name].runs.append(taken)
     for _ in range(repeats):
         for name, form in forms.items():
             timing = timings[name]
@@ -89,19 +86,19 @@ def _timed(form: Form, device: torch.device) -> tuple[float, Tensor]:
     return begin.elapsed_time(end), result
 
 
-def _first_run(form: Form, device: torch.device) -> tuple[float, float, Tensor]:
-    """Milliseconds, MB and the result."""
+def _first_run(form: Form, device: torch.device) -> tuple[float, Tensor]:
+    """MB and the result."""
     if device.type == 'cuda':
         form()  # loads the kernels
         torch.cuda.synchronize(device)
         torch.cuda.reset_peak_memory_stats(device)
         before = torch.cuda.memory_allocated(device)
-        taken, result = _timed(form, device)
+        result = form()
         peak = torch.cuda.max_memory_allocated(device)
-        return taken, (peak - before) / 2**20, result
+        return (peak - before) / 2**20, result
     before = _reset_peak()
-    taken, result = _timed(form, device)
-    return taken, (_resident('VmHWM') - before) / 2**10, result
+    result = form()
+    return (_resident('VmHWM') - before) / 2**10, result
 
 
 def _reset_peak() -> float:
