@@ -11,7 +11,7 @@ PYTHON ?=
 # where built mmcv wheels are kept, one folder per torch, Python and platform
 MMWSSS_WHEELS ?= $(or $(addsuffix /mmwsss/wheels,$(XDG_CACHE_HOME)),$(addsuffix \
     /.cache/mmwsss/wheels,$(HOME)),.wheels)
-# auto (CUDA operators where a GPU and nvcc are there), cuda or cpu
+# auto (CUDA operators where a GPU and nvcc are there), cuda or cpu; also for ours
 MMCV_OPS ?= auto
 # processes that share the tests
 TEST_WORKERS ?= 2
@@ -25,7 +25,7 @@ PIN := --constraint requirements/constraints.txt
 STAMP := $(VENV)/.mmwsss
 export MMWSSS_WHEELS
 
-.PHONY: help env test test-slow test-all lint fix doctor demo clean
+.PHONY: help env test test-slow test-all lint fix doctor demo wheel clean
 
 help:  ## this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | \
@@ -59,6 +59,16 @@ doctor: env  ## what is installed, what is wrong with it and how to put it right
 env: $(STAMP)-done  ## create .venv and install everything pinned (reused)
 	@echo 'The environment is in $(VENV).'
 
+OPS := $(shell find mmwsss/ops/csrc -type f) mmwsss/ops/_build.py
+BUILD_ENV = $(if $(filter cuda,$(MMCV_OPS)),FORCE_CUDA=1) \
+    $(if $(filter cpu,$(MMCV_OPS)),FORCE_CUDA=0 CUDA_VISIBLE_DEVICES=)
+
+wheel: env  ## a wheel with compiled operators, in a folder for this torch
+	@folder=$$($(PY) tools/misc/install_mmcv.py --ops $(MMCV_OPS) \
+	    --wheels '$(MMWSSS_WHEELS)' --show-folder); \
+	    MMWSSS_WITH_OPS=1 $(BUILD_ENV) $(PIP) wheel --no-deps --no-build-isolation \
+	    --no-cache-dir --wheel-dir "$$folder" . && ls "$$folder"/mmwsss-*.whl
+
 # --- the environment, step by step; each step leaves a stamp ------------------
 $(STAMP)-venv: requirements/build.txt
 	@echo '== 1/5 virtual environment in $(VENV)'
@@ -84,9 +94,9 @@ $(STAMP)-deps: $(STAMP)-mmcv requirements/runtime.txt requirements/tests.txt
 	@tools/misc/fix_opencv.sh $(PY)
 	@touch $@
 
-$(STAMP)-done: $(STAMP)-deps setup.py pyproject.toml model-index.yml
-	@echo '== 5/5 mmwsss, editable'
-	$(PIP) install --no-build-isolation --no-deps -e .
+$(STAMP)-done: $(STAMP)-deps setup.py pyproject.toml model-index.yml $(OPS)
+	@echo '== 5/5 mmwsss, editable, its operators compiled (a minute)'
+	$(BUILD_ENV) $(PIP) install --no-build-isolation --no-deps -e .
 	$(PY) -m mmwsss.utils.collect_env
 	@touch $@
 

@@ -86,8 +86,10 @@ class EditableWheel(editable_wheel):
     """Fills `.mim` in the source tree before an editable install."""
 
     def run(self) -> None:
-        """Link `.mim`, then build."""
+        """Link `.mim`, drop what an earlier install has compiled, then build."""
         link_mim(ROOT / 'mmwsss' / '.mim')
+        for file in (ROOT / 'mmwsss').glob('_ext*'):
+            remove(file)
         super().run()
 
 
@@ -173,7 +175,7 @@ setup(
     ],
     python_requires='>=3.11,<3.13',
     packages=find_packages(include=['mmwsss', 'mmwsss.*']),
-    package_data={'mmwsss': ['datasets/**/*.txt', '_ext_build.json']},
+    package_data={'mmwsss': ['datasets/**/*.txt']},
     include_package_data=False,
     install_requires=read_requirements('runtime'),
     extras_require={

@@ -8,6 +8,7 @@ see the packages of the running one, so nothing is downloaded or left behind.
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -52,9 +53,13 @@ def python(tmp_path: Path) -> Path:
     return folder / 'bin' / 'python'
 
 
-def run(*command: str | Path, cwd: Path) -> str:
+def run(*command: str | Path, cwd: Path, with_ops: str = '0') -> str:
     done = subprocess.run(
-        [str(part) for part in command], cwd=cwd, capture_output=True, text=True
+        [str(part) for part in command],
+        cwd=cwd,
+        capture_output=True,
+        text=True,
+        env=os.environ | dict(MMWSSS_WITH_OPS=with_ops),
     )
     assert done.returncode == 0, f'{command}\n{done.stdout}\n{done.stderr}'
     return done.stdout
@@ -203,3 +208,41 @@ def test_mmcv_is_no_requirement():
         lines = (ROOT / 'requirements' / f'{name}.txt').read_text().splitlines()
         wanted = [line.split('#')[0] for line in lines]
         assert not any('mmcv' in line for line in wanted), name
+
+
+# Run where neither the project's folder nor an editable install is in sight.
+INFO = """
+import mmwsss.ops
+print(mmwsss.ops.get_build_info()['file'])
+"""
+
+
+def test_wheel_with_compiled_operators(project: Path, python: Path):
+    dist = project / 'dist'
+    command = ('-m', 'pip', 'wheel', '--no-build-isolation', '--no-deps', '-w', dist)
+    run(python, *command, '.', cwd=project, with_ops='1')
+    (wheel,) = dist.glob('mmwsss-*.whl')
+    # one wheel for every Python from 3.11 on, but for one torch
+    assert 'cp311-abi3-linux' in wheel.name
+    names = zipfile.ZipFile(wheel).namelist()
+    assert {'mmwsss/_ext.abi3.so', 'mmwsss/_ext_build.json'} <= set(names)
+    assert not any('csrc' in name for name in names)
+    pip(python, 'install', wheel, cwd=project.parent)
+    file = run(python, '-c', INFO, cwd=project.parent, with_ops='1')
+    assert file.strip().endswith('site-packages/mmwsss/_ext.abi3.so')
+
+
+def test_without_a_compiler_the_install_still_works(project: Path, python: Path):
+    command = (python, 'setup.py', 'build_ext', '--inplace')
+    env = os.environ | dict(CXX='false', CC='false')
+    for wanted, status in (('auto', 0), ('1', 1)):
+        done = subprocess.run(
+            list(map(str, command)),
+            cwd=project,
+            capture_output=True,
+            text=True,
+            env=env | dict(MMWSSS_WITH_OPS=wanted),
+        )
+        assert (done.returncode != 0) == bool(status), done.stderr
+        assert 'operators' in done.stderr
+    assert not list((project / 'mmwsss').glob('_ext*'))

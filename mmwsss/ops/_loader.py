@@ -83,7 +83,7 @@ def _find() -> Path:
         raise ImportError(
             f'{files[0].name} was built against torch {built}, this is torch '
             f'{here}; build it again: pip install --no-build-isolation '
-            f'--force-reinstall --no-deps mmwsss'
+            f'--no-cache-dir --force-reinstall --no-deps mmwsss'
         )
     return files[0]
 

@@ -186,6 +186,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument('--ops', choices=('auto', 'cpu', 'cuda'), default='auto')
     parser.add_argument('--wheels', type=Path, required=True, help='wheel folder')
+    parser.add_argument(
+        '--show-folder',
+        action='store_true',
+        help='only print where wheels for this torch are kept',
+    )
     args = parser.parse_args()
     # told to stop: leave neither a half-built folder nor a compiler running
     for number in (signal.SIGTERM, signal.SIGHUP):
@@ -193,6 +198,9 @@ def main() -> None:
     logging.basicConfig(level=logging.INFO, format='%(message)s', stream=sys.stdout)
 
     kind, version = choose_kind(args.ops), pinned_version()
+    if args.show_folder:
+        sys.stdout.write(f'{usable_folder(args.wheels / wheel_key(kind))}\n')
+        return
     if installed() in ((version, kind), (version, 'cuda')):
         log.info('mmcv %s is installed, with its operators', version)
         return
