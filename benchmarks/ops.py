@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import argparse
 import logging
+import statistics
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -51,11 +52,16 @@ def lines(case: Case, found: Mapping[str, Measured]) -> Iterator[str]:
     base = next(iter(found.values())).timing.median
     yield case.title
     for name, (timing, difference, _, agreement) in found.items():
+        digits = 1 if timing.median > 1 else 3
         row = (
-            f'    {name:21s}{timing.median:9.4g} ms ({timing.spread}; '
+            f'    {name:21s}{timing.median:8.{digits}f} ms ({timing.spread}; '
             f'{len(timing.runs)})'
         )
-        row = f'{row:58s} ratio {timing.median / base:6.2f}  {timing.memory:6.0f} MB'
+        row = (
+            f'{row:60s} ratio {timing.median / base:6.2f}  '
+            f'cpu {statistics.median(timing.processor):8.1f} ms  '
+            f'{timing.memory:5.0f} MB'
+        )
         if difference is None:
             row += '  reference'
         else:
@@ -87,8 +93,8 @@ def header(repeats: int) -> Iterator[str]:
             yield f'{key}: {info[key]}'
     yield 'pydensecrf: ' + ('installed' if has_pydensecrf() else 'not installed')
     yield (
-        f'wall time: median (fastest..slowest; runs, at most {repeats}); ratio to '
-        'the first form; additional memory at its peak'
+        f'wall time: median (fastest..slowest; runs, at most {repeats}); its ratio '
+        'to the first form; processor time; additional memory at its peak'
     )
 
 

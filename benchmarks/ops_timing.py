@@ -33,12 +33,15 @@ class Timing:
         first: Result of the first run.
         last: Result of the last run.
         runs: Milliseconds of each timed run.
+        processor: Milliseconds of processor time of each, over all threads;
+            other processes hardly change them.
     """
 
     memory: float
     first: Tensor
     last: Tensor
     runs: list[float] = field(default_factory=list)
+    processor: list[float] = field(default_factory=list)
 
     @property
     def median(self) -> float:
@@ -48,7 +51,8 @@ class Timing:
     @property
     def spread(self) -> str:
         """Fastest and slowest run."""
-        return f'{min(self.runs):.4g}..{max(self.runs):.4g}'
+        digits = 1 if self.median > 1 else 3
+        return f'{min(self.runs):.{digits}f}..{max(self.runs):.{digits}f}'
 
 
 def measure(
@@ -66,7 +70,9 @@ def measure(
         for name, form in forms.items():
             timing = timings[name]
             if sum(timing.runs) <= 1e3 * PATIENCE:
+                start = time.process_time()
                 taken, timing.last = _timed(form, device)
+                timing.processor.append(1e3 * (time.process_time() - start))
                 timing.runs.append(taken)
     return timings
 
