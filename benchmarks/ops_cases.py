@@ -13,6 +13,7 @@ import torch.nn.functional as F
 from ops_timing import Form
 from torch import Tensor
 
+from mmwsss import ops
 from mmwsss.ops import (
     DENSE_CRF_PRESETS,
     bilateral_filter,
@@ -227,6 +228,14 @@ def hard_label_case(device: torch.device) -> Case:
     return Case(title, forms, 'pydensecrf', marginals=True)
 
 
+def walk_case(device: torch.device) -> Case:
+    # A quarter of a VOC picture, the published working resolution.
+    cam = smooth_prob(1, 5, 94, 125).to(device)
+    edge = (picture(1, 94, 125, 1).float() / 255).to(device)
+    forms = ours(lambda: ops.random_walk(cam, edge), device)
+    return Case('random walk 1x5x94x125, radius 5, 256 steps', forms)
+
+
 CASES: dict[str, Callable[[torch.device], Case]] = {
     'par3': lambda device: par_case(3, device),
     'par21': lambda device: par_case(21, device),
@@ -240,6 +249,8 @@ CASES: dict[str, Callable[[torch.device], Case]] = {
     'crf81_toco_seg': lambda device: crf_case(81, 'toco_seg', 1, device),
     'crf21_irn_labels': hard_label_case,
 }
+if hasattr(ops, 'random_walk'):
+    CASES['random_walk'] = walk_case
 # A CPU takes one image after the other.
 CUDA_CASES = {
     **CASES,
