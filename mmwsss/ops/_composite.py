@@ -14,7 +14,7 @@ from functools import lru_cache
 import torch
 from torch import Tensor
 
-from ._checks import check_memory
+from ._checks import check_features, check_finite, check_memory
 from ._fallback.crf import AddMessage, apply_compat, update_q
 from ._features import bilateral_features, filter_exact, position_features
 
@@ -129,6 +129,7 @@ def _exact(
 
 
 def _exact_message(features: Tensor, weight: float, compat: Tensor) -> AddMessage:
+    check_finite(features=features)
     batch, _, pixels = features.shape
     ones = features.new_ones(batch, pixels, 1, dtype=torch.float64)
     scale = (filter_exact(features, ones) + 1e-20).rsqrt()
@@ -166,6 +167,7 @@ def forget_lattices() -> None:
 
 def _normalised(features: Tensor, weight: float) -> Lattice:
     """weight * D^-1/2 K D^-1/2 with D = diag(K 1)."""
+    check_features(features)
     lattice = kernels.lattice_build(features.contiguous(), True)
     vertices, slice_weights, pixels, splat_weights, *rest = lattice
     ones = slice_weights.new_ones(len(vertices), 1)

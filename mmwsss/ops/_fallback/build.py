@@ -63,6 +63,7 @@ def _enclosing_simplex(elevated: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     rank += base.sum(dim=0).to(rank.dtype)
     wrap = (rank < 0).to(rank.dtype) - (rank >= count).to(rank.dtype)
     rank += wrap * count
+    rank.clamp_(0, count - 1)  # NaN and overflow, where nobody could look at them
     base += wrap
     offset = (elevated - base * count) * inverse
     slots = (count - 1 - rank).long()
