@@ -19,7 +19,7 @@ namespace {
 
 constexpr int kBlock = 4;  // channels that share a loaded weight
 constexpr int kTile = 64;  // pixels whose weights stay in the first cache
-constexpr int kGroup = 24;  // channels whose rows stay in the second cache
+constexpr int kGroup = 12;  // channels whose rows stay in the second cache
 
 // One row of `channels` planes: weighted sums of `from`, written to `to`.
 template <typename T>
