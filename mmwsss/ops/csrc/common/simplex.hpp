@@ -93,10 +93,9 @@ MMWSSS_HD void enclosing_simplex(const float* elevated, int dim_at_run_time,
     }
   }
   const float bound = 2.0f * size;
-  const float clamped = sum < -bound ? -bound : sum > bound ? bound : sum;
+  const float clamped = sum < bound ? (sum > -bound ? sum : -bound) : bound;
   const int surplus = static_cast<int>(clamped);
-  float ordered[Simplex<kDim>::kCount];
-  for (int j = 0; j < count; ++j) ordered[j] = 0.0f;
+  float ordered[Simplex<kDim>::kCount] = {};
   for (int j = 0; j < count; ++j) {
     const int place = rank[j] + surplus;
     const int wrap = (place < 0) - (place >= count);
