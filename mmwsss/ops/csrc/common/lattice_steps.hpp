@@ -4,6 +4,7 @@
 // every sum is a gather in a fixed order.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 
 #include "cpu_vectors.hpp"
@@ -24,15 +25,30 @@ struct LatticeView {
   int64_t num_found;  // vertices with pixels; those up to M have none
 };
 
+// Rows come from anywhere in a table larger than the caches; the processor
+// looks ahead less far than this.
+constexpr int64_t kAhead = 16;
+
+template <typename T, int octets>
+void prefetch(const T* row) {
+  constexpr int64_t kLine = 64 / sizeof(T);
+  for (int64_t c = 0; c < Row<T, octets>::kWidth; c += kLine) {
+    __builtin_prefetch(row + c);
+  }
+}
+
 // table[v] = weighted sum of the rows of the vertex's pixels, `stride` apart.
 template <typename T, int octets>
 void splat(const LatticeView& lattice, const T* rows, int64_t stride, T* table,
            int64_t begin, int64_t end) {
+  const int32_t* offsets = lattice.splat_offsets;
+  const int32_t last = offsets[end] - 1;
   Row<T, octets> sum;
   for (int64_t v = begin; v < end; ++v) {
     sum.zero();
-    for (int32_t e = lattice.splat_offsets[v]; e < lattice.splat_offsets[v + 1];
-         ++e) {
+    for (int32_t e = offsets[v]; e < offsets[v + 1]; ++e) {
+      const int32_t later = std::min<int32_t>(e + kAhead, last);
+      prefetch<T, octets>(rows + lattice.splat_pixels[later] * stride);
       sum.add_scaled(rows + lattice.splat_pixels[e] * stride,
                      static_cast<T>(lattice.splat_weights[e]));
     }
@@ -48,6 +64,9 @@ void blur(const LatticeView& lattice, int axis, const T* from, T* to,
   const int32_t* pairs = lattice.neighbours + axis * (lattice.missing + 1) * 2;
   Row<T, octets> sum;
   for (int64_t v = begin; v < end; ++v) {
+    const int32_t* later = pairs + 2 * std::min(v + kAhead, end - 1);
+    prefetch<T, octets>(from + later[0] * kWidth);
+    prefetch<T, octets>(from + later[1] * kWidth);
     sum.load(from + pairs[2 * v] * kWidth);
     sum.add(from + pairs[2 * v + 1] * kWidth);
     sum.scale(static_cast<T>(0.5));
