@@ -121,7 +121,7 @@ def check_finite(**tensors: Tensor) -> None:
         if not can_inspect(tensor) or not tensor.is_floating_point():
             continue
         # A sum is finite only if everything is; the count is for the message.
-        if math.isfinite(tensor.sum()):
+        if math.isfinite(tensor.detach().sum()):
             continue
         bad = int(torch.isfinite(tensor).logical_not().sum())
         if bad:

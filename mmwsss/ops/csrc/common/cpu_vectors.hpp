@@ -13,7 +13,7 @@
 #define MMWSSS_AVX2 1
 #endif
 
-namespace mmwsss {
+namespace mmwsss::cpu {
 
 constexpr int kLanes = 8;
 constexpr int kMaxOctets = 4;  // of a row: what the registers hold
@@ -89,4 +89,4 @@ void with_octets(int octets, const F& f) {
   }
 }
 
-}  // namespace mmwsss
+}  // namespace mmwsss::cpu

@@ -7,7 +7,7 @@
 #include <cstdint>
 #include <vector>
 
-namespace mmwsss {
+namespace mmwsss::cpu {
 
 // Open addressing with linear probing; at most half of the places are taken.
 class KeyTable {
@@ -64,4 +64,4 @@ class KeyTable {
   std::vector<int64_t> keys_;
 };
 
-}  // namespace mmwsss
+}  // namespace mmwsss::cpu

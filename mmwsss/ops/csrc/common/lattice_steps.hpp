@@ -9,7 +9,7 @@
 
 #include "cpu_vectors.hpp"
 
-namespace mmwsss {
+namespace mmwsss::cpu {
 
 // The tensors of a lattice; see `mmwsss/ops/lattice.py`.
 struct LatticeView {
@@ -87,4 +87,4 @@ void slice(const LatticeView& lattice, const T* table, int64_t pixel,
   }
 }
 
-}  // namespace mmwsss
+}  // namespace mmwsss::cpu

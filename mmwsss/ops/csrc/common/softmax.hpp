@@ -9,7 +9,7 @@
 #include "cpu_vectors.hpp"
 #include "vector_exp.hpp"
 
-namespace mmwsss {
+namespace mmwsss::cpu {
 
 // Eight lanes first, then the lanes in order: the same bits everywhere.
 template <typename T, typename F>
@@ -42,4 +42,4 @@ void softmax_rows(T* rows, int64_t n, int64_t width) {
   }
 }
 
-}  // namespace mmwsss
+}  // namespace mmwsss::cpu

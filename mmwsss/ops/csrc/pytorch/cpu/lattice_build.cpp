@@ -17,7 +17,7 @@
 #include "key_table.hpp"
 #include "simplex.hpp"
 
-namespace mmwsss {
+namespace mmwsss::cpu {
 namespace {
 
 constexpr int64_t kChunk = 1 << 13;  // pixels; its table stays in the cache
@@ -278,7 +278,7 @@ class Builder {
 };
 
 }  // namespace
-}  // namespace mmwsss
+}  // namespace mmwsss::cpu
 
 Lattice mmwsss_lattice_build_cpu(const Tensor& features, bool exact_size) {
   const Tensor values = features.contiguous();
@@ -287,11 +287,11 @@ Lattice mmwsss_lattice_build_cpu(const Tensor& features, bool exact_size) {
               "features must be a (B, d, P) float32 tensor, d <= 16");
   switch (values.size(1)) {
     case 2:
-      return mmwsss::Builder<2>(values).build(exact_size);
+      return mmwsss::cpu::Builder<2>(values).build(exact_size);
     case 5:
-      return mmwsss::Builder<5>(values).build(exact_size);
+      return mmwsss::cpu::Builder<5>(values).build(exact_size);
     default:
-      return mmwsss::Builder<0>(values).build(exact_size);
+      return mmwsss::cpu::Builder<0>(values).build(exact_size);
   }
 }
 

@@ -6,7 +6,7 @@
 #include "../operators.hpp"
 #include "lattice_tables.hpp"
 
-namespace mmwsss {
+namespace mmwsss::cpu {
 namespace {
 
 // Channels first .. first + width of all rows, the last ones padded by 0.
@@ -56,7 +56,7 @@ void filter(const LatticeView& lattice, const Tensor& values, bool reverse,
 }
 
 }  // namespace
-}  // namespace mmwsss
+}  // namespace mmwsss::cpu
 
 Tensor mmwsss_lattice_filter_cpu(const Tensor& vertices,
                                  const Tensor& slice_weights,
@@ -67,15 +67,15 @@ Tensor mmwsss_lattice_filter_cpu(const Tensor& vertices,
                                  bool reverse) {
   const Tensor tensors[] = {vertices,      slice_weights, splat_pixels,
                             splat_weights, splat_offsets, neighbours};
-  const mmwsss::LatticeView lattice = mmwsss::view_lattice(tensors);
+  const mmwsss::cpu::LatticeView lattice = mmwsss::cpu::view_lattice(tensors);
   TORCH_CHECK(values.dim() == 2 && values.size(0) == lattice.num_pixels,
               "values must have a row for each pixel of the lattice");
   const Tensor rows = values.contiguous();
   Tensor out = at::empty_like(rows);
   if (rows.scalar_type() == at::kDouble) {
-    mmwsss::filter<double>(lattice, rows, reverse, out);
+    mmwsss::cpu::filter<double>(lattice, rows, reverse, out);
   } else {
-    mmwsss::filter<float>(lattice, rows, reverse, out);
+    mmwsss::cpu::filter<float>(lattice, rows, reverse, out);
   }
   return out;
 }

@@ -12,7 +12,7 @@
 
 #include "lattice_steps.hpp"
 
-namespace mmwsss {
+namespace mmwsss::cpu {
 
 constexpr int64_t kGrain = 1 << 10;  // vertices or pixels of a task
 
@@ -96,4 +96,4 @@ void fill_table(const LatticeView& lattice, int octets, const T* rows,
   });
 }
 
-}  // namespace mmwsss
+}  // namespace mmwsss::cpu

@@ -12,7 +12,7 @@
 #include "lattice_tables.hpp"
 #include "softmax.hpp"
 
-namespace mmwsss {
+namespace mmwsss::cpu {
 namespace {
 
 constexpr int64_t kTile = 64;  // pixels
@@ -213,7 +213,7 @@ class MeanField {
 };
 
 }  // namespace
-}  // namespace mmwsss
+}  // namespace mmwsss::cpu
 
 Tensor mmwsss_mean_field_cpu(const Tensor& unary, at::TensorList lattices,
                              at::TensorList compats, int64_t iter_max,
@@ -223,10 +223,10 @@ Tensor mmwsss_mean_field_cpu(const Tensor& unary, at::TensorList lattices,
   const Tensor energies = unary.contiguous();
   Tensor out = at::empty_like(energies);
   if (energies.scalar_type() == at::kDouble) {
-    mmwsss::MeanField<double>(energies, lattices, compats, log_count)
+    mmwsss::cpu::MeanField<double>(energies, lattices, compats, log_count)
         .run(iter_max, out);
   } else {
-    mmwsss::MeanField<float>(energies, lattices, compats, log_count)
+    mmwsss::cpu::MeanField<float>(energies, lattices, compats, log_count)
         .run(iter_max, out);
   }
   return out;
