@@ -139,9 +139,7 @@ class TestBuild:
         for index in range(4):
             assert torch.equal(exact[index], worst[index])
         there = exact[5][:, :found]
-        assert torch.equal(
-            there.masked_fill(there == found, size), worst[5][:, :found]
-        )
+        assert torch.equal(there.masked_fill(there == found, size), worst[5][:, :found])
 
     def test_weights_are_barycentric(self):
         lattice = PermutohedralLattice.build(points(1, 4, 50))
@@ -158,7 +156,9 @@ class TestBuild:
             for count in (1, 2, 3):
                 torch.set_num_threads(count)
                 lattice = kernels.lattice_build(features, True)
-                results.append((*lattice, kernels.lattice_filter(*lattice, values, False)))
+                results.append(
+                    (*lattice, kernels.lattice_filter(*lattice, values, False))
+                )
         finally:
             torch.set_num_threads(threads)
         for other in results[1:]:
@@ -233,14 +233,13 @@ class TestMeanField:
     @compiled_only
     def test_any_number_of_threads(self):
         image, unary = crf_inputs(21, 70, 60)
+        compats = compats_of('matrix', 21, torch.float32)
         threads = torch.get_num_threads()
         results = []
         try:
             for count in (1, 2, 3):
                 torch.set_num_threads(count)
-                terms, compats = mean_field_terms(image), compats_of(
-                    'matrix', 21, torch.float32
-                )
+                terms = mean_field_terms(image)
                 results.append(kernels.mean_field(unary, terms, compats, 4, None))
         finally:
             torch.set_num_threads(threads)
