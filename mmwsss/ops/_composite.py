@@ -111,8 +111,9 @@ def _on_lattices(
     lattices = [terms.lattice_of(i) for i in active]
     row = unary.shape[1] * unary.element_size()
     pixels = unary.numel() // unary.shape[1]
-    vertices = max((len(lattice[4]) for lattice in lattices), default=0)
-    check_memory('the dense CRF', (3 * pixels + 2 * vertices) * row, unary.device)
+    sizes = [len(lattice[4]) for lattice in lattices]
+    tables = sum(sizes) + max(sizes, default=0)  # each term's, one to blur with
+    check_memory('the dense CRF', (3 * pixels + tables) * row, unary.device)
     tensors = [tensor for lattice in lattices for tensor in lattice]
     compats = [terms.compats[i] for i in active]
     return kernels.mean_field(unary, tensors, compats, iter_max, log_count)

@@ -10,7 +10,6 @@ Instance Segmentation with Inter-Pixel Relations" (IRNet, CVPR 2019), section
 
 from __future__ import annotations
 
-import math
 
 import torch
 import torch.nn.functional as F
@@ -23,6 +22,7 @@ from ._checks import (
     check_maps,
     check_same_device,
     check_same_size,
+    check_sigma,
     compute_dtype,
 )
 from ._schema import kernels
@@ -117,8 +117,7 @@ def random_walk(
     check_same_device(cam=cam, edge=edge)
     check_finite(cam=cam)
     check_iterations('num_squarings', num_squarings)
-    if not math.isfinite(beta) or beta <= 0:
-        raise ValueError(f'beta must be a finite number > 0, got {beta}')
+    check_sigma(beta=beta)
     with torch.autocast(cam.device.type, enabled=False):
         dtype = compute_dtype(cam, edge)
         cam, edge = cam.to(dtype), edge.to(dtype)
