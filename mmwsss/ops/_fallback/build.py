@@ -18,18 +18,31 @@ from torch import Tensor
 __all__ = ['lattice_build']
 
 _MISSING_KEY = torch.iinfo(torch.int64).max
+_REACH = 2.0**22  # beyond, float32 leaves two bits for the place within a cell
 
 
 def lattice_build(features: Tensor, exact_size: bool) -> tuple[Tensor, ...]:
     """The six tensors of :class:`~mmwsss.ops.PermutohedralLattice`.
 
+    Non-finite features give slice weights of NaN, and so does without
+    ``exact_size``, where nothing is read back, whatever a lattice can't hold.
+
     Args:
         features: (B, d, P) float32, already divided by their sigmas.
         exact_size: False allocates for the worst case M = N * (d + 1).
+
+    Raises:
+        ValueError: With ``exact_size``, features that need more than 63 bits
+            for their keys or are too far from 0 for float32.
     """
-    base, slots, weights = _enclosing_simplex(_elevate(features))
-    keys, deltas = _pack_keys(base, slots, check=exact_size)
-    return _assemble(keys, weights, deltas, exact_size)
+    elevated = _elevate(features)
+    usable = _usable(elevated, check=exact_size)
+    elevated.masked_fill_(usable.logical_not(), 0)
+    base, slots, weights = _enclosing_simplex(elevated)
+    keys, deltas, fits = _pack_keys(base, slots, check=exact_size)
+    scale = 1.0 / (1.0 + 2.0 ** -features.shape[1])
+    scale = torch.where(usable & fits, scale, torch.nan).to(weights)
+    return _assemble(keys, weights, scale, deltas, exact_size)
 
 
 def _elevate(features: Tensor) -> Tensor:
@@ -46,6 +59,18 @@ def _elevate(features: Tensor) -> Tensor:
         total = total + scaled
     elevated[0] = total
     return torch.stack(elevated)
+
+
+def _usable(elevated: Tensor, check: bool) -> Tensor:
+    """Whether all coordinates are finite and resolved by float32; a bool ()."""
+    low, high = elevated.aminmax()  # NaN where there is one
+    usable = (low > -_REACH) & (high < _REACH)
+    if check and not usable and math.isfinite(low) and math.isfinite(high):
+        raise ValueError(
+            'the features are too far from 0: float32 resolves coordinates of the '
+            'lattice up to 2^22. Use larger sigmas or subtract an offset'
+        )
+    return usable
 
 
 def _enclosing_simplex(elevated: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -84,7 +109,9 @@ def _descending_rank(residual: Tensor) -> Tensor:
     return rank
 
 
-def _pack_keys(base: Tensor, slots: Tensor, check: bool) -> tuple[Tensor, Tensor]:
+def _pack_keys(
+    base: Tensor, slots: Tensor, check: bool
+) -> tuple[Tensor, Tensor, Tensor]:
     """One int64 per vertex of each pixel, and the key steps to its neighbours.
 
     Vertex k has the coordinates (d + 1) * base + k, less (d + 1) where the
@@ -94,6 +121,7 @@ def _pack_keys(base: Tensor, slots: Tensor, check: bool) -> tuple[Tensor, Tensor
     Returns:
         keys: (d + 1, B, P) int64.
         deltas: (d + 1,) int64, key of the + neighbour minus key.
+        fits: bool (), whether 63 bits hold all keys.
     """
     count, batch, _ = base.shape
     dim = count - 1
@@ -103,6 +131,7 @@ def _pack_keys(base: Tensor, slots: Tensor, check: bool) -> tuple[Tensor, Tensor
     extents = high - low + 1
     if check:
         _check_key_range(extents.tolist(), batch)
+    fits = extents.double().prod() * batch < 2.0**63
     strides = _strides(extents)
     image = torch.arange(batch, device=base.device).view(1, batch, 1)
     step = strides[:dim].view(dim, 1, 1)
@@ -115,7 +144,7 @@ def _pack_keys(base: Tensor, slots: Tensor, check: bool) -> tuple[Tensor, Tensor
     keys[1:] -= count * by_slot[:-1].cumsum(dim=0)
     total = strides.sum()
     keys += total * torch.arange(count, device=base.device).view(count, 1, 1)
-    return keys, strides * count - total
+    return keys, strides * count - total, fits
 
 
 def _strides(extents: Tensor) -> Tensor:
@@ -136,12 +165,11 @@ def _check_key_range(extents: list[int], batch: int) -> None:
 
 
 def _assemble(
-    keys: Tensor, weights: Tensor, deltas: Tensor, exact_size: bool
+    keys: Tensor, weights: Tensor, scale: Tensor, deltas: Tensor, exact_size: bool
 ) -> tuple[Tensor, ...]:
     """Sort the keys, number the vertices, find their neighbours."""
     count = keys.shape[0]
     pixels = keys[0].numel()
-    alpha = 1.0 / (1.0 + 2.0 ** (1 - count))
     ordered, order = keys.view(-1).sort(stable=True)
     new = ordered[1:] != ordered[:-1]
     ids = F.pad(new.cumsum(0), (1, 0))
@@ -157,7 +185,7 @@ def _assemble(
     vertices[order] = ids.int()
     return (
         vertices.view(count, pixels).t().contiguous(),
-        (weights * alpha).view(count, pixels).t().contiguous(),
+        (weights * scale).view(count, pixels).t().contiguous(),
         (order % pixels).int(),
         weights.reshape(-1)[order],
         F.pad(offsets, (0, 1), value=ids.numel()).int(),
