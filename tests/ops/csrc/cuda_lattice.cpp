@@ -8,7 +8,7 @@
 
 #define EXPORT extern "C" __attribute__((visibility("default")))
 
-using namespace mmwsss;
+using namespace mmwsss::gpu;
 
 // Numbers of a lattice: N, M, d + 1; its six tensors; weights and their kind.
 constexpr int kViewSize = 11;

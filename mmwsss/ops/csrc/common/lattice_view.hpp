@@ -1,11 +1,12 @@
 // Licensed under Apache-2.0.
 //
-// A lattice and the terms of a CRF as kernels see them.
+// A lattice and the terms of a CRF as kernels see them. The namespace keeps names
+// apart from those of the CPU, which go into the same library.
 #pragma once
 
 #include <cstdint>
 
-namespace mmwsss {
+namespace mmwsss::gpu {
 
 struct LatticeSize {
   int64_t batch;
@@ -83,4 +84,4 @@ struct MeanFieldSize {
   int64_t num_pixels() const { return batch * pixels; }
 };
 
-}  // namespace mmwsss
+}  // namespace mmwsss::gpu

@@ -14,7 +14,7 @@
 #include "primitives.cuh"
 #include "workspace.cuh"
 
-namespace mmwsss {
+namespace mmwsss::gpu {
 
 static_assert(kMaxDim == kMaxLatticeDim, "one limit");
 
@@ -364,4 +364,4 @@ inline cudaError_t build_lattice(const LatticeSize& size,
                          out.neighbours});
 }
 
-}  // namespace mmwsss
+}  // namespace mmwsss::gpu

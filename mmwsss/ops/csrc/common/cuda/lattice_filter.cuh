@@ -8,7 +8,7 @@
 #include "each.cuh"
 #include "workspace.cuh"
 
-namespace mmwsss {
+namespace mmwsss::gpu {
 
 // The splat is a sum over rows of very different lengths: one entry in noise,
 // thousands on a plain wall. It is cut into chunks of as many entries: a row
@@ -264,4 +264,4 @@ cudaError_t filter(const LatticeView& lattice, const T* values, int64_t channels
   return slice<T>(lattice, table, channels, nullptr, nullptr, out, stream);
 }
 
-}  // namespace mmwsss
+}  // namespace mmwsss::gpu

@@ -11,7 +11,7 @@
 #include "lattice_filter.cuh"
 #include "workspace.cuh"
 
-namespace mmwsss {
+namespace mmwsss::gpu {
 
 template <typename T>
 struct MeanFieldBuffers {
@@ -222,4 +222,4 @@ cudaError_t mean_field(const MeanFieldSize& size, const std::vector<Term<T>>& te
               SoftmaxToMaps<T>{logits, log_count, labels, size.pixels, maps});
 }
 
-}  // namespace mmwsss
+}  // namespace mmwsss::gpu

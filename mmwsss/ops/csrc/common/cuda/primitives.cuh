@@ -17,7 +17,7 @@
 #include <vector>
 #endif
 
-namespace mmwsss {
+namespace mmwsss::gpu {
 
 // Keys with their entries, twice: sorting goes back and forth.
 struct SortBuffers {
@@ -81,4 +81,4 @@ inline cudaError_t inclusive_sum(void* temp, size_t& bytes, int32_t* values,
 
 #endif
 
-}  // namespace mmwsss
+}  // namespace mmwsss::gpu

@@ -9,18 +9,13 @@
 #include "each.cuh"
 
 // Returns the first error of a sequence of launches.
-#define MMWSSS_TRY(call)                               \
-  do {                                                 \
-    const ::mmwsss::cudaError_t error = (call);        \
-    if (error != ::mmwsss::kNoError) return error;     \
+#define MMWSSS_TRY(call)                       \
+  do {                                         \
+    const auto error = (call);                 \
+    if (error != cudaSuccess) return error;    \
   } while (false)
 
-namespace mmwsss {
-
-#ifdef __CUDACC__
-using ::cudaError_t;
-#endif
-constexpr cudaError_t kNoError = cudaSuccess;
+namespace mmwsss::gpu {
 
 // Cuts one allocation into arrays. From a null pointer it only counts bytes.
 class Workspace {
@@ -82,4 +77,4 @@ class Columns {
 
 MMWSSS_HD int64_t ceil_divide(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
-}  // namespace mmwsss
+}  // namespace mmwsss::gpu

@@ -3,7 +3,7 @@
 
 #include "lattice_launch.hpp"
 
-namespace mmwsss {
+namespace mmwsss::gpu {
 
 size_t lattice_build_bytes(const LatticeSize& size) {
   return build_buffers(size, nullptr).bytes;
@@ -25,4 +25,4 @@ cudaError_t lattice_build_rest(const LatticeSize& size, int sorted, void* worksp
   return build_lattice(size, buffers, out, stream);
 }
 
-}  // namespace mmwsss
+}  // namespace mmwsss::gpu

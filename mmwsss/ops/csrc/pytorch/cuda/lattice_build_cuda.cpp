@@ -10,7 +10,7 @@
 #include "lattice_glue.hpp"
 #include "lattice_launch.hpp"
 
-namespace mmwsss {
+namespace mmwsss::gpu {
 namespace {
 
 // Reads what the build found: the one wait for the GPU.
@@ -83,6 +83,6 @@ Lattice lattice_build_cuda(const Tensor& given, bool exact_size) {
 }
 
 }  // namespace
-}  // namespace mmwsss
+}  // namespace mmwsss::gpu
 
-REGISTER_DEVICE_IMPL(mmwsss_lattice_build, CUDA, mmwsss::lattice_build_cuda);
+REGISTER_DEVICE_IMPL(mmwsss_lattice_build, CUDA, mmwsss::gpu::lattice_build_cuda);

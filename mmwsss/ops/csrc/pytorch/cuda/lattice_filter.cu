@@ -3,7 +3,7 @@
 
 #include "lattice_launch.hpp"
 
-namespace mmwsss {
+namespace mmwsss::gpu {
 
 template <typename T>
 size_t lattice_filter_bytes(const LatticeView& lattice, int64_t channels) {
@@ -29,4 +29,4 @@ MMWSSS_INSTANTIATE(float)
 MMWSSS_INSTANTIATE(double)
 #undef MMWSSS_INSTANTIATE
 
-}  // namespace mmwsss
+}  // namespace mmwsss::gpu

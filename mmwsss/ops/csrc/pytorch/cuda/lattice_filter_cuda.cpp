@@ -6,7 +6,7 @@
 #include "lattice_glue.hpp"
 #include "lattice_launch.hpp"
 
-namespace mmwsss {
+namespace mmwsss::gpu {
 namespace {
 
 Tensor lattice_filter_cuda(const Tensor& vertices, const Tensor& slice_weights,
@@ -35,6 +35,6 @@ Tensor lattice_filter_cuda(const Tensor& vertices, const Tensor& slice_weights,
 }
 
 }  // namespace
-}  // namespace mmwsss
+}  // namespace mmwsss::gpu
 
-REGISTER_DEVICE_IMPL(mmwsss_lattice_filter, CUDA, mmwsss::lattice_filter_cuda);
+REGISTER_DEVICE_IMPL(mmwsss_lattice_filter, CUDA, mmwsss::gpu::lattice_filter_cuda);

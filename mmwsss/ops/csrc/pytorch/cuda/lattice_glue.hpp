@@ -8,7 +8,7 @@
 #include "../../common/lattice_view.hpp"
 #include "../operators.hpp"
 
-namespace mmwsss {
+namespace mmwsss::gpu {
 
 // The six tensors of a lattice, kept alive while the view is in use. Sizes were
 // checked where the lattice was built; here only what a kernel can't survive is.
@@ -62,4 +62,4 @@ inline Tensor bytes_like(const Tensor& tensor, size_t bytes) {
   return at::empty({static_cast<int64_t>(bytes)}, tensor.options().dtype(at::kByte));
 }
 
-}  // namespace mmwsss
+}  // namespace mmwsss::gpu

@@ -11,7 +11,7 @@
 
 #include "../../common/lattice_view.hpp"
 
-namespace mmwsss {
+namespace mmwsss::gpu {
 
 // Bytes of the workspace of a build; its start will hold the LatticeLayout.
 size_t lattice_build_bytes(const LatticeSize& size);
@@ -43,4 +43,4 @@ cudaError_t mean_field_maps(const MeanFieldSize& size,
                             const T* log_count, void* workspace, T* maps,
                             cudaStream_t stream);
 
-}  // namespace mmwsss
+}  // namespace mmwsss::gpu

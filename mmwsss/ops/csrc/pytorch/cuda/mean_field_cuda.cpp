@@ -8,7 +8,7 @@
 #include "lattice_glue.hpp"
 #include "lattice_launch.hpp"
 
-namespace mmwsss {
+namespace mmwsss::gpu {
 namespace {
 
 std::vector<LatticeHolder> hold(at::TensorList lattices, const Tensor& unary) {
@@ -71,6 +71,6 @@ Tensor mean_field_cuda(const Tensor& given, at::TensorList lattices,
 }
 
 }  // namespace
-}  // namespace mmwsss
+}  // namespace mmwsss::gpu
 
-REGISTER_DEVICE_IMPL(mmwsss_mean_field, CUDA, mmwsss::mean_field_cuda);
+REGISTER_DEVICE_IMPL(mmwsss_mean_field, CUDA, mmwsss::gpu::mean_field_cuda);
