@@ -19,7 +19,8 @@ from mmwsss.ops._schema import python_forms
 
 SOURCE = Path(__file__).with_name('csrc') / 'cuda_lattice.cpp'
 COMPILER = os.environ.get('CXX') or shutil.which('g++') or shutil.which('c++')
-FLAGS = '-std=c++17 -O1 -ffp-contract=off -fPIC -fvisibility=hidden -shared'.split()
+FLAGS = ['-std=c++17', '-O1', '-ffp-contract=off', '-fvisibility=hidden']
+SHARED = ['-fPIC', '-shared']
 TYPES = {torch.float32: 'float', torch.float64: 'double'}
 FITS, TOO_WIDE, TOO_FAR, NOT_FINITE = 0, -1, -2, -3
 
@@ -119,7 +120,7 @@ class Emulated:
 @pytest.fixture(scope='module')
 def cuda(tmp_path_factory):
     library = tmp_path_factory.mktemp('cuda') / 'cuda_lattice.so'
-    flags = [*FLAGS, *os.environ.get('CXXFLAGS', '').split()]
+    flags = [*FLAGS, *SHARED, *os.environ.get('CXXFLAGS', '').split()]
     command = [COMPILER, *flags, str(SOURCE), '-o', str(library)]
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
@@ -166,9 +167,7 @@ def rows(count, channels, dtype=torch.float32):
 def assert_close(result, expected, dtype):
     tolerance = 1e-5 if dtype == torch.float32 else 1e-12
     scale = float(expected.abs().max())
-    torch.testing.assert_close(
-        result, expected, atol=tolerance * scale, rtol=tolerance
-    )
+    torch.testing.assert_close(result, expected, atol=tolerance * scale, rtol=tolerance)
 
 
 class TestBuild:
