@@ -26,19 +26,18 @@ struct SortBuffers {
   int current = 0;  // which of the two is valid
 };
 
-constexpr int kKeyBits = 63;
-
 #ifdef __CUDACC__
 
-// Sorts by key, equal keys stay in order. With `temp` null only sets `bytes`.
+// Sorts by the lowest bits of the keys; equal keys stay in order. With `temp`
+// null only sets `bytes`.
 inline cudaError_t sort_pairs(void* temp, size_t& bytes, SortBuffers& buffers,
-                              int64_t n, cudaStream_t stream) {
+                              int64_t n, int bits, cudaStream_t stream) {
   const int now = buffers.current;
   cub::DoubleBuffer<uint64_t> keys(buffers.keys[now], buffers.keys[1 - now]);
   cub::DoubleBuffer<int32_t> entries(buffers.entries[now],
                                      buffers.entries[1 - now]);
   const cudaError_t error = cub::DeviceRadixSort::SortPairs(
-      temp, bytes, keys, entries, static_cast<int>(n), 0, kKeyBits, stream);
+      temp, bytes, keys, entries, static_cast<int>(n), 0, bits, stream);
   // Both change sides together.
   if (temp) buffers.current = keys.selector == 0 ? now : 1 - now;
   return error;
@@ -55,7 +54,7 @@ inline cudaError_t inclusive_sum(void* temp, size_t& bytes, int32_t* values,
 #else
 
 inline cudaError_t sort_pairs(void* temp, size_t& bytes, SortBuffers& buffers,
-                              int64_t n, cudaStream_t) {
+                              int64_t n, int bits, cudaStream_t) {
   bytes = 1;
   if (temp == nullptr) return cudaSuccess;
   const int now = buffers.current;
@@ -63,7 +62,9 @@ inline cudaError_t sort_pairs(void* temp, size_t& bytes, SortBuffers& buffers,
   std::vector<int64_t> order(n);
   std::iota(order.begin(), order.end(), 0);
   std::stable_sort(order.begin(), order.end(),
-                   [=](int64_t a, int64_t b) { return keys[a] < keys[b]; });
+                   [keys, shift = 64 - bits](int64_t a, int64_t b) {
+                     return keys[a] << shift < keys[b] << shift;
+                   });
   for (int64_t i = 0; i < n; ++i) {
     buffers.keys[1 - now][i] = keys[order[i]];
     buffers.entries[1 - now][i] = buffers.entries[now][order[i]];
