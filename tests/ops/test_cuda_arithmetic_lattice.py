@@ -12,7 +12,7 @@ from mmwsss.ops._features import bilateral_features, position_features
 from mmwsss.ops._schema import python_forms
 from tests.helpers.cuda_lattice import COMPILER, TYPES, compile_lattice
 
-FITS, TOO_WIDE, TOO_FAR, NOT_FINITE = 0, -1, -2, -3
+FITS, TOO_WIDE, TOO_LARGE, NOT_FINITE = 0, -1, -2, -3
 
 pytestmark = pytest.mark.skipif(COMPILER is None, reason='needs a C++ compiler')
 
@@ -112,7 +112,7 @@ class TestUnusable:
         elif kind == 'wide':
             features *= 2000.0
         else:
-            features[0, 2] += 1e30 if kind == 'huge' else 1e7
+            features[0, 2] += 1e30 if kind == 'huge' else 3e7
         return features
 
     @pytest.mark.parametrize(
@@ -121,8 +121,8 @@ class TestUnusable:
             ('nan', NOT_FINITE),
             ('inf', NOT_FINITE),
             ('wide', TOO_WIDE),
-            ('huge', TOO_FAR),
-            ('far', TOO_FAR),
+            ('huge', TOO_LARGE),
+            ('far', TOO_LARGE),
         ],
     )
     @pytest.mark.parametrize('exact_size', [True, False])
@@ -149,7 +149,7 @@ class TestUnusable:
 
     @pytest.mark.parametrize(
         ('kind', 'message'),
-        [('wide', 'bits'), ('huge', 'too far'), ('far', 'too far')],
+        [('wide', 'bits'), ('huge', 'too large'), ('far', 'too large')],
     )
     def test_pytorch_form_refuses_with_exact_size(self, kind, message):
         with pytest.raises(ValueError, match=message):

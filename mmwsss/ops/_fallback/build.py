@@ -18,7 +18,7 @@ from torch import Tensor
 __all__ = ['lattice_build']
 
 _MISSING_KEY = torch.iinfo(torch.int64).max
-_REACH = 2.0**22  # beyond, float32 leaves two bits for the place within a cell
+_EXACT_INTEGERS = 2**24  # of float32
 
 
 def lattice_build(features: Tensor, exact_size: bool) -> tuple[Tensor, ...]:
@@ -33,7 +33,7 @@ def lattice_build(features: Tensor, exact_size: bool) -> tuple[Tensor, ...]:
 
     Raises:
         ValueError: With ``exact_size``, features that need more than 63 bits
-            for their keys or are too far from 0 for float32.
+            for their keys or are too large for float32.
     """
     elevated = _elevate(features)
     usable = _usable(elevated, check=exact_size)
@@ -63,14 +63,13 @@ def _elevate(features: Tensor) -> Tensor:
 
 def _usable(elevated: Tensor, check: bool) -> Tensor:
     """Whether all coordinates are finite and resolved by float32; a bool ()."""
-    low, high = elevated.aminmax()  # NaN where there is one
-    usable = (low > -_REACH) & (high < _REACH)
-    if check and not usable and math.isfinite(low) and math.isfinite(high):
+    largest = torch.stack(elevated.aminmax()).abs().amax()  # NaN where there is one
+    if check and _EXACT_INTEGERS <= float(largest) < math.inf:
         raise ValueError(
-            'the features are too far from 0: float32 resolves coordinates of the '
-            'lattice up to 2^22. Use larger sigmas or subtract an offset'
+            f'the features are too large for float32: a coordinate of the lattice '
+            f'is {largest:.4g}. Use larger sigmas'
         )
-    return usable
+    return largest < _EXACT_INTEGERS
 
 
 def _enclosing_simplex(elevated: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -90,7 +89,8 @@ def _enclosing_simplex(elevated: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     rank += wrap * count
     base += wrap
     offset = (elevated - base * count) * inverse
-    slots = (count - 1 - rank).long()
+    # Beyond the exact integers, ranks mean nothing, but stay indices.
+    slots = (count - 1 - rank).clamp_(0, count - 1).long()
     ordered = torch.empty_like(offset).scatter_(0, slots, offset)
     weights = ordered.clone()
     weights[1:] -= ordered[:-1]

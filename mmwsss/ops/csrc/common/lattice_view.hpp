@@ -46,7 +46,7 @@ struct LatticeView {
 enum LatticeState : int64_t {
   kFits = 0,
   kTooWide = -1,    // more than 63 bits for the keys
-  kTooFar = -2,     // coordinates that float32 doesn't resolve
+  kTooLarge = -2,   // coordinates that float32 doesn't resolve
   kNotFinite = -3,  // NaN or infinite
 };
 

@@ -17,7 +17,7 @@ namespace mmwsss::gpu {
 static_assert(kMaxDim == kMaxLatticeDim, "one limit");
 
 constexpr int kKeyBits = 63;
-constexpr float kReach = 4194304.0f;  // 2^22: beyond, cells are too coarse
+constexpr float kExactIntegers = 16777216.0f;  // 2^24
 constexpr float kLargest = std::numeric_limits<float>::max();
 constexpr float kNaN = std::numeric_limits<float>::quiet_NaN();
 
@@ -38,7 +38,7 @@ struct PixelSimplex {
     int64_t state = kFits;
     for (int j = 0; j < count; ++j) {
       const float size = fabsf(elevated[j]);
-      if (!(size < kReach) && state > kTooFar) state = kTooFar;
+      if (!(size < kExactIntegers) && state > kTooLarge) state = kTooLarge;
       if (!(size <= kLargest)) state = kNotFinite;
     }
     if (state != kFits) {

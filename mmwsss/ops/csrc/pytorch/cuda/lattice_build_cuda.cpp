@@ -4,6 +4,7 @@
 #include <c10/cuda/CUDAStream.h>
 
 #include <cmath>
+#include <cstdio>
 #include <cstring>
 #include <limits>
 
@@ -22,10 +23,9 @@ LatticeLayout read_layout(const Tensor& workspace) {
 }
 
 void check_layout(const LatticeLayout& layout, const LatticeSize& size) {
-  TORCH_CHECK_VALUE(layout.state != kTooFar,
-                    "the features are too far from 0: float32 resolves coordinates "
-                    "of the lattice up to 2^22. Use larger sigmas or subtract an "
-                    "offset");
+  TORCH_CHECK_VALUE(layout.state != kTooLarge,
+                    "the features are too large for float32: a coordinate of the "
+                    "lattice is beyond 2^24. Use larger sigmas");
   if (layout.state != kTooWide) return;
   const at::IntArrayRef extents(layout.extent, size.dim);
   double bits = std::log2(static_cast<double>(size.batch));
