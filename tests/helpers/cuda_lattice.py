@@ -63,6 +63,7 @@ class EmulatedLattice:
         args = pointer(slice_weights), memory, ctypes.byref(current)
         assert self.call('build_start', pointer(features), *sizes, *args) == 0
         state = self.call('layout_state', memory)
+        self.ranges = [self.range(memory, j) for j in range(dim)]
         rows = self.call('layout_vertices', memory) if exact_size else entries
         lattice = (
             uninitialised(batch * pixels, dim + 1, dtype=index),
@@ -75,6 +76,11 @@ class EmulatedLattice:
         outputs = [pointer(tensor) for tensor in lattice]
         assert self.call('build_finish', *sizes, current, memory, rows, *outputs) == 0
         return lattice, state
+
+    def range(self, memory, coordinate):
+        result = longs(0, 0)
+        self.call('layout_range', memory, coordinate, result)
+        return result[0], result[1]
 
     def split(self, i, columns):
         result = longs(0, 0)

@@ -8,6 +8,7 @@ import torch
 
 from mmwsss.ops import DENSE_CRF_PRESETS, _fallback
 from mmwsss.ops._composite import _normalised
+from mmwsss.ops._fallback.build import _elevate, _enclosing_simplex
 from mmwsss.ops._features import bilateral_features, position_features
 from mmwsss.ops._schema import python_forms
 from tests.helpers.cuda_lattice import COMPILER, TYPES, compile_lattice
@@ -92,6 +93,15 @@ class TestBuild:
         lattice, _ = cuda.build(position, True)
         expected = _fallback.lattice_build(position, True)
         assert all(torch.equal(*pair) for pair in zip(lattice, expected, strict=True))
+
+    def test_room_for_the_neighbours(self, cuda, features):
+        """One step beyond the vertices on both sides, or keys would collide."""
+        dim = features.shape[1]
+        cuda.build(features, True)
+        base = _enclosing_simplex(_elevate(features))[0].long()
+        for j, (low, extent) in enumerate(cuda.ranges):
+            assert low <= int(base[j].min()) * (dim + 1) - dim - 1
+            assert low + extent - 1 == int(base[j].max()) * (dim + 1) + 2 * dim
 
     def test_many_pixels(self, cuda):
         """More than 64 * 64: three levels of the reduction."""

@@ -41,6 +41,12 @@ EXPORT int64_t layout_vertices(const LatticeLayout* layout) {
   return layout->vertices;
 }
 
+// Of coordinate j: the smallest, and how many there is room for.
+EXPORT void layout_range(const LatticeLayout* layout, int64_t j, int64_t* result) {
+  result[0] = layout->low[j];
+  result[1] = layout->extent[j];
+}
+
 EXPORT int build_finish(int64_t batch, int64_t pixels, int64_t dim, int sorted,
                         void* workspace, int64_t rows, int32_t* vertices,
                         float* slice_weights, int32_t* splat_pixels,
