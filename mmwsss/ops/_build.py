@@ -16,6 +16,9 @@ from __future__ import annotations
 import importlib.util
 import json
 import os
+import re
+import shutil
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +30,7 @@ DEFAULT_ARCHS = '8.0;8.6;8.9;9.0+PTX'
 # No -march: wheels run elsewhere. No contraction and no -ffast-math: pixels on
 # the border of two lattice simplices must fall to the same side everywhere.
 CXX_FLAGS = ['-O3', '-fopenmp', '-ffp-contract=off', '-fvisibility=hidden', '-Wall']
-NVCC_FLAGS = ['-O3', '--fmad=false', '-Xptxas=-warn-spills', '-Werror=all-warnings']
+NVCC_FLAGS = ['-O3', '--fmad=false']
 
 
 def mmcv_headers() -> Path | None:
@@ -39,15 +42,47 @@ def mmcv_headers() -> Path | None:
     return folder if (folder / 'pytorch_device_registry.hpp').exists() else None
 
 
+def cuda_home() -> Path | None:
+    """Root of the CUDA toolkit, if there is one.
+
+    torch takes the folder above that of `nvcc`. Where that is only a script
+    which calls the real one elsewhere, nvcc itself says where it lives.
+    """
+    from torch.utils.cpp_extension import CUDA_HOME
+
+    if CUDA_HOME and (Path(CUDA_HOME) / 'include' / 'cuda_runtime.h').exists():
+        return Path(CUDA_HOME)
+    nvcc = shutil.which('nvcc')
+    if nvcc is None:
+        return None
+    command = [nvcc, '--dryrun', '-x', 'cu', os.devnull]
+    result = subprocess.run(command, capture_output=True, text=True, check=False)
+    found = re.search(r'^#\$ TOP=(.+)$', result.stderr, flags=re.MULTILINE)
+    return Path(found.group(1)).resolve() if found else None
+
+
 def with_cuda() -> bool:
     """Whether CUDA kernels are to be compiled."""
     import torch
-    from torch.utils.cpp_extension import CUDA_HOME
 
     if os.environ.get('FORCE_CUDA', '0') == '1':
         return True
     present = torch.version.cuda is not None and torch.cuda.is_available()
-    return present and CUDA_HOME is not None
+    return present and cuda_home() is not None
+
+
+def use_cuda_home() -> None:
+    """Let torch compile with the toolkit of :func:`cuda_home`.
+
+    Raises:
+        OSError: There is none.
+    """
+    from torch.utils import cpp_extension
+
+    home = cuda_home()
+    if home is None:
+        raise OSError('FORCE_CUDA=1, but there is no CUDA toolkit: set CUDA_HOME')
+    cpp_extension.CUDA_HOME = os.environ['CUDA_HOME'] = str(home)
 
 
 def cuda_headers() -> list[Path]:
@@ -90,6 +125,7 @@ def extension() -> Any:
     macros: list[tuple[str, str | None]] = []
     include = [str(CSRC / 'common')]
     if cuda:
+        use_cuda_home()
         os.environ['TORCH_CUDA_ARCH_LIST'] = arch_list()
         macros.append(('MMWSSS_WITH_CUDA', None))
         include += [str(CSRC / 'common' / 'cuda'), *map(str, cuda_headers())]

@@ -24,16 +24,25 @@ _EXACT_INTEGERS = 2**24  # of float32
 def lattice_build(features: Tensor, exact_size: bool) -> tuple[Tensor, ...]:
     """The six tensors of :class:`~mmwsss.ops.PermutohedralLattice`.
 
+    Non-finite features give slice weights of NaN, and so does without
+    ``exact_size``, where nothing is read back, whatever a lattice can't hold.
+
     Args:
         features: (B, d, P) float32, already divided by their sigmas.
         exact_size: False allocates for the worst case M = N * (d + 1).
+
+    Raises:
+        ValueError: With ``exact_size``, features that need more than 63 bits
+            for their keys or are too large for float32.
     """
     elevated = _elevate(features)
-    if exact_size:
-        _check_magnitude(elevated)
+    usable = _usable(elevated, check=exact_size)
+    elevated.masked_fill_(usable.logical_not(), 0)
     base, slots, weights = _enclosing_simplex(elevated)
-    keys, deltas = _pack_keys(base, slots, check=exact_size)
-    return _assemble(keys, weights, deltas, exact_size)
+    keys, deltas, fits = _pack_keys(base, slots, check=exact_size)
+    scale = 1.0 / (1.0 + 2.0 ** -features.shape[1])
+    scale = torch.where(usable & fits, scale, torch.nan).to(weights)
+    return _assemble(keys, weights, scale, deltas, exact_size)
 
 
 def _elevate(features: Tensor) -> Tensor:
@@ -52,13 +61,15 @@ def _elevate(features: Tensor) -> Tensor:
     return torch.stack(elevated)
 
 
-def _check_magnitude(elevated: Tensor) -> None:
-    largest = float(elevated.abs().amax())
-    if largest >= _EXACT_INTEGERS:
+def _usable(elevated: Tensor, check: bool) -> Tensor:
+    """Whether all coordinates are finite and resolved by float32; a bool ()."""
+    largest = torch.stack(elevated.aminmax()).abs().amax()  # NaN where there is one
+    if check and _EXACT_INTEGERS <= float(largest) < math.inf:
         raise ValueError(
             f'the features are too large for float32: a coordinate of the lattice '
             f'is {largest:.4g}. Use larger sigmas'
         )
+    return largest < _EXACT_INTEGERS
 
 
 def _enclosing_simplex(elevated: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -76,7 +87,6 @@ def _enclosing_simplex(elevated: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     rank += base.sum(dim=0).to(rank.dtype)
     wrap = (rank < 0).to(rank.dtype) - (rank >= count).to(rank.dtype)
     rank += wrap * count
-    rank.clamp_(0, count - 1)  # NaN and overflow, where nobody could look at them
     base += wrap
     offset = (elevated - base * count) * inverse
     # Beyond the exact integers, ranks mean nothing, but stay indices.
@@ -99,7 +109,9 @@ def _descending_rank(residual: Tensor) -> Tensor:
     return rank
 
 
-def _pack_keys(base: Tensor, slots: Tensor, check: bool) -> tuple[Tensor, Tensor]:
+def _pack_keys(
+    base: Tensor, slots: Tensor, check: bool
+) -> tuple[Tensor, Tensor, Tensor]:
     """One int64 per vertex of each pixel, and the key steps to its neighbours.
 
     Vertex k has the coordinates (d + 1) * base + k, less (d + 1) where the
@@ -109,6 +121,7 @@ def _pack_keys(base: Tensor, slots: Tensor, check: bool) -> tuple[Tensor, Tensor
     Returns:
         keys: (d + 1, B, P) int64.
         deltas: (d + 1,) int64, key of the + neighbour minus key.
+        fits: bool (), whether 63 bits hold all keys.
     """
     count, batch, _ = base.shape
     dim = count - 1
@@ -118,6 +131,7 @@ def _pack_keys(base: Tensor, slots: Tensor, check: bool) -> tuple[Tensor, Tensor
     extents = high - low + 1
     if check:
         _check_key_range(extents.tolist(), batch)
+    fits = extents.double().prod() * batch < 2.0**63
     strides = _strides(extents)
     image = torch.arange(batch, device=base.device).view(1, batch, 1)
     step = strides[:dim].view(dim, 1, 1)
@@ -130,7 +144,7 @@ def _pack_keys(base: Tensor, slots: Tensor, check: bool) -> tuple[Tensor, Tensor
     keys[1:] -= count * by_slot[:-1].cumsum(dim=0)
     total = strides.sum()
     keys += total * torch.arange(count, device=base.device).view(count, 1, 1)
-    return keys, strides * count - total
+    return keys, strides * count - total, fits
 
 
 def _strides(extents: Tensor) -> Tensor:
@@ -151,12 +165,11 @@ def _check_key_range(extents: list[int], batch: int) -> None:
 
 
 def _assemble(
-    keys: Tensor, weights: Tensor, deltas: Tensor, exact_size: bool
+    keys: Tensor, weights: Tensor, scale: Tensor, deltas: Tensor, exact_size: bool
 ) -> tuple[Tensor, ...]:
     """Sort the keys, number the vertices, find their neighbours."""
     count = keys.shape[0]
     pixels = keys[0].numel()
-    alpha = 1.0 / (1.0 + 2.0 ** (1 - count))
     ordered, order = keys.view(-1).sort(stable=True)
     new = ordered[1:] != ordered[:-1]
     ids = F.pad(new.cumsum(0), (1, 0))
@@ -172,7 +185,7 @@ def _assemble(
     vertices[order] = ids.int()
     return (
         vertices.view(count, pixels).t().contiguous(),
-        (weights * alpha).view(count, pixels).t().contiguous(),
+        (weights * scale).view(count, pixels).t().contiguous(),
         (order % pixels).int(),
         weights.reshape(-1)[order],
         F.pad(offsets, (0, 1), value=ids.numel()).int(),
