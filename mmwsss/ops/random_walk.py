@@ -10,7 +10,6 @@ Instance Segmentation with Inter-Pixel Relations" (IRNet, CVPR 2019), section
 
 from __future__ import annotations
 
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor
