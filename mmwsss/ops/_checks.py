@@ -27,6 +27,7 @@ __all__ = [
     'check_sigma',
     'compute_dtype',
     'describe',
+    'free_bytes',
 ]
 
 
@@ -219,7 +220,7 @@ def check_memory(what: str, needed: int, device: torch.device) -> None:
     """
     if needed < _SMALL_BYTES or torch.compiler.is_compiling():
         return
-    free = _free_bytes(device)
+    free = free_bytes(device)
     if needed > free:
         raise ValueError(
             f'{what} would need {needed / 2**30:.1f} GiB, {free / 2**30:.1f} GiB '
@@ -227,7 +228,8 @@ def check_memory(what: str, needed: int, device: torch.device) -> None:
         )
 
 
-def _free_bytes(device: torch.device) -> float:
+def free_bytes(device: torch.device) -> float:
+    """Free memory of a device, what PyTorch holds without need included."""
     if device.type == 'cuda':
         held = torch.cuda.memory_reserved(device)
         unused = held - torch.cuda.memory_allocated(device)

@@ -22,6 +22,8 @@ __all__ = ['bilateral', 'dense_crf', 'forget_lattices']
 
 kernels = torch.ops.mmwsss
 Lattice = tuple[Tensor, ...]
+_ENTRIES = 9  # of the splats of a pixel: 6 bilateral, 3 Gaussian
+_BYTES_PER_ENTRY = 64  # keys and indices, sorted with their copies
 
 
 def bilateral(features: Tensor, values: Tensor, reverse: bool) -> Tensor:
@@ -56,8 +58,7 @@ def dense_crf(
         exact: The kernels themselves instead of lattices.
     """
     infer = _exact if exact else _on_lattices
-    # On a CPU one image at a time stays in the caches and in memory.
-    step = len(images) if images.is_cuda else 1
+    step = _images_at_a_time(images, unary)
     parts = []
     for start in range(0, len(images), step):
         part = slice(start, start + step)
@@ -65,6 +66,18 @@ def dense_crf(
         terms = _Terms(images[part], stds, cut, weights, compats)
         parts.append(infer(terms, unary[part], iter_max, log_count))
     return torch.cat(parts) if len(parts) > 1 else parts[0]
+
+
+def _images_at_a_time(images: Tensor, unary: Tensor) -> int:
+    """On a GPU as many as its memory holds, at a generous guess of what each
+    needs; on a CPU one image at a time stays in the caches."""
+    if not images.is_cuda:
+        return 1
+    pixels = images[0, 0].numel()
+    building = pixels * _ENTRIES * _BYTES_PER_ENTRY
+    tables = 4 * pixels * unary.shape[1] * unary.element_size()
+    fitting = int(free_bytes(images.device) // (building + tables))
+    return max(1, min(len(images), fitting))
 
 
 @dataclass

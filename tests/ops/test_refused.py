@@ -354,7 +354,7 @@ class TestRefused:
         labels = torch.zeros(1, 6, 5).long()
         params = DENSE_CRF_PRESETS['psa']
         monkeypatch.setattr('mmwsss.ops._checks._SMALL_BYTES', 0)
-        monkeypatch.setattr('mmwsss.ops._checks._free_bytes', lambda device: 900.0)
+        monkeypatch.setattr('mmwsss.ops._checks.free_bytes', lambda device: 900.0)
         with pytest.raises(ValueError, match=r'dense CRF.*0\.0 GiB'):
             dense_crf(image, unary, **params)
         for call in (
