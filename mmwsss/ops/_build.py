@@ -116,6 +116,12 @@ def sources(cuda: bool) -> list[str]:
     return sorted(str(file.relative_to(ROOT)) for file in files)
 
 
+def own_headers() -> list[Path]:
+    """Folders of our own header files; their names are unique."""
+    files = (path for path in CSRC.rglob('*') if path.suffix in ('.hpp', '.cuh'))
+    return sorted({path.parent for path in files})
+
+
 def extension() -> Any:
     """The setuptools extension; needs torch."""
     from torch.utils import cpp_extension
@@ -123,12 +129,12 @@ def extension() -> Any:
     cuda = with_cuda()
     kind = cpp_extension.CUDAExtension if cuda else cpp_extension.CppExtension
     macros: list[tuple[str, str | None]] = []
-    include = [str(CSRC / 'common')]
+    include = list(map(str, own_headers()))
     if cuda:
         use_cuda_home()
         os.environ['TORCH_CUDA_ARCH_LIST'] = arch_list()
         macros.append(('MMWSSS_WITH_CUDA', None))
-        include += [str(CSRC / 'common' / 'cuda'), *map(str, cuda_headers())]
+        include += map(str, cuda_headers())
     if (mmcv := mmcv_headers()) is not None:
         include.append(str(mmcv))
     return kind(

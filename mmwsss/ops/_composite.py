@@ -14,7 +14,7 @@ from functools import lru_cache
 import torch
 from torch import Tensor
 
-from ._checks import check_features, check_finite, check_memory
+from ._checks import check_features, check_finite, check_memory, free_bytes
 from ._fallback.crf import AddMessage, apply_compat, update_q
 from ._features import bilateral_features, filter_exact, position_features
 

@@ -4,19 +4,11 @@
 from __future__ import annotations
 
 import ctypes
-import os
-import shutil
-import subprocess
-from pathlib import Path
 
 import torch
 
-__all__ = ['COMPILER', 'TYPES', 'EmulatedLattice', 'compile_lattice']
+__all__ = ['TYPES', 'EmulatedLattice']
 
-SOURCE = Path(__file__).parents[1] / 'ops' / 'csrc' / 'cuda_lattice.cpp'
-COMPILER = os.environ.get('CXX') or shutil.which('g++') or shutil.which('c++')
-FLAGS = ['-std=c++17', '-O1', '-ffp-contract=off', '-fvisibility=hidden']
-SHARED = ['-fPIC', '-shared']
 TYPES = {torch.float32: 'float', torch.float64: 'double'}
 
 
@@ -119,13 +111,3 @@ class EmulatedLattice:
         args = pointer(unary), counts, pointer(workspace), pointer(out)
         assert self.call(f'mean_field_{name}', size, terms, count, *args) == 0
         return out
-
-
-def compile_lattice(folder: Path) -> EmulatedLattice:
-    """Compile into the folder (``CXXFLAGS`` are added) and load."""
-    library = folder / 'cuda_lattice.so'
-    flags = [*FLAGS, *SHARED, *os.environ.get('CXXFLAGS', '').split()]
-    command = [COMPILER, *flags, str(SOURCE), '-o', str(library)]
-    done = subprocess.run(command, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    return EmulatedLattice(ctypes.CDLL(str(library)))

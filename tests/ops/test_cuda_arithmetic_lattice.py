@@ -11,16 +11,17 @@ from mmwsss.ops._composite import _normalised
 from mmwsss.ops._fallback.build import _elevate, _enclosing_simplex
 from mmwsss.ops._features import bilateral_features, position_features
 from mmwsss.ops._schema import python_forms
-from tests.helpers.cuda_lattice import COMPILER, TYPES, compile_lattice
+from tests.helpers.cuda_lattice import TYPES, EmulatedLattice
+from tests.helpers.cuda_on_cpu import compile_on_cpu
 
 FITS, TOO_WIDE, TOO_LARGE, NOT_FINITE = 0, -1, -2, -3
 
-pytestmark = pytest.mark.skipif(COMPILER is None, reason='needs a C++ compiler')
 
 
 @pytest.fixture(scope='module')
 def cuda(tmp_path_factory):
-    return compile_lattice(tmp_path_factory.mktemp('cuda'))
+    folder = tmp_path_factory.mktemp('cuda')
+    return EmulatedLattice(compile_on_cpu('cuda_lattice.cpp', folder))
 
 
 def noise(batch, height, width, seed=0):

@@ -8,18 +8,14 @@ nvcc the same source runs them in a loop. That checks all but the launch.
 from __future__ import annotations
 
 import ctypes
-import shutil
-import subprocess
-from pathlib import Path
 
 import pytest
 import torch
 
 from mmwsss.ops import _fallback
 from mmwsss.ops._rings import ring_offsets
+from tests.helpers.cuda_on_cpu import compile_on_cpu
 
-SOURCE = Path(__file__).parent / 'csrc' / 'par_cuda_on_cpu.cpp'
-COMMON = Path(_fallback.__file__).parents[1] / 'csrc' / 'common'
 DILATIONS = (1, 2, 4, 8, 12, 24)
 TOLERANCE = {torch.float32: 5e-6, torch.float64: 1e-12}
 DTYPES = list(TOLERANCE)
@@ -27,15 +23,7 @@ DTYPES = list(TOLERANCE)
 
 @pytest.fixture(scope='module')
 def library(tmp_path_factory):
-    compiler = shutil.which('g++')
-    if compiler is None:
-        pytest.skip('needs g++ to compile the CUDA code for the CPU')
-    file = tmp_path_factory.mktemp('cuda_on_cpu') / 'par.so'
-    flags = ['-std=c++17', '-O2', '-ffp-contract=off', '-Wall', '-Werror']
-    include = [f'-I{COMMON}', f'-I{COMMON / "cuda"}']
-    command = [compiler, *flags, '-shared', '-fPIC', *include, str(SOURCE)]
-    subprocess.run([*command, '-o', str(file)], check=True, timeout=120)
-    return ctypes.CDLL(str(file))
+    return compile_on_cpu('cuda_par.cpp', tmp_path_factory.mktemp('par'))
 
 
 def call(library, name, tensors, integers, numbers, reals=()):

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import os
 import re
@@ -12,6 +11,8 @@ import sys
 from pathlib import Path
 
 import pytest
+
+from mmwsss.ops import _build
 
 ROOT = Path(__file__).resolve().parents[2]
 CHECK_OPS = """
@@ -35,17 +36,8 @@ for run in (
 """
 
 
-def load_build():
-    path = ROOT / 'mmwsss' / 'ops' / '_build.py'
-    spec = importlib.util.spec_from_file_location('mmwsss_ops_build', path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-BUILD = load_build()
-SOURCES = sorted((BUILD.CSRC / 'pytorch' / 'cuda').glob('*.cu'))
-HOME = BUILD.cuda_home()
+SOURCES = sorted((_build.CSRC / 'pytorch' / 'cuda').glob('*.cu'))
+HOME = _build.cuda_home()
 
 needs_nvcc = pytest.mark.skipif(HOME is None, reason='needs nvcc (the CUDA toolkit)')
 
@@ -55,9 +47,10 @@ needs_nvcc = pytest.mark.skipif(HOME is None, reason='needs nvcc (the CUDA toolk
 def test_no_warnings_and_no_spills(source, tmp_path):
     """For two GPUs; kernels of cub are its authors' business."""
     archs = [f'-gencode=arch=compute_{a},code=sm_{a}' for a in (80, 90)]
-    include = [f'-I{folder}' for folder in BUILD.cuda_headers()]
+    folders = [*_build.own_headers(), *_build.cuda_headers()]
+    include = [f'-I{folder}' for folder in folders]
     strict = ['-Werror=all-warnings', '-Xptxas=-v', '-Xcompiler=-Wall,-Werror']
-    command = [HOME / 'bin' / 'nvcc', *BUILD.NVCC_FLAGS, *strict, *archs, *include]
+    command = [HOME / 'bin' / 'nvcc', *_build.NVCC_FLAGS, *strict, *archs, *include]
     done = subprocess.run(
         [*map(str, command), '-c', str(source), '-o', str(tmp_path / 'out.o')],
         capture_output=True,
@@ -97,7 +90,7 @@ def test_everything_builds_and_loads_without_a_gpu(tmp_path):
     )
     folders = ['--build-temp', str(temp), '--build-lib', str(lib)]
     run(['setup.py', '-q', 'build', *folders], ROOT, **switches)
-    record = json.loads((lib / 'mmwsss' / BUILD.RECORD.name).read_text())
+    record = json.loads((lib / 'mmwsss' / _build.RECORD.name).read_text())
     assert record['cuda_version'] is not None
     run(['-c', CHECK_OPS], tmp_path, PYTHONPATH=str(lib), MMWSSS_WITH_OPS='1')
 
@@ -114,16 +107,16 @@ def test_home_of_a_wrapped_nvcc(tmp_path, monkeypatch):
     wrapper.chmod(0o755)
     monkeypatch.setenv('PATH', f'{wrapper.parent}:{os.environ["PATH"]}')
     monkeypatch.setattr('torch.utils.cpp_extension.CUDA_HOME', str(tmp_path))
-    assert BUILD.cuda_home() == toolkit
+    assert _build.cuda_home() == toolkit
     (tmp_path / 'include').mkdir()
     (tmp_path / 'include' / 'cuda_runtime.h').touch()
-    assert BUILD.cuda_home() == tmp_path
+    assert _build.cuda_home() == tmp_path
 
 
 def test_no_toolkit(tmp_path, monkeypatch):
     monkeypatch.setenv('PATH', str(tmp_path))
     monkeypatch.setattr('torch.utils.cpp_extension.CUDA_HOME', None)
     monkeypatch.setenv('FORCE_CUDA', '1')
-    assert BUILD.cuda_home() is None
+    assert _build.cuda_home() is None
     with pytest.raises(OSError, match='CUDA_HOME'):
-        BUILD.use_cuda_home()
+        _build.use_cuda_home()

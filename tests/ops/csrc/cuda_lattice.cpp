@@ -2,9 +2,9 @@
 //
 // The CUDA sources of the lattice without nvcc: kernels are loops, cub is the
 // standard library, everything else is what runs on a GPU. Called by ctypes.
-#include "../../../mmwsss/ops/csrc/pytorch/cuda/lattice_build.cu"
-#include "../../../mmwsss/ops/csrc/pytorch/cuda/lattice_filter.cu"
-#include "../../../mmwsss/ops/csrc/pytorch/cuda/mean_field.cu"
+#include "lattice_build.cu"
+#include "lattice_filter.cu"
+#include "mean_field.cu"
 
 #define EXPORT extern "C" __attribute__((visibility("default")))
 

@@ -7,7 +7,7 @@
 #include <cmath>
 #include <cstdint>
 
-#include "../lattice_view.hpp"
+#include "lattice_view.hpp"
 #include "each.cuh"
 #include "lattice_keys.cuh"
 #include "primitives.cuh"

@@ -4,7 +4,7 @@
 // the other, so that neighbouring threads read neighbouring channels.
 #pragma once
 
-#include "../lattice_view.hpp"
+#include "lattice_view.hpp"
 #include "each.cuh"
 #include "workspace.cuh"
 

@@ -8,8 +8,8 @@
 #include <cstdint>
 #include <limits>
 
-#include "../lattice_view.hpp"
-#include "../simplex.hpp"
+#include "lattice_view.hpp"
+#include "simplex.hpp"
 #include "workspace.cuh"
 
 namespace mmwsss::gpu {

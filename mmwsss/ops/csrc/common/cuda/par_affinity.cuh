@@ -9,7 +9,7 @@
 #include <cstdint>
 #include <vector>
 
-#include "../par_position.hpp"
+#include "par_position.hpp"
 #include "each.cuh"
 #include "par_launchers.hpp"
 

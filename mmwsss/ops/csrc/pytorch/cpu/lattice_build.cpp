@@ -13,7 +13,7 @@
 #include <limits>
 #include <vector>
 
-#include "../operators.hpp"
+#include "operators.hpp"
 #include "key_table.hpp"
 #include "simplex.hpp"
 

@@ -3,7 +3,7 @@
 // Splat, blur and slice of (N, C) rows; see `_fallback/filter.py`.
 #include <vector>
 
-#include "../operators.hpp"
+#include "operators.hpp"
 #include "lattice_tables.hpp"
 
 namespace mmwsss::cpu {

@@ -8,7 +8,7 @@
 #include <limits>
 #include <vector>
 
-#include "../operators.hpp"
+#include "operators.hpp"
 #include "lattice_tables.hpp"
 #include "softmax.hpp"
 

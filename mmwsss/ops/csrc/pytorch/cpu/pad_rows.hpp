@@ -7,7 +7,7 @@
 
 #include "neighbours.hpp"
 
-namespace mmwsss {
+namespace mmwsss::cpu {
 
 // from: planes of height x width; to: the same number of padded planes.
 template <typename T>
@@ -22,4 +22,4 @@ void pad_rows(const T* from, int64_t planes, const PaddedSize& size, T* to) {
   });
 }
 
-}  // namespace mmwsss
+}  // namespace mmwsss::cpu

@@ -2,7 +2,7 @@
 //
 // The affinity of PAR: a short run of pixels at a time, whose neighbours' terms
 // fit the first cache.
-#include "../operators.hpp"
+#include "operators.hpp"
 
 #include <ATen/Dispatch.h>
 #include <ATen/ops/empty.h>
@@ -14,7 +14,7 @@
 #include "vector_exp.hpp"
 #include "vectors.hpp"
 
-namespace mmwsss {
+namespace mmwsss::cpu {
 namespace {
 
 constexpr int kVectors = 2;  // additions that don't wait for each other
@@ -143,13 +143,6 @@ MMWSSS_INLINE void weigh_row(const Row<T>& row, T* terms) {
     for (; x < row.width; ++x) weigh<T, 1>(row, x, terms);
 }
 
-MMWSSS_CLONES void run(const Row<float>& row, float* terms) {
-  weigh_row(row, terms);
-}
-MMWSSS_CLONES void run(const Row<double>& row, double* terms) {
-  weigh_row(row, terms);
-}
-
 template <typename T>
 void par_affinity(const Tensor& image, const Neighbours& neighbours,
                   const std::vector<T>& position_weights, T w1,
@@ -167,24 +160,25 @@ void par_affinity(const Tensor& image, const Neighbours& neighbours,
     for (; row < end; ++row) {
       const int64_t b = row / size.height, y = row % size.height;
       const std::vector<int64_t> positions = neighbours.positions(y);
-      run({from + b * channels * size.plane(), size.plane(),
-           y * size.stride() + size.pad, positions.data(), count, channels,
-           size.width, position_weights.data(), w1,
-           result.data_ptr<T>() + b * count * pixels + y * size.width, pixels},
-          terms.data());
+      const Row<T> all{
+          from + b * channels * size.plane(), size.plane(),
+          y * size.stride() + size.pad, positions.data(), count, channels,
+          size.width, position_weights.data(), w1,
+          result.data_ptr<T>() + b * count * pixels + y * size.width, pixels};
+      with_wide_vectors([&] { weigh_row(all, terms.data()); });
     }
   });
 }
 
 }  // namespace
-}  // namespace mmwsss
+}  // namespace mmwsss::cpu
 
 Tensor par_affinity_cpu(const Tensor& image, at::IntArrayRef dilations, double w1,
                         double w2) {
   TORCH_CHECK(image.is_contiguous() && !dilations.empty(),
               "par_affinity: needs a contiguous image and dilations");
   const auto offsets = mmwsss::ring_offsets(dilations.vec());
-  const mmwsss::Neighbours neighbours(offsets, image.size(2), image.size(3));
+  const mmwsss::cpu::Neighbours neighbours(offsets, image.size(2), image.size(3));
   Tensor result = at::empty(
       {image.size(0), neighbours.count(), image.size(2), image.size(3)},
       image.options());
@@ -192,7 +186,7 @@ Tensor par_affinity_cpu(const Tensor& image, at::IntArrayRef dilations, double w
     std::vector<scalar_t> weights;
     for (const double weight : mmwsss::position_weights(offsets, w1))
       weights.push_back(static_cast<scalar_t>(w2 * weight));
-    mmwsss::par_affinity<scalar_t>(image, neighbours, weights,
+    mmwsss::cpu::par_affinity<scalar_t>(image, neighbours, weights,
                                    static_cast<scalar_t>(w1), result);
   });
   return result;

@@ -3,7 +3,7 @@
 // Weighted sums over the neighbours of each pixel, again and again. The maps
 // lie in two padded buffers that change places; a block of channels x pixels is
 // summed in registers, so that each weight is loaded once for several channels.
-#include "../operators.hpp"
+#include "operators.hpp"
 
 #include <ATen/Dispatch.h>
 #include <ATen/ops/empty.h>
@@ -14,7 +14,7 @@
 #include "pad_rows.hpp"
 #include "vectors.hpp"
 
-namespace mmwsss {
+namespace mmwsss::cpu {
 namespace {
 
 constexpr int kBlock = 4;  // channels that share a loaded weight
@@ -113,15 +113,6 @@ MMWSSS_INLINE void sum_tiles(const Row<T>& row, T* tile) {
   }
 }
 
-MMWSSS_CLONES void run(const Row<float>& row) { sum_row(row); }
-MMWSSS_CLONES void run(const Row<double>& row) { sum_row(row); }
-MMWSSS_CLONES void run(const Row<float>& row, float* tile) {
-  sum_tiles(row, tile);
-}
-MMWSSS_CLONES void run(const Row<double>& row, double* tile) {
-  sum_tiles(row, tile);
-}
-
 // Channels of one image that are walked together, in two padded buffers.
 template <typename T>
 class Group {
@@ -159,7 +150,9 @@ class Group {
                      from_, size_.plane(), positions.data(),
                      neighbours_.count(), to_row, to_size.plane(),
                      size_.width, channels_};
-    tile.empty() ? run(row) : run(row, tile.data());
+    with_wide_vectors([&] {
+      tile.empty() ? sum_row(row) : sum_tiles(row, tile.data());
+    });
     for (int64_t c = 0; c < channels_; ++c)
       pad_row(to_row + c * to_size.plane(), size_.width, to_size.pad);
   }
@@ -190,7 +183,7 @@ void propagate(const Tensor& weights, const Tensor& maps, const Tensor& result,
 }
 
 }  // namespace
-}  // namespace mmwsss
+}  // namespace mmwsss::cpu
 
 Tensor propagate_cpu(const Tensor& weights, const Tensor& maps,
                      at::IntArrayRef offsets, int64_t num_iters) {
@@ -198,10 +191,10 @@ Tensor propagate_cpu(const Tensor& weights, const Tensor& maps,
               "propagate: tensors must be contiguous");
   TORCH_CHECK(num_iters >= 1 && weights.size(1) * 2 == (int64_t)offsets.size(),
               "propagate: weights and offsets don't fit together");
-  const mmwsss::Neighbours neighbours(offsets.vec(), maps.size(2), maps.size(3));
+  const mmwsss::cpu::Neighbours neighbours(offsets.vec(), maps.size(2), maps.size(3));
   Tensor result = at::empty_like(maps);
   AT_DISPATCH_FLOATING_TYPES(maps.scalar_type(), "propagate", [&] {
-    mmwsss::propagate<scalar_t>(weights, maps, result, neighbours, num_iters);
+    mmwsss::cpu::propagate<scalar_t>(weights, maps, result, neighbours, num_iters);
   });
   return result;
 }

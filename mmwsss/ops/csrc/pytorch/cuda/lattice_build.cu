@@ -1,5 +1,5 @@
 // Licensed under Apache-2.0.
-#include "../../common/cuda/lattice_build.cuh"
+#include "lattice_build.cuh"
 
 #include "lattice_launch.hpp"
 

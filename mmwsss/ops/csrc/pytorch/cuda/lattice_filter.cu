@@ -1,5 +1,5 @@
 // Licensed under Apache-2.0.
-#include "../../common/cuda/lattice_filter.cuh"
+#include "lattice_filter.cuh"
 
 #include "lattice_launch.hpp"
 

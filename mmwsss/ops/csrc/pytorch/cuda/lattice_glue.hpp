@@ -5,8 +5,8 @@
 
 #include <array>
 
-#include "../../common/lattice_view.hpp"
-#include "../operators.hpp"
+#include "lattice_view.hpp"
+#include "operators.hpp"
 
 namespace mmwsss::gpu {
 

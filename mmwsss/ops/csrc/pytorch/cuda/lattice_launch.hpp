@@ -9,7 +9,7 @@
 #include <cstdint>
 #include <vector>
 
-#include "../../common/lattice_view.hpp"
+#include "lattice_view.hpp"
 
 namespace mmwsss::gpu {
 

@@ -1,5 +1,5 @@
 // Licensed under Apache-2.0.
-#include "../../common/cuda/mean_field.cuh"
+#include "mean_field.cuh"
 
 #include "lattice_launch.hpp"
 

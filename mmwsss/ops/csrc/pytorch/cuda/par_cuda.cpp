@@ -10,7 +10,7 @@
 
 #include <limits>
 
-#include "../operators.hpp"
+#include "operators.hpp"
 #include "par_launchers.hpp"
 
 namespace {

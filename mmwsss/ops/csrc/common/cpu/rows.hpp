@@ -1,17 +1,11 @@
 // Licensed under Apache-2.0.
 //
-// Rows of channels in vector registers. GCC and Clang turn the vector types
-// below into whatever the processor has; lanes never meet, so that every width
-// of registers gives the same bits.
+// Rows of channels in vector registers.
 #pragma once
 
 #include <cstdint>
 #include <cstring>
 #include <type_traits>
-
-#if defined(__GNUC__) && defined(__x86_64__)
-#define MMWSSS_AVX2 1
-#endif
 
 namespace mmwsss::cpu {
 
@@ -60,23 +54,6 @@ class Row {
 
   Lanes lanes_[octets];
 };
-
-#ifdef MMWSSS_AVX2
-template <typename F>
-__attribute__((target("avx2"), flatten)) void run_with_avx2(const F& f) {
-  f();
-}
-#endif
-
-// Runs f(), compiled for the widest vectors that this processor has.
-template <typename F>
-void with_wide_vectors(const F& f) {
-#ifdef MMWSSS_AVX2
-  static const bool there = __builtin_cpu_supports("avx2");
-  if (there) return run_with_avx2(f);
-#endif
-  f();
-}
 
 // f(std::integral_constant<int, octets>) for 1 <= octets <= kMaxOctets.
 template <typename F>

@@ -7,7 +7,8 @@
 #include <algorithm>
 #include <cstdint>
 
-#include "cpu_vectors.hpp"
+#include "rows.hpp"
+#include "vectors.hpp"
 
 namespace mmwsss::cpu {
 

@@ -6,7 +6,7 @@
 #include <algorithm>
 #include <cstdint>
 
-#include "cpu_vectors.hpp"
+#include "rows.hpp"
 #include "vector_exp.hpp"
 
 namespace mmwsss::cpu {

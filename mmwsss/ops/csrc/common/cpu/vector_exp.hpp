@@ -15,7 +15,7 @@
 #include <cstdint>
 #include <cstring>
 
-namespace mmwsss {
+namespace mmwsss::cpu {
 
 inline float exp_nonpositive(float x) {
   constexpr float kLowest = -87.3365f;       // about log(2^-126)
@@ -48,4 +48,4 @@ inline float exp_nonpositive(float x) {
 
 inline double exp_nonpositive(double x) { return std::exp(x); }
 
-}  // namespace mmwsss
+}  // namespace mmwsss::cpu

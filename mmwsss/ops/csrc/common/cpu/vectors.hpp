@@ -1,21 +1,35 @@
 // Licensed under Apache-2.0.
 //
-// Vector registers in standard arithmetic. Functions marked MMWSSS_CLONES are
-// compiled for AVX2 too, where the compiler knows how; without contraction both
-// give the same bits. What they call must be MMWSSS_INLINE.
+// Vector registers in standard arithmetic. GCC and Clang turn vector types into
+// whatever the processor has; lanes never meet and nothing is contracted, so
+// that every width of registers gives the same bits.
 #pragma once
 
 #include <cstring>
 
-#if defined(__GNUC__) && !defined(__clang__) && defined(__x86_64__) && \
-    defined(__linux__)
-#define MMWSSS_CLONES __attribute__((target_clones("avx2", "default")))
-#else
-#define MMWSSS_CLONES
+#if defined(__GNUC__) && defined(__x86_64__)
+#define MMWSSS_AVX2 1
 #endif
 #define MMWSSS_INLINE inline __attribute__((always_inline))
 
-namespace mmwsss {
+namespace mmwsss::cpu {
+
+#ifdef MMWSSS_AVX2
+template <typename F>
+__attribute__((target("avx2"), flatten)) void run_with_avx2(const F& f) {
+  f();
+}
+#endif
+
+// Runs f(), compiled for the widest vectors that this processor has.
+template <typename F>
+void with_wide_vectors(const F& f) {
+#ifdef MMWSSS_AVX2
+  static const bool there = __builtin_cpu_supports("avx2");
+  if (there) return run_with_avx2(f);
+#endif
+  f();
+}
 
 // 32 bytes of T: one AVX2 register, or two of 16 bytes.
 template <typename T>
@@ -40,4 +54,4 @@ MMWSSS_INLINE void store(T* to, const V& vector) {
   std::memcpy(to, &vector, sizeof(V));
 }
 
-}  // namespace mmwsss
+}  // namespace mmwsss::cpu

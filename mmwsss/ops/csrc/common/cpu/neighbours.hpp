@@ -8,7 +8,7 @@
 #include <cstdint>
 #include <vector>
 
-namespace mmwsss {
+namespace mmwsss::cpu {
 
 // Planes of height x width pixels, each row with `pad` more on both sides.
 struct PaddedSize {
@@ -56,4 +56,4 @@ void pad_row(T* row, int64_t width, int64_t pad) {
   std::fill(row + width, row + width + pad, row[width - 1]);
 }
 
-}  // namespace mmwsss
+}  // namespace mmwsss::cpu
