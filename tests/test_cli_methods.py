@@ -264,6 +264,7 @@ def test_post_processor_of_a_stock_config(shapes, tmp_path) -> None:
         config.write_text(STOCK.format(data=str(data), out=str(tmp_path / kind)))
         if kind == 'plain':
             init_default_scope('mmseg')
+            torch.manual_seed(0)
             cfg = Config.fromfile(config).model
             cfg.backbone.norm_cfg = cfg.decode_head.norm_cfg = dict(type='BN')
             model = MODELS.build(cfg)
