@@ -25,7 +25,8 @@ from ._checks import (
     compute_dtype,
     describe,
 )
-from .bilateral import bilateral_filter
+from ._features import bilateral_features
+from .bilateral import filter_by_features
 
 __all__ = [
     'EnergyInputs',
@@ -113,11 +114,12 @@ def dense_energy(
         masked = scaled.prob * scaled.roi.unsqueeze(1)
         with torch.set_grad_enabled(exact_grad and torch.is_grad_enabled()):
             gate = energy_gate(scaled.prob, scaled.roi, scaled.unlabelled)
-            filtered = bilateral_filter(
-                scaled.image, masked, sigma_xy * scale_factor, sigma_rgb, mode
-            )
+            sigmas = sigma_xy * scale_factor, sigma_rgb
+            features = bilateral_features(scaled.image, *sigmas)
+            filtered = filter_by_features(features, masked, mode)
         if not exact_grad:
-            return gated_energy(masked, gate, filtered)
+            # In place: a new tensor of this size costs more than the product.
+            return _PublishedEnergy.apply(masked, filtered.mul_(gate.unsqueeze(1)))
         return -(masked * gate.unsqueeze(1) * filtered).sum() / len(masked)
 
 
@@ -189,21 +191,20 @@ def gated_energy(masked: Tensor, gate: Tensor, filtered: Tensor) -> Tensor:
         Scalar -sum(S * G * A) / B; its gradient with respect to ``masked`` is
         -2 * G * A / B, none flows to ``gate`` and ``filtered``.
     """
-    return _PublishedEnergy.apply(masked, gate, filtered)
+    return _PublishedEnergy.apply(masked, gate.unsqueeze(1) * filtered)
 
 
 class _PublishedEnergy(torch.autograd.Function):
     @staticmethod
-    def forward(ctx, masked: Tensor, gate: Tensor, filtered: Tensor) -> Tensor:
-        gated = gate.unsqueeze(1) * filtered
+    def forward(ctx, masked: Tensor, gated: Tensor) -> Tensor:
         ctx.save_for_backward(gated)
         return -(masked * gated).sum() / len(masked)
 
     @staticmethod
     @torch.autograd.function.once_differentiable
-    def backward(ctx, grad: Tensor) -> tuple[Tensor, None, None]:
+    def backward(ctx, grad: Tensor) -> tuple[Tensor, None]:
         (gated,) = ctx.saved_tensors
-        return gated * (grad * (-2.0 / len(gated))), None, None
+        return gated * (grad * (-2.0 / len(gated))), None
 
 
 def _check_inputs(
@@ -223,7 +224,7 @@ def _check_inputs(
                 f'{name} must have batch and size {expected} of the image, got {got}'
             )
     check_same_device(image=image, prob=prob, roi=roi, unlabelled=unlabelled)
-    check_finite(image=image, prob=prob.detach(), roi=roi)
+    check_finite(image=image, roi=roi)
     _check_probabilities(prob.detach())
     return roi
 
@@ -233,7 +234,8 @@ def _check_probabilities(prob: Tensor) -> None:
         return
     lowest = float(prob.min())
     error = float((prob.sum(dim=1) - 1).abs().max())
-    if lowest < 0 or error > _SUM_TOLERANCE:
+    if not (lowest >= 0 and error <= _SUM_TOLERANCE):  # also NaN
+        check_finite(prob=prob)
         raise ValueError(
             f'prob must be >= 0 with sum 1 over the classes, got a minimum of '
             f'{lowest:.4g} and sums off by {error:.4g}; apply softmax to logits first'

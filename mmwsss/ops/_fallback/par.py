@@ -21,7 +21,12 @@ def par_affinity(
     image: Tensor, dilations: Sequence[int], w1: float, w2: float
 ) -> Tensor:
     """Weights (B, K, H, W) of a floating (B, C, H, W) image."""
-    affinity = _colour_logits(image, dilations, w1).softmax(dim=1)
+    batch, _, height, width = image.shape
+    affinity = image.new_empty(batch, 8 * len(dilations), height, width)
+    # One image at a time fits the caches of a CPU.
+    step = 1 if image.is_cpu else batch
+    for part, out in zip(image.split(step), affinity.split(step), strict=True):
+        torch.softmax(_colour_logits(part, dilations, w1), dim=1, out=out)
     # One by one: a tensor of them would be a blocking copy to a GPU.
     for k, weight in enumerate(position_weights(dilations, w1)):
         affinity[:, k].add_(w2 * weight)

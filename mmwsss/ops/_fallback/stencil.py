@@ -14,6 +14,8 @@ from torch import Tensor
 
 __all__ = ['propagate', 'propagate_backward', 'shifted']
 
+_BLOCK_BYTES = 640 << 10
+
 
 def propagate(
     weights: Tensor, maps: Tensor, offsets: Sequence[int], num_iters: int
@@ -26,11 +28,17 @@ def propagate(
         offsets: (y, x) of the K neighbours, one after the other.
         num_iters: Number of iterations; the border is replicated in each.
     """
-    if maps.is_cuda or len(maps) == 1:
+    if not maps.is_cpu:
         return _propagate(weights, maps, offsets, num_iters)
-    # One image at a time fits the caches of a CPU: a quarter faster.
-    pairs = zip(weights.split(1), maps.split(1), strict=True)
-    return torch.cat([_propagate(w, m, offsets, num_iters) for w, m in pairs])
+    # A few maps of one image at a time fit the caches of a CPU.
+    result = torch.empty_like(maps)
+    block = max(1, _BLOCK_BYTES // (maps[0, 0].numel() * maps.element_size()))
+    for image in range(len(maps)):
+        part = slice(image, image + 1)
+        blocks = maps[part].split(block, 1), result[part].split(block, 1)
+        for source, target in zip(*blocks, strict=True):
+            target.copy_(_propagate(weights[part], source, offsets, num_iters))
+    return result
 
 
 def propagate_backward(
