@@ -1,5 +1,5 @@
 # Licensed under Apache-2.0.
-"""Refinement of soft maps inside the boxes of real pixels (AFA sheet, section 2).
+"""Refinement of soft maps inside the boxes of real pixels (AFA, as released).
 
 The released code cuts every image to its box, halves it and refines the cut. Boxes of
 a batch differ in size, and cutting would make a GPU tell the host where. Here each
@@ -151,7 +151,7 @@ def refined_propagated_label(
     images: Tensor, stacks: Tensor, labels: ImageLabels, par: PARSettings,
     box: Tensor | None = None, downscale: int = 2,
 ) -> Tensor:
-    """Refined pseudo label of propagated CAMs (AFA sheet, section 2, step 5).
+    """Refined pseudo label of propagated CAMs (AFA, as released).
 
     Args:
         images: (B, 3, H, W) in [0, 1].

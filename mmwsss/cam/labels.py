@@ -136,7 +136,7 @@ def scale_box(box: Tensor, size: tuple[int, int], to: tuple[int, int]) -> Tensor
 
 def window_mask(grid: tuple[int, int], radius: int,
                 device: torch.device | str = 'cpu') -> Tensor:
-    """Which pairs of tokens are near each other (AFA, section 3.3).
+    """Which pairs of tokens are near each other (AFA, CVPR 2022).
 
     Args:
         grid: (h, w) of the token map; tokens are numbered row by row.
@@ -160,7 +160,7 @@ def window_mask(grid: tuple[int, int], radius: int,
 
 def affinity_targets(label: Tensor, window: Tensor | None = None,
                      self_pairs: bool = False) -> Tensor:
-    """Pair labels of tokens (ToCo, section 3.2; AFA, section 3.2).
+    """Pair labels of tokens (ToCo, section 3.2; AFA).
 
     Args:
         label: (B, h, w) token labels, 255 = ignore.

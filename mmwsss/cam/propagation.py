@@ -1,5 +1,5 @@
 # Licensed under Apache-2.0.
-"""Propagation of CAMs by the affinity of tokens (AFA, section 3.3)."""
+"""Propagation of CAMs by the affinity of tokens (AFA, CVPR 2022)."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ COLUMN_EPS = 0.1
 
 def transition_matrix(affinity: Tensor, window: Tensor | None = None,
                       eps: float = COLUMN_EPS) -> Tensor:
-    """Column-normalised transition matrix of the random walk (AFA sheet, section 2).
+    """Column-normalised transition matrix of the random walk (AFA, as released).
 
     ``A = W² / (column sums of W² + eps)``, elementwise square, ``W`` the affinity
     inside the window. ``eps`` is not negligible: columns sum to less than 1.
@@ -62,7 +62,7 @@ def propagate(maps: Tensor, transition: Tensor) -> Tensor:
 def propagate_cams(cam: Tensor, labels: ImageLabels, affinity: Tensor,
                    grid: tuple[int, int], thresholds: Sequence[float],
                    radius: int | None = 8, eps: float = COLUMN_EPS) -> Tensor:
-    """CAMs spread over the tokens that attend alike (AFA, section 3.3).
+    """CAMs spread over the tokens that attend alike (AFA, as released).
 
     Softmax over [background constant, present classes] at each token, then one
     multiplication with the transition matrix, which all constants share.

@@ -10,7 +10,7 @@ from ..utils.precision import in_float32
 
 @in_float32
 def affinity_loss(affinity: Tensor, targets: Tensor) -> Tensor:
-    r"""Affinity loss L_aff (AFA, section 3.2, as released).
+    r"""Affinity loss L_aff (AFA, CVPR 2022, as released).
 
     .. math::
         \tfrac12\frac{\sum_{+}(1 - p)}{N^+ + 1}

@@ -2,10 +2,11 @@
 from .ema import EMACopy
 from .features import Features, encode
 from .inference import InferenceCfg
+from .mode import evaluating
 from .precision import in_float32
 from .schedule import LossSchedule, StepSchedule
 
 __all__ = [
     'EMACopy', 'Features', 'InferenceCfg', 'LossSchedule', 'StepSchedule', 'encode',
-    'in_float32',
+    'evaluating', 'in_float32',
 ]
