@@ -176,6 +176,7 @@ class TestAFA(MethodTester):
 
     @pytest.mark.parametrize('settings,message', [
         (dict(refine=None), 'aff needs pseudo labels'),
+        (dict(refine=dict(type='DenseCRF')), 'only PAR can.*DenseCRF'),
         (dict(decode_head=None), 'needs a decode_head'),
         (dict(affinity_head=dict(type='AffinityHead', num_maps=16)),
          '2 blocks of 4 heads give 8 attention maps.*num_maps=16'),

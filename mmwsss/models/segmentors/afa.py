@@ -20,6 +20,7 @@ from mmwsss.cam import (
     truncate_to_unit,
     window_mask,
 )
+from mmwsss.ops import PAR
 from mmwsss.registry import MODELS
 
 from ..utils import Features, InferenceCfg, StepSchedule, evaluating
@@ -76,6 +77,9 @@ class AFA(SingleStageWSSS):
         if 'aff' in self.schedule.weights and self.refine is None:
             raise ValueError('the loss term aff needs pseudo labels: set refine, got '
                              'None')
+        if not isinstance(self.refine, (PAR, type(None))):
+            raise ValueError('AFA refines propagated CAMs inside boxes, which only PAR '
+                             f'can: set refine.type=PAR, got {type(self.refine)}')
 
     def loss(self, inputs: Tensor | Mapping[str, Tensor],
              data_samples: Sequence[SegDataSample]) -> dict[str, Tensor]:
