@@ -1,226 +1,154 @@
 # Licensed under Apache-2.0.
-"""Time the operators on the CPU, next to the form they replace.
+"""Time the operators next to the forms they replace.
 
     python benchmarks/ops.py --out benchmarks/results/ops_cpu.txt
 
-Both columns are measured in one process, in turns, so that their ratio means
-something on a busy machine too. The pictures are drawn from a seed: blurred
-noise of several scales, so that the lattice has a natural size.
+All forms run in one process, in turns, so that their ratios mean something on
+a busy machine too: compiled and in PyTorch, the published form of PAR, a filter
+that goes channel by channel, and pydensecrf if it is installed. The pictures
+are drawn from a seed: noise of several scales, so that the lattice has a
+natural size. The last table puts the project's targets beside the figures.
 """
 
 from __future__ import annotations
 
 import argparse
-import ctypes
 import logging
-import os
-import platform
 import statistics
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import torch
-import torch.nn.functional as F
-from torch import Tensor
+from ops_cases import CASES, CUDA_CASES, Case, has_pydensecrf
+from ops_targets import Measured, target_table
+from ops_timing import Timing, machine, measure
 
-from mmwsss.ops import (
-    DENSE_CRF_PRESETS,
-    bilateral_filter,
-    dense_crf,
-    dense_crf_labels,
-    dense_energy,
-    par,
-    par_affinity,
-    par_propagate,
-    unary_from_prob,
-)
+from mmwsss.ops import get_build_info
 
-PATIENCE = 4.0
-DILATIONS = (1, 2, 4, 8, 12, 24)
-PEAK = Path('/proc/self/status')
-RESET = Path('/proc/self/clear_refs')
+log = logging.getLogger('benchmark')
 
 
-def picture(batch: int, height: int, width: int, channels: int = 3) -> Tensor:
-    """Noise of all scales, coarse ones strongest, 0..255."""
-    generator = torch.Generator().manual_seed(0)
-    image = torch.zeros(batch, channels, height, width)
-    for level in range(6):
-        cells = (max(height >> level, 2), max(width >> level, 2))
-        noise = torch.randn(batch, channels, *cells, generator=generator)
-        image += 2**level * F.interpolate(noise, (height, width), mode='bilinear')
-    low, high = image.aminmax()
-    return (image - low) / (high - low) * 255
-
-
-def smooth_prob(batch: int, labels: int, height: int, width: int) -> Tensor:
-    """Softmax of coarse random logits."""
-    generator = torch.Generator().manual_seed(1)
-    logits = torch.randn(batch, labels, 14, 14, generator=generator) * 3
-    return F.interpolate(logits, (height, width), mode='bilinear').softmax(dim=1)
-
-
-def naive_par(image: Tensor, masks: Tensor, num_iters: int = 10) -> Tensor:
-    """The formula with the stack of neighbours, anew in each iteration."""
-
-    def stack(maps: Tensor) -> Tensor:
-        batch, channels, height, width = maps.shape
-        kernel = torch.eye(9).view(9, 1, 3, 3)[[0, 1, 2, 3, 5, 6, 7, 8]]
-        rings = []
-        for d in DILATIONS:
-            padded = F.pad(maps, (d, d, d, d), mode='replicate')
-            padded = padded.view(batch * channels, 1, *padded.shape[-2:])
-            rings.append(F.conv2d(padded, kernel, dilation=d))
-        return torch.cat(
-            [ring.view(batch, channels, 8, height, width) for ring in rings], dim=2
-        )
-
-    neighbours = stack(image)
-    deviation = neighbours.std(dim=2, keepdim=True)
-    ratio = (neighbours - image[:, :, None]).abs() / (deviation + 1e-8) / 0.3
-    weight = (-(ratio**2)).mean(dim=1, keepdim=True).softmax(dim=2)
-    ring = torch.tensor([2**0.5, 1, 2**0.5, 1, 1, 2**0.5, 1, 2**0.5])
-    distance = torch.cat([d * ring for d in DILATIONS])
-    position = (-((distance / (distance.std() + 1e-8) / 0.3) ** 2)).softmax(dim=0)
-    weight = weight + 0.01 * position.view(1, 1, -1, 1, 1)
-    for _ in range(num_iters):
-        masks = (stack(masks) * weight).sum(dim=2)
-    return masks
-
-
-def channel_by_channel(image: Tensor, values: Tensor) -> Tensor:
-    """One image and one channel at a time, the lattice built for each."""
-    rows = [
-        bilateral_filter(image[i : i + 1], values[i : i + 1, c : c + 1], 50.0, 15.0)
-        for i in range(len(values))
-        for c in range(values.shape[1])
-    ]
-    return torch.cat(rows).view_as(values)
-
-
-def peak_memory(function: Callable[[], object]) -> float:
-    """Additional resident memory at its peak, in MB (Linux; NaN elsewhere)."""
-    try:
-        # Freed blocks that the allocator kept would hide what is needed.
-        ctypes.CDLL(None).malloc_trim(0)
-        RESET.write_text('5')
-        before = _resident('VmHWM')
-        function()
-        return (_resident('VmHWM') - before) / 1024
-    except (OSError, AttributeError):
-        return float('nan')
-
-
-def _resident(field: str) -> int:
-    for line in PEAK.read_text().splitlines():
-        if line.startswith(field):
-            return int(line.split()[1])
-    raise OSError(f'{PEAK} has no {field}')
-
-
-def measure(
-    functions: dict[str, Callable[[], object]], repeats: int
-) -> dict[str, tuple[float, float]]:
-    """Median wall and processor milliseconds of each, taken in turns.
-
-    A form that has run for ``PATIENCE`` seconds isn't repeated any more.
-    """
-    times: dict[str, list[tuple[float, float]]] = {name: [] for name in functions}
-    for _ in range(repeats):
-        for name, function in functions.items():
-            if sum(cpu for _, cpu in times[name]) > PATIENCE:
-                continue
-            wall, cpu = time.perf_counter(), time.process_time()
-            function()
-            taken = time.perf_counter() - wall, time.process_time() - cpu
-            times[name].append(taken)
-    return {
-        name: (
-            1e3 * statistics.median(wall for wall, _ in runs),
-            1e3 * statistics.median(cpu for _, cpu in runs),
-        )
-        for name, runs in times.items()
-    }
-
-
-def cases() -> dict[str, dict[str, Callable[[], object]]]:
-    """Title of each comparison to its forms; the first one is ours."""
-    image = picture(2, 224, 224)
-    unlabelled = picture(2, 224, 224, 1)[:, 0] > 128
-    photo = picture(1, 375, 500)
-    crf = {name: dict(DENSE_CRF_PRESETS[name]) for name in ('psa', 'toco_seg', 'irn')}
-    labels = smooth_prob(1, 5, 375, 500).argmax(dim=1)
-    found: dict[str, dict[str, Callable[[], object]]] = {}
-    for count in (3, 21):
-        masks = smooth_prob(2, count, 224, 224)
-        affinity = par_affinity(image)
-        found[f'PAR 2x{count}x224x224, 10 iterations'] = {
-            'ours': lambda m=masks: par(image, m),
-            'published form': lambda m=masks: naive_par(image, m),
-            'ours, affinity known': lambda a=affinity, m=masks: par_propagate(a, m),
-        }
-    prob = smooth_prob(2, 21, 224, 224)
-    found['bilateral filter 2x21x224x224, sigma 50 / 15'] = {
-        'ours': lambda: bilateral_filter(image, prob, 50.0, 15.0),
-        'channel by channel': lambda: channel_by_channel(image, prob),
-    }
-    found['dense energy 2x21x224x224, forward'] = {
-        'ours': lambda: dense_energy(image, prob, None, unlabelled, scale_factor=1.0)
-    }
-    for count in (21, 81):
-        unary = unary_from_prob(smooth_prob(1, count, 375, 500))
-        for name in ('psa', 'toco_seg'):
-            found[f'dense CRF 500x375x{count}, {name}, 10 iterations'] = {
-                'ours': lambda u=unary, n=name: dense_crf(photo, u, **crf[n])
-            }
-    found['dense CRF 500x375x21 from 5 hard labels, irn, 10 iterations'] = {
-        'ours': lambda: dense_crf_labels(photo, labels, 21, **crf['irn']),
-        'a row for each label': lambda: dense_crf_labels(
-            photo, labels, 21, collapse=False, **crf['irn']
-        ),
-    }
+def compare(case: Case, timings: Mapping[str, Timing]) -> dict[str, Measured]:
+    """Add the differences to the results of the reference."""
+    reference = timings[case.reference].last.cpu()
+    found = {}
+    for name, timing in timings.items():
+        found[name] = Measured(timing)
+        if name == case.reference:
+            continue
+        result = timing.last.cpu()
+        difference = float((result - reference).abs().max())
+        agreement = None
+        if case.marginals:
+            same = result.argmax(dim=1) == reference.argmax(dim=1)
+            agreement = 100 * float(same.double().mean())
+        relative = difference / float(reference.abs().max())
+        found[name] = Measured(timing, difference, relative, agreement)
     return found
 
 
-def report(threads: list[int], repeats: int) -> Iterator[str]:
-    """All lines of the result."""
+def lines(case: Case, found: Mapping[str, Measured]) -> Iterator[str]:
+    """The table of one case."""
+    base = next(iter(found.values())).timing.median
+    yield case.title
+    for name, (timing, difference, _, agreement) in found.items():
+        digits = 1 if timing.median > 1 else 3
+        row = (
+            f'    {name:21s}{timing.median:8.{digits}f} ms ({timing.spread}; '
+            f'{len(timing.runs)})'
+        )
+        row = (
+            f'{row:60s} ratio {timing.median / base:6.2f}  '
+            f'cpu {statistics.median(timing.processor):8.1f} ms  '
+            f'{timing.memory:5.0f} MB'
+        )
+        if difference is None:
+            row += '  reference'
+        else:
+            row += f'  difference {difference:.1e}'
+        if agreement is not None:
+            row += f', {agreement:.4f} % of labels equal'
+        yield row
+
+
+def changed_bits(found: Mapping[tuple, Measured]) -> Iterator[str]:
+    """Forms whose results aren't the same in every run of every thread count."""
+    yield 'results, bit by bit, in two runs and at all numbers of threads:'
+    firsts: dict[tuple, torch.Tensor] = {}
+    differ = set()
+    for (name, form, device, _), measured in found.items():
+        timing, key = measured.timing, (name, form, device)
+        first = firsts.setdefault(key, timing.first)
+        if not torch.equal(first, timing.first) or not torch.equal(first, timing.last):
+            differ.add(f'{form} ({name}, {device})')
+    yield '    the same, except: ' + (', '.join(sorted(differ)) or 'none')
+
+
+def header(repeats: int) -> Iterator[str]:
+    """What it was measured with."""
+    yield machine()
+    info = get_build_info()
+    for key in ('compiled', 'cuda', 'reason', 'compiler', 'arch_list'):
+        if info.get(key) is not None:
+            yield f'{key}: {info[key]}'
+    yield 'pydensecrf: ' + ('installed' if has_pydensecrf() else 'not installed')
     yield (
-        f'torch {torch.__version__}, {platform.machine()}, medians of {repeats}; '
-        'cpu = processor time, which other processes hardly change'
+        f'wall time: median (fastest..slowest; runs, at most {repeats}); its ratio '
+        'to the first form; processor time; additional memory at its peak'
     )
-    yield 'ratio = processor time of the form / ours; memory = additional peak'
-    for count in threads:
-        torch.set_num_threads(count)
-        # With a load above the number of cores, threads wait for each other.
-        yield f'\n== {count} thread(s), load average {os.getloadavg()[0]:.1f}'
-        for title, functions in cases().items():
-            yield title
-            # Also warms up.
-            memory = {name: peak_memory(run) for name, run in functions.items()}
-            times = measure(functions, repeats)
-            base = times['ours'][1]
-            for name, (wall, cpu) in times.items():
-                yield (
-                    f'    {name:24s} wall {wall:8.1f} ms  cpu {cpu:8.1f} ms  '
-                    f'ratio {cpu / base:6.2f}  memory {memory[name]:6.0f} MB'
-                )
+
+
+def report(args: argparse.Namespace) -> Iterator[str]:
+    """All lines of the result."""
+    yield from header(args.repeats)
+    everything = {}
+    places = [('cpu', threads) for threads in args.threads]
+    if args.device != 'cpu' and torch.cuda.is_available():
+        places.append(('cuda', 1))
+    for device, threads in places:
+        if args.device not in ('all', device):
+            continue
+        yield f'\n== {device}' + (f', {threads} thread(s)' if device == 'cpu' else '')
+        for name, build in (CASES if device == 'cpu' else CUDA_CASES).items():
+            if not any(part in name for part in args.cases):
+                continue
+            torch.set_num_threads(1)  # inputs are the same, bit by bit, at any number
+            case = build(torch.device(device))
+            torch.set_num_threads(threads)
+            timings = measure(case.forms, args.repeats, torch.device(device))
+            found = compare(case, timings)
+            yield from lines(case, found)
+            everything |= {
+                (name, form, device, threads): measured
+                for form, measured in found.items()
+            }
+    yield ''
+    yield from changed_bits(everything)
+    yield from target_table(everything)
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+    """Command line."""
+    parser = argparse.ArgumentParser(description=__doc__.split('\n')[0])
+    parser.add_argument(
+        '--cases', nargs='+', default=[''], metavar='TEXT',
+        help=f'only those whose name holds one of the texts; {", ".join(CUDA_CASES)}',
+    )  # fmt: skip
     parser.add_argument('--threads', type=int, nargs='+', default=[1, 2])
     parser.add_argument('--repeats', type=int, default=5)
+    parser.add_argument('--device', choices=('all', 'cpu', 'cuda'), default='all')
     parser.add_argument('--out', type=Path, help='also write the result here')
     args = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format='%(message)s')
-    lines = []
-    for line in report(args.threads, args.repeats):
-        logging.getLogger(__name__).info(line)
-        lines.append(line)
+    if args.device == 'cuda' and not torch.cuda.is_available():
+        parser.error('--device cuda: torch sees no GPU here')
+    written = []
+    for line in report(args):
+        log.info(line)
+        written.append(line)
     if args.out:
         args.out.parent.mkdir(parents=True, exist_ok=True)
-        args.out.write_text('\n'.join(lines) + '\n', encoding='utf-8')
+        args.out.write_text('\n'.join(written) + '\n', encoding='utf-8')
 
 
 if __name__ == '__main__':

@@ -40,6 +40,7 @@ from .refine import (
     refined_label,
     truncate_to_unit,
 )
+from .score_maps import refine_stacks, with_background
 
 __all__ = [
     'IGNORE',
@@ -66,6 +67,7 @@ __all__ = [
     'propagate',
     'propagate_cams',
     'refine_soft_maps',
+    'refine_stacks',
     'refined_label',
     'refined_propagated_label',
     'resize',
@@ -80,5 +82,6 @@ __all__ = [
     'transition_matrix',
     'truncate_to_unit',
     'window_mask',
+    'with_background',
     'with_mirror',
 ]

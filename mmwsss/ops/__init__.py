@@ -16,6 +16,7 @@ from .dense_crf import dense_crf, dense_crf_labels
 from .dense_energy import dense_energy, energy_gate, gated_energy, scale_energy_inputs
 from .lattice import PermutohedralLattice
 from .par import PAR, par, par_affinity, par_propagate
+from .random_walk import disc_offsets, path_affinity, random_walk
 
 __all__ = [
     'DENSE_CRF_PRESETS',
@@ -26,6 +27,7 @@ __all__ = [
     'dense_crf',
     'dense_crf_labels',
     'dense_energy',
+    'disc_offsets',
     'energy_gate',
     'gated_energy',
     'gaussian_filter',
@@ -33,8 +35,10 @@ __all__ = [
     'par',
     'par_affinity',
     'par_propagate',
+    'path_affinity',
     'prob_from_cam',
     'python_forms',
+    'random_walk',
     'scale_energy_inputs',
     'unary_from_cam',
     'unary_from_labels',

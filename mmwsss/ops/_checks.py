@@ -3,8 +3,8 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
+from numbers import Real
 from pathlib import Path
 
 import torch
@@ -20,25 +20,35 @@ __all__ = [
     'check_maps',
     'check_memory',
     'check_mode',
+    'check_number',
     'check_rows',
     'check_same_device',
     'check_same_size',
     'check_sigma',
     'compute_dtype',
+    'describe',
 ]
 
 
 MODES = ('lattice', 'exact')
-MAX_DIM = 16
+FLOATS = (torch.float32, torch.float64, torch.float16, torch.bfloat16)
+MAX_DIM = 11  # with more, even one pixel needs keys of more than 63 bits
+MAX_FEATURE = 1 << 18  # beyond, float32 can't tell a pixel's simplex any more
+MAX_DILATION = 1 << 15
+_FLOAT32 = torch.finfo(torch.float32)
 _SMALL_BYTES = 256 << 20  # not worth a look at the free memory
+
+
+def describe(value: object) -> str:
+    """Shape of a tensor, else the type."""
+    return str(tuple(value.shape) if isinstance(value, Tensor) else type(value))
 
 
 def check_maps(name: str, maps: Tensor, batch: int | None = None) -> None:
     """Require a floating (B, C, H, W) tensor without an empty dimension."""
     if not isinstance(maps, Tensor) or maps.dim() != 4:
-        got = tuple(maps.shape) if isinstance(maps, Tensor) else type(maps).__name__
-        raise ValueError(f'{name} must be a (B, C, H, W) tensor, got {got}')
-    if not maps.is_floating_point():
+        raise ValueError(f'{name} must be a (B, C, H, W) tensor, got {describe(maps)}')
+    if maps.dtype not in FLOATS:
         raise ValueError(f'{name} must be floating point, got {maps.dtype}')
     _check_shape(name, maps, batch)
 
@@ -46,11 +56,9 @@ def check_maps(name: str, maps: Tensor, batch: int | None = None) -> None:
 def check_images(name: str, images: Tensor, channels: int | None = 3) -> None:
     """Require a uint8 or floating (B, channels, H, W) tensor."""
     if not isinstance(images, Tensor) or images.dim() != 4:
-        got = (
-            tuple(images.shape) if isinstance(images, Tensor) else type(images).__name__
-        )
+        got = describe(images)
         raise ValueError(f'{name} must be a (B, C, H, W) tensor, got {got}')
-    if not images.is_floating_point() and images.dtype != torch.uint8:
+    if images.dtype not in (torch.uint8, *FLOATS):
         raise ValueError(f'{name} must be uint8 or floating point, got {images.dtype}')
     _check_shape(name, images, None)
     if channels is not None and images.shape[1] != channels:
@@ -60,11 +68,14 @@ def check_images(name: str, images: Tensor, channels: int | None = 3) -> None:
 
 
 def check_features(features: Tensor) -> None:
-    """Require floating (B, d, P) features, 1 <= d <= 16."""
+    """Require floating (B, d, P) features, 1 <= d <= 11, within +-2^18.
+
+    Values only where :func:`can_inspect` allows.
+    """
     if not isinstance(features, Tensor) or features.dim() != 3:
-        got = getattr(features, 'shape', type(features).__name__)
+        got = describe(features)
         raise ValueError(f'features must be a (B, d, P) tensor, got {got}')
-    if not features.is_floating_point():
+    if features.dtype not in FLOATS:
         raise ValueError(f'features must be floating point, got {features.dtype}')
     _check_shape('features', features, None)
     if features.shape[1] > MAX_DIM:
@@ -77,14 +88,23 @@ def check_features(features: Tensor) -> None:
             f'B * P * (d + 1) = {entries} exceeds the 32-bit indices of the '
             f'lattice; use fewer images at a time'
         )
+    if not can_inspect(features):
+        return
+    low, high = (float(value) for value in features.detach().aminmax())
+    if not (low >= -MAX_FEATURE and high <= MAX_FEATURE):  # also NaN
+        check_finite(features=features)
+        raise ValueError(
+            f'features must lie within +-{MAX_FEATURE}, got {low:.4g}..{high:.4g}; '
+            f'use larger sigmas'
+        )
 
 
 def check_rows(values: Tensor, count: int, like: Tensor) -> None:
     """Require floating (count, C) rows on the device of ``like``."""
     if not isinstance(values, Tensor) or values.dim() != 2 or len(values) != count:
-        got = getattr(values, 'shape', type(values).__name__)
+        got = describe(values)
         raise ValueError(f'values must be a ({count}, C) tensor, got {got}')
-    if not values.is_floating_point():
+    if values.dtype not in FLOATS:
         raise ValueError(f'values must be floating point, got {values.dtype}')
     _check_shape('values', values, None)
     check_same_device(lattice=like, values=values)
@@ -112,7 +132,7 @@ def can_inspect(tensor: Tensor) -> bool:
     On a GPU that would stall every training step, and under ``torch.compile``
     it would break the graph: there, checks of values are left out.
     """
-    return not tensor.is_cuda and not torch.compiler.is_compiling()
+    return tensor.device.type == 'cpu' and not torch.compiler.is_compiling()
 
 
 def check_finite(**tensors: Tensor) -> None:
@@ -120,16 +140,28 @@ def check_finite(**tensors: Tensor) -> None:
     for name, tensor in tensors.items():
         if not can_inspect(tensor) or not tensor.is_floating_point():
             continue
+        tensor = tensor.detach()
+        # One pass. A sum that overflows is a false alarm: count then.
+        if bool(tensor.sum(dtype=compute_dtype(tensor)).isfinite()):
+            continue
         bad = int(torch.isfinite(tensor).logical_not().sum())
         if bad:
             raise ValueError(f'{name} holds {bad} NaN or infinite values')
 
 
 def check_sigma(**sigmas: float) -> None:
-    """Require finite standard deviations > 0."""
+    """Require standard deviations > 0 that are finite and normal in float32."""
     for name, sigma in sigmas.items():
-        if not math.isfinite(sigma) or sigma <= 0:
-            raise ValueError(f'{name} must be a finite number > 0, got {sigma}')
+        check_number(name, sigma)
+        if sigma < _FLOAT32.tiny:
+            raise ValueError(f'{name} must be > 0 in float32, got {sigma!r}')
+
+
+def check_number(name: str, value: float) -> None:
+    """Require a number that is finite in float32."""
+    # A comparison with NaN is false.
+    if not isinstance(value, Real) or not abs(value) <= _FLOAT32.max:
+        raise ValueError(f'{name} must be a finite number, got {value!r}')
 
 
 def check_iterations(name: str, value: int) -> None:
@@ -139,13 +171,15 @@ def check_iterations(name: str, value: int) -> None:
 
 
 def check_dilations(dilations: Sequence[int]) -> tuple[int, ...]:
-    """Require a non-empty list of integers >= 1; gives a tuple."""
-    values = tuple(dilations)
+    """Require a non-empty list of integers in 1..32768; gives a tuple."""
+    values = tuple(dilations) if isinstance(dilations, Sequence) else ()
     if not values or any(
-        isinstance(d, bool) or not isinstance(d, int) or d < 1 for d in values
+        isinstance(d, bool) or not isinstance(d, int) or not 1 <= d <= MAX_DILATION
+        for d in values
     ):
         raise ValueError(
-            f'dilations must be a non-empty list of integers >= 1, got {dilations!r}'
+            f'dilations must be a non-empty list of integers in 1..{MAX_DILATION}, '
+            f'got {dilations!r}'
         )
     return values
 

@@ -14,7 +14,7 @@ from functools import lru_cache
 import torch
 from torch import Tensor
 
-from ._checks import check_memory
+from ._checks import check_features, check_finite, check_memory
 from ._fallback.crf import AddMessage, apply_compat, update_q
 from ._features import bilateral_features, filter_exact, position_features
 
@@ -111,8 +111,9 @@ def _on_lattices(
     lattices = [terms.lattice_of(i) for i in active]
     row = unary.shape[1] * unary.element_size()
     pixels = unary.numel() // unary.shape[1]
-    vertices = max((len(lattice[4]) for lattice in lattices), default=0)
-    check_memory('the dense CRF', (3 * pixels + 2 * vertices) * row, unary.device)
+    sizes = [len(lattice[4]) for lattice in lattices]
+    tables = sum(sizes) + max(sizes, default=0)  # each term's, one to blur with
+    check_memory('the dense CRF', (3 * pixels + tables) * row, unary.device)
     tensors = [tensor for lattice in lattices for tensor in lattice]
     compats = [terms.compats[i] for i in active]
     return kernels.mean_field(unary, tensors, compats, iter_max, log_count)
@@ -129,6 +130,7 @@ def _exact(
 
 
 def _exact_message(features: Tensor, weight: float, compat: Tensor) -> AddMessage:
+    check_finite(features=features)
     batch, _, pixels = features.shape
     ones = features.new_ones(batch, pixels, 1, dtype=torch.float64)
     scale = (filter_exact(features, ones) + 1e-20).rsqrt()
@@ -166,6 +168,7 @@ def forget_lattices() -> None:
 
 def _normalised(features: Tensor, weight: float) -> Lattice:
     """weight * D^-1/2 K D^-1/2 with D = diag(K 1)."""
+    check_features(features)
     lattice = kernels.lattice_build(features.contiguous(), True)
     vertices, slice_weights, pixels, splat_weights, *rest = lattice
     ones = slice_weights.new_ones(len(vertices), 1)

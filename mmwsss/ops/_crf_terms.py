@@ -3,8 +3,8 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
+from numbers import Real
 from typing import Any, NamedTuple
 
 import torch
@@ -13,6 +13,7 @@ from torch import Tensor
 from ._checks import (
     check_finite,
     check_images,
+    check_number,
     check_same_device,
     check_same_size,
     check_sigma,
@@ -80,7 +81,8 @@ def read_terms(
 
 
 def _deviations(name: str, value: Deviation, count: int) -> list[float]:
-    values = [value] * count if isinstance(value, float | int) else list(value)
+    single = not isinstance(value, Sequence) or isinstance(value, str)
+    values = [value] * count if single else list(value)
     if len(values) != count:
         raise ValueError(f'{name} must be one number or {count}, got {value!r}')
     for entry in values:
@@ -90,11 +92,16 @@ def _deviations(name: str, value: Deviation, count: int) -> list[float]:
 
 def _weight(name: str, value: Weight, unary: Tensor) -> tuple[float, Tensor]:
     """A number and (0,), or 1 and the rewards of a vector or matrix."""
-    if isinstance(value, float | int):
-        if not math.isfinite(value):
-            raise ValueError(f'{name} must be finite, got {value}')
+    if isinstance(value, Real):
+        check_number(name, value)
         return float(value), unary.new_empty(0, dtype=compute_dtype(unary))
-    rewards = torch.as_tensor(value, dtype=compute_dtype(unary), device=unary.device)
+    try:
+        rewards = torch.as_tensor(value, dtype=compute_dtype(unary))
+        rewards = rewards.detach().to(unary.device)
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise ValueError(
+            f'{name} must be numbers that can be put on {unary.device}, got {value!r}'
+        ) from error
     labels = unary.shape[1]
     if tuple(rewards.shape) not in ((labels,), (labels, labels)):
         raise ValueError(

@@ -90,4 +90,9 @@ def _find() -> Path:
 
 def _read_record() -> dict[str, Any]:
     path = _PACKAGE / BUILD_RECORD
-    return json.loads(path.read_text('utf-8')) if path.exists() else {}
+    if not path.exists():
+        return {}
+    try:
+        return json.loads(path.read_text('utf-8'))
+    except ValueError as error:
+        raise ImportError(f'{path} cannot be read: {error}') from error

@@ -67,7 +67,8 @@ def _fake_par_affinity(
 def _fake_lattice_build(features: Tensor, exact_size: bool) -> tuple[Tensor, ...]:
     batch, dim, pixels = features.shape
     entries = batch * pixels * (dim + 1)
-    size = torch.library.get_ctx().new_dynamic_size() if exact_size else entries
+    # M + 1; an unknown size must be the whole size of an output.
+    size = torch.library.get_ctx().new_dynamic_size() if exact_size else entries + 1
     index = features.new_empty(entries, dtype=torch.int32)
     weight = features.new_empty(entries)
     return (
@@ -75,8 +76,8 @@ def _fake_lattice_build(features: Tensor, exact_size: bool) -> tuple[Tensor, ...
         weight.new_empty(batch * pixels, dim + 1),
         index,
         weight,
-        index.new_empty(size + 1),
-        index.new_empty(dim + 1, size + 1, 2),
+        index.new_empty(size),
+        index.new_empty(dim + 1, size, 2),
     )
 
 

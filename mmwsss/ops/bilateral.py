@@ -95,6 +95,7 @@ def filter_by_features(features: Tensor, values: Tensor, mode: str) -> Tensor:
         values = values.to(compute_dtype(values))
         rows = values.flatten(2).transpose(1, 2)  # (B, P, C): channels innermost
         if mode == 'exact':
+            check_finite(features=features)
             result = filter_exact(features, rows)
         else:
             result = _filter_lattice(features, rows)

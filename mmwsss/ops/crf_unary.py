@@ -4,12 +4,21 @@
 from __future__ import annotations
 
 import math
+from numbers import Real
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
-from ._checks import can_inspect, check_finite, check_maps, compute_dtype
+from ._checks import (
+    can_inspect,
+    check_finite,
+    check_maps,
+    check_memory,
+    check_sigma,
+    compute_dtype,
+    describe,
+)
 
 __all__ = [
     'CollapsedLabels',
@@ -22,6 +31,7 @@ __all__ = [
 ]
 
 _FLOOR = 1e-5
+_INTEGERS = (torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64)
 
 
 class CollapsedLabels(NamedTuple):
@@ -71,8 +81,7 @@ def prob_from_cam(cam: Tensor, alpha: float) -> Tensor:
     """
     check_maps('cam', cam)
     check_finite(cam=cam)
-    if not math.isfinite(alpha) or alpha <= 0:
-        raise ValueError(f'alpha must be a finite number > 0, got {alpha}')
+    check_sigma(alpha=alpha)
     _check_not_negative('cam', cam)
     if can_inspect(cam) and float(cam.detach().max()) > 1:
         raise ValueError(
@@ -114,10 +123,11 @@ def label_unary(
     labels: Tensor, num_rows: int, num_labels: int, confidence: float
 ) -> Tensor:
     """Energies of ``num_rows`` rows that stand for ``num_labels`` labels."""
-    if not 0 < confidence < 1:
-        raise ValueError(f'confidence must lie in (0, 1), got {confidence}')
+    if not isinstance(confidence, Real) or not 0 < confidence < 1:
+        raise ValueError(f'confidence must lie in (0, 1), got {confidence!r}')
     others = max(num_labels - 1, 1)
     batch, height, width = labels.shape
+    check_memory(f'{num_rows} labels', 4 * num_rows * labels.numel(), labels.device)
     unary = torch.full(
         (batch, num_rows, height, width),
         -math.log((1.0 - confidence) / others),
@@ -156,12 +166,16 @@ def collapse_labels(labels: Tensor, num_labels: int) -> CollapsedLabels:
 
 def _check_labels(labels: Tensor, num_labels: int) -> None:
     if not isinstance(labels, Tensor) or labels.dim() != 3 or labels.numel() == 0:
-        got = tuple(labels.shape) if isinstance(labels, Tensor) else labels
+        got = describe(labels)
         raise ValueError(f'labels must be a non-empty (B, H, W) tensor, got {got}')
-    if labels.is_floating_point() or labels.dtype == torch.bool:
+    if labels.is_meta:
+        raise ValueError(f'labels must hold data, got a tensor on {labels.device}')
+    if labels.dtype not in _INTEGERS:
         raise ValueError(f'labels must be integers, got {labels.dtype}')
-    if num_labels < 1:
-        raise ValueError(f'num_labels must be >= 1, got {num_labels}')
+    is_count = isinstance(num_labels, int) and not isinstance(num_labels, bool)
+    if not is_count or num_labels < 1:
+        raise ValueError(f'num_labels must be an integer >= 1, got {num_labels!r}')
+    check_memory(f'{num_labels} labels', 8 * num_labels, labels.device)
     low, high = int(labels.min()), int(labels.max())
     if low < 0 or high >= num_labels:
         raise ValueError(

@@ -17,10 +17,12 @@ from ._checks import (
     check_images,
     check_iterations,
     check_maps,
+    check_memory,
     check_mode,
     check_same_device,
     check_same_size,
     compute_dtype,
+    describe,
 )
 from ._crf_terms import Deviation, Weight, read_terms
 from ._schema import kernels
@@ -101,7 +103,7 @@ def dense_crf(
         bi_rgb_std=bi_rgb_std,
         bi_w=bi_w,
     )
-    if not isinstance(images, Tensor):
+    if isinstance(images, list | tuple):
         if extra_terms:
             raise ValueError('extra_terms need images in one tensor, got a list')
         settings |= dict(iter_max=iter_max, multiplicity=multiplicity, mode=mode)
@@ -167,7 +169,12 @@ def dense_crf_labels(
         iter_max=iter_max,
         mode=mode,
     )
+    check_images('images', images)
+    if isinstance(labels, Tensor):
+        check_same_device(images=images, labels=labels)
     rows = collapse_labels(labels, num_labels)
+    needed = 4 * num_labels * labels.numel()
+    check_memory(f'{num_labels} labels', needed, labels.device)
     if not collapse:
         unary = label_unary(labels, num_labels, num_labels, confidence)
         return dense_crf(images, unary, **settings)
@@ -181,21 +188,22 @@ def _of_different_sizes(
     images: Sequence[Tensor], unary: Sequence[Tensor], settings: dict
 ) -> list[Tensor]:
     """Images of one size and number of labels together, in the order given."""
-    if len(images) == 0 or len(images) != len(unary):
+    sizes = len(images), len(unary) if isinstance(unary, list | tuple) else 'no list'
+    if sizes[0] == 0 or sizes[0] != sizes[1]:
         raise ValueError(
-            f'images and unary must be lists of one length >= 1, got {len(images)} '
-            f'and {len(unary)}'
+            f'images and unary must be lists of one length >= 1, got {sizes[0]} '
+            f'and {sizes[1]}'
         )
     groups: dict[tuple, list[int]] = {}
     for index, (image, energy) in enumerate(zip(images, unary, strict=True)):
-        if image.dim() != 3 or energy.dim() != 3:
+        pair = image, energy
+        if not all(isinstance(maps, Tensor) and maps.dim() == 3 for maps in pair):
             raise ValueError(
                 f'entry {index} of the lists must be a (3, H, W) image and '
-                f'(n, H, W) energies, got {tuple(image.shape)} and '
-                f'{tuple(energy.shape)}'
+                f'(n, H, W) energies, got {describe(image)} and {describe(energy)}'
             )
-        key = image.shape, energy.shape, image.device, image.dtype, energy.dtype
-        groups.setdefault(key, []).append(index)
+        key = [(maps.shape, maps.device, maps.dtype) for maps in pair]
+        groups.setdefault(tuple(key), []).append(index)
     results: list[Tensor] = [images[0]] * len(images)
     for members in groups.values():
         batch = torch.stack([images[i] for i in members])
@@ -210,10 +218,11 @@ def _log_multiplicity(
 ) -> Tensor | None:
     if multiplicity is None:
         return None
-    if tuple(multiplicity.shape) != (unary.shape[1],):
+    rows = (unary.shape[1],)
+    if not isinstance(multiplicity, Tensor) or multiplicity.shape != rows:
         raise ValueError(
-            f'multiplicity must have shape ({unary.shape[1]},), one entry per '
-            f'row of unary, got {tuple(multiplicity.shape)}'
+            f'multiplicity must have shape {rows}, one entry per row of unary, '
+            f'got {describe(multiplicity)}'
         )
     if any(compat.numel() for compat in compats):
         raise ValueError(
@@ -221,6 +230,8 @@ def _log_multiplicity(
             'numbers, got a vector or a matrix'
         )
     check_same_device(unary=unary, multiplicity=multiplicity)
-    if bool((multiplicity < 1).any()):
-        raise ValueError(f'multiplicity must be >= 1, got {multiplicity.tolist()}')
+    if not bool(((multiplicity >= 1) & multiplicity.isfinite()).all()):
+        raise ValueError(
+            f'multiplicity must be finite and >= 1, got {multiplicity.tolist()}'
+        )
     return multiplicity.to(compute_dtype(unary)).log()

@@ -8,7 +8,6 @@ ToCo (CVPR 2023) and FSR train with.
 
 from __future__ import annotations
 
-import math
 from typing import NamedTuple
 
 import torch
@@ -24,6 +23,7 @@ from ._checks import (
     check_same_device,
     check_sigma,
     compute_dtype,
+    describe,
 )
 from .bilateral import bilateral_filter
 
@@ -100,11 +100,13 @@ def dense_energy(
         ValueError: Wrong rank, dtype, size, device, mode, sigma or scale; on
             the CPU also non-finite values and probabilities that don't sum to 1.
     """
-    if not math.isfinite(scale_factor) or scale_factor <= 0:
-        raise ValueError(f'scale_factor must be a finite number > 0: {scale_factor}')
-    check_sigma(sigma_rgb=sigma_rgb, sigma_xy=sigma_xy)
+    check_sigma(sigma_rgb=sigma_rgb, sigma_xy=sigma_xy, scale_factor=scale_factor)
     check_mode(mode)
     roi = _check_inputs(image, prob, roi, unlabelled)
+    if min(image.shape[-2:]) * scale_factor < 1:
+        raise ValueError(
+            f'scale_factor {scale_factor} leaves no pixel of {tuple(image.shape[-2:])}'
+        )
     with torch.autocast(prob.device.type, enabled=False):
         prob = prob.to(compute_dtype(prob))
         scaled = scale_energy_inputs(image, prob, roi, unlabelled, scale_factor)
@@ -213,15 +215,12 @@ def _check_inputs(
     expected = (image.shape[0], *image.shape[-2:])
     if roi is None:
         roi = prob.new_ones(expected)
-    sizes = {
-        'prob': (prob.shape[0], *prob.shape[-2:]),
-        'roi': tuple(roi.shape),
-        'unlabelled': tuple(unlabelled.shape),
-    }
-    for name, size in sizes.items():
-        if size != expected:
+    planes = dict(prob=prob[:, 0], roi=roi, unlabelled=unlabelled)
+    for name, plane in planes.items():
+        if not isinstance(plane, Tensor) or plane.shape != expected:
+            got = describe(plane)
             raise ValueError(
-                f'{name} must have batch and size {expected} of the image, got {size}'
+                f'{name} must have batch and size {expected} of the image, got {got}'
             )
     check_same_device(image=image, prob=prob, roi=roi, unlabelled=unlabelled)
     check_finite(image=image, prob=prob.detach(), roi=roi)

@@ -56,7 +56,7 @@ class PermutohedralLattice:
 
         Args:
             features: (B, d, P) floating, already divided by their sigmas; P
-                pixels an image, 1 <= d <= 16. Computed in float32.
+                pixels an image, 1 <= d <= 11. Computed in float32.
             exact_size: Count the vertices (a host sync on a GPU). False
                 allocates for the worst case M = N * (d + 1) instead.
 
@@ -64,13 +64,12 @@ class PermutohedralLattice:
             The lattice over N = B * P pixels, image-major.
 
         Raises:
-            ValueError: Wrong rank, dtype or size; non-finite features (CPU
-                only); a range of features that the packed 63-bit keys can't
-                hold: the sigmas are too small. On a GPU without
+            ValueError: Wrong rank, dtype or size; non-finite features or such
+                beyond 2^18 (CPU only); a range of features that the packed
+                63-bit keys can't hold: the sigmas are too small. On a GPU without
                 ``exact_size`` such a lattice gives NaN instead.
         """
         check_features(features)
-        check_finite(features=features)
         with torch.no_grad(), torch.autocast(features.device.type, enabled=False):
             features = features.float().contiguous()
             return cls(*kernels.lattice_build(features, exact_size))

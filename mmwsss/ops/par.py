@@ -20,6 +20,7 @@ from ._checks import (
     check_images,
     check_iterations,
     check_maps,
+    check_number,
     check_same_device,
     check_sigma,
     compute_dtype,
@@ -70,8 +71,9 @@ def par_affinity(
     dilations = check_dilations(dilations)
     check_images('image', image, channels=None)
     check_sigma(w1=w1)
-    if not 0 <= w2 < float('inf'):
-        raise ValueError(f'w2 must be a finite number >= 0, got {w2}')
+    check_number('w2', w2)
+    if w2 < 0:
+        raise ValueError(f'w2 must be >= 0, got {w2}')
     check_finite(image=image)
     with torch.no_grad(), torch.autocast(image.device.type, enabled=False):
         image = image.to(compute_dtype(image)).contiguous()
@@ -117,7 +119,7 @@ def par_propagate(
             f'same size, got {tuple(affinity.shape[-2:])}'
         )
     check_same_device(affinity=affinity, masks=masks)
-    check_finite(masks=masks)
+    check_finite(affinity=affinity, masks=masks)
     with torch.autocast(masks.device.type, enabled=False):
         dtype = compute_dtype(affinity, masks)
         affinity = affinity.to(dtype).contiguous()

@@ -7,7 +7,19 @@ import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mmwsss.ops import PAR, par, par_affinity, par_propagate
+from mmwsss.ops import (
+    PAR,
+    get_build_info,
+    par,
+    par_affinity,
+    par_propagate,
+    python_forms,
+)
+from mmwsss.ops._rings import ring_offsets
+
+needs_compiled = pytest.mark.skipif(
+    not get_build_info()['compiled'], reason='the operators are not compiled'
+)
 
 
 def data(batch=2, channels=3, height=13, width=11, seed=0, dtype=torch.float32):
@@ -188,3 +200,89 @@ class TestCompiledAndAmp:
             result = par(image, masks)
         assert result.dtype == torch.float32
         assert torch.equal(result, expected)
+
+
+@needs_compiled
+class TestCompiledForm:
+    """The compiled operators against their form in PyTorch."""
+
+    @pytest.mark.parametrize(
+        ('dtype', 'atol'), [(torch.float32, 5e-6), (torch.float64, 1e-12)]
+    )
+    @pytest.mark.parametrize('channels', [1, 2, 3, 4, 5, 21, 30])
+    @pytest.mark.parametrize('size', [(1, 1), (2, 7), (13, 8), (19, 37), (5, 150)])
+    def test_parity(self, size, channels, dtype, atol):
+        image, masks = data(2, channels, *size, dtype=dtype)
+        for dilations in ((1,), (1, 2, 4, 8, 12, 24)):
+            with python_forms():
+                affinity = par_affinity(image, dilations)
+                expected = par_propagate(affinity, masks, dilations, 3)
+            compiled = par_affinity(image, dilations)
+            torch.testing.assert_close(compiled, affinity, atol=atol, rtol=0)
+            result = par_propagate(compiled, masks, dilations, 3)
+            torch.testing.assert_close(result, expected, atol=atol, rtol=0)
+
+    @pytest.mark.parametrize('channels', [1, 3, 7])
+    @pytest.mark.parametrize(
+        ('dtype', 'atol', 'w1', 'w2'),
+        [
+            (torch.float32, 5e-6, 0.3, 0.01),
+            # A small w1 magnifies the rounding of both forms.
+            (torch.float64, 1e-12, 0.05, 0.0),
+            (torch.float64, 1e-12, 2.0, 1.0),
+        ],
+    )
+    def test_flat_regions(self, channels, dtype, atol, w1, w2):
+        generator = torch.Generator().manual_seed(0)
+        image = 255 * torch.rand(2, channels, 11, 21, generator=generator)
+        image[:, :, :6] = 128  # the deviation is 0
+        image[:, :, 6] = 128 + 1e-3
+        image = image.to(dtype)
+        with python_forms():
+            expected = par_affinity(image, (1, 3), w1, w2)
+        result = par_affinity(image, (1, 3), w1, w2)
+        torch.testing.assert_close(result, expected, atol=atol, rtol=0)
+
+    @pytest.mark.parametrize('num_iters', [1, 2, 5])
+    def test_any_offsets(self, num_iters):
+        generator = torch.Generator().manual_seed(0)
+        offsets = [0, 0, -40, 3, 5, -30, 1, 1, 60, -60]
+        weights = torch.rand(3, 5, 11, 6, generator=generator) / 5
+        maps = torch.rand(3, 9, 11, 6, generator=generator)
+        arguments = weights, maps, offsets, num_iters
+        with python_forms():
+            expected = torch.ops.mmwsss.propagate(*arguments)
+        result = torch.ops.mmwsss.propagate(*arguments)
+        torch.testing.assert_close(result, expected, atol=5e-6, rtol=0)
+
+    @pytest.mark.parametrize('channels', [2, 21])
+    def test_any_number_of_threads(self, channels):
+        image, masks = data(2, channels, 61, 53)
+        threads = torch.get_num_threads()
+        results = []
+        try:
+            for number in (1, 2, 3):
+                torch.set_num_threads(number)
+                results.append(par(image, masks))
+        finally:
+            torch.set_num_threads(threads)
+        assert torch.equal(results[0], results[1])
+        assert torch.equal(results[0], results[2])
+
+
+class TestOpcheck:
+    def test_par_affinity(self):
+        image, _ = data()
+        torch.library.opcheck(
+            torch.ops.mmwsss.par_affinity.default, (image, [1, 2], 0.3, 0.01)
+        )
+
+    @pytest.mark.parametrize('requires_grad', [False, True])
+    def test_propagate(self, requires_grad):
+        image, masks = data(dtype=torch.float64)
+        affinity = par_affinity(image, (1, 2))
+        tensors = (t.requires_grad_(requires_grad) for t in (affinity, masks))
+        offsets = ring_offsets((1, 2))
+        torch.library.opcheck(
+            torch.ops.mmwsss.propagate.default, (*tensors, offsets, 2)
+        )

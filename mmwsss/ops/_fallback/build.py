@@ -18,6 +18,7 @@ from torch import Tensor
 __all__ = ['lattice_build']
 
 _MISSING_KEY = torch.iinfo(torch.int64).max
+_EXACT_INTEGERS = 2**24  # of float32
 
 
 def lattice_build(features: Tensor, exact_size: bool) -> tuple[Tensor, ...]:
@@ -27,7 +28,10 @@ def lattice_build(features: Tensor, exact_size: bool) -> tuple[Tensor, ...]:
         features: (B, d, P) float32, already divided by their sigmas.
         exact_size: False allocates for the worst case M = N * (d + 1).
     """
-    base, slots, weights = _enclosing_simplex(_elevate(features))
+    elevated = _elevate(features)
+    if exact_size:
+        _check_magnitude(elevated)
+    base, slots, weights = _enclosing_simplex(elevated)
     keys, deltas = _pack_keys(base, slots, check=exact_size)
     return _assemble(keys, weights, deltas, exact_size)
 
@@ -48,6 +52,15 @@ def _elevate(features: Tensor) -> Tensor:
     return torch.stack(elevated)
 
 
+def _check_magnitude(elevated: Tensor) -> None:
+    largest = float(elevated.abs().amax())
+    if largest >= _EXACT_INTEGERS:
+        raise ValueError(
+            f'the features are too large for float32: a coordinate of the lattice '
+            f'is {largest:.4g}. Use larger sigmas'
+        )
+
+
 def _enclosing_simplex(elevated: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """Base point, ordering and barycentric weights of each pixel's simplex.
 
@@ -63,9 +76,11 @@ def _enclosing_simplex(elevated: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     rank += base.sum(dim=0).to(rank.dtype)
     wrap = (rank < 0).to(rank.dtype) - (rank >= count).to(rank.dtype)
     rank += wrap * count
+    rank.clamp_(0, count - 1)  # NaN and overflow, where nobody could look at them
     base += wrap
     offset = (elevated - base * count) * inverse
-    slots = (count - 1 - rank).long()
+    # Beyond the exact integers, ranks mean nothing, but stay indices.
+    slots = (count - 1 - rank).clamp_(0, count - 1).long()
     ordered = torch.empty_like(offset).scatter_(0, slots, offset)
     weights = ordered.clone()
     weights[1:] -= ordered[:-1]

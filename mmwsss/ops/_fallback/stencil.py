@@ -44,6 +44,7 @@ def propagate_backward(
     for _ in range(num_iters - 1):
         steps.append(_propagate(weights, steps[-1], offsets, 1))
     grad_weights = torch.zeros_like(weights)
+    offsets = _within(offsets, maps.shape[-2:])
     pad = (max(map(abs, offsets)),) * 4
     for step in reversed(steps):
         padded = F.pad(torch.zeros_like(step), pad)
@@ -59,8 +60,15 @@ def propagate_backward(
 
 def shifted(maps: Tensor, offsets: Sequence[int]) -> Iterator[Tensor]:
     """K shifted (B, C, H, W) views of the map, padded once by replication."""
+    offsets = _within(offsets, maps.shape[-2:])
     padded = F.pad(maps, (max(map(abs, offsets)),) * 4, mode='replicate')
     return _windows(padded, offsets, maps.shape[-2:])
+
+
+def _within(offsets: Sequence[int], size: Sequence[int]) -> list[int]:
+    """Offsets no longer than the map: beyond its border all pixels are the same."""
+    limits = [length - 1 for length in size] * (len(offsets) // 2)
+    return [max(-n, min(o, n)) for o, n in zip(offsets, limits, strict=True)]
 
 
 def _windows(
