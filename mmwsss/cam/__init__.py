@@ -26,6 +26,15 @@ from .labels import (
     three_way_label,
     threshold_label,
 )
+from .masking import (
+    block_grid,
+    blocks_to_tokens,
+    choose_blocks,
+    masked_count,
+    masked_tokens,
+    take_tokens,
+    uncertain_blocks,
+)
 from .refine import (
     background_stacks,
     denormalise,
@@ -41,8 +50,11 @@ __all__ = [
     'ImageLabels',
     'affinity_targets',
     'background_stacks',
+    'block_grid',
+    'blocks_to_tokens',
     'box_mask',
     'check_thresholds',
+    'choose_blocks',
     'crop_candidates',
     'crop_flags',
     'cut_crops',
@@ -51,6 +63,8 @@ __all__ = [
     'fuse_cams',
     'fuse_seg_logits',
     'label_shares',
+    'masked_count',
+    'masked_tokens',
     'merge_high_low',
     'merge_mirror',
     'multi_scale',
@@ -64,8 +78,10 @@ __all__ = [
     'scale_order',
     'scaled_size',
     'strongest_class',
+    'take_tokens',
     'three_way_label',
     'threshold_label',
     'truncate_to_unit',
+    'uncertain_blocks',
     'with_mirror',
 ]

@@ -1,4 +1,5 @@
 # Licensed under Apache-2.0.
+from .mask_token_vit import MaskTokenViT
 from .vit import WSSSViT
 
-__all__ = ['WSSSViT']
+__all__ = ['MaskTokenViT', 'WSSSViT']

@@ -3,9 +3,9 @@ from .ema import EMACopy
 from .features import Features, encode
 from .inference import InferenceCfg
 from .precision import in_float32
-from .schedule import LossSchedule, StepSchedule
+from .schedule import LossSchedule, Ramp, StepSchedule
 
 __all__ = [
-    'EMACopy', 'Features', 'InferenceCfg', 'LossSchedule', 'StepSchedule', 'encode',
-    'in_float32',
+    'EMACopy', 'Features', 'InferenceCfg', 'LossSchedule', 'Ramp', 'StepSchedule',
+    'encode', 'in_float32',
 ]
