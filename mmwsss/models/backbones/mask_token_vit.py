@@ -46,10 +46,10 @@ class MaskTokenViT(WSSSViT):
 
     def fit_pretrained(self, state: dict[str, Tensor]) -> dict[str, Tensor]:
         """A plain ViT's weights, what it lacks taken from this network."""
-        if 'cls_token' in state:
-            state['aggregation.cls_token'] = state.pop('cls_token')
         own = {k: v for k, v in self.state_dict().items() if k.startswith(self.OWN)}
-        return own | state
+        if 'cls_token' in state:
+            own['aggregation.cls_token'] = state['cls_token']
+        return own | super().fit_pretrained(state)
 
     def encode(self, images: Tensor, mask: Tensor | None = None,
                pool: slice | None = None, until: int = -1) -> Features:

@@ -76,8 +76,9 @@ class WSSSViT(VisionTransformer):
 
     def fit_pretrained(self, state: dict[str, Tensor]) -> dict[str, Tensor]:
         """The weights of a plain ViT as :meth:`init_weights` loads them, strictly."""
-        if self.cls_token is None:
-            state.pop('cls_token', None)
+        if self.cls_token is None and state.pop('cls_token', None) is not None:
+            # mmpretrain drops the class slot only where the grids are equal
+            state['pos_embed'] = state['pos_embed'][:, 1:]
         return state
 
     def train(self, mode: bool = True) -> WSSSViT:

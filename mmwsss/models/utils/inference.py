@@ -28,6 +28,7 @@ class InferenceCfg:
             logits, see :func:`mmwsss.cam.fuse_seg_logits`.
         cam_scales: scales of the CAM fusion; each with its mirror.
         low_thr, high_thr: thresholds of the refined pseudo label, in [0, 1].
+        use_teacher: predict with the averaged copies of the networks (EMA).
         post_processor: config of a module that turns (image, probabilities) into
             probabilities (dense CRF), or ``None``.
     """
@@ -42,6 +43,7 @@ class InferenceCfg:
     cam_scales: Sequence[float] = (1.0, 0.5, 1.5)
     low_thr: float = 0.25
     high_thr: float = 0.7
+    use_teacher: bool = False
     post_processor: Mapping[str, Any] | None = None
 
     def __post_init__(self) -> None:
