@@ -21,6 +21,7 @@ from PIL import Image
 from torch import nn
 
 from mmwsss.apis import init_model, predict_image, read_photo
+from mmwsss.engine.inference_options import POST_PROCESSOR_HELP
 from mmwsss.visualization import (
     compose_panel,
     sample_outputs,
@@ -55,7 +56,9 @@ def show(model: nn.Module, photo: Path, out_dir: Path, options: dict) -> None:
     outputs = sample_outputs(sample, truth=False)
     if 'seg' in outputs:
         save_label_png(outputs['seg'], out_dir / f'{photo.stem}.png', palette)
-    predicted = (np.flatnonzero(sample.pred_score.cpu() > 0.5) + 1).tolist()
+    predicted = []
+    if 'pred_score' in sample:  # a plain segmentor doesn't classify
+        predicted = (np.flatnonzero(sample.pred_score.cpu() > 0.5) + 1).tolist()
     tiles = sample_tiles(pixels, outputs, classes, palette, predicted)
     panel = compose_panel([tiles], classes, palette, heading=f'{photo.name}, predicted')
     Image.fromarray(panel).save(out_dir / f'{photo.stem}_panel.png')
@@ -72,10 +75,11 @@ def main() -> None:
     parser.add_argument(
         '--test-cfg', nargs='+', action=DictAction, default={}, metavar='KEY=VALUE',
         help='entries of test_cfg to replace, e.g. squash=None cam_filter=none')
+    parser.add_argument('--post-processor', metavar='NAME', help=POST_PROCESSOR_HELP)
     args = parser.parse_args()
 
     found = photos(args.photo)
-    model = init_model(args.config, args.checkpoint, args.device)
+    model = init_model(args.config, args.checkpoint, args.device, args.post_processor)
     args.out_dir.mkdir(parents=True, exist_ok=True)
     for photo in track_iter_progress(found):
         show(model, photo, args.out_dir, args.test_cfg)

@@ -8,7 +8,13 @@ import argparse
 from mmengine.config import Config
 
 from mmwsss.engine.cli import add_common_arguments, make_runner, parse, read_config
-from mmwsss.engine.inference_options import apply_tta, save_masks, show_panels
+from mmwsss.engine.inference_options import (
+    POST_PROCESSOR_HELP,
+    apply_post_processor,
+    apply_tta,
+    save_masks,
+    show_panels,
+)
 from mmwsss.engine.launch import prepare_run
 
 
@@ -25,6 +31,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         '--tta', action='store_true',
         help="use the config's tta_cfg (scales, mirror, CRF) in model.test_cfg")
+    parser.add_argument('--post-processor', metavar='NAME', help=POST_PROCESSOR_HELP)
     add_common_arguments(parser)
     return parse(parser, argv)
 
@@ -36,6 +43,8 @@ def build_config(args: argparse.Namespace) -> Config:
     cfg.resume = False
     if args.tta:
         apply_tta(cfg)
+    if args.post_processor is not None:
+        apply_post_processor(cfg, args.post_processor)
     if args.show_dir is not None:
         show_panels(cfg, args.show_dir)
     if args.out is not None:

@@ -9,12 +9,15 @@ from typing import Any
 import numpy as np
 import torch
 from mmengine.config import Config
+from mmengine.model import ImgDataPreprocessor
 from mmengine.registry import init_default_scope
 from mmseg.structures import SegDataSample
 from PIL import Image, ImageOps
 from torch import nn
 
-from mmwsss.registry import DATASETS, MODELS, TRANSFORMS
+from mmwsss.datasets import PackWeakInputs
+from mmwsss.engine.inference_options import apply_post_processor, segmentor_cfg
+from mmwsss.registry import DATASETS, MODELS
 from mmwsss.utils.checkpoint import (
     load_checkpoint_file,
     load_weights_strict,
@@ -23,13 +26,15 @@ from mmwsss.utils.checkpoint import (
 
 
 def init_model(config: str | Path | Config, checkpoint: str | None = None,
-               device: str = 'cpu') -> nn.Module:
+               device: str = 'cpu', post_processor: str | None = None) -> nn.Module:
     """Build a model and load its weights strictly.
 
     Args:
         config: path of a config, or the config itself.
         checkpoint: path or URL; ``None``: random weights.
         device: where to put the model.
+        post_processor: ``'crf'``, ``'crf:PRESET'`` or ``'par'`` refines the prediction
+            with the image, as ``tools/test.py --post-processor``.
 
     Returns:
         The model in eval mode, with ``cfg`` and ``dataset_meta`` (class names and
@@ -37,14 +42,18 @@ def init_model(config: str | Path | Config, checkpoint: str | None = None,
 
     Raises:
         FileNotFoundError: if the config or checkpoint isn't there.
-        ValueError: if the checkpoint doesn't fit the model.
+        ValueError: if the checkpoint doesn't fit the model, or there is no such
+            post-processor.
     """
     use_safe_checkpoints()
     cfg = (copy.deepcopy(config) if isinstance(config, Config)
            else Config.fromfile(str(config)))
     init_default_scope(cfg.get('default_scope', 'mmwsss'))
-    if 'pretrained' in cfg.model.get('backbone', {}):
-        cfg.model.backbone.pretrained = None  # the checkpoint holds the backbone
+    network = segmentor_cfg(cfg)
+    if 'pretrained' in network.get('backbone', {}):
+        network.backbone.pretrained = None  # the checkpoint holds the backbone
+    if post_processor is not None:
+        apply_post_processor(cfg, post_processor)
     model = MODELS.build(cfg.model)
     saved: Mapping[str, Any] = {}
     if checkpoint is not None:
@@ -100,8 +109,9 @@ def predict_image(model: nn.Module, image: str | Path | np.ndarray,
         raise ValueError(
             f'image must be RGB (H, W, 3) uint8, got {pixels.shape} {pixels.dtype}')
     size = pixels.shape[:2]
-    pack = TRANSFORMS.build(dict(type='PackWeakInputs'))
-    packed = pack(dict(img=pixels, ori_shape=size, img_shape=size))
+    if isinstance(model.data_preprocessor, ImgDataPreprocessor):
+        pixels = pixels[..., ::-1]  # mmseg's pipelines load BGR
+    packed = PackWeakInputs()(dict(img=pixels, ori_shape=size, img_shape=size))
     batch = model.data_preprocessor(
         dict(inputs=[packed['inputs']], data_samples=[packed['data_samples']]))
     if hasattr(model, 'cam_head'):  # a plain segmentor has no labels to choose from

@@ -44,6 +44,7 @@ from .refine import (
     refined_label,
     truncate_to_unit,
 )
+from .score_maps import refine_stacks, with_background
 
 __all__ = [
     'IGNORE',
@@ -71,6 +72,7 @@ __all__ = [
     'normalise_cam',
     'outside_box_to_ignore',
     'refine_soft_maps',
+    'refine_stacks',
     'refined_label',
     'resize',
     'roi_levels',
@@ -83,5 +85,6 @@ __all__ = [
     'threshold_label',
     'truncate_to_unit',
     'uncertain_blocks',
+    'with_background',
     'with_mirror',
 ]

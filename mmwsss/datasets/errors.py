@@ -42,3 +42,7 @@ class UnreadableImageError(DataError):
     def __reduce__(self) -> tuple:
         """Survive the way back from a worker process."""
         return type(self), (self.path, self.cause, self.fix)
+
+
+class ScoreError(DataError):
+    """A file of score maps is missing, unreadable or does not fit its image."""

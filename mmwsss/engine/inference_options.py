@@ -1,9 +1,44 @@
 # Licensed under Apache-2.0.
-"""What the options of ``tools/test.py`` change in a config."""
+"""What the options of ``tools/test.py`` and of the demo change in a config."""
 
 from __future__ import annotations
 
-from mmengine.config import Config
+from typing import Any
+
+from mmengine.config import Config, ConfigDict
+
+POST_PROCESSOR_HELP = (
+    'refine the prediction with the image: crf, crf:PRESET (a key of '
+    'mmwsss.ops.DENSE_CRF_PRESETS) or par; any model of mmseg')
+
+
+def post_processor_cfg(name: str) -> dict[str, Any]:
+    """The module behind ``crf``, ``crf:PRESET`` or ``par``.
+
+    Raises:
+        ValueError: Another name. (The module itself names an unknown preset.)
+    """
+    kind, _, preset = name.partition(':')
+    if kind == 'crf':
+        settings = dict(preset=preset) if preset else {}
+        return dict(type='mmwsss.DenseCRF', **settings)
+    if name == 'par':
+        return dict(type='mmwsss.PAR')
+    raise ValueError(
+        f'--post-processor must be crf, crf:PRESET or par, got {name!r}')
+
+
+def segmentor_cfg(cfg: Config) -> ConfigDict:
+    """The network's config, also where the model is a ``PostProcessed`` one."""
+    model = cfg.get('model', {})
+    return model.get('segmentor', model)
+
+
+def apply_post_processor(cfg: Config, name: str) -> None:
+    """Refine the predictions of the config's model, whatever it says of that itself."""
+    model = cfg.model if 'segmentor' in cfg.model else dict(
+        type='mmwsss.PostProcessed', segmentor=cfg.model)
+    cfg.model = {**model, 'post_processor': post_processor_cfg(name)}
 
 
 def apply_tta(cfg: Config) -> None:
@@ -17,8 +52,8 @@ def apply_tta(cfg: Config) -> None:
             f'--tta: {cfg.filename} has no tta_cfg. Add one at top level, e.g. tta_cfg='
             'dict(seg_scales=(1.0, 1.25, 1.5), seg_flip=True), or test without --tta.'
         )
-    test_cfg = cfg.model.get('test_cfg') or {}
-    cfg.model.test_cfg = {**test_cfg, **cfg.tta_cfg}
+    model = segmentor_cfg(cfg)
+    model.test_cfg = {**(model.get('test_cfg') or {}), **cfg.tta_cfg}
 
 
 def show_panels(cfg: Config, folder: str) -> None:

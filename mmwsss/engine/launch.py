@@ -15,6 +15,8 @@ from torch import distributed
 
 from mmwsss.utils.checkpoint import use_safe_checkpoints
 
+from .inference_options import segmentor_cfg
+
 _SYNC_BN = {'SyncBN': 'BN', 'MMSyncBN': 'BN', 'SyncBatchNorm': 'BN'}
 
 
@@ -59,7 +61,7 @@ def skip_pretrained_on_resume(cfg: Config) -> None:
 
     A run can then be resumed without a network, or where that file is no more.
     """
-    backbone = cfg.get('model', {}).get('backbone', {})
+    backbone = segmentor_cfg(cfg).get('backbone', {})
     if not cfg.get('resume') or not backbone.get('pretrained'):
         return
     if cfg.get('load_from') or find_latest_checkpoint(cfg.get('work_dir', '')):

@@ -6,7 +6,14 @@ from __future__ import annotations
 import pytest
 import torch
 
-from mmwsss.ops import DENSE_CRF_PRESETS, dense_crf, par, unary_from_prob
+from mmwsss.ops import (
+    DENSE_CRF_PRESETS,
+    dense_crf,
+    dense_crf_labels,
+    par,
+    unary_from_labels,
+    unary_from_prob,
+)
 from mmwsss.registry import MODELS
 
 
@@ -39,6 +46,34 @@ def test_dense_crf_takes_whole_grey_levels() -> None:
     image, prob = data()
     module = MODELS.build(dict(type='DenseCRF', iter_max=2))
     assert torch.equal(module(image + 1e-3, prob), module(image, prob))
+
+
+def test_dense_crf_of_hard_labels() -> None:
+    """All L labels count in the confidence, also those of no pixel."""
+    image, prob = data()
+    prob[:, 2] = 0
+    module = MODELS.build(dict(type='DenseCRF', preset='irn', unary='labels',
+                               confidence=0.6, iter_max=2))
+    out, labels = module(image, prob), prob.argmax(1)
+    settings = DENSE_CRF_PRESETS['irn'] | dict(iter_max=2)
+    assert torch.equal(out, dense_crf_labels(image, labels, 4, 0.6, **settings))
+    unary = unary_from_labels(labels, 4, 0.6)
+    torch.testing.assert_close(out, dense_crf(image, unary, **settings))
+    with pytest.raises(ValueError, match="got 'cam'"):
+        MODELS.build(dict(type='DenseCRF', unary='cam'))
+
+
+@pytest.mark.parametrize('settings', [
+    dict(bi_xy_std=[80, 60], bi_rgb_std=[5, 5, 9]), dict(pos_w=[1, 2, 3, 4]),
+    dict(bi_w=(1 - torch.eye(4)).tolist()), dict(bi_w=0), dict(mode='exact')])
+def test_settings_of_each_term(settings: dict) -> None:
+    """Lists, as configs hold them."""
+    image, prob = data()
+    plain = MODELS.build(dict(type='DenseCRF', iter_max=2))(image, prob)
+    module = MODELS.build(dict(type='DenseCRF', iter_max=2, **settings))
+    out = module(image, prob)
+    assert not torch.equal(out, plain)
+    torch.testing.assert_close(out.sum(1), torch.ones(1, 10, 12))
 
 
 def test_unknown_preset() -> None:

@@ -1,10 +1,19 @@
 # Licensed under Apache-2.0.
 from __future__ import annotations
 
+from typing import Any
+
 from torch import Tensor, nn
 
-from mmwsss.ops import DENSE_CRF_PRESETS, dense_crf, unary_from_prob
+from mmwsss.ops import (
+    DENSE_CRF_PRESETS,
+    dense_crf,
+    dense_crf_labels,
+    unary_from_prob,
+)
 from mmwsss.registry import MODELS
+
+UNARIES = ('prob', 'labels')
 
 
 @MODELS.register_module()
@@ -12,22 +21,35 @@ class DenseCRF(nn.Module):
     """Dense CRF as a post-processor of probabilities (Krähenbühl and Koltun, 2011).
 
     Args:
-        preset: a key of ``mmwsss.ops.DENSE_CRF_PRESETS``.
-        **settings: single settings of :func:`mmwsss.ops.dense_crf` to replace.
+        preset: a key of ``mmwsss.ops.DENSE_CRF_PRESETS``. ``irn``,
+            ``semformer_pseudo`` and ``smaf_pseudo`` are published with
+            ``unary='labels'``.
+        unary: ``'prob'``: the energy is -log of the probabilities. ``'labels'``: only
+            the strongest label of a pixel counts, with the same ``confidence``
+            everywhere; n is the number of maps (a compact label set has the maps of
+            its labels only).
+        confidence: probability of the strongest label for ``unary='labels'``.
+        **settings: single settings of :func:`mmwsss.ops.dense_crf` to replace, e.g.
+            ``bi_w=10``, ``bi_xy_std=(80, 60)``, one ``pos_w`` for each label, or
+            ``mode='exact'``.
 
     Raises:
         ValueError: if the preset or a setting is unknown.
     """
 
-    def __init__(self, preset: str = 'toco_seg', **settings: float) -> None:
+    def __init__(self, preset: str = 'toco_seg', unary: str = 'prob',
+                 confidence: float = 0.7, **settings: Any) -> None:
         super().__init__()
         if preset not in DENSE_CRF_PRESETS:
             raise ValueError(
                 f'preset must be one of {sorted(DENSE_CRF_PRESETS)}, got {preset!r}')
+        if unary not in UNARIES:
+            raise ValueError(f'unary must be one of {UNARIES}, got {unary!r}')
         unknown = set(settings) - {*DENSE_CRF_PRESETS[preset], 'mode'}
         if unknown:
             raise ValueError(f'DenseCRF has no settings {sorted(unknown)}; known: '
                              f'{sorted(DENSE_CRF_PRESETS[preset])}')
+        self.unary, self.confidence = unary, confidence
         self.settings = {**DENSE_CRF_PRESETS[preset], **settings}
 
     def forward(self, pixels: Tensor, prob: Tensor) -> Tensor:
@@ -40,4 +62,13 @@ class DenseCRF(nn.Module):
         Returns:
             (B, L, H, W) marginals, float32.
         """
-        return dense_crf(pixels.round(), unary_from_prob(prob), **self.settings)
+        pixels = pixels.round()
+        if self.unary == 'prob':
+            return dense_crf(pixels, unary_from_prob(prob), **self.settings)
+        return dense_crf_labels(
+            pixels, prob.argmax(1), prob.shape[1], self.confidence, **self.settings)
+
+    def extra_repr(self) -> str:
+        """Parameters for ``print(module)``."""
+        settings = ', '.join(f'{k}={v}' for k, v in self.settings.items())
+        return f'unary={self.unary!r}, {settings}'

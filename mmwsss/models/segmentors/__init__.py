@@ -1,6 +1,7 @@
 # Licensed under Apache-2.0.
 from .fsr import FSR
+from .post_processed import PostProcessMixin, post_processed
 from .single_stage_wsss import SingleStageWSSS
 from .toco import ToCo
 
-__all__ = ['FSR', 'SingleStageWSSS', 'ToCo']
+__all__ = ['FSR', 'PostProcessMixin', 'SingleStageWSSS', 'ToCo', 'post_processed']

@@ -2,7 +2,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
 from typing import Any, ClassVar
 
 import torch
@@ -111,6 +110,10 @@ class FSR(SingleStageWSSS):
         return self.weigh(terms) | label_shares(label, box)
 
     # ---------------------------------------------------------------- networks
+    def _quiet(self, key: str) -> bool:
+        """Whether stochastic depth rests in the passes of a setting."""
+        return self.train_cfg.get(key, 'train') == 'eval'
+
     def follow_student(self) -> None:
         """The teacher takes up the weights that the last optimiser step left."""
         if self.iteration == 0:
@@ -137,7 +140,7 @@ class FSR(SingleStageWSSS):
         views = [inputs[view] for term, view in (('cer', 'view1'), ('unc', 'view2'))
                  if term in self.active]
         batch, teacher = len(views[0]), self.backbone_ema.module
-        with self._mode('teacher_mode', teacher):
+        with evaluating(teacher, self._quiet('teacher_mode')):
             return teacher.encode(
                 torch.cat(views),
                 pool=slice(batch) if 'cer' in self.active else None)
@@ -161,7 +164,7 @@ class FSR(SingleStageWSSS):
         def run(batch: Tensor) -> tuple[Tensor]:
             return head.cam(self.backbone.encode(batch, until=head.in_index).maps),
 
-        with self._mode('cam_mode', self.backbone):
+        with evaluating(self.backbone, self._quiet('cam_mode')):
             if cfg.scales is None:  # its own mirror: the maximum of the pair is itself
                 raw = [(cam, cam.flip(-1)) for cam in run(images)]
             else:
@@ -172,14 +175,10 @@ class FSR(SingleStageWSSS):
     def fused_cams(self, images: Tensor, labels: ImageLabels,
                    features: Features | None = None) -> FusedCAMs:
         """As in the base; ``cam_mode='eval'`` keeps stochastic depth out of them."""
-        if self.train_cfg.get('cam_mode', 'train') == 'eval':
+        if self._quiet('cam_mode'):
             features = None  # these were encoded with stochastic depth
-        with self._mode('cam_mode', self.backbone):
+        with evaluating(self.backbone, self._quiet('cam_mode')):
             return super().fused_cams(images, labels, features)
-
-    def _mode(self, key: str, module: torch.nn.Module) -> AbstractContextManager:
-        eval_mode = self.train_cfg.get(key, 'train') == 'eval'
-        return evaluating(module) if eval_mode else nullcontext()
 
     # ---------------------------------------------------------------- distillation
     def reinforce(self, inputs: Mapping[str, Tensor], masked: Features, mask: TokenMask

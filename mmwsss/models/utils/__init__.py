@@ -3,7 +3,7 @@ from .ema import EMACopy
 from .features import Features, encode
 from .inference import InferenceCfg
 from .masking import TokenMask, UncertainMasking
-from .modes import evaluating
+from .mode import evaluating
 from .precision import in_float32
 from .schedule import LossSchedule, Ramp, StepSchedule
 

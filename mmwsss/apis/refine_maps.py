@@ -1,0 +1,129 @@
+# Licensed under Apache-2.0.
+"""Refine score maps with their images: settings, one image, one batch."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor, nn
+
+from mmwsss.cam import IGNORE, refine_stacks, with_background
+from mmwsss.datasets.errors import DataError, ScoreError
+from mmwsss.datasets.transforms.load_rgb_image import decode_rgb
+from mmwsss.datasets.utils.score_io import KINDS, load_scores
+from mmwsss.models.refiners import PAR, DenseCRF
+
+#: presets of the dense CRF by what it is given
+DEFAULT_PRESETS = dict(prob='toco_seg', cam='toco_cam', label='irn')
+
+
+class Task(NamedTuple):
+    """The files of one image."""
+
+    image: str
+    scores: str
+    out: str
+
+
+class Item(NamedTuple):
+    """One image, read: (3, H, W) uint8, (T, L, H, W) float32, L class ids."""
+
+    pixels: Tensor
+    stacks: Tensor
+    ids: Tensor
+
+
+@dataclass(frozen=True)
+class RefineCfg:
+    """How maps become labels.
+
+    Attributes:
+        refine: ``'crf'`` or ``'par'``.
+        preset: of the CRF, a key of ``mmwsss.ops.DENSE_CRF_PRESETS``; default by kind:
+            ``toco_seg`` for probabilities, ``toco_cam`` for CAMs, ``irn`` for labels.
+        kind: what the maps are: ``'prob'``, ``'cam'`` or ``'label'``.
+        unary: of the CRF: ``'prob'`` or ``'labels'``, see
+            :class:`~mmwsss.models.DenseCRF`; default: ``'labels'`` for labels.
+        bkg_thr: background of CAMs: one constant, or two (low, high), between which a
+            pixel becomes 255.
+        alpha: background of CAMs: (1 - max)^alpha instead.
+        num_classes: of labels, background included; default: those that occur.
+        palette: colours (K, 3) of the PNGs, default VOC's.
+    """
+
+    refine: str = 'crf'
+    preset: str | None = None
+    kind: str = 'prob'
+    unary: str | None = None
+    bkg_thr: tuple[float, ...] = ()
+    alpha: float | None = None
+    num_classes: int | None = None
+    palette: Sequence[Sequence[int]] | None = field(default=None, repr=False)
+
+    def __post_init__(self) -> None:
+        if self.refine not in ('crf', 'par') or self.kind not in KINDS:
+            raise ValueError(
+                f"refine must be 'crf' or 'par' and kind one of {KINDS}, got "
+                f'{self.refine!r} and {self.kind!r}')
+        if self.refine == 'par' and (self.preset or self.unary):
+            raise ValueError('preset and unary are settings of the CRF, not of PAR')
+        if self.kind != 'cam' and (self.bkg_thr or self.alpha is not None):
+            raise ValueError(
+                f'bkg_thr and alpha give CAMs a background; kind is {self.kind!r}')
+        if self.kind == 'cam':
+            with_background(torch.zeros(1, 1, 1, 1), self.bkg_thr, self.alpha)
+        if self.kind != 'label' and self.num_classes is not None:
+            raise ValueError(f'num_classes is for labels; kind is {self.kind!r}')
+        _ = self.module
+
+    @cached_property
+    def module(self) -> nn.Module:
+        """The refiner."""
+        if self.refine == 'par':
+            return PAR()
+        unary = self.unary or ('labels' if self.kind == 'label' else 'prob')
+        return DenseCRF(self.preset or DEFAULT_PRESETS[self.kind], unary)
+
+
+def read_item(cfg: RefineCfg, task: Task) -> Item:
+    """Read the image and its maps.
+
+    Raises:
+        DataError: if one can't be read, or they don't fit.
+    """
+    try:
+        pixels = decode_rgb(Path(task.image).read_bytes())
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as err:
+        raise DataError(task.image, f'is no readable image ({err})',
+                        'fetch it again') from err
+    maps = load_scores(task.scores, cfg.kind, pixels.shape[:2], cfg.num_classes)
+    stacks, ids = torch.from_numpy(maps.scores)[None], torch.from_numpy(maps.ids)
+    if cfg.kind == 'cam':
+        stacks = with_background(stacks, cfg.bkg_thr, cfg.alpha)[0]
+        ids = torch.cat([ids.new_zeros(1), ids])
+    if len(ids) > IGNORE:
+        raise ScoreError(task.scores, f'has {len(ids)} maps', 'give 255 at most')
+    return Item(torch.from_numpy(pixels.copy()).permute(2, 0, 1), stacks, ids)
+
+
+@torch.no_grad()
+def refine_items(cfg: RefineCfg, items: Sequence[Item], device: str = 'cpu'
+                 ) -> list[np.ndarray]:
+    """Labels (H, W) uint8 of images of one size and number of maps, at once."""
+    pixels = torch.stack([item.pixels for item in items]).to(device).float()
+    stacks = torch.stack([item.stacks for item in items]).to(device)
+    slots = refine_stacks(pixels, stacks, cfg.module, cfg.refine == 'par').cpu()
+    return [_to_ids(slot, item.ids) for slot, item in zip(slots, items, strict=True)]
+
+
+def _to_ids(slots: Tensor, ids: Tensor) -> np.ndarray:
+    table = torch.full((IGNORE + 1,), IGNORE)
+    table[:len(ids)] = ids
+    return table[slots].numpy().astype(np.uint8)

@@ -1,0 +1,66 @@
+# Licensed under Apache-2.0.
+"""Prediction of photos by mmseg's own models, post-processed or not."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from mmengine.config import Config
+from mmengine.registry import init_default_scope
+from mmseg.structures import SegDataSample
+
+from mmwsss.apis import init_model, predict_image
+from mmwsss.models import PostProcessMixin
+from tests.helpers.methods import ROOT, pictures
+from tests.models.test_post_processed import stock
+
+
+@pytest.fixture
+def config():
+    cfg = stock()
+    cfg.decode_head.init_cfg = None
+    yield Config(dict(default_scope='mmseg', model=cfg))
+    init_default_scope('mmwsss')
+
+
+@pytest.fixture
+def photo() -> np.ndarray:
+    return pictures(1, (40, 50))[0].permute(1, 2, 0).numpy()
+
+
+def test_a_stock_model_gets_its_channel_order(config, photo) -> None:
+    """RGB in; what the network sees is what mmseg's pipeline would give it."""
+    torch.manual_seed(0)
+    model = init_model(config)
+    got = predict_image(model, photo)
+    bgr = torch.from_numpy(photo[..., ::-1].copy()).permute(2, 0, 1)
+    sample = SegDataSample(metainfo=dict(ori_shape=(40, 50), img_shape=(40, 50)))
+    want, = model.test_step(dict(inputs=[bgr], data_samples=[sample]))
+    assert torch.equal(got.seg_logits.data, want.seg_logits.data)
+
+
+def test_post_processor(config, photo, tmp_path) -> None:
+    torch.manual_seed(0)
+    plain = init_model(config)
+    torch.save(dict(state_dict=plain.state_dict()), tmp_path / 'a.pth')
+    before = config.pretty_text
+    refined = init_model(config, str(tmp_path / 'a.pth'), post_processor='crf:psa')
+    assert isinstance(refined, PostProcessMixin)
+    assert config.pretty_text == before
+    one, other = predict_image(plain, photo), predict_image(refined, photo)
+    assert torch.equal(one.seg_logits.data, other.seg_logits.data)
+    prob = one.seg_logits.data.softmax(0)[None]
+    pixels = torch.from_numpy(photo.copy()).permute(2, 0, 1)[None].float()
+    want = refined.post_processor(pixels, prob).argmax(1)
+    assert torch.equal(other.pred_sem_seg.data, want)
+
+
+def test_post_processor_of_our_own(photo) -> None:
+    torch.manual_seed(0)
+    config = ROOT / 'configs/toco/toco_vit-t_shapes.py'
+    model = init_model(config, post_processor='crf')
+    assert model.test_cfg['post_processor'] == dict(type='mmwsss.DenseCRF')
+    overridden = predict_image(model, photo, post_processor=None, outputs=('seg',))
+    assert predict_image(model, photo, outputs=('seg',)).pred_sem_seg.data.shape == (
+        overridden.pred_sem_seg.data.shape)

@@ -1,0 +1,256 @@
+# Licensed under Apache-2.0.
+"""Refinement of a folder: serial, in processes, in batches; resumed; with faults."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from mmwsss.apis import RefineCfg, refine, refine_folder
+from mmwsss.datasets import DataError
+from mmwsss.ops import (
+    DENSE_CRF_PRESETS,
+    dense_crf,
+    dense_crf_labels,
+    par,
+    unary_from_prob,
+)
+from tests.helpers.methods import pictures
+
+SIZES = ((20, 24), (20, 24), (24, 20), (20, 24), (18, 18))
+NAMES = tuple(f'im_{i}' for i in range(len(SIZES)))
+WAYS = dict(serial={}, processes=dict(workers=2), batched=dict(batch_size=3, workers=2))
+
+
+def maps(size, count: int, seed: int) -> np.ndarray:
+    """Smooth probabilities (count, H, W)."""
+    generator = torch.Generator().manual_seed(seed)
+    coarse = 3 * torch.randn(1, count, 4, 4, generator=generator)
+    return torch.nn.functional.interpolate(
+        coarse, size, mode='bilinear')[0].softmax(0).numpy()
+
+
+@pytest.fixture
+def folder(tmp_path) -> Path:
+    """images/, prob/, cam/ (of 1 to 3 classes), label/."""
+    for name in ('images', 'prob', 'cam', 'label'):
+        (tmp_path / name).mkdir()
+    for i, (name, size) in enumerate(zip(NAMES, SIZES)):
+        image = pictures(1, size, seed=i)[0].permute(1, 2, 0).numpy()
+        suffix = 'png' if i % 2 else 'jpg'
+        Image.fromarray(image).save(tmp_path / 'images' / f'{name}.{suffix}')
+        prob = maps(size, 4, i)
+        np.save(tmp_path / 'prob' / f'{name}.npy', prob)
+        count = 1 + i % 3
+        cam = prob[:count] / prob[:count].max((1, 2), keepdims=True)
+        np.savez(tmp_path / 'cam' / f'{name}.npz', scores=cam, keys=[2, 15, 20][:count])
+        label = np.array([0, 3, 7, 20], np.uint8)[prob.argmax(0)]
+        Image.fromarray(label).save(tmp_path / 'label' / f'{name}.png')
+    return tmp_path
+
+
+def read(path: Path) -> np.ndarray:
+    with Image.open(path) as picture:
+        return np.asarray(picture)
+
+
+def image_of(folder: Path, name: str) -> torch.Tensor:
+    path, = (folder / 'images').glob(f'{name}.*')
+    with Image.open(path) as photo:
+        pixels = np.array(photo.convert('RGB'))
+    return torch.from_numpy(pixels).permute(2, 0, 1)[None].float()
+
+
+def run(folder: Path, out: str, cfg: RefineCfg, **options) -> tuple:
+    report = refine_folder(
+        folder / 'images', folder / cfg.kind, folder / out, cfg, **options)
+    return report, {p.stem: read(p) for p in sorted((folder / out).glob('*.png'))}
+
+
+@pytest.mark.parametrize('cfg', [
+    RefineCfg('crf'), RefineCfg('par'),
+    RefineCfg('crf', kind='cam', bkg_thr=(0.3, 0.7)),
+    RefineCfg('par', kind='cam', alpha=4.0),
+    RefineCfg('crf', kind='label')], ids=str)
+def test_all_ways_give_the_same(folder, cfg) -> None:
+    results = {}
+    for way, options in WAYS.items():
+        report, results[way] = run(folder, way, cfg, **options)
+        assert (report.written, report.skipped, report.failed) == (5, 0, {})
+    for labels in results.values():
+        assert labels.keys() == set(NAMES)
+        for name in NAMES:
+            assert np.array_equal(labels[name], results['serial'][name])
+    assert any(len(np.unique(label)) > 1 for label in results['serial'].values())
+
+
+def test_probabilities_equal_the_operators(folder) -> None:
+    settings = DENSE_CRF_PRESETS['toco_seg']
+    _, crf = run(folder, 'crf', RefineCfg('crf'))
+    _, filtered = run(folder, 'par', RefineCfg('par'))
+    changed = 0
+    for i, name in enumerate(NAMES):
+        image = image_of(folder, name)
+        prob = torch.from_numpy(maps(SIZES[i], 4, i))[None]
+        want = dense_crf(image, unary_from_prob(prob), **settings).argmax(1)[0]
+        assert np.array_equal(crf[name], want.numpy())
+        assert np.array_equal(filtered[name], par(image, prob).argmax(1)[0].numpy())
+        changed += (crf[name] != prob.argmax(1)[0].numpy()).sum()
+    assert changed
+
+
+@pytest.mark.parametrize('num_classes', [None, 21])
+def test_labels_equal_the_operator(folder, num_classes) -> None:
+    """Of the classes that occur (IRN), or of all 21 (SMAF)."""
+    cfg = RefineCfg(kind='label', preset='smaf_pseudo', num_classes=num_classes)
+    _, got = run(folder, 'out', cfg)
+    for name in NAMES:
+        label = torch.from_numpy(read(folder / 'label' / f'{name}.png').copy()).long()
+        ids = label.unique() if num_classes is None else torch.arange(21)
+        slots = torch.searchsorted(ids, label)
+        q = dense_crf_labels(image_of(folder, name), slots[None], len(ids), 0.7,
+                             **DENSE_CRF_PRESETS['smaf_pseudo'])
+        assert np.array_equal(got[name], ids[q.argmax(1)[0]].numpy())
+
+
+def test_cams_keep_their_class_ids(folder) -> None:
+    _, labels = run(folder, 'out', RefineCfg('par', kind='cam', bkg_thr=(0.5, 0.6)))
+    found = {int(i) for label in labels.values() for i in np.unique(label)}
+    assert found <= {0, 2, 15, 20, 255} and {0, 2, 255} <= found
+
+
+def test_palette(folder) -> None:
+    run(folder, 'out', RefineCfg('par', palette=[(1, 2, 3), (4, 5, 6)]))
+    with Image.open(folder / 'out' / 'im_0.png') as picture:
+        assert picture.mode == 'P' and picture.getpalette()[:6] == [1, 2, 3, 4, 5, 6]
+
+
+def test_resume(folder, monkeypatch) -> None:
+    cfg = RefineCfg('par')
+    report, whole = run(folder, 'out', cfg, names=NAMES[:2])
+    assert report.written == 2 and set(whole) == set(NAMES[:2])
+    (folder / 'out' / 'im_0.png').write_bytes(b'mine')
+    report = refine_folder(folder / 'images', folder / 'prob', folder / 'out', cfg)
+    assert (report.written, report.skipped) == (3, 2)
+    assert (folder / 'out' / 'im_0.png').read_bytes() == b'mine'
+    report, labels = run(folder, 'out', cfg, overwrite=True)
+    assert (report.written, report.skipped) == (5, 0)
+    assert np.array_equal(labels['im_0'], whole['im_0'])
+    monkeypatch.setattr(refine, '_one_file', None)  # nothing to do: nothing is done
+    assert refine_folder(folder / 'images', folder / 'prob', folder / 'out',
+                         cfg).skipped == 5
+
+
+@pytest.mark.parametrize('way', WAYS)
+def test_a_file_that_fails_is_named_and_the_others_go_on(folder, way) -> None:
+    np.save(folder / 'prob' / 'im_1.npy', np.full((4, 20, 24), np.nan))
+    np.save(folder / 'prob' / 'im_2.npy', maps((9, 9), 4, 0))
+    (folder / 'images' / 'im_3.png').write_bytes(b'no image')
+    report, labels = run(folder, 'out', RefineCfg('par'), **WAYS[way])
+    assert report.written == 2 and set(labels) == {'im_0', 'im_4'}
+    assert {k: v.split(' Fix')[0].split('/')[-1] for k, v in report.failed.items()} == {
+        'im_1': 'im_1.npy holds NaN or infinite values.',
+        'im_2': 'im_2.npy has maps of (9, 9), its image has (24, 20) (height, width).',
+        'im_3': report.failed['im_3'].split(' Fix')[0].split('/')[-1]}
+    assert 'im_3.png is no readable image' in report.failed['im_3']
+    assert not list((folder / 'out').glob('*.tmp'))
+
+
+@pytest.mark.parametrize('way', ['serial', 'batched'])
+def test_a_failing_operator_is_blamed_on_its_file(folder, way, monkeypatch) -> None:
+    good = refine.refine_items
+
+    def fails_on_one(cfg, items, device='cpu'):
+        if any(item.pixels.float().mean() == bad for item in items):
+            raise RuntimeError('out of memory')
+        return good(cfg, items, device)
+
+    bad = image_of(folder, 'im_1').mean()
+    monkeypatch.setattr(refine, 'refine_items', fails_on_one)
+    report, labels = run(folder, 'out', RefineCfg('par'), **WAYS[way])
+    assert set(labels) == set(NAMES) - {'im_1'}
+    assert report.failed.keys() == {'im_1'}
+    assert report.failed['im_1'].endswith('im_1.png: RuntimeError: out of memory')
+
+
+@pytest.mark.parametrize('way', ['serial', 'batched'])
+def test_a_label_that_cannot_be_written(folder, way, monkeypatch) -> None:
+    def full(*_):
+        raise OSError('no space left')
+
+    monkeypatch.setattr(refine, 'save_label_png', full)
+    report, labels = run(folder, 'out', RefineCfg('par'), **WAYS[way])
+    assert len(report.failed) == 5 and not labels
+    assert 'OSError: no space left' in report.failed['im_4']
+
+
+def test_a_killed_worker(folder, monkeypatch) -> None:
+    """Finished labels stay; the message says what to do."""
+    from concurrent.futures.process import BrokenProcessPool
+
+    def broken(futures):
+        yield next(iter(futures))
+        raise BrokenProcessPool
+
+    monkeypatch.setattr(refine, 'as_completed', broken)
+    with pytest.raises(RuntimeError, match='a worker process was killed.*fewer'):
+        run(folder, 'out', RefineCfg('par'), workers=2)
+    assert list((folder / 'out').glob('*.png'))
+    report, labels = run(folder, 'out', RefineCfg('par'))
+    assert report.skipped and set(labels) == set(NAMES)
+
+
+# ------------------------------------------------------------------ before the work
+def expect(message: str, folder: Path, **options) -> None:
+    with pytest.raises(DataError, match=message):
+        refine_folder(folder / 'images', folder / 'prob', folder / 'out',
+                      RefineCfg('par'), **options)
+    assert not (folder / 'out').exists()
+
+
+def test_missing_maps(folder) -> None:
+    (folder / 'prob' / 'im_3.npy').unlink()
+    expect(r'prob has no maps \(.npy, .npz\) for 1 names: im_3\.', folder)
+    report, _ = run(folder, 'out', RefineCfg('par'), names=['im_0.jpg', 'im_0'])
+    assert report.written == 1
+
+
+def test_missing_images(folder) -> None:
+    (folder / 'images' / 'im_3.png').unlink()
+    expect(r'images has maps in .*prob, no image for 1 names: im_3\.', folder)
+    expect(r'images has no image for 2 names: im_3, im_9\.', folder,
+           names=['im_0', 'im_3', 'im_9'])
+
+
+def test_a_name_twice(folder) -> None:
+    (folder / 'images' / 'im_3.jpg').write_bytes(b'')
+    expect(r'im_3\.png has the name of .*im_3\.jpg', folder)
+
+
+def test_folders(folder) -> None:
+    cfg = RefineCfg('par')
+    with pytest.raises(DataError, match='none is no folder'):
+        refine_folder(folder / 'none', folder / 'prob', folder / 'out', cfg)
+    with pytest.raises(DataError, match='holds the images or the maps'):
+        refine_folder(folder / 'images', folder / 'prob', folder / 'prob', cfg)
+    (folder / 'empty').mkdir()
+    with pytest.raises(DataError, match='holds no image'):
+        refine_folder(folder / 'empty', folder / 'empty', folder / 'out', cfg)
+    with pytest.raises(ValueError, match="device 'nonsense' cannot be used"):
+        refine_folder(folder / 'images', folder / 'prob', folder / 'out', cfg,
+                      device='nonsense')
+
+
+@pytest.mark.parametrize('settings,message', [
+    (dict(refine='filter'), "'crf' or 'par'"), (dict(kind='logits'), "'logits'"),
+    (dict(refine='par', preset='irn'), 'settings of the CRF'),
+    (dict(bkg_thr=(0.5,)), "kind is 'prob'"), (dict(kind='cam'), 'no background'),
+    (dict(num_classes=21), "kind is 'prob'"), (dict(preset='best'), "'best'"),
+    (dict(unary='cam'), "'cam'")])
+def test_contradictory_settings(settings, message) -> None:
+    with pytest.raises(ValueError, match=message):
+        RefineCfg(**settings)
