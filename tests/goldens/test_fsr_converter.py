@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -20,7 +21,8 @@ def convert(*arguments: object) -> subprocess.CompletedProcess:
     """Run the tool."""
     return subprocess.run(
         [sys.executable, 'tools/model_converters/fsr.py', *map(str, arguments)],
-        cwd=ROOT, capture_output=True, text=True)
+        cwd=ROOT, capture_output=True, text=True,
+        env=os.environ | dict(PYTHONPATH=str(ROOT)))
 
 
 def test_student_and_teacher(golden, tmp_path) -> None:
