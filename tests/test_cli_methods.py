@@ -30,6 +30,7 @@ from tests.helpers.training import (
 
 TOCO = 'configs/toco/toco_vit-t_shapes.py'
 AFA = 'configs/afa/afa_mit-t_shapes.py'
+FSR = 'configs/fsr/fsr_vit-t_shapes.py'
 CAM = 'configs/cam/cam_vit-t_shapes.py'
 UPPER = 'configs/toco/sup_vit-t_shapes.py'
 COCO = 'configs/toco/toco_vit-t_coco-tiny.py'
@@ -50,9 +51,12 @@ default_hooks = dict(logger=dict(interval=1), checkpoint=dict(interval=3))
 BEGIN = "model = dict(train_cfg=dict(weights=dict({})))\n"
 STEPS = dict(seg='seg=[(0, 0.0), (2, 0.1)]', reg='reg=[(0, 0.0), (2, 0.05)]',
              aff='aff=[(0, 0.0), (2, 0.1)]')
-#: what else a method switches on by iteration, from iteration 3 on
-SWITCHES = {AFA: "model = dict(train_cfg=dict(seg_source=[(0, 'cam'), (3, 'propagated')"
-                 "], weights=dict({})))\n"}
+#: what else a method switches on by iteration
+SWITCHES = {
+    AFA: "model = dict(train_cfg=dict(seg_source=[(0, 'cam'), (3, 'propagated')], "
+         "weights=dict({})))\n",
+    FSR: "model = dict(train_cfg=dict(mask=dict(strategy=[(0, 'random'), (2, 'uncertai"
+         "n')]), teacher_temp=dict(iters=3), weights=dict({})))\n"}
 
 
 def run(*command: str, check: bool = True) -> str:
@@ -109,7 +113,8 @@ def toco(weak, tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope='session', params=[
-    (TOCO, 'seg reg'), (AFA, 'seg reg aff')], ids=['toco', 'afa'])
+    (TOCO, 'seg reg'), (AFA, 'seg reg aff'), (FSR, 'seg reg')],
+    ids=['toco', 'afa', 'fsr'])
 def method(request, weak, tmp_path_factory) -> Path:
     """The short config of each method."""
     return short_config(
@@ -197,7 +202,7 @@ def test_post_processor(trained, toco, tmp_path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize('config,terms', [
-    (AFA, 'seg reg aff'), (CAM, 'seg'), (UPPER, '')])
+    (AFA, 'seg reg aff'), (FSR, 'seg reg'), (CAM, 'seg'), (UPPER, '')])
 def test_other_configs_train_and_test(config, terms, shapes, tmp_path) -> None:
     short = short_config(config, shapes, tmp_path, terms)
     done = train(short, tmp_path / 'run')
@@ -208,6 +213,24 @@ def test_other_configs_train_and_test(config, terms, shapes, tmp_path) -> None:
               tmp_path / 'test', '--out', tmp_path / 'out', *tta)
     assert 0 <= scores(log)['seg_mIoU'] <= 100
     assert len(list((tmp_path / 'out').iterdir())) == 6
+
+
+@pytest.mark.slow
+def test_the_teacher_is_tested(weak, tmp_path) -> None:
+    """One checkpoint holds student and teacher; a setting says which is tested."""
+    short = short_config(FSR, weak, tmp_path, 'seg reg')
+    train(short, tmp_path / 'run')
+    checkpoint = tmp_path / 'run' / 'iter_6.pth'
+    state = torch.load(checkpoint, weights_only=True)['state_dict']
+    copies = [k for k in state if '_ema.module.' in k]
+    assert copies and any(
+        not torch.equal(state[k], state[k.replace('_ema.module', '')]) for k in copies)
+    assert state['losses.unc.center'].any() and state['losses.cer.center'].any()
+    logs = [run('tools/test.py', short, checkpoint, '--work-dir', tmp_path / kind,
+                '--cfg-options', f'model.test_cfg.use_teacher={kind}')
+            for kind in ('False', 'True')]
+    student, teacher = (scores(log) for log in logs)
+    assert student.keys() == teacher.keys() and student != teacher
 
 
 @pytest.mark.slow
@@ -266,7 +289,6 @@ test_cfg = dict(type='TestLoop')
 
 
 def test_post_processor_of_a_stock_config(shapes, tmp_path) -> None:
-    from mmengine.config import Config
     from mmengine.registry import init_default_scope
 
     from mmwsss.registry import MODELS

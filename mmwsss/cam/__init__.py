@@ -30,6 +30,15 @@ from .labels import (
     token_label,
     window_mask,
 )
+from .masking import (
+    block_grid,
+    blocks_to_tokens,
+    choose_blocks,
+    masked_count,
+    masked_tokens,
+    take_tokens,
+    uncertain_blocks,
+)
 from .propagation import propagate, propagate_cams, transition_matrix
 from .refine import (
     background_stacks,
@@ -47,8 +56,11 @@ __all__ = [
     'ImageLabels',
     'affinity_targets',
     'background_stacks',
+    'block_grid',
+    'blocks_to_tokens',
     'box_mask',
     'check_thresholds',
+    'choose_blocks',
     'crop_candidates',
     'crop_flags',
     'cut_crops',
@@ -58,6 +70,8 @@ __all__ = [
     'fuse_seg_logits',
     'label_shares',
     'long_side_size',
+    'masked_count',
+    'masked_tokens',
     'merge_high_low',
     'merge_mirror',
     'multi_scale',
@@ -76,12 +90,14 @@ __all__ = [
     'scale_order',
     'scaled_size',
     'strongest_class',
+    'take_tokens',
     'three_way_label',
     'threshold_label',
     'token_label',
     'transition_matrix',
     'truncate_to_unit',
     'window_mask',
+    'uncertain_blocks',
     'with_background',
     'with_mirror',
 ]

@@ -7,11 +7,13 @@ from .class_token_contrast import ClassTokenContrast, class_token_contrast
 from .dense_energy_loss import DenseEnergyLoss, dense_energy_loss
 from .multi_label_soft_margin import MultiLabelSoftMargin, multi_label_soft_margin
 from .patch_token_contrast import PatchTokenContrast, patch_token_contrast
+from .pixel_cross_entropy import PixelCrossEntropy, pixel_cross_entropy
+from .self_distillation import SelfDistillation, self_distillation
 
 __all__ = [
     'AffinityLoss', 'BalancedCrossEntropy', 'ClassTokenContrast', 'DenseEnergyLoss',
-    'MultiLabelSoftMargin', 'PatchTokenContrast', 'affinity_loss',
-    'balanced_cross_entropy',
+    'MultiLabelSoftMargin', 'PatchTokenContrast', 'PixelCrossEntropy',
+    'SelfDistillation', 'affinity_loss', 'balanced_cross_entropy',
     'class_token_contrast', 'dense_energy_loss', 'multi_label_soft_margin',
-    'patch_token_contrast',
+    'patch_token_contrast', 'pixel_cross_entropy', 'self_distillation',
 ]

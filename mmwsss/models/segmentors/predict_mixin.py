@@ -1,6 +1,7 @@
 # Licensed under Apache-2.0.
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
@@ -23,7 +24,7 @@ from mmwsss.cam import (
 )
 from mmwsss.registry import MODELS
 
-from ..utils import Features
+from ..utils import EMACopy, Features
 from ..utils.inference import InferenceCfg
 
 Pass = tuple[Features, Features | None]
@@ -69,6 +70,9 @@ class PredictMixin:
             raise ValueError(
                 f'test_cfg.pseudo_source must be one of {self.PSEUDO_SOURCES} for '
                 f'{type(self).__name__}, got {cfg.pseudo_source!r}')
+        if cfg.wants_cams and cfg.cam_filter == 'gt':
+            self._tell_about_labels()
+        network = self.teacher_network() if cfg.use_teacher else self
         if data_samples is None:
             data_samples = [SegDataSample() for _ in inputs]
         photos = inputs
@@ -80,10 +84,34 @@ class PredictMixin:
             if len({x.shape for x in inputs}) == 1:
                 inputs = torch.stack(inputs)
         if isinstance(inputs, Tensor):
-            return self._predict_batch(inputs, photos, list(data_samples), cfg)
-        return [self._predict_batch(image[None], photo[None], [sample], cfg)[0]
+            return network._predict_batch(inputs, photos, list(data_samples), cfg)
+        return [network._predict_batch(image[None], photo[None], [sample], cfg)[0]
                 for image, photo, sample in zip(
                     inputs, photos, data_samples, strict=True)]
+
+    def teacher_network(self) -> PredictMixin:
+        """This model with the averaged copies in place of the networks they follow.
+
+        Everything else is shared with it; nothing is copied.
+
+        Raises:
+            ValueError: if the backbone has no averaged copy.
+        """
+        teachers = {name.removesuffix('_ema'): child.module
+                    for name, child in self.named_children()
+                    if isinstance(child, EMACopy)}
+        if 'backbone' not in teachers:
+            raise ValueError('test_cfg.use_teacher=True, but '
+                             f'{type(self).__name__} keeps no teacher of its backbone')
+        network = copy.copy(self)
+        network._modules = {**self._modules, **teachers}
+        return network
+
+    def _tell_about_labels(self) -> None:
+        if not self._told_about_labels:
+            print_log("cam_filter='gt': CAMs and pseudo labels are masked by the "
+                      'GROUND-TRUTH image labels', logger='current')
+            self._told_about_labels = True
 
     def _check_outputs(self, outputs: Sequence[str]) -> None:
         makers = dict(seg='decode_head', aux_cam='aux_cam_head', pseudo='refine')
@@ -121,10 +149,6 @@ class PredictMixin:
     def _kept_classes(self, cam_filter: str, logits: Tensor,
                       samples: Sequence[SegDataSample]) -> ImageLabels:
         if cam_filter == 'gt':
-            if not self._told_about_labels:
-                print_log("cam_filter='gt': CAMs and pseudo labels are masked by the "
-                          'GROUND-TRUTH image labels', logger='current')
-                self._told_about_labels = True
             return self.image_labels(samples, logits.device)
         if cam_filter == 'none':
             return ImageLabels.every_class(*logits.shape, logits.device)

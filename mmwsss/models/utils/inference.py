@@ -35,6 +35,7 @@ class InferenceCfg:
         pseudo_source: what the output ``pseudo`` is made of: ``'cam'``, or another
             source that the method knows.
         low_thr, high_thr: thresholds of the refined pseudo label, in [0, 1].
+        use_teacher: predict with the averaged copies of the networks (EMA).
         post_processor: config of a module that turns (image, probabilities) into
             probabilities (dense CRF), or ``None``.
     """
@@ -52,6 +53,7 @@ class InferenceCfg:
     pseudo_source: str = 'cam'
     low_thr: float = 0.25
     high_thr: float = 0.7
+    use_teacher: bool = False
     post_processor: Mapping[str, Any] | None = None
 
     def __post_init__(self) -> None:
