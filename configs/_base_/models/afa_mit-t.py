@@ -9,6 +9,8 @@ model = dict(
         strides=(4, 2, 1, 1),
         sr_ratios=(4, 2, 2, 1),
         freeze_norm=False,
+        # from scratch; a stand-in for ImageNet weights is made by
+        # tools/misc/pretrain_tiny_vit.py --config configs/afa/afa_mit-t_shapes.py
         pretrained=None),
     cam_head=dict(in_channels=96),
     affinity_head=dict(num_maps=8),
