@@ -221,6 +221,24 @@ def test_contradictions(change: dict, message: str) -> None:
         MODELS.build(cfg | change)
 
 
+@pytest.mark.parametrize('missing', ['mask', 'teacher_temp', 'ema_momentum'])
+def test_settings_are_needed(missing: str) -> None:
+    cfg = Config.fromfile(ROOT / FSR).model.to_dict()
+    cfg['backbone'].pop('pretrained')
+    cfg['train_cfg'].pop(missing)
+    with pytest.raises(ValueError, match=rf"needs \['{missing}'\] in train_cfg"):
+        MODELS.build(cfg)
+
+
+def test_views_are_needed() -> None:
+    model = build(FSR, local_views=('crop1',))
+    data = train_batch(model)
+    with pytest.raises(ValueError, match=r"views \['crop1', 'view1', 'view2'\]"):
+        model.loss(**data)
+    with pytest.raises(ValueError, match='gives a single image'):
+        model.loss(data['inputs']['view1'], data['data_samples'])
+
+
 def test_a_model_without_a_teacher_says_so() -> None:
     model = build('configs/toco/toco_vit-t_shapes.py').eval()
     with pytest.raises(ValueError, match='ToCo keeps no teacher of its backbone'):
