@@ -58,6 +58,9 @@ class TestFSR(MethodTester):
         assert copies
         for key in copies:
             assert torch.equal(state[key], state[key.replace('_ema.module', '')]), key
+        model.cam_head.classifier.weight.data.zero_()
+        model.init_weights()  # a second time: nothing is set back
+        assert model.cam_head_ema.module.classifier.weight.any()
 
     def test_prediction_of_the_teacher(self, model) -> None:
         model.eval()

@@ -85,6 +85,8 @@ class FSR(SingleStageWSSS):
 
     def init_weights(self) -> None:
         """Initialise the student; the teacher starts as its copy."""
+        if self.is_init:
+            return
         super().init_weights()
         for part in self._parts():
             getattr(self, f'{part}_ema').start_from(getattr(self, part))
