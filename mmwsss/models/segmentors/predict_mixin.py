@@ -62,19 +62,28 @@ class PredictMixin:
             ValueError: if the model lacks the part that an output comes from.
         """
         cfg = InferenceCfg(**{**self.test_cfg, **overrides})
-        self._check_outputs(cfg.outputs)
         if cfg.wants_cams and cfg.cam_filter == 'gt':
             self._tell_about_labels()
-        network = self.teacher_network() if cfg.use_teacher else self
+        if cfg.use_teacher:
+            return self.teacher_network().predict(
+                inputs, data_samples, **overrides | dict(use_teacher=False))
+        self._check_outputs(cfg.outputs)
         if data_samples is None:
             data_samples = [SegDataSample() for _ in inputs]
         photos = inputs
         if cfg.squash is not None:
             inputs = torch.cat([resize(x[None], tuple(cfg.squash)) for x in photos])
         if isinstance(inputs, Tensor):
-            return network._predict_batch(inputs, photos, list(data_samples), cfg)
-        return [network._predict_batch(image[None], image[None], [sample], cfg)[0]
+            return self._predict_batch(inputs, photos, list(data_samples), cfg)
+        return [self._predict_batch(image[None], image[None], [sample], cfg)[0]
                 for image, sample in zip(inputs, data_samples, strict=True)]
+
+    def _check_outputs(self, outputs: Sequence[str]) -> None:
+        makers = dict(seg='decode_head', aux_cam='aux_cam_head', pseudo='refine')
+        for output in outputs:
+            if output in makers and getattr(self, makers[output]) is None:
+                raise ValueError(f'test_cfg.outputs asks for {output!r}, but the model '
+                                 f'has no {makers[output]}')
 
     def teacher_network(self) -> PredictMixin:
         """This model with the averaged copies in place of the networks they follow.
@@ -99,13 +108,6 @@ class PredictMixin:
             print_log("cam_filter='gt': CAMs and pseudo labels are masked by the "
                       'GROUND-TRUTH image labels', logger='current')
             self._told_about_labels = True
-
-    def _check_outputs(self, outputs: Sequence[str]) -> None:
-        makers = dict(seg='decode_head', aux_cam='aux_cam_head', pseudo='refine')
-        for output in outputs:
-            if output in makers and getattr(self, makers[output]) is None:
-                raise ValueError(f'test_cfg.outputs asks for {output!r}, but the model '
-                                 f'has no {makers[output]}')
 
     def _predict_batch(self, images: Tensor, photos: Sequence[Tensor],
                        samples: list[SegDataSample], cfg: InferenceCfg
