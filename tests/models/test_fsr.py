@@ -58,6 +58,9 @@ class TestFSR(MethodTester):
         assert copies
         for key in copies:
             assert torch.equal(state[key], state[key.replace('_ema.module', '')]), key
+        model.cam_head.classifier.weight.data.zero_()
+        model.init_weights()  # a second time: nothing is set back
+        assert model.cam_head_ema.module.classifier.weight.any()
 
     def test_prediction_of_the_teacher(self, model) -> None:
         model.eval()
@@ -219,6 +222,24 @@ def test_contradictions(change: dict, message: str) -> None:
     cfg['backbone'].pop('pretrained')
     with pytest.raises(ValueError, match=message):
         MODELS.build(cfg | change)
+
+
+@pytest.mark.parametrize('missing', ['mask', 'teacher_temp', 'ema_momentum'])
+def test_settings_are_needed(missing: str) -> None:
+    cfg = Config.fromfile(ROOT / FSR).model.to_dict()
+    cfg['backbone'].pop('pretrained')
+    cfg['train_cfg'].pop(missing)
+    with pytest.raises(ValueError, match=rf"needs \['{missing}'\] in train_cfg"):
+        MODELS.build(cfg)
+
+
+def test_views_are_needed() -> None:
+    model = build(FSR, local_views=('crop1',))
+    data = train_batch(model)
+    with pytest.raises(ValueError, match=r"views \['crop1', 'view1', 'view2'\]"):
+        model.loss(**data)
+    with pytest.raises(ValueError, match='gives a single image'):
+        model.loss(data['inputs']['view1'], data['data_samples'])
 
 
 def test_a_model_without_a_teacher_says_so() -> None:

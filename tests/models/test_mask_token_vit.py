@@ -70,6 +70,11 @@ def test_smaller_than_a_patch() -> None:
         vit().encode(torch.zeros(1, 3, 3, 8))
 
 
+def test_mask_of_another_grid() -> None:
+    with pytest.raises(ValueError, match=r'must be \(1, 4, 4\), got \(1, 16\)'):
+        vit().encode(torch.zeros(1, 3, 16, 16), torch.ones(1, 16, dtype=torch.bool))
+
+
 @pytest.mark.parametrize('aggregation,message', [
     (dict(key_mask='inf'), "key_mask must be one of .* got 'inf'"),
     (dict(attn_scale='none'), "attn_scale must be one of .* got 'none'")])

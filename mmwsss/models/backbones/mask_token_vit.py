@@ -65,9 +65,17 @@ class MaskTokenViT(WSSSViT):
         Returns:
             The maps up to that tap, and the class tokens (P, D) of the P images of
             ``pool``.
+
+        Raises:
+            ValueError: if an image is smaller than one patch or the mask isn't of the
+                images' token grid.
         """
         self.check_size(images)
         x, grid = self.patch_embed(images)
+        if mask is not None and tuple(mask.shape) != (len(images), *grid):
+            raise ValueError(
+                f'a mask of {len(images)} images with {grid[0]}x{grid[1]} tokens must '
+                f'be {(len(images), *grid)}, got {tuple(mask.shape)}')
         flat = None if mask is None else mask.flatten(1)
         if flat is not None:
             x = torch.where(flat[..., None], self.mask_token.to(x.dtype), x)

@@ -51,13 +51,7 @@ class FSR(SingleStageWSSS):
         self.proj_head = MODELS.build(proj_head)
         for part in self._parts():
             setattr(self, f'{part}_ema', EMACopy(getattr(self, part)))
-        if not hasattr(self.backbone, 'aggregation'):
-            raise ValueError('FSR needs a backbone with mask tokens and aggregation '
-                             f'(MaskTokenViT), got {type(self.backbone).__name__}')
-        for key in ('cam_mode', 'teacher_mode'):
-            if self.train_cfg.get(key, 'train') not in ('train', 'eval'):
-                raise ValueError(f"train_cfg.{key} must be 'train' or 'eval', got "
-                                 f'{self.train_cfg[key]!r}')
+        self._check_settings()
         self.masking = UncertainMasking(**self.train_cfg['mask'])
         self.teacher_temp = Ramp(**self.train_cfg['teacher_temp'])
         self.ema_momentum = Ramp(**self.train_cfg['ema_momentum'], shape='cosine')
@@ -65,11 +59,34 @@ class FSR(SingleStageWSSS):
             raise ValueError("train_cfg.mask.source='aux_cam' needs an aux_cam_head, "
                              'got None')
 
+    def _check_settings(self) -> None:
+        missing = {'mask', 'teacher_temp', 'ema_momentum'} - set(self.train_cfg)
+        if missing:
+            raise ValueError(f'FSR needs {sorted(missing)} in train_cfg; the values of '
+                             'VOC are in configs/_base_/models/fsr_vit-b.py')
+        if not hasattr(self.backbone, 'aggregation'):
+            raise ValueError('FSR needs a backbone with mask tokens and aggregation '
+                             f'(MaskTokenViT), got {type(self.backbone).__name__}')
+        for key in ('cam_mode', 'teacher_mode'):
+            if self.train_cfg.get(key, 'train') not in ('train', 'eval'):
+                raise ValueError(f"train_cfg.{key} must be 'train' or 'eval', got "
+                                 f'{self.train_cfg[key]!r}')
+
+    def _check_views(self, inputs: Mapping[str, Tensor]) -> None:
+        wanted = {'view1', 'view2', *self.train_cfg.get('local_views', ())}
+        names = set(inputs) if isinstance(inputs, Mapping) else set()
+        if wanted - names:
+            raise ValueError(
+                f'FSR trains on the views {sorted(wanted)}, the pipeline gives '
+                f'{sorted(names) or "a single image"}: name them in MultiView')
+
     def _parts(self) -> list[str]:
         return [part for part in self.PARTS if getattr(self, part) is not None]
 
     def init_weights(self) -> None:
         """Initialise the student; the teacher starts as its copy."""
+        if self.is_init:
+            return
         super().init_weights()
         for part in self._parts():
             getattr(self, f'{part}_ema').start_from(getattr(self, part))
@@ -82,6 +99,7 @@ class FSR(SingleStageWSSS):
             inputs: normalised ``view1``, ``view2`` (B, 3, H, W) and the local views.
             data_samples: with ``gt_labels`` and, if known, ``valid_box`` of view 1.
         """
+        self._check_views(inputs)
         view1 = inputs['view1']
         labels = self.image_labels(data_samples, view1.device)
         box = self.valid_boxes(data_samples)

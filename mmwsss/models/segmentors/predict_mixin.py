@@ -65,14 +65,16 @@ class PredictMixin:
             ValueError: if the model lacks the part that an output comes from.
         """
         cfg = InferenceCfg(**{**self.test_cfg, **overrides})
+        if cfg.wants_cams and cfg.cam_filter == 'gt':
+            self._tell_about_labels()
+        if cfg.use_teacher:
+            return self.teacher_network().predict(
+                inputs, data_samples, **overrides | dict(use_teacher=False))
         self._check_outputs(cfg.outputs)
         if cfg.pseudo_source not in self.PSEUDO_SOURCES:
             raise ValueError(
                 f'test_cfg.pseudo_source must be one of {self.PSEUDO_SOURCES} for '
                 f'{type(self).__name__}, got {cfg.pseudo_source!r}')
-        if cfg.wants_cams and cfg.cam_filter == 'gt':
-            self._tell_about_labels()
-        network = self.teacher_network() if cfg.use_teacher else self
         if data_samples is None:
             data_samples = [SegDataSample() for _ in inputs]
         photos = inputs
@@ -84,10 +86,17 @@ class PredictMixin:
             if len({x.shape for x in inputs}) == 1:
                 inputs = torch.stack(inputs)
         if isinstance(inputs, Tensor):
-            return network._predict_batch(inputs, photos, list(data_samples), cfg)
-        return [network._predict_batch(image[None], photo[None], [sample], cfg)[0]
+            return self._predict_batch(inputs, photos, list(data_samples), cfg)
+        return [self._predict_batch(image[None], photo[None], [sample], cfg)[0]
                 for image, photo, sample in zip(
                     inputs, photos, data_samples, strict=True)]
+
+    def _check_outputs(self, outputs: Sequence[str]) -> None:
+        makers = dict(seg='decode_head', aux_cam='aux_cam_head', pseudo='refine')
+        for output in outputs:
+            if output in makers and getattr(self, makers[output]) is None:
+                raise ValueError(f'test_cfg.outputs asks for {output!r}, but the model '
+                                 f'has no {makers[output]}')
 
     def teacher_network(self) -> PredictMixin:
         """This model with the averaged copies in place of the networks they follow.
@@ -112,13 +121,6 @@ class PredictMixin:
             print_log("cam_filter='gt': CAMs and pseudo labels are masked by the "
                       'GROUND-TRUTH image labels', logger='current')
             self._told_about_labels = True
-
-    def _check_outputs(self, outputs: Sequence[str]) -> None:
-        makers = dict(seg='decode_head', aux_cam='aux_cam_head', pseudo='refine')
-        for output in outputs:
-            if output in makers and getattr(self, makers[output]) is None:
-                raise ValueError(f'test_cfg.outputs asks for {output!r}, but the model '
-                                 f'has no {makers[output]}')
 
     def _predict_batch(self, images: Tensor, photos: Sequence[Tensor],
                        samples: list[SegDataSample], cfg: InferenceCfg
