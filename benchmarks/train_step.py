@@ -35,13 +35,17 @@ from mmwsss.registry import MODELS
 
 #: part → the model's methods and modules that belong to it
 PARTS = {
-    'forward': ('encode_views', 'classification', 'decode_head.forward'),
+    'forward': ('encode_views', 'encode_student', 'classification',
+                'decode_head.forward'),
     'CAM': ('fused_cams',),
+    'mask CAM': ('uncertainty_cam',),
+    'teacher': ('follow_student', 'encode_teacher', 'project_patches'),
+    'projector': ('reinforce',),
     'crops': ('local_crops', 'class_contrast'),
     'PAR': ('pseudo_label',),
     'energy': ('losses.reg.forward',),
     'losses': ('token_pairs', 'losses.ptc.forward', 'losses.ctc.forward',
-               'losses.seg.forward'),
+               'losses.seg.forward', 'losses.unc.forward', 'losses.cer.forward'),
 }
 LATE = 10**9  # an iteration at which every scheduled term is active
 

@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from mmengine.config import Config
 from PIL import Image
 
 from tests.helpers.training import (
@@ -28,6 +29,8 @@ from tests.helpers.training import (
 )
 
 TOCO = 'configs/toco/toco_vit-t_shapes.py'
+AFA = 'configs/afa/afa_mit-t_shapes.py'
+FSR = 'configs/fsr/fsr_vit-t_shapes.py'
 CAM = 'configs/cam/cam_vit-t_shapes.py'
 UPPER = 'configs/toco/sup_vit-t_shapes.py'
 COCO = 'configs/toco/toco_vit-t_coco-tiny.py'
@@ -46,7 +49,14 @@ param_scheduler = [dict(type='PolyWarmupLR', warmup_iters=2, warmup_ratio=1e-6,
 default_hooks = dict(logger=dict(interval=1), checkpoint=dict(interval=3))
 """
 BEGIN = "model = dict(train_cfg=dict(weights=dict({})))\n"
-STEPS = dict(seg='seg=[(0, 0.0), (2, 0.1)]', reg='reg=[(0, 0.0), (2, 0.05)]')
+STEPS = dict(seg='seg=[(0, 0.0), (2, 0.1)]', reg='reg=[(0, 0.0), (2, 0.05)]',
+             aff='aff=[(0, 0.0), (2, 0.1)]')
+#: what else a method switches on by iteration
+SWITCHES = {
+    AFA: "model = dict(train_cfg=dict(seg_source=[(0, 'cam'), (3, 'propagated')], "
+         "weights=dict({})))\n",
+    FSR: "model = dict(train_cfg=dict(mask=dict(strategy=[(0, 'random'), (2, 'uncertai"
+         "n')]), teacher_temp=dict(iters=3), weights=dict({})))\n"}
 
 
 def run(*command: str, check: bool = True) -> str:
@@ -65,7 +75,8 @@ def short_config(config: str, data: Path, folder: Path, terms: str = '',
     """A config for a few iterations on the pictures of ``data``."""
     text = SHORT.format(base=str(ROOT / config), data=str(data), limit=limit)
     if terms:
-        text += BEGIN.format(', '.join(STEPS[t] for t in terms.split()))
+        steps = ', '.join(STEPS[term] for term in terms.split())
+        text += SWITCHES.get(config, BEGIN).format(steps)
     path = folder / f'{Path(config).stem}.py'
     path.write_text(text)
     return path
@@ -99,6 +110,15 @@ def weak(shapes, tmp_path_factory) -> Path:
 def toco(weak, tmp_path_factory) -> Path:
     """The short ToCo config."""
     return short_config(TOCO, weak, tmp_path_factory.mktemp('toco'), 'seg reg')
+
+
+@pytest.fixture(scope='session', params=[
+    (TOCO, 'seg reg'), (AFA, 'seg reg aff'), (FSR, 'seg reg')],
+    ids=['toco', 'afa', 'fsr'])
+def method(request, weak, tmp_path_factory) -> Path:
+    """The short config of each method."""
+    return short_config(
+        request.param[0], weak, tmp_path_factory.mktemp('method'), request.param[1])
 
 
 @pytest.fixture(scope='session')
@@ -181,13 +201,14 @@ def test_post_processor(trained, toco, tmp_path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize('config,terms', [(CAM, 'seg'), (UPPER, '')])
+@pytest.mark.parametrize('config,terms', [
+    (AFA, 'seg reg aff'), (FSR, 'seg reg'), (CAM, 'seg'), (UPPER, '')])
 def test_other_configs_train_and_test(config, terms, shapes, tmp_path) -> None:
     short = short_config(config, shapes, tmp_path, terms)
     done = train(short, tmp_path / 'run')
     steps = losses(done.stdout + done.stderr)
     assert len(steps) == 6 and all(np.isfinite(list(s.values())).all() for s in steps)
-    tta = ['--tta'] if config == CAM else []
+    tta = ['--tta'] if config != UPPER else []
     log = run('tools/test.py', short, tmp_path / 'run' / 'iter_6.pth', '--work-dir',
               tmp_path / 'test', '--out', tmp_path / 'out', *tta)
     assert 0 <= scores(log)['seg_mIoU'] <= 100
@@ -195,26 +216,46 @@ def test_other_configs_train_and_test(config, terms, shapes, tmp_path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize('processes,workers', [(1, 0), (1, 2), (2, 2)])
-def test_resume_is_exact(toco, tmp_path, processes: int, workers: int) -> None:
-    """Stopped after the switch of phases, with the teacher already moved."""
-    assert_resume_is_exact(
-        toco, tmp_path, stop=3, total=5, workers=workers, processes=processes)
+def test_the_teacher_is_tested(weak, tmp_path) -> None:
+    """One checkpoint holds student and teacher; a setting says which is tested."""
+    short = short_config(FSR, weak, tmp_path, 'seg reg')
+    train(short, tmp_path / 'run')
+    checkpoint = tmp_path / 'run' / 'iter_6.pth'
+    state = torch.load(checkpoint, weights_only=True)['state_dict']
+    copies = [k for k in state if '_ema.module.' in k]
+    assert copies and any(
+        not torch.equal(state[k], state[k.replace('_ema.module', '')]) for k in copies)
+    assert state['losses.unc.center'].any() and state['losses.cer.center'].any()
+    logs = [run('tools/test.py', short, checkpoint, '--work-dir', tmp_path / kind,
+                '--cfg-options', f'model.test_cfg.use_teacher={kind}')
+            for kind in ('False', 'True')]
+    student, teacher = (scores(log) for log in logs)
+    assert student.keys() == teacher.keys() and student != teacher
 
 
 @pytest.mark.slow
-def test_two_processes_end_with_equal_weights(toco, tmp_path) -> None:
-    assert_two_processes_agree(toco, tmp_path, {'train_cfg.val_interval': 99})
+@pytest.mark.parametrize('processes,workers', [(1, 0), (1, 2), (2, 2)])
+def test_resume_is_exact(method, tmp_path, processes: int, workers: int) -> None:
+    """Stopped after the switch of phases, with the teacher already moved."""
+    assert_resume_is_exact(
+        method, tmp_path, stop=3, total=5, workers=workers, processes=processes)
+
+
+@pytest.mark.slow
+def test_two_processes_end_with_equal_weights(method, tmp_path) -> None:
+    assert_two_processes_agree(method, tmp_path, {'train_cfg.val_interval': 99})
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize('begin', [0, 1])
-def test_gradient_of_two_processes(toco, tmp_path, begin: int) -> None:
+def test_gradient_of_two_processes(method, tmp_path, begin: int) -> None:
     """With all terms, and with modules that have no term yet."""
+    terms = Config.fromfile(method).model.train_cfg.weights
     weights = {term: weight if begin == 0 else [(0, 0.0), (begin, weight)]
-               for term, weight in (('seg', 0.1), ('reg', 0.05))}
+               for term, weight in dict(seg=0.1, reg=0.05, aff=0.1).items()
+               if term in terms}
     assert_gradient_is_mean_of_processes(
-        toco, tmp_path, overrides=dict(model=dict(train_cfg=dict(weights=weights))))
+        method, tmp_path, overrides=dict(model=dict(train_cfg=dict(weights=weights))))
 
 
 # ------------------------------------------------------------------ mmseg's own models
@@ -248,7 +289,6 @@ test_cfg = dict(type='TestLoop')
 
 
 def test_post_processor_of_a_stock_config(shapes, tmp_path) -> None:
-    from mmengine.config import Config
     from mmengine.registry import init_default_scope
 
     from mmwsss.registry import MODELS

@@ -17,6 +17,12 @@ def scaled_size(size: tuple[int, int], scale: float) -> tuple[int, int]:
     return int(scale * size[0]), int(scale * size[1])
 
 
+def long_side_size(size: tuple[int, int], long_side: int) -> tuple[int, int]:
+    """``(int(H * q), int(W * q))`` with ``q = long_side / max(H, W)`` (AFA)."""
+    factor = long_side / max(size)
+    return int(size[0] * factor), int(size[1] * factor)
+
+
 def scale_order(scales: Sequence[float]) -> tuple[float, ...]:
     """Scale 1 first, whether listed or not, then the others in list order."""
     return (1.0, *(float(s) for s in scales if float(s) != 1.0))
@@ -145,6 +151,7 @@ def fuse_seg_logits(
     size: tuple[int, int],
     pair: str = 'sum',
     fuse: str = 'max',
+    grid: tuple[int, int] | None = None,
 ) -> Tensor:
     """Fuse segmentation logits of several scales and mirrors at test time.
 
@@ -154,6 +161,8 @@ def fuse_seg_logits(
         size: (H, W) of the label.
         pair: ``'sum'`` (ToCo on VOC), ``'max'`` (on COCO) or ``'mean'`` of the pair.
         fuse: ``'max'`` (VOC) or ``'sum'`` (COCO) over scales.
+        grid: size at which pairs and scales meet; ``None``: at ``size`` (ToCo). AFA:
+            the size of the scale-1 logits.
 
     Returns:
         (B, C + 1, H, W) float32.
@@ -165,11 +174,11 @@ def fuse_seg_logits(
         raise ValueError(f"fuse must be 'max' or 'sum', got {fuse!r}")
     total = None
     for plain, mirrored in raw:
-        logits = resize(plain.float(), size)
+        logits = resize(plain.float(), grid or size)
         if mirrored is not None:
-            logits = merge_mirror(logits, resize(mirrored.float(), size), pair)
+            logits = merge_mirror(logits, resize(mirrored.float(), grid or size), pair)
         if total is None:
             total = logits
         else:
             total = torch.maximum(total, logits) if fuse == 'max' else total + logits
-    return total
+    return total if total is None else resize(total, size)

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 IGNORE = 255
@@ -133,19 +134,56 @@ def scale_box(box: Tensor, size: tuple[int, int], to: tuple[int, int]) -> Tensor
         -(-x0 * cols // width), x1 * cols // width], 1)
 
 
-def affinity_targets(label: Tensor) -> Tensor:
-    """Pair labels of tokens (ToCo, section 3.2).
+def window_mask(grid: tuple[int, int], radius: int,
+                device: torch.device | str = 'cpu') -> Tensor:
+    """Which pairs of tokens are near each other (AFA, CVPR 2022).
+
+    Args:
+        grid: (h, w) of the token map; tokens are numbered row by row.
+        radius: largest distance in tokens, in y and in x (a square window).
+        device: where the mask is wanted.
+
+    Returns:
+        (hw, hw) bool, symmetric, True on the diagonal.
+
+    Raises:
+        ValueError: if the radius is negative.
+    """
+    if radius < 0:
+        raise ValueError(f'radius must be >= 0 tokens, got {radius}')
+    near_y, near_x = (
+        (steps[:, None] - steps).abs() <= radius
+        for steps in (torch.arange(side, device=device) for side in grid))
+    return (near_y[:, None, :, None] & near_x[None, :, None, :]).flatten(
+        2).flatten(0, 1)
+
+
+def affinity_targets(label: Tensor, window: Tensor | None = None,
+                     self_pairs: bool = False) -> Tensor:
+    """Pair labels of tokens (ToCo, section 3.2; AFA).
 
     Args:
         label: (B, h, w) token labels, 255 = ignore.
+        window: (hw, hw) bool, the pairs that count (:func:`window_mask`), or ``None``:
+            all (ToCo).
+        self_pairs: whether a token with itself counts (AFA) or not (ToCo).
 
     Returns:
-        (B, hw, hw) uint8: 255 if either token is ignored or for a token with itself,
+        (B, hw, hw) uint8: 255 if either token is ignored or the pair doesn't count,
         else 1 where the labels are equal (background with background too), else 0.
     """
     flat = label.flatten(1)
     same = (flat[:, :, None] == flat[:, None, :]).to(torch.uint8)
     ignored = flat == IGNORE
     drop = ignored[:, :, None] | ignored[:, None, :]
-    drop = drop | torch.eye(flat.shape[1], dtype=torch.bool, device=label.device)
+    if window is not None:
+        drop = drop | ~window
+    if not self_pairs:
+        drop = drop | torch.eye(flat.shape[1], dtype=torch.bool, device=label.device)
     return same.masked_fill_(drop, IGNORE)
+
+
+def token_label(label: Tensor, grid: tuple[int, int]) -> Tensor:
+    """Pixel labels (B, H, W) on a token grid (h, w), nearest: row floor(k H / h)."""
+    small = F.interpolate(label[:, None].float(), grid, mode='nearest')
+    return small[:, 0].to(label.dtype)

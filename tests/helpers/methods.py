@@ -15,7 +15,7 @@ from mmseg.structures import SegDataSample
 from torch import Tensor, nn
 
 from mmwsss.models import SingleStageWSSS
-from mmwsss.models.utils import EMACopy
+from mmwsss.models.utils import EMACopy, StepSchedule
 from mmwsss.registry import MODELS
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -114,8 +114,10 @@ def gradients(model: nn.Module, loss: Tensor) -> dict[str, Tensor]:
 
 
 def begins(model: SingleStageWSSS) -> list[int]:
-    """Iterations at which a loss weight changes."""
-    return sorted({b for term in model.schedule.weights.values() for b in term.begins})
+    """Iterations at which a loss weight or another scheduled setting changes."""
+    own = (value for value in vars(model).values() if isinstance(value, StepSchedule))
+    return sorted({begin for schedule in (*model.schedule.weights.values(), *own)
+                   for begin in schedule.begins})
 
 
 def fields(samples: Sequence[SegDataSample]) -> list[dict[str, Tensor]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 import pytest
 import torch
 
+from mmwsss.cam import fuse_cams
 from mmwsss.models import CAMHead
 
 
@@ -49,3 +50,14 @@ def test_mixed_precision() -> None:
 def test_unknown_pooling() -> None:
     with pytest.raises(ValueError, match=r"\['avg', 'max'\], got 'mean'"):
         CAMHead(6, 5, pooling='mean')
+
+
+def test_relu_on_the_token_grid() -> None:
+    """Cut off before the resize (FSR): a fused CAM then differs from ToCo's order."""
+    head, cut = CAMHead(6, 5), CAMHead(6, 5, relu=True)
+    cut.load_state_dict(head.state_dict())
+    plain, positive = head.cam(maps()), cut.cam(maps())
+    assert (plain < 0).any() and torch.equal(positive, plain.clamp_min(0))
+    assert torch.equal(head(maps()), cut(maps()))  # classification is as it was
+    fused = [fuse_cams([(cam, cam.flip(-1))], (9, 11)) for cam in (plain, positive)]
+    assert not torch.allclose(*fused)

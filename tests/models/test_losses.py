@@ -11,6 +11,7 @@ from torch import Tensor
 
 from mmwsss.cam import IGNORE, affinity_targets
 from mmwsss.models.losses import (
+    affinity_loss,
     balanced_cross_entropy,
     class_token_contrast,
     dense_energy_loss,
@@ -45,6 +46,9 @@ def cases(dtype: torch.dtype = torch.float32) -> dict:
              rand(2, 5, 2, 2, dtype=dtype)),
         ctc=(lambda x: class_token_contrast(x, teacher, flags, 0.5),
              rand(8, 6, dtype=dtype)),
+        aff=(lambda x: affinity_loss(
+            x, affinity_targets(token_labels, self_pairs=True)),
+             rand(2, 4, 4, dtype=dtype).sigmoid()),
         seg=(lambda x: balanced_cross_entropy(x, label_map()),
              rand(2, 3, 2, 2, dtype=dtype)),
         reg=(lambda x: dense_energy_loss(
@@ -82,6 +86,7 @@ def test_mixed_precision(name: str) -> None:
     ('cls', dict(type='MultiLabelSoftMargin')),
     ('ptc', dict(type='PatchTokenContrast')),
     ('ctc', dict(type='ClassTokenContrast', temperature=0.5)),
+    ('aff', dict(type='AffinityLoss')),
     ('seg', dict(type='BalancedCrossEntropy')),
     ('reg', dict(type='DenseEnergyLoss', scale=2.0)),
 ])
@@ -134,6 +139,29 @@ def test_ptc_only_looks_at_directions() -> None:
 def test_ptc_bad_shapes() -> None:
     with pytest.raises(ValueError, match=r'\(1, 5, 2, 2\).*\(1, 9, 9\)'):
         patch_token_contrast(rand(1, 5, 2, 2), torch.ones(1, 9, 9))
+
+
+# ------------------------------------------------------------- affinity
+def test_affinity_loss_by_hand() -> None:
+    p = torch.tensor([[[0.9, 0.2], [0.3, 0.6]]])
+    targets = torch.tensor([[[1, 0], [0, IGNORE]]], dtype=torch.uint8)
+    expected = 0.5 * 0.1 / (1 + 1) + 0.5 * (0.2 + 0.3) / (2 + 1)
+    torch.testing.assert_close(affinity_loss(p, targets), torch.tensor(expected))
+
+
+@pytest.mark.parametrize('value,expected', [
+    (1, 0.5 * 8 * 0.75 / 9), (0, 0.5 * 8 * 0.25 / 9), (IGNORE, 0.0)])
+def test_affinity_loss_of_one_kind_of_pair(value: int, expected: float) -> None:
+    p = torch.full((2, 2, 2), 0.25, requires_grad=True)
+    loss = affinity_loss(p, torch.full((2, 2, 2), value, dtype=torch.uint8))
+    loss.backward()
+    assert loss.item() == pytest.approx(expected)
+    assert p.grad.any() == (value != IGNORE) and torch.isfinite(p.grad).all()
+
+
+def test_affinity_loss_bad_shapes() -> None:
+    with pytest.raises(ValueError, match=r'\(2, 4, 4\) and \(2, 3, 3\)'):
+        affinity_loss(rand(2, 4, 4), torch.zeros(2, 3, 3, dtype=torch.uint8))
 
 
 # ------------------------------------------------------------- class tokens

@@ -1,6 +1,7 @@
 # Licensed under Apache-2.0.
 from __future__ import annotations
 
+import pytest
 import torch
 
 from mmwsss.models import ProjectionHead
@@ -57,3 +58,18 @@ def test_released_names() -> None:
     assert set(head().state_dict()) == {
         *(f'mlp.{i}.{p}' for i in (0, 2, 4) for p in ('weight', 'bias')),
         'last_layer.weight_g', 'last_layer.weight_v'}
+
+
+def test_mean_before_the_last_layer() -> None:
+    projector, tokens = head(), torch.randn(2, 4, 6)
+    units = projector.embed(tokens)
+    torch.testing.assert_close(units.norm(dim=-1), torch.ones(2, 4))
+    torch.testing.assert_close(
+        projector.last_layer(units.mean((0, 1))), projector(tokens).mean((0, 1)))
+
+
+def test_number_of_layers() -> None:
+    shallow = ProjectionHead(6, 64, 8, 32, num_layers=1)
+    assert shallow(torch.randn(3, 6)).shape == (3, 32)
+    with pytest.raises(ValueError, match='num_layers must be at least 1, got 0'):
+        ProjectionHead(6, 64, 8, 32, num_layers=0)

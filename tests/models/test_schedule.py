@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from mmengine.config import Config
 
-from mmwsss.models.utils import LossSchedule, StepSchedule
+from mmwsss.models.utils import LossSchedule, Ramp, StepSchedule
 
 CONFIGS = Path(__file__).parents[2] / 'configs'
 CLS = dict(cls=1.0, cls_aux=1.0)
@@ -72,3 +72,40 @@ def test_published_settings(backbone, dataset, temperature, high, bkg) -> None:
     assert not model.train_cfg.scale_token_box  # as released
     assert model.num_classes == dict(voc=21, coco=81)[dataset]
     assert tuple(cfg.tta_cfg.seg_scales)[0] == 1.0 and cfg.tta_cfg.seg_flip
+
+
+# ------------------------------------------------------------------ ramps
+@pytest.mark.parametrize('shape', ['linear', 'cosine'])
+def test_ramp(shape: str) -> None:
+    """Monotonous from start to end, and the end from then on."""
+    ramp = Ramp(0.9, 1.0, 10, shape)
+    values = [ramp(i) for i in range(12)]
+    assert values[0] == pytest.approx(0.9) and values[10:] == [1.0, 1.0]
+    assert values == sorted(values)
+    # a linear one has arrived at its last iteration, a cosine one not quite
+    assert (values[9] == pytest.approx(1.0)) == (shape == 'linear')
+    assert Ramp(0.04, 0.07, 1, shape)(0) == pytest.approx(0.04)
+
+
+@pytest.mark.parametrize('change,message', [
+    (dict(iters=0), 'iters >= 1, got 0'), (dict(shape='step'), "got 'step'")])
+def test_bad_ramp(change: dict, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        Ramp(**dict(start=0.0, end=1.0, iters=5) | change)
+
+
+@pytest.mark.parametrize('config', ['voc', 'coco'])
+def test_fsr_phases(config: str) -> None:
+    """The first iteration of each term, and of guided masks (its description)."""
+    train_cfg = Config.fromfile(CONFIGS / f'fsr/fsr_vit-b_{config}.py').model.train_cfg
+    schedule = LossSchedule(train_cfg.weights)
+    seg, ptc, guided = dict(voc=(2000, 0, 4000), coco=(8000, 12000, 16000))[config]
+    always = dict(cls=1.0, cls_aux=1.0, unc=0.1, cer=0.1)
+    for begin, terms in ((seg, dict(seg=0.1, reg=0.05)), (ptc, dict(ptc=0.2))):
+        for iteration in {max(begin - 1, 0), begin}:
+            now = schedule(iteration)
+            assert always.items() <= now.items()
+            assert (terms.items() <= now.items()) == (iteration >= begin)
+            assert set(now) - set(always) <= {'seg', 'reg', 'ptc'}
+    strategy = StepSchedule(train_cfg.mask.strategy)
+    assert [strategy(guided - 1), strategy(guided)] == ['random', 'uncertain']

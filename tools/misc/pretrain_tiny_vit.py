@@ -15,6 +15,8 @@ masks, 10 textures x 4 outlines, so more than the benchmark's classes) are class
    this the class ends up in idle background tokens and CAMs come out inverted, which
    networks pretrained on millions of photos do not do.
 
+``--config configs/afa/afa_mit-t_shapes.py`` does the same for the tiny MiT.
+
 Written are the backbone's tensors in float16 under mmpretrain's names, atomically,
 every ``--save-every`` iterations. The same command gives the same file on the same
 machine.
@@ -44,6 +46,7 @@ from torch import Tensor, nn
 
 from mmwsss.datasets.shapes_generator import draw_empty, draw_single
 from mmwsss.datasets.shapes_patterns import OUTLINES, PATTERNS
+from mmwsss.models.utils import Features
 from mmwsss.registry import MODELS
 
 MEAN, STD = (123.675, 116.28, 103.53), (58.395, 57.12, 57.375)
@@ -63,26 +66,30 @@ class Pictures(NamedTuple):
 
 
 class PretrainNet(nn.Module):
-    """A ViT with classifiers on the class token and on two token maps."""
+    """A network with classifiers on its class token and on its last two maps.
+
+    Where there is no class token (MiT), the mean of the final map stands for it.
+    """
 
     def __init__(self, backbone: nn.Module) -> None:
         super().__init__()
         self.backbone = backbone
-        width, textures = backbone.embed_dims, len(PATTERNS)
+        textures, widths = len(PATTERNS), backbone.embed_dims
+        inner, width = (widths,) * 2 if isinstance(widths, int) else widths[-2:]
         self.texture_head = nn.Linear(width, textures)
         self.outline_head = nn.Linear(width, len(OUTLINES))
-        self.inner_head = nn.Linear(width, textures)
-        self.inner_tile_head = nn.Linear(width, textures)
+        self.inner_head = nn.Linear(inner, textures)
+        self.inner_tile_head = nn.Linear(inner, textures)
         self.final_tile_head = nn.Linear(width, textures)
 
     def single_loss(self, images: Tensor, batch: Pictures, inner: bool) -> Tensor:
         """Cross-entropies on single pictures; empty ones don't count."""
         features = self.backbone.encode(images)
-        there = batch.textures != NO_TEXTURE
-        pairs = [(self.texture_head(features.cls_token), batch.textures),
-                 (self.outline_head(features.cls_token), batch.outlines)]
+        there, token = batch.textures != NO_TEXTURE, class_token(features)
+        pairs = [(self.texture_head(token), batch.textures),
+                 (self.outline_head(token), batch.outlines)]
         if inner:
-            pooled = features.maps[0].amax((2, 3))
+            pooled = features.maps[-2].amax((2, 3))
             pairs.append((self.inner_head(pooled), batch.textures))
         return sum(
             F.cross_entropy(logits.float()[there], labels[there], label_smoothing=0.05)
@@ -91,7 +98,7 @@ class PretrainNet(nn.Module):
 
     def tile_logits(self, images: Tensor, shift: tuple[int, int]) -> list[Tensor]:
         """Token logits (tiles, tokens of a tile, textures), inner and final."""
-        maps = self.backbone.encode(roll(images, shift, 8)).maps
+        maps = self.backbone.encode(roll(images, shift, 8)).maps[-2:]
         heads = (self.inner_tile_head, self.final_tile_head)
         return [head(tile_tokens(tokens, shift)).float()
                 for head, tokens in zip(heads, maps, strict=True)]
@@ -108,6 +115,13 @@ class PretrainNet(nn.Module):
             loss = F.binary_cross_entropy_with_logits(pooled, target, reduction='none')
             losses.append(loss.sum(1).mean())
         return losses[0] + 0.5 * losses[1]
+
+
+def class_token(features: Features) -> Tensor:
+    """(B, D) class token, or the mean of the final map."""
+    if features.cls_token is not None:
+        return features.cls_token
+    return features.maps[-1].mean((2, 3))
 
 
 def strongest(logits: Tensor, share: int) -> Tensor:
@@ -207,7 +221,9 @@ def build_net(config: str) -> PretrainNet:
     cfg = Config.fromfile(config)
     init_default_scope('mmwsss')
     backbone = cfg.model.backbone
-    backbone.update(pretrained=None, freeze_pos_embed=False)
+    backbone.update(pretrained=None)
+    if 'freeze_pos_embed' in backbone:
+        backbone.update(freeze_pos_embed=False)
     net = PretrainNet(MODELS.build(backbone))
     net.backbone.init_weights()
     return net
@@ -235,7 +251,7 @@ def save_backbone(backbone: nn.Module, path: Path) -> None:
 def evaluate(net: PretrainNet, held: Pictures) -> str:
     """Accuracies on held-out pictures and the mean cosine of final tokens."""
     images, there = normalise(held.images.float()), held.textures != NO_TEXTURE
-    token = net.backbone.encode(images).cls_token
+    token = class_token(net.backbone.encode(images))
     inner, final = net.tile_logits(mosaic(images), (0, 0))
     guesses = dict(
         texture=(net.texture_head(token), held.textures),

@@ -3,9 +3,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from mmengine.optim import _ParamScheduler
-
 from mmwsss.registry import PARAM_SCHEDULERS
+
+from .warmup_lr import WarmupLR
 
 
 def poly_warmup_factor(
@@ -38,7 +38,7 @@ def poly_warmup_factor(
 
 
 @PARAM_SCHEDULERS.register_module()
-class PolyWarmupLR(_ParamScheduler):
+class PolyWarmupLR(WarmupLR):
     """Learning rate = base rate × :func:`poly_warmup_factor`.
 
     mmengine's ``LinearLR`` followed by ``PolyLR`` can't express it: ``PolyLR`` decays
@@ -50,13 +50,7 @@ class PolyWarmupLR(_ParamScheduler):
         total_iters: Length of the decay. Default: ``end``.
         warmup_ratio: Factor at iteration 0.
         power: Exponent of the decay.
-        by_epoch: Must be False, also in the config; the formula counts iterations.
-        end: Used for ``total_iters`` only; the runner fills in its ``max_iters``.
-        **kwargs: ``last_step``, ``verbose`` of mmengine.
-
-    Raises:
-        ValueError: ``total_iters`` doesn't exceed ``warmup_iters``, neither it nor
-            ``end`` is given, or ``by_epoch=True``.
+        **kwargs: See :class:`WarmupLR`.
     """
 
     def __init__(
@@ -66,34 +60,14 @@ class PolyWarmupLR(_ParamScheduler):
         total_iters: int | None = None,
         warmup_ratio: float = 1e-6,
         power: float = 0.9,
-        by_epoch: bool = False,
-        end: int | None = None,
         **kwargs: Any,
     ) -> None:
-        total_iters = end if total_iters is None else total_iters
-        if by_epoch or total_iters is None:
-            raise ValueError(
-                'PolyWarmupLR counts iterations: it needs by_epoch=False '
-                'and total_iters (or a runner, which gives max_iters)'
-            )
-        if not 0 <= warmup_iters < total_iters:
-            raise ValueError(
-                f'PolyWarmupLR: warmup_iters={warmup_iters} must be less than '
-                f'total_iters={total_iters}. Shorten the warm-up of a short run '
-                '(param_scheduler.0.warmup_iters=...) and keep by_epoch=False there.'
-            )
-        self.warmup_iters = warmup_iters
-        self.total_iters = total_iters
         self.warmup_ratio = warmup_ratio
         self.power = power
-        super().__init__(optimizer, 'lr', by_epoch=by_epoch, **kwargs)
+        super().__init__(optimizer, warmup_iters, total_iters, **kwargs)
 
-    def _get_value(self) -> list[float]:
-        factor = poly_warmup_factor(
-            self.last_step,
-            self.warmup_iters,
-            self.total_iters,
-            self.warmup_ratio,
-            self.power,
+    def factor(self, step: int) -> float:
+        """See :func:`poly_warmup_factor`."""
+        return poly_warmup_factor(
+            step, self.warmup_iters, self.total_iters, self.warmup_ratio, self.power
         )
-        return [base * factor for base in self.base_values]

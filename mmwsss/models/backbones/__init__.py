@@ -1,4 +1,6 @@
 # Licensed under Apache-2.0.
+from .mask_token_vit import MaskTokenViT
+from .mit import WSSSMiT
 from .vit import WSSSViT
 
-__all__ = ['WSSSViT']
+__all__ = ['MaskTokenViT', 'WSSSMiT', 'WSSSViT']

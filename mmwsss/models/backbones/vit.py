@@ -66,15 +66,20 @@ class WSSSViT(VisionTransformer):
             return
         loaded = load_checkpoint_file(self.pretrained, map_location='cpu')
         try:
-            state = unwrap_vit(loaded)
-            if self.cls_token is None:
-                state.pop('cls_token', None)
+            state = self.fit_pretrained(unwrap_vit(loaded))
             self.load_state_dict(state, strict=True)  # resizes the position embedding
         # mmpretrain asserts that the position embedding is a square
         except (RuntimeError, ValueError, AssertionError) as error:
             raise ValueError(
                 f'{self.pretrained} does not fit this {type(self).__name__} (width '
                 f'{self.embed_dims}, {self.num_layers} blocks): {error}') from error
+
+    def fit_pretrained(self, state: dict[str, Tensor]) -> dict[str, Tensor]:
+        """The weights of a plain ViT as :meth:`init_weights` loads them, strictly."""
+        if self.cls_token is None and state.pop('cls_token', None) is not None:
+            # mmpretrain drops the class slot only where the grids are equal
+            state['pos_embed'] = state['pos_embed'][:, 1:]
+        return state
 
     def train(self, mode: bool = True) -> WSSSViT:
         """Set the mode; returns the module, which mmpretrain's own forgets."""
@@ -86,8 +91,8 @@ class WSSSViT(VisionTransformer):
         grid = patches.transpose(1, 2).unflatten(2, tuple(hw))
         return grid, x[:, 0] if self.num_extra_tokens else None
 
-    def encode(self, images: Tensor) -> Features:
-        """Encode normalised images (B, 3, H, W) into maps and the class token.
+    def check_size(self, images: Tensor) -> None:
+        """Refuse images (B, 3, H, W) without a single patch.
 
         Raises:
             ValueError: if an image is smaller than one patch.
@@ -97,6 +102,14 @@ class WSSSViT(VisionTransformer):
             raise ValueError(
                 f'images of {tuple(images.shape[-2:])} pixels are smaller than one '
                 f'{patch[0]}x{patch[1]} patch')
+
+    def encode(self, images: Tensor) -> Features:
+        """Encode normalised images (B, 3, H, W) into maps and the class token.
+
+        Raises:
+            ValueError: if an image is smaller than one patch.
+        """
+        self.check_size(images)
         taps = super().forward(images)
         return Features(tuple(grid for grid, _ in taps), taps[-1][1])
 

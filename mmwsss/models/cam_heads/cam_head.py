@@ -25,6 +25,8 @@ class CAMHead(BaseModule):
         num_classes: foreground classes C.
         in_index: which of the backbone's maps: −1 the final one, 0 the first tap.
         pooling: ``'max'`` or ``'avg'``.
+        relu: negative logits of a CAM are cut off on the token grid, before any
+            resize (FSR); else after it (ToCo), by :func:`mmwsss.cam.fuse_cams`.
         init_cfg: mmengine initialisation; default: PyTorch's convolution init.
 
     Raises:
@@ -32,12 +34,14 @@ class CAMHead(BaseModule):
     """
 
     def __init__(self, in_channels: int, num_classes: int, in_index: int = -1,
-                 pooling: str = 'max', init_cfg: dict | None = None) -> None:
+                 pooling: str = 'max', relu: bool = False,
+                 init_cfg: dict | None = None) -> None:
         super().__init__(init_cfg)
         if pooling not in POOLING:
             raise ValueError(
                 f'pooling must be one of {sorted(POOLING)}, got {pooling!r}')
         self.in_index = in_index
+        self.relu = relu
         self.pool = POOLING[pooling]
         self.classifier = nn.Conv2d(in_channels, num_classes, 1, bias=False)
 
@@ -46,6 +50,7 @@ class CAMHead(BaseModule):
         return self.classifier(self.pool(maps[self.in_index])).flatten(1)
 
     def cam(self, maps: tuple[Tensor, ...]) -> Tensor:
-        """Raw CAM logits (B, C, h, w) of the token grid, float32, without gradient."""
+        """CAM logits (B, C, h, w) on the token grid, float32, without gradient."""
         weight = self.classifier.weight.detach()
-        return nn.functional.conv2d(maps[self.in_index].detach(), weight).float()
+        logits = nn.functional.conv2d(maps[self.in_index].detach(), weight).float()
+        return logits.relu_() if self.relu else logits

@@ -1,6 +1,8 @@
 # Licensed under Apache-2.0.
 from __future__ import annotations
 
+from itertools import pairwise
+
 import torch
 import torch.nn.functional as F
 from mmengine.model import BaseModule
@@ -33,30 +35,43 @@ class UnitRowLinear(nn.Module):
 
 @MODELS.register_module()
 class ProjectionHead(BaseModule):
-    """DINO-style projection head (ToCo sheet, section 1.2).
+    """DINO-style projection head (ToCo, section 3.3; FSR, Eq. 1).
 
-    Linear, GELU, Linear, GELU, Linear, L2 normalisation, then a weight-normalised
+    Linear layers with GELU between them, L2 normalisation, then a weight-normalised
     linear layer; nothing is normalised after it.
 
     Args:
         in_channels: D of the token.
-        hidden_channels, bottleneck_channels, out_channels: 2048, 256, 1024 (ToCo).
+        hidden_channels, bottleneck_channels, out_channels: 2048, 256, 1024 (ToCo),
+            4096 (FSR).
+        num_layers: linear layers before the normalisation.
 
     The published init is truncated normal 0.02 and zero bias.
     """
 
     def __init__(self, in_channels: int, hidden_channels: int = 2048,
-                 bottleneck_channels: int = 256, out_channels: int = 1024) -> None:
+                 bottleneck_channels: int = 256, out_channels: int = 1024,
+                 num_layers: int = 3) -> None:
         super().__init__()
-        self.mlp = nn.Sequential(
-            nn.Linear(in_channels, hidden_channels), nn.GELU(),
-            nn.Linear(hidden_channels, hidden_channels), nn.GELU(),
-            nn.Linear(hidden_channels, bottleneck_channels))
+        if num_layers < 1:
+            raise ValueError(f'num_layers must be at least 1, got {num_layers}')
+        hidden = [hidden_channels] * (num_layers - 1)
+        widths = [in_channels, *hidden, bottleneck_channels]
+        layers = [nn.Linear(*pair) for pair in pairwise(widths)]
+        self.mlp = nn.Sequential(*[
+            part for layer in layers for part in (layer, nn.GELU())][:-1])
         self.last_layer = UnitRowLinear(bottleneck_channels, out_channels)
-        for layer in self.mlp[::2]:
+        for layer in layers:
             trunc_normal_(layer.weight, std=0.02)
             nn.init.zeros_(layer.bias)
 
+    def embed(self, tokens: Tensor) -> Tensor:
+        """(…, in_channels) → unit vectors (…, bottleneck_channels).
+
+        The rest, ``last_layer``, is linear: of a mean it gives the mean.
+        """
+        return F.normalize(self.mlp(tokens), dim=-1, eps=1e-12)
+
     def forward(self, tokens: Tensor) -> Tensor:
         """(…, in_channels) → (…, out_channels)."""
-        return self.last_layer(F.normalize(self.mlp(tokens), dim=-1, eps=1e-12))
+        return self.last_layer(self.embed(tokens))

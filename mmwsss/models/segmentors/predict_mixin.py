@@ -1,8 +1,9 @@
 # Licensed under Apache-2.0.
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 import torch.nn.functional as F
@@ -14,6 +15,7 @@ from torch import Tensor
 from mmwsss.cam import (
     ImageLabels,
     fuse_seg_logits,
+    long_side_size,
     resize,
     scale_order,
     scaled_size,
@@ -22,7 +24,7 @@ from mmwsss.cam import (
 )
 from mmwsss.registry import MODELS
 
-from ..utils import Features
+from ..utils import EMACopy, Features
 from ..utils.inference import InferenceCfg
 
 Pass = tuple[Features, Features | None]
@@ -35,6 +37,8 @@ class PredictMixin:
     depends on an image's own label size is done image by image.
     """
 
+    #: values of ``test_cfg.pseudo_source``
+    PSEUDO_SOURCES: ClassVar[tuple[str, ...]] = ('cam',)
     _told_about_labels = False
 
     @torch.no_grad()
@@ -61,16 +65,31 @@ class PredictMixin:
             ValueError: if the model lacks the part that an output comes from.
         """
         cfg = InferenceCfg(**{**self.test_cfg, **overrides})
+        if cfg.wants_cams and cfg.cam_filter == 'gt':
+            self._tell_about_labels()
+        if cfg.use_teacher:
+            return self.teacher_network().predict(
+                inputs, data_samples, **overrides | dict(use_teacher=False))
         self._check_outputs(cfg.outputs)
+        if cfg.pseudo_source not in self.PSEUDO_SOURCES:
+            raise ValueError(
+                f'test_cfg.pseudo_source must be one of {self.PSEUDO_SOURCES} for '
+                f'{type(self).__name__}, got {cfg.pseudo_source!r}')
         if data_samples is None:
             data_samples = [SegDataSample() for _ in inputs]
         photos = inputs
         if cfg.squash is not None:
             inputs = torch.cat([resize(x[None], tuple(cfg.squash)) for x in photos])
+        elif cfg.resize_long is not None:
+            inputs = [resize(x[None], long_side_size(
+                tuple(x.shape[-2:]), cfg.resize_long))[0] for x in photos]
+            if len({x.shape for x in inputs}) == 1:
+                inputs = torch.stack(inputs)
         if isinstance(inputs, Tensor):
             return self._predict_batch(inputs, photos, list(data_samples), cfg)
-        return [self._predict_batch(image[None], image[None], [sample], cfg)[0]
-                for image, sample in zip(inputs, data_samples, strict=True)]
+        return [self._predict_batch(image[None], photo[None], [sample], cfg)[0]
+                for image, photo, sample in zip(
+                    inputs, photos, data_samples, strict=True)]
 
     def _check_outputs(self, outputs: Sequence[str]) -> None:
         makers = dict(seg='decode_head', aux_cam='aux_cam_head', pseudo='refine')
@@ -78,6 +97,30 @@ class PredictMixin:
             if output in makers and getattr(self, makers[output]) is None:
                 raise ValueError(f'test_cfg.outputs asks for {output!r}, but the model '
                                  f'has no {makers[output]}')
+
+    def teacher_network(self) -> PredictMixin:
+        """This model with the averaged copies in place of the networks they follow.
+
+        Everything else is shared with it; nothing is copied.
+
+        Raises:
+            ValueError: if the backbone has no averaged copy.
+        """
+        teachers = {name.removesuffix('_ema'): child.module
+                    for name, child in self.named_children()
+                    if isinstance(child, EMACopy)}
+        if 'backbone' not in teachers:
+            raise ValueError('test_cfg.use_teacher=True, but '
+                             f'{type(self).__name__} keeps no teacher of its backbone')
+        network = copy.copy(self)
+        network._modules = {**self._modules, **teachers}
+        return network
+
+    def _tell_about_labels(self) -> None:
+        if not self._told_about_labels:
+            print_log("cam_filter='gt': CAMs and pseudo labels are masked by the "
+                      'GROUND-TRUTH image labels', logger='current')
+            self._told_about_labels = True
 
     def _predict_batch(self, images: Tensor, photos: Sequence[Tensor],
                        samples: list[SegDataSample], cfg: InferenceCfg
@@ -108,10 +151,6 @@ class PredictMixin:
     def _kept_classes(self, cam_filter: str, logits: Tensor,
                       samples: Sequence[SegDataSample]) -> ImageLabels:
         if cam_filter == 'gt':
-            if not self._told_about_labels:
-                print_log("cam_filter='gt': CAMs and pseudo labels are masked by the "
-                          'GROUND-TRUTH image labels', logger='current')
-                self._told_about_labels = True
             return self.image_labels(samples, logits.device)
         if cam_filter == 'none':
             return ImageLabels.every_class(*logits.shape, logits.device)
@@ -128,9 +167,10 @@ class PredictMixin:
             plain, mirrored = passes[float(scale)]
             raw.append((self.decode_head(plain.maps),
                         self.decode_head(mirrored.maps) if cfg.seg_flip else None))
+        grid = tuple(raw[0][0].shape[-2:]) if cfg.seg_fuse_at == 'logits' else None
         for i, (sample, size) in enumerate(zip(samples, sizes, strict=True)):
             one = [(p[i:i + 1], None if m is None else m[i:i + 1]) for p, m in raw]
-            scores = fuse_seg_logits(one, size, cfg.seg_pair, cfg.seg_fuse)
+            scores = fuse_seg_logits(one, size, cfg.seg_pair, cfg.seg_fuse, grid)
             if cfg.post_processor is not None:
                 pixels = resize(self.grey_levels(photos[i][None]), size)
                 scores = self._post_processor(cfg)(pixels, scores.softmax(1))
@@ -155,8 +195,22 @@ class PredictMixin:
                     resize(named[name][i:i + 1], size), labels.ids[i:i + 1])
                 sample.set_field(PixelData(score=score, label=label), f'pred_{name}')
         if 'pseudo' in cfg.outputs:
-            label = self.pseudo_label(images, named['cam'], labels,
-                                      low_thr=cfg.low_thr, high_thr=cfg.high_thr)
+            label = self.predicted_label(
+                images, passes[1.0][0], named['cam'], labels, cfg)
             for one, sample, size in zip(label, samples, sizes, strict=True):
                 full = F.interpolate(one[None, None].float(), size, mode='nearest')
                 sample.set_field(PixelData(data=full[0].long()), 'pred_pseudo')
+
+    def predicted_label(self, images: Tensor, features: Features, cam: Tensor,
+                        labels: ImageLabels, cfg: InferenceCfg) -> Tensor:
+        """The output ``pseudo`` (B, H, W): the refined label of the final CAM.
+
+        Args:
+            images: (B, 3, H, W), normalised.
+            features: of these images at scale 1.
+            cam: (B, K, H, W) compact fused CAM.
+            labels: its classes.
+            cfg: the settings of this prediction.
+        """
+        return self.pseudo_label(
+            images, cam, labels, low_thr=cfg.low_thr, high_thr=cfg.high_thr)

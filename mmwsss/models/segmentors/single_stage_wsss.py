@@ -12,12 +12,16 @@ from torch import Tensor, nn
 
 from mmwsss.cam import (
     ImageLabels,
+    affinity_targets,
     check_thresholds,
     fuse_cams,
     label_shares,
     multi_scale,
     refined_label,
     resize,
+    scale_box,
+    strongest_class,
+    three_way_label,
     truncate_to_unit,
 )
 from mmwsss.registry import MODELS
@@ -64,7 +68,7 @@ class SingleStageWSSS(PredictMixin, BaseSegmentor):
         ValueError: if terms, losses and heads don't belong together.
     """
 
-    #: module → the terms that train it
+    #: module or parameter → the terms that train it
     TERM_MODULES: ClassVar[dict[str, tuple[str, ...]]] = {
         'cam_head': ('cls',), 'aux_cam_head': ('cls_aux',),
         'decode_head': ('seg', 'reg')}
@@ -209,6 +213,21 @@ class SingleStageWSSS(PredictMixin, BaseSegmentor):
             self.train_cfg['low_thr'] if low_thr is None else low_thr,
             self.refine, box)
 
+    @torch.no_grad()
+    def token_pairs(self, aux_cam: Tensor, labels: ImageLabels, box: Tensor | None,
+                    features: Features, scaled_box: bool = True) -> Tensor:
+        """Pair targets of L_ptc (ToCo, section 3.2) from the auxiliary CAM.
+
+        ``scaled_box=False`` applies the box in pixels to the token grid (ToCo as
+        released).
+        """
+        size, grid = tuple(aux_cam.shape[-2:]), tuple(features.maps[-1].shape[-2:])
+        if box is not None and scaled_box:
+            box = scale_box(box, size, grid)
+        score, label = strongest_class(resize(aux_cam, grid), labels.ids)
+        return affinity_targets(three_way_label(
+            score, label, self.train_cfg['low_thr'], self.train_cfg['high_thr'], box))
+
     # ---------------------------------------------------------------- losses
     def loss(self, inputs: Tensor | Mapping[str, Tensor],
              data_samples: Sequence[SegDataSample]) -> dict[str, Tensor]:
@@ -282,12 +301,16 @@ class SingleStageWSSS(PredictMixin, BaseSegmentor):
             losses[first] = losses[first] + self._zero_of_idle_modules(set(terms))
         return losses
 
+    def idle_parameters(self, active: set[str]) -> dict[str, nn.Parameter]:
+        """The trained parameters of the modules none of whose terms is active."""
+        idle = [name for name, terms in self.TERM_MODULES.items()
+                if not active & set(terms)]
+        return {name: p for name, p in self.named_parameters()
+                if p.requires_grad and any(
+                    f'{name}.'.startswith(f'{module}.') for module in idle)}
+
     def _zero_of_idle_modules(self, active: set[str]) -> Tensor | float:
-        modules = (getattr(self, name, None) for name, terms in
-                   self.TERM_MODULES.items() if not active & set(terms))
-        weights = [p for module in modules if isinstance(module, nn.Module)
-                   for p in module.parameters() if p.requires_grad]
-        return 0.0 * sum(p.flatten()[0] for p in weights)
+        return 0.0 * sum(p.flatten()[0] for p in self.idle_parameters(active).values())
 
     # ---------------------------------------------------------------- mmseg's contract
     def extract_feat(self, inputs: Tensor) -> tuple[Tensor, ...]:

@@ -9,18 +9,12 @@ from mmseg.structures import SegDataSample
 from torch import Tensor
 
 from mmwsss.cam import (
-    ImageLabels,
-    affinity_targets,
     crop_candidates,
     crop_flags,
     cut_crops,
     draw_corners,
     label_shares,
-    resize,
     roi_levels,
-    scale_box,
-    strongest_class,
-    three_way_label,
 )
 from mmwsss.registry import MODELS
 
@@ -85,7 +79,9 @@ class ToCo(SingleStageWSSS):
 
         cams = self.fused_cams(view1, labels, features)
         if 'ptc' in self.active:
-            targets = self.token_pairs(cams.aux, labels, box, features)
+            targets = self.token_pairs(
+                cams.aux, labels, box, features,
+                scaled_box=self.train_cfg.get('scale_token_box', False))
             terms['ptc'] = self.losses['ptc'](features.maps[-1], targets)
         if 'ctc' in self.active:
             crops, flags = self.local_crops(inputs['local'], cams.aux)
@@ -113,17 +109,6 @@ class ToCo(SingleStageWSSS):
             raise ValueError('the loss term ctc needs a backbone with a class token, '
                              f'{type(self.backbone).__name__} gives none')
         return both.select(slice(len(inputs['view1']))), both.cls_token
-
-    @torch.no_grad()
-    def token_pairs(self, aux_cam: Tensor, labels: ImageLabels, box: Tensor | None,
-                    features: Features) -> Tensor:
-        """Pair targets of L_ptc (section 3.2) from the auxiliary CAM."""
-        size, grid = tuple(aux_cam.shape[-2:]), tuple(features.maps[-1].shape[-2:])
-        if box is not None and self.train_cfg.get('scale_token_box', False):
-            box = scale_box(box, size, grid)
-        score, label = strongest_class(resize(aux_cam, grid), labels.ids)
-        return affinity_targets(three_way_label(
-            score, label, self.train_cfg['low_thr'], self.train_cfg['high_thr'], box))
 
     @torch.no_grad()
     def local_crops(self, source: Tensor, aux_cam: Tensor) -> tuple[Tensor, Tensor]:

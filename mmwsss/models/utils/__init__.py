@@ -2,10 +2,12 @@
 from .ema import EMACopy
 from .features import Features, encode
 from .inference import InferenceCfg
+from .masking import TokenMask, UncertainMasking
+from .mode import evaluating
 from .precision import in_float32
-from .schedule import LossSchedule, StepSchedule
+from .schedule import LossSchedule, Ramp, StepSchedule
 
 __all__ = [
-    'EMACopy', 'Features', 'InferenceCfg', 'LossSchedule', 'StepSchedule', 'encode',
-    'in_float32',
+    'EMACopy', 'Features', 'InferenceCfg', 'LossSchedule', 'Ramp', 'StepSchedule',
+    'TokenMask', 'UncertainMasking', 'encode', 'evaluating', 'in_float32',
 ]

@@ -13,7 +13,8 @@ class Features(NamedTuple):
         maps: feature maps (B, D, h, w) in the order of the backbone's ``out_indices``;
             the last one is the final map.
         cls_token: (B, D) class token, (B, K, D) for K class tokens, or ``None``.
-        attention: attention maps where a method needs them, else ``None``.
+        attention: what a method needs of the attention (maps; or queries and keys, from
+            which maps are made where they are needed), batch first, else ``None``.
     """
 
     maps: tuple[Tensor, ...]

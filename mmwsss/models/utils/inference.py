@@ -11,6 +11,7 @@ OUTPUTS = ('seg', 'cam', 'aux_cam', 'pseudo')
 FILTERS = ('gt', 'pred', 'none')
 PAIRS = ('sum', 'max', 'mean')
 FUSIONS = ('max', 'sum')
+FUSE_AT = ('label', 'logits')
 
 
 @dataclass(frozen=True)
@@ -24,10 +25,17 @@ class InferenceCfg:
             classification, ``'none'`` keeps all classes.
         squash: (H, W) to which the image is resized first, aspect ratio not kept
             (published protocol: (448, 448)), or ``None``: native size.
+        resize_long: the image is resized so that its long side has this many pixels
+            (published for AFA's test: 512), or ``None``. Not together with ``squash``.
         seg_scales, seg_flip, seg_pair, seg_fuse: test-time fusion of segmentation
             logits, see :func:`mmwsss.cam.fuse_seg_logits`.
+        seg_fuse_at: scales meet at the size of the ``'label'`` (ToCo) or of the first
+            scale's ``'logits'`` (AFA).
         cam_scales: scales of the CAM fusion; each with its mirror.
+        pseudo_source: what the output ``pseudo`` is made of: ``'cam'``, or another
+            source that the method knows.
         low_thr, high_thr: thresholds of the refined pseudo label, in [0, 1].
+        use_teacher: predict with the averaged copies of the networks (EMA).
         post_processor: config of a module that turns (image, probabilities) into
             probabilities (dense CRF), or ``None``.
     """
@@ -35,13 +43,17 @@ class InferenceCfg:
     outputs: Sequence[str] = ('seg',)
     cam_filter: str = 'pred'
     squash: Sequence[int] | None = None
+    resize_long: int | None = None
     seg_scales: Sequence[float] = (1.0,)
     seg_flip: bool = False
     seg_pair: str = 'sum'
     seg_fuse: str = 'max'
+    seg_fuse_at: str = 'label'
     cam_scales: Sequence[float] = (1.0, 0.5, 1.5)
+    pseudo_source: str = 'cam'
     low_thr: float = 0.25
     high_thr: float = 0.7
+    use_teacher: bool = False
     post_processor: Mapping[str, Any] | None = None
 
     def __post_init__(self) -> None:
@@ -57,6 +69,14 @@ class InferenceCfg:
             raise ValueError(
                 f'test_cfg.seg_pair must be one of {PAIRS} and seg_fuse one of '
                 f'{FUSIONS}, got {self.seg_pair!r} and {self.seg_fuse!r}')
+        if self.seg_fuse_at not in FUSE_AT:
+            raise ValueError(
+                f'test_cfg.seg_fuse_at must be one of {FUSE_AT}, got '
+                f'{self.seg_fuse_at!r}')
+        if self.squash is not None and self.resize_long is not None:
+            raise ValueError(
+                f'test_cfg has squash={self.squash} and resize_long='
+                f'{self.resize_long}: set one of them to None')
 
     @property
     def wants_cams(self) -> bool:

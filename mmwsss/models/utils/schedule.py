@@ -1,6 +1,7 @@
 # Licensed under Apache-2.0.
 from __future__ import annotations
 
+import math
 from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -53,3 +54,42 @@ class LossSchedule:
         """The terms that are active at an iteration with their weights."""
         now = {name: weight(iteration) for name, weight in self.weights.items()}
         return {name: weight for name, weight in now.items() if weight}
+
+
+class Ramp:
+    """A value that goes from one number to another over the first iterations.
+
+    Args:
+        start: value at iteration 0.
+        end: value from ``iters`` on.
+        iters: length of the way.
+        shape: ``'linear'`` with both ends within the way,
+            ``start + (end - start) i / (iters - 1)`` (teacher temperature of DINO and
+            FSR); ``'cosine'``, ``end - (end - start) (1 + cos(pi i / iters)) / 2``
+            (momentum of their teachers).
+
+    Raises:
+        ValueError: if ``iters`` isn't positive or ``shape`` is unknown.
+
+    Example:
+        >>> temperature = Ramp(0.04, 0.07, iters=4)
+        >>> temperature(0), round(temperature(1), 6), temperature(4)
+        (0.04, 0.05, 0.07)
+    """
+
+    def __init__(self, start: float, end: float, iters: int,
+                 shape: str = 'linear') -> None:
+        if iters < 1:
+            raise ValueError(f'a ramp needs iters >= 1, got {iters}')
+        if shape not in ('linear', 'cosine'):
+            raise ValueError(f"shape must be 'linear' or 'cosine', got {shape!r}")
+        self.start, self.end, self.iters, self.shape = start, end, iters, shape
+
+    def __call__(self, iteration: int) -> float:
+        """The value at a zero-based iteration."""
+        way = self.end - self.start
+        if iteration >= self.iters:
+            return self.end
+        if self.shape == 'cosine':
+            return self.end - way * (1 + math.cos(math.pi * iteration / self.iters)) / 2
+        return self.start + way * iteration / max(self.iters - 1, 1)

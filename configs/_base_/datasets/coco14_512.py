@@ -1,0 +1,12 @@
+# MS COCO 2014 in one view of 512 (AFA): scale, mirror, pad black and crop with box,
+# no colours. Otherwise as coco14_448.
+_base_ = ['./coco14_448.py']
+
+train_pipeline = [
+    dict(type='LoadRGBImage'),
+    dict(type='PILRandomScale', scale_range=(0.5, 2.0)),
+    dict(type='PILRandomFlip', prob=0.5),
+    dict(type='PILPadCrop', crop_size=512),
+    dict(type='PackWeakInputs'),
+]
+train_dataloader = dict(dataset=dict(pipeline=train_pipeline))

@@ -1,0 +1,31 @@
+# AFA with a tiny MiT for pictures of 96 pixels: minutes on a CPU. The last three stages
+# stay at 1/8, so that a picture has 12 x 12 tokens.
+_base_ = ['./afa_mit-b1.py']
+
+model = dict(
+    backbone=dict(
+        embed_dims=(24, 48, 96, 96),
+        num_heads=(1, 2, 4, 4),
+        strides=(4, 2, 1, 1),
+        sr_ratios=(4, 2, 2, 1),
+        freeze_norm=False,
+        # from scratch; a stand-in for ImageNet weights is made by
+        # tools/misc/pretrain_tiny_vit.py --config configs/afa/afa_mit-t_shapes.py
+        pretrained=None),
+    cam_head=dict(in_channels=96),
+    affinity_head=dict(num_maps=8),
+    # tokens: 8 of 32 at 512 pixels
+    affinity_radius=3,
+    decode_head=dict(
+        in_channels=(24, 48, 96, 96), channels=96, norm_cfg=dict(type='BN')),
+    # 48 pixels, after the halving, instead of 256
+    refine=dict(dilations=(1, 2, 3, 4, 6, 8)),
+    # sigma_xy and scale as for ToCo on Shapes
+    losses=dict(reg=dict(scale=3e-5, sigma_xy=20)),
+    train_cfg=dict(
+        # 600 iterations instead of 20,000: the decoder has a larger say
+        weights=dict(
+            aff=[(0, 0.0), (120, 0.1)],
+            seg=[(0, 0.0), (120, 0.3)],
+            reg=[(0, 0.0), (120, 0.05)]),
+        seg_source=[(0, 'cam'), (240, 'propagated')]))

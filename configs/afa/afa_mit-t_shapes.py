@@ -1,0 +1,31 @@
+_base_ = [
+    '../_base_/models/afa_mit-t.py',
+    '../_base_/datasets/shapes_96.py',
+    '../_base_/schedules/schedule_600.py',
+    '../_base_/default_runtime.py',
+]
+
+model = dict(num_classes={{_base_.num_classes}})
+
+# One view, no colours; the scales are milder for the sake of the textures.
+train_pipeline = [
+    dict(type='LoadRGBImage'),
+    dict(type='PILRandomScale', scale_range=(0.75, 1.5)),
+    dict(type='PILRandomFlip', prob=0.5),
+    dict(type='PILPadCrop', crop_size=96),
+    dict(type='PackWeakInputs'),
+]
+train_dataloader = dict(dataset=dict(pipeline=train_pipeline))
+
+optim_wrapper = dict(
+    paramwise_cfg=dict(custom_keys=dict(affinity_head=dict(lr_mult=4.0))))
+
+# `tools/test.py --tta`: mean of the mirrored pair, maximum over scales.
+tta_cfg = dict(
+    outputs=('seg', ),
+    resize_long=96,
+    seg_scales=(1.0, 0.75, 1.25),
+    seg_flip=True,
+    seg_pair='mean',
+    seg_fuse='max',
+    seg_fuse_at='logits')

@@ -1,0 +1,121 @@
+# Licensed under Apache-2.0.
+"""AFA through the shared tester, and what only it has."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from mmengine.config import Config
+
+from mmwsss.registry import MODELS
+from tests.helpers.methods import (
+    ROOT,
+    begins,
+    build,
+    predict_batch,
+    step,
+    train_batch,
+)
+from tests.method_tester import MethodTester
+
+TINY = 'configs/afa/afa_mit-t_shapes.py'
+
+
+class TestAFA(MethodTester):
+    """Affinity from attention."""
+
+    config = TINY
+    protocols = MethodTester.protocols | dict(
+        long_side=dict(resize_long=96, seg_scales=(1.0, 0.75), seg_flip=True,
+                       seg_pair='mean', seg_fuse_at='logits'),
+        refined=dict(pseudo_source='refined_propagated'),
+        cam_label=dict(pseudo_source='cam'))
+
+    def test_each_image_is_encoded_once(self, model, monkeypatch) -> None:
+        """And no scale but the largest makes an affinity, of un-mirrored images."""
+        sizes, tokens, encode = [], [], model.encode
+
+        def counted(images):
+            sizes.append(tuple(images.shape))
+            return encode(images)
+
+        monkeypatch.setattr(model, 'encode', counted)
+        model.affinity_head.register_forward_hook(
+            lambda _, inputs, affinity: tokens.append(tuple(affinity.shape)))
+        step(model, begins(model)[-1])
+        assert sorted(sizes) == sorted([
+            (2, 3, 96, 96), (2, 3, 96, 96),  # plain, mirrored
+            (4, 3, 48, 48), (4, 3, 144, 144)])
+        assert tokens == [(2, 18 * 18, 18 * 18), (2, 12 * 12, 12 * 12)]
+
+    def test_label_sources(self) -> None:
+        """Each term follows the source of its own schedule."""
+        both = dict(seg_source='cam', aff_source='propagated')
+        got = {name: step(build(TINY, **both | settings), 240) for name, settings in
+               dict(mixed={}, cam=dict(aff_source='cam'),
+                    spread=dict(seg_source='propagated')).items()}
+        assert got['mixed']['loss_seg'] == got['cam']['loss_seg']
+        assert got['mixed']['loss_aff'] == got['spread']['loss_aff']
+        assert got['cam']['loss_aff'] != got['spread']['loss_aff']
+        assert got['cam']['label_fg'] != got['spread']['label_fg']
+
+    def test_released_side_effects_of_the_cam_passes(self) -> None:
+        """Norm statistics follow them; stochastic depth is active in them."""
+        def after(**settings):
+            model = build(TINY, **settings)
+            step(model, 120)
+            assert model.backbone.training
+            return model.decode_head.fusion_conv.norm.num_batches_tracked.item()
+
+        assert after() == 4 and after(norm_from_cams=False) == 1
+        model = build(TINY, stochastic_cams=False, norm_from_cams=False)
+        data = train_batch(model)
+        images, samples = data['inputs']['view1'], data['data_samples']
+        labels, features = model.image_labels(samples, 'cpu'), model.encode(images)
+        for stochastic in (False, True):
+            model.train_cfg['stochastic_cams'] = stochastic
+            one, two = (model.attended_cams(images, labels, features).cam
+                        for _ in range(2))
+            assert torch.equal(one, two) != stochastic
+
+    def test_prediction_of_the_label(self, model) -> None:
+        """The sources give labels of their own; the plain one ignores nothing."""
+        model.eval()
+        labels = {source: [p.pred_pseudo.data for p in model.predict(
+            **predict_batch(model), cam_filter='gt', pseudo_source=source)]
+            for source in model.PSEUDO_SOURCES}
+        assert not any((one == 255).any() for one in labels['propagated'])
+        for first, second in (('cam', 'propagated'), ('cam', 'refined_propagated')):
+            assert any(not torch.equal(a, b) for a, b in zip(
+                labels[first], labels[second], strict=True))
+
+    @pytest.mark.parametrize('settings,message', [
+        (dict(refine=None), 'aff needs pseudo labels'),
+        (dict(refine=dict(type='DenseCRF')), 'only PAR can.*DenseCRF'),
+        (dict(decode_head=None), 'needs a decode_head'),
+        (dict(affinity_head=dict(type='AffinityHead', num_maps=16)),
+         '2 blocks of 4 heads give 8 attention maps.*num_maps=16'),
+    ])
+    def test_contradictions_are_refused(self, settings, message) -> None:
+        cfg = Config.fromfile(ROOT / TINY).model.to_dict()
+        if settings.get('refine', 0) is None:
+            cfg['train_cfg']['weights'] = dict(cls=1.0, aff=0.1)
+        with pytest.raises(ValueError, match=message):
+            step(MODELS.build(cfg | settings), 240)
+
+    @pytest.mark.parametrize('settings,message', [
+        (dict(seg_source='aux_cam'), r"seg_source must be.*\['aux_cam'\]"),
+        (dict(aff_source=[(0, 'cam'), (5, 'x')]), r"aff_source must be.*\['x'\]"),
+        (dict(radius=3), r"no train_cfg entries \['radius'\]"),
+    ])
+    def test_unknown_sources(self, settings, message) -> None:
+        with pytest.raises(ValueError, match=message):
+            build(TINY, **settings)
+
+    def test_unknown_prediction_settings(self, model) -> None:
+        for settings, message in (
+                (dict(pseudo_source='oracle'), "pseudo_source.*AFA, got 'oracle'"),
+                (dict(seg_fuse_at='image'), "seg_fuse_at.*got 'image'"),
+                (dict(squash=(96, 96), resize_long=96), 'squash=.*resize_long=96')):
+            with pytest.raises(ValueError, match=message):
+                model.predict(**predict_batch(model), **settings)

@@ -1,0 +1,28 @@
+# Licensed under Apache-2.0.
+"""Convert the authors' AFA checkpoints to mmwsss.
+
+    python tools/model_converters/afa.py wetr_18000.pth afa_mit-b1_voc.pth
+
+Strict: every key must be of the released layout, every key of ours must be filled
+(the test loads the result strictly). The result is a plain file of tensors.
+"""
+
+from __future__ import annotations
+
+import argparse
+
+from mmwsss.models.utils.convert_mit import convert_afa
+from mmwsss.utils.convert_file import convert_file
+
+
+def main() -> None:
+    """Command line."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument('source', help="the authors' checkpoint")
+    parser.add_argument('target', help='where to write ours')
+    args = parser.parse_args()
+    convert_file(args.source, args.target, convert_afa)
+
+
+if __name__ == '__main__':
+    main()
