@@ -15,6 +15,7 @@ from .stencil import shifted
 __all__ = ['par_affinity']
 
 _EPS = 1e-8
+_NEGLIGIBLE = 1e-20
 
 
 def par_affinity(
@@ -30,7 +31,8 @@ def par_affinity(
     # One by one: a tensor of them would be a blocking copy to a GPU.
     for k, weight in enumerate(position_weights(dilations, w1)):
         affinity[:, k].add_(w2 * weight)
-    return affinity
+    # Products of less make numbers that processors are a hundred times slower with.
+    return torch.threshold_(affinity, _NEGLIGIBLE, 0.0)
 
 
 def position_weights(dilations: Sequence[int], w1: float) -> list[float]:
@@ -48,11 +50,15 @@ def position_weights(dilations: Sequence[int], w1: float) -> list[float]:
 def _colour_logits(image: Tensor, dilations: Sequence[int], w1: float) -> Tensor:
     """a_k of all neighbours, (B, K, H, W), without stacking the neighbours."""
     neighbours = list(shifted(image, ring_offsets(dilations)))
-    inverse = _neighbour_std(neighbours).add_(_EPS).mul_(w1).reciprocal_()
-    logits = image.new_empty(image.shape[0], len(neighbours), *image.shape[-2:])
-    for k, neighbour in enumerate(neighbours):
-        logits[:, k] = (neighbour - image).mul_(inverse).square_().mean(dim=1)
-    return logits.neg_()
+    batch, channels, height, width = image.shape
+    # The mean over the channels is part of the bandwidth.
+    bandwidth = w1 * math.sqrt(channels)
+    inverse = _neighbour_std(neighbours).add_(_EPS).mul_(bandwidth).reciprocal_()
+    logits = image.new_zeros(batch, len(neighbours), height, width)
+    for neighbour, logit in zip(neighbours, logits.unbind(dim=1), strict=True):
+        for ratio in (neighbour - image).mul_(inverse).unbind(dim=1):
+            logit.addcmul_(ratio, ratio, value=-1)
+    return logits
 
 
 def _neighbour_std(neighbours: list[Tensor]) -> Tensor:
