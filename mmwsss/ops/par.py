@@ -120,6 +120,12 @@ def par_propagate(
         )
     check_same_device(affinity=affinity, masks=masks)
     check_finite(affinity=affinity, masks=masks)
+    return _propagate(affinity, masks, dilations, num_iters)
+
+
+def _propagate(
+    affinity: Tensor, masks: Tensor, dilations: Sequence[int], num_iters: int
+) -> Tensor:
     with torch.autocast(masks.device.type, enabled=False):
         dtype = compute_dtype(affinity, masks)
         affinity = affinity.to(dtype).contiguous()
@@ -158,14 +164,16 @@ def par(
     """
     check_images('image', image, channels=None)
     check_maps('masks', masks, batch=image.shape[0])
+    check_iterations('num_iters', num_iters)
     check_same_device(image=image, masks=masks)
+    check_finite(masks=masks)
     affinity = par_affinity(image, dilations, w1, w2)
     masks = masks.to(compute_dtype(image, masks))
     if masks.shape[-2:] != image.shape[-2:]:
         masks = F.interpolate(
             masks, size=image.shape[-2:], mode='bilinear', align_corners=True
         )
-    return par_propagate(affinity, masks, dilations, num_iters)
+    return _propagate(affinity, masks, dilations, num_iters)
 
 
 class PAR(nn.Module):
