@@ -101,5 +101,6 @@ $(STAMP)-done: $(STAMP)-deps setup.py pyproject.toml model-index.yml $(OPS)
 	@touch $@
 
 clean:  ## remove .venv and build products (not data, runs or the wheel folder)
-	rm -rf '$(VENV)' build dist mmwsss.egg-info mmwsss/.mim .ruff_cache .hypothesis
+	rm -rf '$(VENV)' build dist mmwsss.egg-info mmwsss/.mim mmwsss/_ext* \
+	    .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -not -path './.venv/*' -prune -exec rm -rf {} +

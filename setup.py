@@ -118,7 +118,7 @@ def without_ops(reason: object) -> None:
         '%s\nmmwsss is installed WITHOUT compiled operators: %s.\nEverything works, '
         'PAR and the dense CRF are slower. To compile them, install PyTorch and a\n'
         'C++ compiler first, then: MMWSSS_WITH_OPS=1 pip install '
-        '--no-build-isolation mmwsss\n%s', '!' * 78, reason, '!' * 78,
+        '--no-build-isolation --no-deps .\n%s', '!' * 78, reason, '!' * 78,
     )  # fmt: skip
 
 
@@ -139,13 +139,22 @@ def ops() -> dict[str, Any]:
     class BuildOps(BuildExtension):
         """Compiles, and leaves a note of what it was compiled with."""
 
+        def finalize_options(self) -> None:
+            """Never reuse objects: headers and torch aren't looked at."""
+            super().finalize_options()
+            self.force = True
+
         def run(self) -> None:
             """Compile; without success install the forms in PyTorch alone."""
+            folder = Path(self.get_ext_fullpath(modules[0].name)).parent
+            for stale in folder.glob('_ext*'):
+                remove(stale)
             try:
                 super().run()
             except Exception as error:
                 without_ops(error)
                 self.extensions = []
+                build.write_failure(folder, error)
                 return
             file = Path(self.get_ext_fullpath(modules[0].name))
             build.write_record(file.parent)

@@ -10,10 +10,17 @@ from .crf_unary import (
     prob_from_cam,
     unary_from_cam,
     unary_from_labels,
+    unary_from_log_prob,
     unary_from_prob,
 )
 from .dense_crf import dense_crf, dense_crf_labels
-from .dense_energy import dense_energy, energy_gate, gated_energy, scale_energy_inputs
+from .dense_energy import (
+    dense_energy,
+    dense_energy_loss,
+    energy_gate,
+    gated_energy,
+    scale_energy_inputs,
+)
 from .lattice import PermutohedralLattice
 from .par import PAR, par, par_affinity, par_propagate
 from .random_walk import disc_offsets, path_affinity, random_walk
@@ -27,6 +34,7 @@ __all__ = [
     'dense_crf',
     'dense_crf_labels',
     'dense_energy',
+    'dense_energy_loss',
     'disc_offsets',
     'energy_gate',
     'gated_energy',
@@ -42,5 +50,6 @@ __all__ = [
     'scale_energy_inputs',
     'unary_from_cam',
     'unary_from_labels',
+    'unary_from_log_prob',
     'unary_from_prob',
 ]

@@ -5,7 +5,8 @@ Environment variables:
 
 * ``MMWSSS_WITH_OPS``: ``auto`` (a failed compile leaves a pure-Python install,
   with a loud warning), ``1`` (it fails) or ``0`` (nothing is compiled);
-* ``FORCE_CUDA=1``: CUDA kernels too, also where there is no GPU;
+* ``FORCE_CUDA``: ``1``: CUDA kernels too, also where there is no GPU; ``0``: none;
+  otherwise where there is a GPU and the toolkit of torch's CUDA release;
 * ``TORCH_CUDA_ARCH_LIST``: the GPUs to compile for, e.g. ``9.0``; by default
   those present, else ``8.0;8.6;8.9;9.0+PTX``;
 * ``MAX_JOBS``: files compiled at the same time.
@@ -65,10 +66,24 @@ def with_cuda() -> bool:
     """Whether CUDA kernels are to be compiled."""
     import torch
 
-    if os.environ.get('FORCE_CUDA', '0') == '1':
-        return True
+    forced = os.environ.get('FORCE_CUDA')
+    if forced in ('0', '1'):
+        return forced == '1'
     present = torch.version.cuda is not None and torch.cuda.is_available()
-    return present and cuda_home() is not None
+    return present and _release(cuda_home()) == torch.version.cuda.split('.')[0]
+
+
+def _release(home: Path | None) -> str | None:
+    """Major version of a toolkit: torch refuses one that isn't its own."""
+    if home is None:
+        return None
+    command = [str(home / 'bin' / 'nvcc'), '--version']
+    try:
+        text = subprocess.run(command, capture_output=True, text=True).stdout
+    except OSError:
+        return None
+    found = re.search(r'release (\d+)\.', text)
+    return found[1] if found else None
 
 
 def use_cuda_home() -> None:
@@ -146,6 +161,13 @@ def extension() -> Any:
         extra_link_args=['-fopenmp', '-s'],
         py_limited_api=True,
     )
+
+
+def write_failure(folder: Path, error: Exception) -> None:
+    """Note why nothing was compiled: what pip prints is rarely seen."""
+    folder.mkdir(parents=True, exist_ok=True)
+    text = json.dumps(dict(failed=str(error)[-500:]), indent=2)
+    (folder / RECORD.name).write_text(text + '\n', encoding='utf-8')
 
 
 def write_record(folder: Path) -> None:

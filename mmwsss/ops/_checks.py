@@ -33,6 +33,9 @@ __all__ = [
 
 MODES = ('lattice', 'exact')
 FLOATS = (torch.float32, torch.float64, torch.float16, torch.bfloat16)
+BYTES_PER_ENTRY = 64  # of a lattice while it is built: keys and indices, copied
+MAX_RINGS = 16
+MAX_ITERATIONS = 1_000_000
 MAX_DIM = 11  # with more, even one pixel needs keys of more than 63 bits
 MAX_FEATURE = 1 << 18  # beyond, float32 can't tell a pixel's simplex any more
 MAX_DILATION = 1 << 15
@@ -133,7 +136,8 @@ def can_inspect(tensor: Tensor) -> bool:
     On a GPU that would stall every training step, and under ``torch.compile``
     it would break the graph: there, checks of values are left out.
     """
-    return tensor.device.type == 'cpu' and not torch.compiler.is_compiling()
+    plain = type(tensor) in (Tensor, torch.nn.Parameter)  # no fake one
+    return plain and tensor.is_cpu and not torch.compiler.is_compiling()
 
 
 def check_finite(**tensors: Tensor) -> None:
@@ -166,20 +170,23 @@ def check_number(name: str, value: float) -> None:
 
 
 def check_iterations(name: str, value: int) -> None:
-    """Require an integer >= 0."""
-    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
-        raise ValueError(f'{name} must be an integer >= 0, got {value!r}')
+    """Require an integer in 0..1000000."""
+    integer = isinstance(value, int) and not isinstance(value, bool)
+    if not integer or not 0 <= value <= MAX_ITERATIONS:
+        raise ValueError(
+            f'{name} must be an integer >= 0 (and <= {MAX_ITERATIONS}), got {value!r}'
+        )
 
 
 def check_dilations(dilations: Sequence[int]) -> tuple[int, ...]:
-    """Require a non-empty list of integers in 1..32768; gives a tuple."""
+    """Require 1 to 16 integers in 1..32768; gives a tuple."""
     values = tuple(dilations) if isinstance(dilations, Sequence) else ()
-    if not values or any(
+    if not 1 <= len(values) <= MAX_RINGS or any(
         isinstance(d, bool) or not isinstance(d, int) or not 1 <= d <= MAX_DILATION
         for d in values
     ):
         raise ValueError(
-            f'dilations must be a non-empty list of integers in 1..{MAX_DILATION}, '
+            f'dilations must be 1 to {MAX_RINGS} integers in 1..{MAX_DILATION}, '
             f'got {dilations!r}'
         )
     return values

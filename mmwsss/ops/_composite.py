@@ -14,7 +14,13 @@ from functools import lru_cache
 import torch
 from torch import Tensor
 
-from ._checks import check_features, check_finite, check_memory, free_bytes
+from ._checks import (
+    BYTES_PER_ENTRY,
+    check_features,
+    check_finite,
+    check_memory,
+    free_bytes,
+)
 from ._fallback.crf import AddMessage, apply_compat, update_q
 from ._features import bilateral_features, filter_exact, position_features
 
@@ -23,7 +29,6 @@ __all__ = ['bilateral', 'dense_crf', 'forget_lattices']
 kernels = torch.ops.mmwsss
 Lattice = tuple[Tensor, ...]
 _ENTRIES = 9  # of the splats of a pixel: 6 bilateral, 3 Gaussian
-_BYTES_PER_ENTRY = 64  # keys and indices, sorted with their copies
 
 
 def bilateral(features: Tensor, values: Tensor, reverse: bool) -> Tensor:
@@ -74,7 +79,7 @@ def _images_at_a_time(images: Tensor, unary: Tensor) -> int:
     if not images.is_cuda:
         return 1
     pixels = images[0, 0].numel()
-    building = pixels * _ENTRIES * _BYTES_PER_ENTRY
+    building = pixels * _ENTRIES * BYTES_PER_ENTRY
     tables = 4 * pixels * unary.shape[1] * unary.element_size()
     fitting = int(free_bytes(images.device) // (building + tables))
     return max(1, min(len(images), fitting))
@@ -113,8 +118,8 @@ class _Terms:
         if term:
             return _normalised(self.features_of(term), weight)
         batch, _, height, width = self.images.shape
-        device = str(self.images.device)
-        return _gaussian(batch, height, width, *self.stds[:2], weight, device)
+        where = str(self.images.device), _stream(self.images)
+        return _gaussian(batch, height, width, *self.stds[:2], weight, *where)
 
 
 def _on_lattices(
@@ -159,6 +164,12 @@ def _exact_message(features: Tensor, weight: float, compat: Tensor) -> AddMessag
     return add_message
 
 
+def _stream(tensor: Tensor) -> int:
+    if not tensor.is_cuda:
+        return 0
+    return torch.cuda.current_stream(tensor.device).cuda_stream
+
+
 @lru_cache(maxsize=8)
 def _gaussian(
     batch: int,
@@ -168,8 +179,12 @@ def _gaussian(
     y_std: float,
     weight: float,
     device: str,
+    stream: int,
 ) -> Lattice:
-    """Depends on the size alone: kept for the next image of that size."""
+    """Depends on the size alone: kept for the next image of that size.
+
+    A GPU may still be at work on it: only for the stream that it was built on.
+    """
     position = position_features(height, width, (x_std, y_std), torch.device(device))
     return _normalised(position.expand(batch, -1, -1), weight)
 

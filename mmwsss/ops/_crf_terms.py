@@ -7,10 +7,12 @@ from collections.abc import Mapping, Sequence
 from numbers import Real
 from typing import Any, NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from ._checks import (
+    can_inspect,
     check_finite,
     check_images,
     check_number,
@@ -24,6 +26,7 @@ __all__ = ['CRFTerms', 'Deviation', 'Weight', 'read_terms']
 
 Deviation = float | Sequence[float]
 Weight = float | Sequence[float] | Tensor
+MAX_WEIGHT = 1e6
 
 
 class CRFTerms(NamedTuple):
@@ -65,6 +68,10 @@ def read_terms(
         *_deviations('bi_xy_std', settings['bi_xy_std'], 2),
         *_deviations('bi_rgb_std', settings['bi_rgb_std'], 3),
     ]
+    if not isinstance(extra_terms, Sequence) or any(
+        not isinstance(term, Sequence) or len(term) != 2 for term in extra_terms
+    ):
+        raise ValueError('extra_terms must be a list of pairs (features, weight)')
     names = ['pos_w', 'bi_w', *(f'extra_terms[{i}]' for i in range(len(extra_terms)))]
     given = [settings['pos_w'], settings['bi_w'], *(w for _, w in extra_terms)]
     pairs = [_weight(n, w, unary) for n, w in zip(names, given, strict=True)]
@@ -81,6 +88,8 @@ def read_terms(
 
 
 def _deviations(name: str, value: Deviation, count: int) -> list[float]:
+    if isinstance(value, np.ndarray | Tensor):
+        value = value.tolist()
     single = not isinstance(value, Sequence) or isinstance(value, str)
     values = [value] * count if single else list(value)
     if len(values) != count:
@@ -94,6 +103,8 @@ def _weight(name: str, value: Weight, unary: Tensor) -> tuple[float, Tensor]:
     """A number and (0,), or 1 and the rewards of a vector or matrix."""
     if isinstance(value, Real):
         check_number(name, value)
+        if abs(value) > MAX_WEIGHT:
+            raise ValueError(f'{name} must lie within +-{MAX_WEIGHT:.0e}, got {value}')
         return float(value), unary.new_empty(0, dtype=compute_dtype(unary))
     try:
         rewards = torch.as_tensor(value, dtype=compute_dtype(unary))
@@ -109,4 +120,6 @@ def _weight(name: str, value: Weight, unary: Tensor) -> tuple[float, Tensor]:
             f'matrix of penalties, got shape {tuple(rewards.shape)}'
         )
     check_finite(**{name: rewards})
+    if can_inspect(rewards) and float(rewards.abs().max()) > MAX_WEIGHT:
+        raise ValueError(f'{name} must lie within +-{MAX_WEIGHT:.0e}')
     return 1.0, (rewards if rewards.dim() == 1 else -rewards).contiguous()

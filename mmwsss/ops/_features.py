@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from numbers import Real
 
 import torch
 from torch import Tensor
@@ -23,7 +24,7 @@ def position_features(
 
     The deviation is one number or a pair for x and y.
     """
-    pair = (sigma_xy, sigma_xy) if isinstance(sigma_xy, float | int) else sigma_xy
+    pair = (sigma_xy, sigma_xy) if isinstance(sigma_xy, Real) else sigma_xy
     x = _divide(torch.arange(width, device=device, dtype=torch.float32), pair[0])
     y = _divide(torch.arange(height, device=device, dtype=torch.float32), pair[1])
     grid = torch.stack([x.expand(height, width), y[:, None].expand(height, width)])
@@ -42,7 +43,7 @@ def bilateral_features(
     batch, _, height, width = image.shape
     position = position_features(height, width, sigma_xy, image.device)
     colour = image.detach().float().reshape(batch, 3, height * width)
-    if isinstance(sigma_rgb, float | int):
+    if isinstance(sigma_rgb, Real):
         colour = _divide(colour, sigma_rgb)
     else:
         parts = zip(colour.unbind(1), sigma_rgb, strict=True)
@@ -53,7 +54,7 @@ def bilateral_features(
 def _divide(values: Tensor, sigma: float) -> Tensor:
     # By a tensor: a GPU multiplies with the reciprocal of a python number, and
     # the last bit decides on which side of a simplex border a pixel lies.
-    return values / values.new_full((), sigma)
+    return values / values.new_full((), float(sigma))
 
 
 def filter_exact(features: Tensor, rows: Tensor) -> Tensor:

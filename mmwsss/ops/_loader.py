@@ -72,6 +72,9 @@ def get_build_info() -> dict[str, Any]:
 
 def _find() -> Path:
     files = sorted(_PACKAGE.glob('_ext*.so'))
+    failed = _read_record().get('failed')
+    if failed is not None:
+        raise ImportError(f'they could not be compiled: {failed}')
     if not files:
         raise FileNotFoundError(
             f'there is no compiled file {_PACKAGE}/_ext*.so; build it with '
@@ -83,7 +86,7 @@ def _find() -> Path:
         raise ImportError(
             f'{files[0].name} was built against torch {built}, this is torch '
             f'{here}; build it again: pip install --no-build-isolation '
-            f'--no-cache-dir --force-reinstall --no-deps mmwsss'
+            f'--no-cache-dir --force-reinstall --no-deps . in a clone of mmwsss'
         )
     return files[0]
 

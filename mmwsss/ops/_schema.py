@@ -113,6 +113,10 @@ def _propagate_backward(ctx: Any, grad: Tensor) -> tuple:
     return *grads, None, None
 
 
+def _no_second_gradient(ctx: Any, *grads: Tensor) -> tuple:
+    raise RuntimeError('par_propagate has no second derivative')
+
+
 def _save_filter(ctx: Any, inputs: tuple, output: Tensor) -> None:
     *lattice, _, ctx.reverse = inputs
     ctx.save_for_backward(*lattice)
@@ -138,6 +142,7 @@ def _bilateral_backward(ctx: Any, grad: Tensor) -> tuple:
 
 _GRADIENTS = {
     'propagate': (_propagate_backward, _save_propagate),
+    'propagate_backward': (_no_second_gradient, lambda ctx, inputs, output: None),
     'lattice_filter': (_filter_backward, _save_filter),
     'bilateral': (_bilateral_backward, _save_bilateral),
 }

@@ -27,10 +27,12 @@ __all__ = [
     'prob_from_cam',
     'unary_from_cam',
     'unary_from_labels',
+    'unary_from_log_prob',
     'unary_from_prob',
 ]
 
 _FLOOR = 1e-5
+_ABOVE_ZERO = 1e-3  # rounding of half precision
 _INTEGERS = (torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64)
 
 
@@ -64,6 +66,29 @@ def unary_from_prob(prob: Tensor) -> Tensor:
     check_finite(prob=prob)
     _check_not_negative('prob', prob)
     return prob.to(compute_dtype(prob)).clamp(_FLOOR, 1.0).log().neg()
+
+
+def unary_from_log_prob(log_prob: Tensor) -> Tensor:
+    """-max(log p, log 1e-5): :func:`unary_from_prob` without the way over exp.
+
+    Args:
+        log_prob: (B, n, H, W), log probabilities, <= 0 (``log_softmax`` of logits).
+
+    Returns:
+        (B, n, H, W) energies, float32 (float64 for float64 input).
+
+    Raises:
+        ValueError: Wrong rank or dtype, NaN, values > 0.
+    """
+    check_maps('log_prob', log_prob)
+    if can_inspect(log_prob):
+        highest = float(log_prob.detach().max())
+        if not highest <= _ABOVE_ZERO:  # also NaN
+            raise ValueError(
+                f'log_prob must be <= 0, got a maximum of {highest:.6g}; apply '
+                f'log_softmax to logits first'
+            )
+    return log_prob.to(compute_dtype(log_prob)).clamp(math.log(_FLOOR), 0.0).neg()
 
 
 def prob_from_cam(cam: Tensor, alpha: float) -> Tensor:

@@ -8,6 +8,7 @@ with Gaussian Edge Potentials" (NeurIPS 2011), algorithm 1.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from numbers import Real
 
 import torch
 from torch import Tensor
@@ -123,25 +124,25 @@ def dense_crf(
 
 
 def dense_crf_labels(
-    images: Tensor,
-    labels: Tensor,
+    images: Tensor | Sequence[Tensor],
+    labels: Tensor | Sequence[Tensor],
     num_labels: int,
     confidence: float = 0.7,
     *,
     pos_xy_std: Deviation,
-    pos_w: float,
+    pos_w: Weight,
     bi_xy_std: Deviation,
     bi_rgb_std: Deviation,
-    bi_w: float,
+    bi_w: Weight,
     iter_max: int = 10,
     collapse: bool = True,
     mode: str = 'lattice',
-) -> Tensor:
+) -> Tensor | list[Tensor]:
     """:func:`dense_crf` with hard labels as unary.
 
     Args:
-        images: (B, 3, H, W) RGB, 0..255.
-        labels: (B, H, W) integers in 0..num_labels-1.
+        images: (B, 3, H, W) RGB, 0..255, or a list of (3, H, W).
+        labels: (B, H, W) integers in 0..num_labels-1, or a list of (H, W).
         num_labels: n; the result depends on it. Use 21 for "21 labels", the
             number of present labels for a compact label set.
         confidence: Probability of the given label, in (0, 1).
@@ -151,11 +152,12 @@ def dense_crf_labels(
         bi_rgb_std: See :func:`dense_crf`.
         bi_w: See :func:`dense_crf`.
         iter_max: See :func:`dense_crf`.
-        collapse: Let the absent labels share one row: same result, faster.
+        collapse: Let the absent labels share one row: same result, faster; only
+            where both weights are numbers.
         mode: See :func:`dense_crf`.
 
     Returns:
-        Q (B, n, H, W).
+        Q (B, n, H, W), for lists a list of (n, H, W).
 
     Raises:
         ValueError: As :func:`dense_crf` and :func:`unary_from_labels`.
@@ -169,19 +171,36 @@ def dense_crf_labels(
         iter_max=iter_max,
         mode=mode,
     )
+    if isinstance(images, list | tuple):
+        rest = dict(num_labels=num_labels, confidence=confidence, collapse=collapse)
+        return _labels_of_different_sizes(images, labels, settings | rest)
     check_images('images', images)
     if isinstance(labels, Tensor):
         check_same_device(images=images, labels=labels)
     rows = collapse_labels(labels, num_labels)
     needed = 4 * num_labels * labels.numel()
     check_memory(f'{num_labels} labels', needed, labels.device)
-    if not collapse:
+    alike = isinstance(pos_w, Real) and isinstance(bi_w, Real)
+    if not (collapse and alike):
         unary = label_unary(labels, num_labels, num_labels, confidence)
         return dense_crf(images, unary, **settings)
     count = len(rows.multiplicity)
     unary = label_unary(rows.labels, count, num_labels, confidence)
     result = dense_crf(images, unary, multiplicity=rows.multiplicity, **settings)
     return result.index_select(1, rows.row_of_label)
+
+
+def _labels_of_different_sizes(
+    images: Sequence[Tensor], labels: Sequence[Tensor], settings: dict
+) -> list[Tensor]:
+    if len(images) == 0 or len(images) != len(labels):
+        raise ValueError(
+            f'images and labels must be lists of one length >= 1, got {len(images)} '
+            f'and {len(labels)}'
+        )
+    # One by one: which labels are present differs, and with it the rows.
+    pairs = zip(images, labels, strict=True)
+    return [dense_crf_labels(i[None], one[None], **settings)[0] for i, one in pairs]
 
 
 def _of_different_sizes(

@@ -8,7 +8,7 @@ ToCo (CVPR 2023) and FSR train with.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -20,6 +20,7 @@ from ._checks import (
     check_images,
     check_maps,
     check_mode,
+    check_number,
     check_same_device,
     check_sigma,
     compute_dtype,
@@ -31,6 +32,7 @@ from .bilateral import filter_by_features
 __all__ = [
     'EnergyInputs',
     'dense_energy',
+    'dense_energy_loss',
     'energy_gate',
     'gated_energy',
     'scale_energy_inputs',
@@ -103,6 +105,9 @@ def dense_energy(
     """
     check_sigma(sigma_rgb=sigma_rgb, sigma_xy=sigma_xy, scale_factor=scale_factor)
     check_mode(mode)
+    if scale_factor > 1:
+        raise ValueError(f'scale_factor must lie in (0, 1], got {scale_factor}')
+    scale_factor = float(scale_factor)
     roi = _check_inputs(image, prob, roi, unlabelled)
     if min(image.shape[-2:]) * scale_factor < 1:
         raise ValueError(
@@ -121,6 +126,34 @@ def dense_energy(
             # In place: a new tensor of this size costs more than the product.
             return _PublishedEnergy.apply(masked, filtered.mul_(gate.unsqueeze(1)))
         return -(masked * gate.unsqueeze(1) * filtered).sum() / len(masked)
+
+
+def dense_energy_loss(
+    image: Tensor,
+    prob: Tensor,
+    roi: Tensor | None,
+    unlabelled: Tensor,
+    weight: float = 1e-7,
+    **settings: Any,
+) -> Tensor:
+    """``weight`` times :func:`dense_energy`: the loss as it was published.
+
+    Args:
+        image: See :func:`dense_energy`, as the next three and ``settings``.
+        prob: (B, K, H, W), softmax probabilities.
+        roi: (B, H, W) or None.
+        unlabelled: (B, H, W).
+        weight: Factor of the energy.
+        **settings: Further arguments of :func:`dense_energy`.
+
+    Returns:
+        Scalar, negative.
+
+    Raises:
+        ValueError: As :func:`dense_energy`.
+    """
+    check_number('weight', weight)
+    return weight * dense_energy(image, prob, roi, unlabelled, **settings)
 
 
 def scale_energy_inputs(
@@ -224,7 +257,11 @@ def _check_inputs(
                 f'{name} must have batch and size {expected} of the image, got {got}'
             )
     check_same_device(image=image, prob=prob, roi=roi, unlabelled=unlabelled)
-    check_finite(image=image, roi=roi)
+    check_finite(image=image, roi=roi, unlabelled=unlabelled)
+    if can_inspect(roi) and not 0 <= float(roi.min()) <= float(roi.max()) <= 1:
+        raise ValueError(
+            f'roi must lie in [0, 1], got {float(roi.min())}..{float(roi.max())}'
+        )
     _check_probabilities(prob.detach())
     return roi
 

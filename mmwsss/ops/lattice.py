@@ -17,7 +17,14 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from ._checks import check_features, check_finite, check_rows, compute_dtype
+from ._checks import (
+    BYTES_PER_ENTRY,
+    check_features,
+    check_finite,
+    check_memory,
+    check_rows,
+    compute_dtype,
+)
 from ._schema import kernels
 
 __all__ = ['PermutohedralLattice']
@@ -70,6 +77,8 @@ class PermutohedralLattice:
                 ``exact_size`` such a lattice gives NaN instead.
         """
         check_features(features)
+        entries = features.shape[0] * features.shape[2] * (features.shape[1] + 1)
+        check_memory('the lattice', entries * BYTES_PER_ENTRY, features.device)
         with torch.no_grad(), torch.autocast(features.device.type, enabled=False):
             features = features.float().contiguous()
             return cls(*kernels.lattice_build(features, exact_size))
@@ -103,6 +112,9 @@ class PermutohedralLattice:
         """
         check_rows(values, self.num_pixels, self.vertices)
         check_finite(values=values)
+        table = 2 * (self.num_vertices + 1) * -(-values.shape[1] // 8) * 8
+        needed = table * max(4, values.element_size())
+        check_memory('the tables of the filter', needed, values.device)
         with torch.autocast(values.device.type, enabled=False):
             values = values.to(compute_dtype(values)).contiguous()
             return kernels.lattice_filter(*self.tensors(), values, False)

@@ -15,6 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ._checks import (
+    can_inspect,
     check_dilations,
     check_finite,
     check_images,
@@ -31,6 +32,8 @@ from ._schema import kernels
 __all__ = ['PAR', 'par', 'par_affinity', 'par_propagate']
 
 DILATIONS = (1, 2, 4, 8, 12, 24)
+MIN_W1 = 1e-6
+MAX_VALUE = 1e9  # beyond, squares of ratios leave float32
 
 
 def par_affinity(
@@ -53,8 +56,8 @@ def par_affinity(
     The affinity is a constant for autograd.
 
     Args:
-        image: (B, C, H, W), any range (the formula is scale free), floating
-            or uint8. Half precision is computed in float32.
+        image: (B, C, H, W), any range up to 1e9 (the formula is scale free),
+            floating or uint8. Half precision is computed in float32.
         dilations: Distances of the 3x3 rings in pixels. They may exceed the
             image, the border is replicated.
         w1: Bandwidth, > 0.
@@ -71,10 +74,14 @@ def par_affinity(
     dilations = check_dilations(dilations)
     check_images('image', image, channels=None)
     check_sigma(w1=w1)
+    if w1 < MIN_W1:
+        raise ValueError(f'w1 must be >= {MIN_W1}, got {w1}')
     check_number('w2', w2)
     if w2 < 0:
         raise ValueError(f'w2 must be >= 0, got {w2}')
     check_finite(image=image)
+    if can_inspect(image) and float(image.detach().abs().max()) > MAX_VALUE:
+        raise ValueError(f'image must lie within +-{MAX_VALUE:.0e}; scale it down')
     with torch.no_grad(), torch.autocast(image.device.type, enabled=False):
         image = image.to(compute_dtype(image)).contiguous()
         return kernels.par_affinity(image, dilations, w1, w2)
@@ -131,7 +138,7 @@ def _propagate(
         affinity = affinity.to(dtype).contiguous()
         masks = masks.to(dtype).contiguous()
         if num_iters == 0:
-            return masks
+            return masks.clone()
         return kernels.propagate(affinity, masks, ring_offsets(dilations), num_iters)
 
 

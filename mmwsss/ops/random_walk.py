@@ -28,6 +28,8 @@ from ._schema import kernels
 
 __all__ = ['disc_offsets', 'path_affinity', 'random_walk']
 
+MAX_SQUARINGS = 20
+
 
 def disc_offsets(radius: int) -> list[int]:
     """Neighbours nearer than ``radius``, in the order of :func:`path_affinity`.
@@ -116,6 +118,11 @@ def random_walk(
     check_same_device(cam=cam, edge=edge)
     check_finite(cam=cam)
     check_iterations('num_squarings', num_squarings)
+    if num_squarings > MAX_SQUARINGS:
+        raise ValueError(
+            f'num_squarings must be <= {MAX_SQUARINGS}, got {num_squarings}: that '
+            f'many doublings of the number of steps'
+        )
     check_sigma(beta=beta)
     with torch.autocast(cam.device.type, enabled=False):
         dtype = compute_dtype(cam, edge)

@@ -2,8 +2,8 @@
 """Permutohedral lattice: from the features of the pixels to its vertices.
 
 Source: Adams, Baek, Davis (Eurographics 2010), sections 4.1 and 4.2. Vertices
-are packed into integer keys, sorted and looked up by binary search instead of
-hashed: no races, the same order everywhere.
+are packed into integer keys, sorted and looked up by binary search: no races. (The
+C++ form hashes and numbers the vertices as they come; sums are the same.)
 """
 
 from __future__ import annotations

@@ -48,7 +48,7 @@ void splat(const LatticeView& lattice, const T* rows, int64_t stride, T* table,
   for (int64_t v = begin; v < end; ++v) {
     sum.zero();
     for (int32_t e = offsets[v]; e < offsets[v + 1]; ++e) {
-      const int32_t later = std::min<int32_t>(e + kAhead, last);
+      const int32_t later = std::min<int64_t>(e + kAhead, last);
       prefetch<T, octets>(rows + lattice.splat_pixels[later] * stride);
       sum.add_scaled(rows + lattice.splat_pixels[e] * stride,
                      static_cast<T>(lattice.splat_weights[e]));

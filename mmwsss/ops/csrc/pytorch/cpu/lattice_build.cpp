@@ -285,6 +285,9 @@ Lattice mmwsss_lattice_build_cpu(const Tensor& features, bool exact_size) {
   TORCH_CHECK(values.dim() == 3 && values.scalar_type() == at::kFloat &&
                   values.numel() > 0 && values.size(1) <= mmwsss::kMaxDim,
               "features must be a (B, d, P) float32 tensor, d <= 16");
+  const int64_t entries = values.size(0) * values.size(2) * (values.size(1) + 1);
+  TORCH_CHECK_VALUE(entries <= std::numeric_limits<int32_t>::max(),
+                    "B * P * (d + 1) = ", entries, " exceeds 32-bit indices");
   switch (values.size(1)) {
     case 2:
       return mmwsss::cpu::Builder<2>(values).build(exact_size);

@@ -191,6 +191,9 @@ Tensor propagate_cpu(const Tensor& weights, const Tensor& maps,
               "propagate: tensors must be contiguous");
   TORCH_CHECK(num_iters >= 1 && weights.size(1) * 2 == (int64_t)offsets.size(),
               "propagate: weights and offsets don't fit together");
+  TORCH_CHECK(weights.size(0) == maps.size(0) && weights.size(2) == maps.size(2) &&
+                  weights.size(3) == maps.size(3),
+              "propagate: weights and maps of different sizes");
   const mmwsss::cpu::Neighbours neighbours(offsets.vec(), maps.size(2), maps.size(3));
   Tensor result = at::empty_like(maps);
   AT_DISPATCH_FLOATING_TYPES(maps.scalar_type(), "propagate", [&] {
