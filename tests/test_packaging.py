@@ -245,5 +245,6 @@ def test_without_a_compiler_the_install_still_works(project: Path, python: Path)
         )
         assert (done.returncode != 0) == bool(status), done.stderr
         assert 'operators' in done.stderr
-    (record,) = (project / 'mmwsss').glob('_ext*')
-    assert 'failed' in json.loads(record.read_text())
+        records = [json.loads(p.read_text()) for p in project.glob('mmwsss/_ext*')]
+        # what pip prints is rarely seen: a note stays
+        assert [list(record) for record in records] == [['failed']] * (wanted == 'auto')

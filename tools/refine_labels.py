@@ -84,6 +84,9 @@ def main(argv: list[str] | None = None) -> int:
         device=args.device, batch_size=args.batch_size, overwrite=args.overwrite)
     print_log(f'\n{report.written} labels written to {args.out}, {report.skipped} were '
               f'there, {len(report.failed)} failed')
+    if report.skipped:
+        print_log('Labels that were there keep the settings they were made with; '
+                  '--overwrite makes them anew')
     for message in report.failed.values():
         print_log(message, level=logging.ERROR)
     return 1 if report.failed else 0

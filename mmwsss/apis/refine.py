@@ -182,8 +182,9 @@ def _in_processes(tasks: Sequence[Task], cfg: RefineCfg, workers: int) -> Result
             yield futures[future], future.result()
     except BrokenProcessPool as err:
         raise RuntimeError(
-            'a worker process was killed, perhaps for want of memory: finished labels '
-            'stay; go on with fewer workers') from err
+            'a worker process was killed, perhaps for want of memory (go on with fewer '
+            "workers), or the script has no `if __name__ == '__main__':` around its "
+            'call: finished labels stay') from err
     finally:  # also after Ctrl-C: files at work are finished, no other is begun
         pool.shutdown(wait=True, cancel_futures=True)
 

@@ -65,10 +65,14 @@ def check_images(name: str, images: Tensor, channels: int | None = 3) -> None:
     if images.dtype not in (torch.uint8, *FLOATS):
         raise ValueError(f'{name} must be uint8 or floating point, got {images.dtype}')
     _check_shape(name, images, None)
-    if channels is not None and images.shape[1] != channels:
+    shape = tuple(images.shape)
+    if shape[3] in (3, 4) and shape[1] > 16:
         raise ValueError(
-            f'{name} must have {channels} channels, got shape {tuple(images.shape)}'
+            f'{name} must be (B, C, H, W); {shape} looks like (B, H, W, C): '
+            f'{name}.permute(0, 3, 1, 2)'
         )
+    if channels is not None and shape[1] != channels:
+        raise ValueError(f'{name} must have {channels} channels, got shape {shape}')
 
 
 def check_features(features: Tensor) -> None:
@@ -84,7 +88,8 @@ def check_features(features: Tensor) -> None:
     _check_shape('features', features, None)
     if features.shape[1] > MAX_DIM:
         raise ValueError(
-            f'features may have {MAX_DIM} dimensions, got shape {tuple(features.shape)}'
+            f'features may have {MAX_DIM} dimensions, got shape '
+            f'{tuple(features.shape)} of (B, d, P)'
         )
     entries = features.shape[0] * features.shape[2] * (features.shape[1] + 1)
     if entries >= 2**31:

@@ -204,8 +204,8 @@ def _check_labels(labels: Tensor, num_labels: int) -> None:
     low, high = int(labels.min()), int(labels.max())
     if low < 0 or high >= num_labels:
         raise ValueError(
-            f'labels must lie in 0..{num_labels - 1}, got {low}..{high}; replace '
-            f'255 (ignore) by a label first'
+            f'labels must lie in 0..{num_labels - 1}, got {low}..{high}; '
+            + ('replace 255 (ignore) by a label' if high == 255 else 'raise num_labels')
         )
 
 

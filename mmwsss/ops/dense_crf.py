@@ -7,6 +7,7 @@ with Gaussian Edge Potentials" (NeurIPS 2011), algorithm 1.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from numbers import Real
 
@@ -14,6 +15,7 @@ import torch
 from torch import Tensor
 
 from ._checks import (
+    can_inspect,
     check_finite,
     check_images,
     check_iterations,
@@ -114,6 +116,7 @@ def dense_crf(
     check_same_size(images, unary, 'images', 'unary')
     check_same_device(images=images, unary=unary)
     check_finite(images=images, unary=unary)
+    _warn_of_mistakes(images, unary)
     terms = read_terms(settings, extra_terms, images, unary)
     log_count = _log_multiplicity(multiplicity, unary, terms.compats)
     with torch.no_grad(), torch.autocast(unary.device.type, enabled=False):
@@ -188,6 +191,21 @@ def dense_crf_labels(
     unary = label_unary(rows.labels, count, num_labels, confidence)
     result = dense_crf(images, unary, multiplicity=rows.multiplicity, **settings)
     return result.index_select(1, rows.row_of_label)
+
+
+def _warn_of_mistakes(images: Tensor, unary: Tensor) -> None:
+    """What is allowed, but hardly ever meant."""
+    if not can_inspect(unary):
+        return
+    if images.is_floating_point() and 0 < float(images.max()) <= 1:
+        warnings.warn('images are 0..255; these are all <= 1', stacklevel=3)
+    sums = unary.sum(dim=1)
+    if unary.shape[1] > 1 and unary.min() >= 0 and (sums - 1).abs().max() < 1e-3:
+        warnings.warn(
+            'unary are energies; these look like probabilities, of which '
+            'unary_from_prob makes energies',
+            stacklevel=3,
+        )
 
 
 def _labels_of_different_sizes(

@@ -142,3 +142,14 @@ def test_second_derivative_of_par_is_refused():
     (grad,) = torch.autograd.grad(result.square().sum(), leaf, create_graph=True)
     with pytest.raises(RuntimeError, match='second derivative'):
         grad.sum().backward()
+
+
+def test_mistakes_that_are_no_errors():
+    image, logits = data()
+    prob = logits.softmax(dim=1)
+    with pytest.warns(UserWarning, match='0..255'):
+        dense_crf(image / 255, unary_from_prob(prob), **IRN)
+    with pytest.warns(UserWarning, match='unary_from_prob'):
+        dense_crf(image, prob, **IRN)
+    with pytest.raises(ValueError, match='permute'):
+        par_affinity(torch.rand(1, 20, 24, 3))
