@@ -11,10 +11,11 @@ from typing import Any
 
 import torch
 
-__all__ = ['BUILD_RECORD', 'get_build_info', 'load_compiled']
+from ._build import RECORD
+
+__all__ = ['get_build_info', 'load_compiled']
 
 SWITCH = 'MMWSSS_WITH_OPS'
-BUILD_RECORD = '_ext_build.json'
 _PACKAGE = Path(__file__).resolve().parents[1]
 _STATE: dict[str, str | None] = dict(file=None, reason='not loaded yet')
 
@@ -92,10 +93,9 @@ def _find() -> Path:
 
 
 def _read_record() -> dict[str, Any]:
-    path = _PACKAGE / BUILD_RECORD
-    if not path.exists():
+    if not RECORD.exists():
         return {}
     try:
-        return json.loads(path.read_text('utf-8'))
+        return json.loads(RECORD.read_text('utf-8'))
     except ValueError as error:
-        raise ImportError(f'{path} cannot be read: {error}') from error
+        raise ImportError(f'{RECORD} cannot be read: {error}') from error

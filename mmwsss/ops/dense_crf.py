@@ -199,8 +199,9 @@ def _warn_of_mistakes(images: Tensor, unary: Tensor) -> None:
         return
     if images.is_floating_point() and 0 < float(images.max()) <= 1:
         warnings.warn('images are 0..255; these are all <= 1', stacklevel=3)
-    sums = unary.sum(dim=1)
-    if unary.shape[1] > 1 and unary.min() >= 0 and (sums - 1).abs().max() < 1e-3:
+    row = unary[:, :, 0]  # of pixels; one is enough to tell
+    sums = row.sum(dim=1)
+    if unary.shape[1] > 1 and row.min() >= 0 and (sums - 1).abs().max() < 1e-3:
         warnings.warn(
             'unary are energies; these look like probabilities, of which '
             'unary_from_prob makes energies',
