@@ -19,7 +19,7 @@ import pytest
 import torch
 from mmengine.config import Config
 
-from mmwsss.models import SingleStageWSSS
+from mmwsss.models import WeakSegmentor
 from mmwsss.models.utils import EMACopy
 from tests.helpers.host_sync import NoHostSync
 from tests.helpers.methods import (
@@ -60,7 +60,7 @@ class MethodTester:
         at(0)
 
     @pytest.fixture
-    def model(self) -> SingleStageWSSS:
+    def model(self) -> WeakSegmentor:
         return build(self.config)
 
     # -------------------------------------------------------------- training
@@ -190,7 +190,7 @@ class MethodTester:
             torch.testing.assert_close(value, mean, rtol=1e-4, atol=1e-6, msg=key)
 
     @staticmethod
-    def _still(model: SingleStageWSSS) -> None:
+    def _still(model: WeakSegmentor) -> None:
         """Teacher = student, so that following changes nothing."""
         for name, module in model.named_children():
             if isinstance(module, EMACopy):

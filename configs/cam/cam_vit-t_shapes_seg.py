@@ -9,7 +9,7 @@ _base_ = [
 
 model = dict(
     _delete_=True,
-    type='SingleStageWSSS',
+    type='WeakSegmentor',
     num_classes={{_base_.num_classes}},
     data_preprocessor={{_base_.model.data_preprocessor}},
     backbone={{_base_.model.backbone}},

@@ -20,7 +20,7 @@ from mmwsss.cam import (
     three_way_label,
     truncate_to_unit,
 )
-from mmwsss.models.segmentors.single_stage_wsss import FusedCAMs
+from mmwsss.models.segmentors.weak_segmentor import FusedCAMs
 from mmwsss.models.utils.convert import convert_toco
 from tests.goldens.toco_model import close, tiny_toco
 

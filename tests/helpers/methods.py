@@ -14,7 +14,7 @@ from mmengine.structures import BaseDataElement
 from mmseg.structures import SegDataSample
 from torch import Tensor, nn
 
-from mmwsss.models import SingleStageWSSS
+from mmwsss.models import WeakSegmentor
 from mmwsss.models.utils import EMACopy, StepSchedule
 from mmwsss.registry import MODELS
 
@@ -26,7 +26,7 @@ VIEWS = ('view1', 'view2', 'local')
 LABELS = ((0, 3), (2,), (5, 1, 4), ())
 
 
-def build(config: str, seed: int = 0, **train_cfg) -> SingleStageWSSS:
+def build(config: str, seed: int = 0, **train_cfg) -> WeakSegmentor:
     """A model with seeded random weights; no file is read but the config."""
     cfg = Config.fromfile(ROOT / config)
     init_default_scope('mmwsss')
@@ -64,7 +64,7 @@ def sample(labels: Sequence[int] | None, size: tuple[int, int], index: int = 0,
     return out
 
 
-def train_batch(model: SingleStageWSSS, images: Sequence[int] = (0, 1)) -> dict:
+def train_batch(model: WeakSegmentor, images: Sequence[int] = (0, 1)) -> dict:
     """``inputs`` and ``data_samples`` of a training step, for images of LABELS."""
     boxes = ((0, 96, 0, 96), (8, 96, 0, 80), (0, 64, 16, 96), (0, 96, 0, 96))
     views = {name: [pictures(4, seed=seed)[i] for i in images]
@@ -73,7 +73,7 @@ def train_batch(model: SingleStageWSSS, images: Sequence[int] = (0, 1)) -> dict:
     return model.data_preprocessor(dict(inputs=views, data_samples=samples), True)
 
 
-def predict_batch(model: SingleStageWSSS, images: Sequence[int] = (0, 1),
+def predict_batch(model: WeakSegmentor, images: Sequence[int] = (0, 1),
                sizes: Sequence[tuple[int, int]] = ((64, 80), (64, 80)),
                labels: str = 'gt') -> dict:
     """Inputs of a prediction; labels ``'gt'``, ``'wrong'`` or ``'none'``."""
@@ -91,7 +91,7 @@ def at(iteration: int) -> None:
     MessageHub.get_current_instance().update_info('iter', iteration)
 
 
-def step(model: SingleStageWSSS, iteration: int, images: Sequence[int] = (0, 1),
+def step(model: WeakSegmentor, iteration: int, images: Sequence[int] = (0, 1),
          seed: int = 0) -> dict[str, Tensor]:
     """The losses of one training step; its random draws are seeded."""
     at(iteration)
@@ -113,7 +113,7 @@ def gradients(model: nn.Module, loss: Tensor) -> dict[str, Tensor]:
             if p.grad is not None}
 
 
-def begins(model: SingleStageWSSS) -> list[int]:
+def begins(model: WeakSegmentor) -> list[int]:
     """Iterations at which a loss weight or another scheduled setting changes."""
     own = (value for value in vars(model).values() if isinstance(value, StepSchedule))
     return sorted({begin for schedule in (*model.schedule.weights.values(), *own)

@@ -8,7 +8,7 @@ import torch
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
 
-from mmwsss.models import SingleStageWSSS
+from mmwsss.models import WeakSegmentor
 from mmwsss.registry import MODELS
 from tests.helpers.host_sync import HostSyncError, NoHostSync
 from tests.helpers.methods import (
@@ -117,7 +117,7 @@ def test_ablations_train(ablation: str) -> None:
 
 def test_a_schedule_without_an_active_term_is_named() -> None:
     init_default_scope('mmwsss')
-    model = SingleStageWSSS(
+    model = WeakSegmentor(
         backbone=dict(type='mmpretrain.ResNet', depth=18, out_indices=(3,)),
         cam_head=dict(type='CAMHead', in_channels=512), num_classes=7,
         data_preprocessor=dict(type='WeakDataPreProcessor'),
@@ -130,7 +130,7 @@ def test_a_schedule_without_an_active_term_is_named() -> None:
 def test_any_backbone() -> None:
     """A convolutional network of another package gives CAMs as well."""
     init_default_scope('mmwsss')
-    model = SingleStageWSSS(
+    model = WeakSegmentor(
         backbone=dict(type='mmpretrain.ResNet', depth=18, out_indices=(2, 3)),
         cam_head=dict(type='CAMHead', in_channels=512, pooling='avg'),
         num_classes=7, data_preprocessor=dict(type='WeakDataPreProcessor'),

@@ -2,9 +2,9 @@
 from .afa import AFA
 from .fsr import FSR
 from .post_processed import PostProcessMixin, post_processed
-from .single_stage_wsss import SingleStageWSSS
+from .weak_segmentor import WeakSegmentor
 from .toco import ToCo
 
 __all__ = [
-    'AFA', 'FSR', 'PostProcessMixin', 'SingleStageWSSS', 'ToCo', 'post_processed',
+    'AFA', 'FSR', 'PostProcessMixin', 'WeakSegmentor', 'ToCo', 'post_processed',
 ]

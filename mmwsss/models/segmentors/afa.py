@@ -24,7 +24,7 @@ from mmwsss.ops import PAR
 from mmwsss.registry import MODELS
 
 from ..utils import Features, InferenceCfg, StepSchedule, evaluating
-from .single_stage_wsss import SingleStageWSSS
+from .weak_segmentor import WeakSegmentor
 
 SOURCES = ('cam', 'propagated')
 
@@ -38,7 +38,7 @@ class AttendedCAMs(NamedTuple):
 
 
 @MODELS.register_module()
-class AFA(SingleStageWSSS):
+class AFA(WeakSegmentor):
     """Affinity from Attention for weakly supervised segmentation (Ru et al., 2022).
 
     Args:
@@ -53,12 +53,12 @@ class AFA(SingleStageWSSS):
         test_cfg: ``pseudo_source`` may be ``'cam'`` (the refined label of the CAM),
             ``'propagated'`` (arg max of the propagated CAM with background ``low_thr``,
             the published evaluation) or ``'refined_propagated'`` (the decoder's label).
-        **kwargs: see :class:`SingleStageWSSS`.
+        **kwargs: see :class:`WeakSegmentor`.
     """
 
     TERM_MODULES: ClassVar[dict[str, tuple[str, ...]]] = {
-        **SingleStageWSSS.TERM_MODULES, 'affinity_head': ('aff',)}
-    TRAIN_KEYS: ClassVar[frozenset[str]] = SingleStageWSSS.TRAIN_KEYS | {
+        **WeakSegmentor.TERM_MODULES, 'affinity_head': ('aff',)}
+    TRAIN_KEYS: ClassVar[frozenset[str]] = WeakSegmentor.TRAIN_KEYS | {
         'seg_source', 'aff_source', 'stochastic_cams', 'norm_from_cams'}
     PSEUDO_SOURCES = (*SOURCES, 'refined_propagated')
 

@@ -12,11 +12,11 @@ from mmwsss.cam import ImageLabels, label_shares, multi_scale, take_tokens
 from mmwsss.registry import MODELS
 
 from ..utils import EMACopy, Features, Ramp, TokenMask, UncertainMasking, evaluating
-from .single_stage_wsss import FusedCAMs, SingleStageWSSS
+from .weak_segmentor import FusedCAMs, WeakSegmentor
 
 
 @MODELS.register_module()
-class FSR(SingleStageWSSS):
+class FSR(WeakSegmentor):
     """Progressive Feature Self-Reinforcement (He et al., AAAI 2024).
 
     The student sees view 1 whole and view 2 with its uncertain patches masked; the
@@ -34,13 +34,13 @@ class FSR(SingleStageWSSS):
             ``'train'`` (released: stochastic depth acts there too) or ``'eval'``;
             ``local_views``: names of views for local crops whose pooled tokens join
             L_c (released: none).
-        **kwargs: see :class:`SingleStageWSSS`.
+        **kwargs: see :class:`WeakSegmentor`.
     """
 
     TERM_MODULES: ClassVar[dict[str, tuple[str, ...]]] = {
-        **SingleStageWSSS.TERM_MODULES, 'proj_head': ('unc', 'cer'),
+        **WeakSegmentor.TERM_MODULES, 'proj_head': ('unc', 'cer'),
         'backbone.mask_token': ('unc', 'cer'), 'backbone.aggregation': ('cer',)}
-    TRAIN_KEYS: ClassVar[frozenset[str]] = SingleStageWSSS.TRAIN_KEYS | {
+    TRAIN_KEYS: ClassVar[frozenset[str]] = WeakSegmentor.TRAIN_KEYS | {
         'mask', 'teacher_temp', 'ema_momentum', 'cam_mode', 'teacher_mode',
         'local_views'}
     #: what the teacher is a copy of

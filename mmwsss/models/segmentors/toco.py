@@ -19,11 +19,11 @@ from mmwsss.cam import (
 from mmwsss.registry import MODELS
 
 from ..utils import EMACopy, Features, StepSchedule
-from .single_stage_wsss import SingleStageWSSS
+from .weak_segmentor import WeakSegmentor
 
 
 @MODELS.register_module()
-class ToCo(SingleStageWSSS):
+class ToCo(WeakSegmentor):
     """Token Contrast for weakly supervised segmentation (Ru et al., CVPR 2023).
 
     Args:
@@ -33,12 +33,12 @@ class ToCo(SingleStageWSSS):
             ``ema_momentum``, ``pseudo_source`` (``'cam'`` or ``'aux_cam'``, or steps)
             and ``scale_token_box`` (``False``: the box of real pixels is applied to the
             token grid unscaled, as released; ``True``: scaled to tokens).
-        **kwargs: see :class:`SingleStageWSSS`.
+        **kwargs: see :class:`WeakSegmentor`.
     """
 
     TERM_MODULES: ClassVar[dict[str, tuple[str, ...]]] = {
-        **SingleStageWSSS.TERM_MODULES, 'proj_head': ('ctc',)}
-    TRAIN_KEYS: ClassVar[frozenset[str]] = SingleStageWSSS.TRAIN_KEYS | {
+        **WeakSegmentor.TERM_MODULES, 'proj_head': ('ctc',)}
+    TRAIN_KEYS: ClassVar[frozenset[str]] = WeakSegmentor.TRAIN_KEYS | {
         'local_crops', 'ema_momentum', 'pseudo_source', 'scale_token_box'}
 
     def __init__(self, *, proj_head: dict | None = None, **kwargs: Any) -> None:

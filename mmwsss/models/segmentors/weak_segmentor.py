@@ -38,7 +38,7 @@ class FusedCAMs(NamedTuple):
 
 
 @MODELS.register_module()
-class SingleStageWSSS(PredictMixin, BaseSegmentor):
+class WeakSegmentor(PredictMixin, BaseSegmentor):
     """Base of all networks that learn from image labels; by itself the CAM baseline.
 
     It owns what every method shares: encode once, CAM logits, fusion of scales and
