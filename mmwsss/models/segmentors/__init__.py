@@ -2,8 +2,8 @@
 from .afa import AFA
 from .fsr import FSR
 from .post_processed import PostProcessMixin, post_processed
-from .weak_segmentor import WeakSegmentor
 from .toco import ToCo
+from .weak_segmentor import WeakSegmentor
 
 __all__ = [
     'AFA', 'FSR', 'PostProcessMixin', 'WeakSegmentor', 'ToCo', 'post_processed',
