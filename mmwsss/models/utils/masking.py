@@ -16,11 +16,13 @@ from mmwsss.cam import (
     masked_tokens,
     uncertain_blocks,
 )
+from mmwsss.cam.masking import REDUCTIONS
 
 from .schedule import StepSchedule
 
 STRATEGIES = ('random', 'uncertain', 'strict')
 SOURCES = ('aux_cam', 'cam')
+VIEWS = ('view1', 'view2')
 GRIDS = ('pixels', 'tokens')
 
 
@@ -77,7 +79,8 @@ class UncertainMasking:
         check_thresholds(low_thr, high_thr)
         for name, values, known in (
                 ('strategy', self.strategy.values, STRATEGIES),
-                ('source', [source], SOURCES), ('grid', [grid], GRIDS)):
+                ('source', [source], SOURCES), ('view', [view], VIEWS),
+                ('grid', [grid], GRIDS), ('reduce', [reduce], REDUCTIONS)):
             if unknown := set(values) - set(known):
                 raise ValueError(f'train_cfg.mask.{name} must be one of {known}, got '
                                  f'{sorted(unknown)}')
