@@ -18,6 +18,7 @@ from mmwsss.cam import (
     uncertain_blocks,
 )
 from mmwsss.models.utils import UncertainMasking
+from mmwsss.models.utils import masking as masking_module
 
 
 def test_both_thresholds_are_strict() -> None:
@@ -112,6 +113,17 @@ def test_strategy_by_iteration() -> None:
     assert mask.tokens[0].nonzero().tolist() == [[2, 0], [2, 1], [3, 0], [3, 1]]
     seen = {int(masking(image, 8, 0).index.min()) for _ in range(40)}
     assert len(seen) == 4  # each of the blocks comes up
+
+
+@pytest.mark.parametrize('noise,drawn_on', [('device', 'meta'), ('cpu', 'cpu')])
+def test_generator_of_the_noise(noise: str, drawn_on: str, monkeypatch) -> None:
+    """By default the images' device draws; the mask lies there either way."""
+    seen, draw = [], masking_module.draw_noise
+    monkeypatch.setattr(masking_module, 'draw_noise', lambda batch, blocks, device: (
+        seen.append(device.type), draw(batch, blocks, device))[1])
+    masking = UncertainMasking(16, 0.25, 0.2, 0.7, 'random', noise=noise)
+    mask = masking(torch.zeros(2, 3, 32, 32, device='meta'), 8, 0)
+    assert seen == [drawn_on] and mask.tokens.device.type == 'meta'
 
 
 @pytest.mark.parametrize('call,message', [

@@ -65,12 +65,11 @@ def test_mask_as_the_model_draws_it(golden) -> None:
     data = golden('fsr_mask')
     for name in cases(data):
         case = below(data, f'{name}/')
-        if case['bilinear']:
-            continue
         masking = UncertainMasking(
             int(case['block_size']), round(float(case['mask_ratio']), 6),
             float(case['low']), float(case['high']),
-            'uncertain' if case['uncertain'] else 'random')
+            'uncertain' if case['uncertain'] else 'random',
+            reduce='bilinear' if case['bilinear'] else 'nearest')
         score = torch.from_numpy(
             case['cam'] * case['labels'][..., None, None]).amax(1)
         size = int(case['input_size'])

@@ -195,6 +195,7 @@ def test_cams_without_stochastic_depth() -> None:
     (dict(mask=dict(source='seg')), r"mask.source must be one of.*\['seg'\]"),
     (dict(mask=dict(view='view3')), r"mask.view must be one of.*\['view3'\]"),
     (dict(mask=dict(reduce='median')), r"mask.reduce must be one of.*\['median'\]"),
+    (dict(mask=dict(noise='gpu')), r"mask.noise must be one of.*\['gpu'\]"),
     (dict(mask=dict(low_thr=0.8)), 'low_thr=0.8, high_thr=0.7'),
     (dict(cam_mode='test'), "cam_mode must be 'train' or 'eval', got 'test'"),
     (dict(teacher_mode='test'), "teacher_mode must be 'train' or 'eval'"),
