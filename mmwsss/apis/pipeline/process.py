@@ -38,20 +38,14 @@ def run_command(command: Sequence[str], log: Path, echo: Echo, root: Path) -> No
     """Run ``python COMMAND`` to its end; all output goes to ``log``.
 
     The tool and all its processes print right into the file, and hold its lock while
-    they live: what is left of a killed run can be told, and is ended first. If this
-    call is interrupted, the tool is ended before the interruption goes on.
+    they live, so that :func:`end_leftovers` can tell what a killed run has left. If
+    this call is interrupted, the tool is ended before the interruption goes on.
 
     Raises:
         StageError: if it fails; its last lines are in the message.
-        BusyError: if a process of another machine still prints to the log.
     """
-    left = end_writers(log) if log.exists() else []
     with open(log, 'ab') as file:
-        if not try_lock(file):
-            raise BusyError(f'a process of an earlier run still writes {log}, perhaps '
-                            'on another machine: end it')
-        if left:
-            echo(f'ended {len(left)} processes that a killed run had left')
+        try_lock(file)
         file.write(f'\n{time.strftime("%Y-%m-%d %H:%M:%S")} $ python '
                    f'{" ".join(command)}\n'.encode())
         file.flush()
@@ -60,6 +54,28 @@ def run_command(command: Sequence[str], log: Path, echo: Echo, root: Path) -> No
         raise StageError(
             f'{" ".join(command)}\nfailed with code {code}; the whole output is in '
             f'{log}. It ends:\n{tail(log)}')
+
+
+def end_leftovers(log: Path) -> int:
+    """End what a killed run has left at work in a stage.
+
+    A kill reaches the run's process group, but the workers of torchrun, for one, have
+    sessions of their own and would go on writing checkpoints.
+
+    Returns:
+        Number of processes that were ended.
+
+    Raises:
+        BusyError: if a process of another machine still prints to the log.
+    """
+    if not log.exists():
+        return 0
+    left = end_writers(log)
+    with open(log, 'ab') as file:
+        if not try_lock(file):
+            raise BusyError(f'a process of an earlier run still writes {log}, perhaps '
+                            'on another machine: end it')
+    return len(left)
 
 
 def _follow(command: Sequence[str], file: IO[bytes], log: Path, echo: Echo, root: Path

@@ -19,6 +19,7 @@ from .plan import Decision, command, decide, keep
 from .process import (
     Echo,
     StageError,
+    end_leftovers,
     progress,
     run_command,
     signals_interrupt,
@@ -124,6 +125,7 @@ def run_pipeline(run: PipelineRun) -> str:
         BusyError: if another run works in the same folder.
     """
     with signals_interrupt(), work_dir_lock(run.work_dir):
+        _end_leftovers(run)
         dry_run(run, commands=False)
         paths: dict[str, str] = {}
         for stage in run.stages:
@@ -135,6 +137,13 @@ def run_pipeline(run: PipelineRun) -> str:
             if record is not None:
                 paths |= run.place(stage).paths(record)
         return summarise(run.stages, run.work_dir)
+
+
+def _end_leftovers(run: PipelineRun) -> None:
+    for stage in run.stages:
+        ended = end_leftovers(run.place(stage).log)
+        if ended:
+            run.show(f'{stage.name}: ended {ended} processes that a killed run left')
 
 
 def _decide(run: PipelineRun, stage: Stage, paths: Mapping[str, str],
