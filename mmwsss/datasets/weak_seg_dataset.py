@@ -18,8 +18,8 @@ from .seeding import seed_everything
 from .verify import spread, verify_item
 
 BACKGROUND = 'background'
-_MASK_FIX = ('check data_prefix.seg_map_path, or set with_masks=False and take LoadMask '
-             'out of the pipeline')
+_MASK_FIX = ('check data_prefix.seg_map_path, or set with_masks=False and take '
+             'LoadMask out of the pipeline')
 
 
 @DATASETS.register_module()
@@ -66,9 +66,9 @@ class WeakSegDataset(BaseSegDataset):
     def __init__(self, ann_file: str = '', label_format: str = 'auto',
                  split_file: str = '', img_suffix: str | Sequence[str] = '.jpg',
                  seg_map_suffix: str = '.png', with_masks: bool | None = None,
-                 mask_dir: str | None = None, allow_unlabelled: bool | None = None, check_files: bool = True,
-                 check_samples: int = 4, max_unreadable: int = 20,
-                 test_mode: bool = False,
+                 mask_dir: str | None = None, allow_unlabelled: bool | None = None,
+                 check_files: bool = True, check_samples: int = 4,
+                 max_unreadable: int = 20, test_mode: bool = False,
                  pipeline: Sequence[dict | Callable] = (), **kwargs) -> None:
         self.label_format = label_format
         self.split_file = split_file
