@@ -15,6 +15,7 @@ from mmwsss.apis.pipeline import (
     select,
 )
 from mmwsss.apis.pipeline.hashes import config_files, difference, path_hash
+from mmwsss.apis.pipeline.plan import content_hash
 from mmwsss.apis.pipeline.stages import fill, find_needs
 from tests.helpers.pipelines import NET, STAGES, TYPES, make_run, write_pipeline
 
@@ -142,6 +143,28 @@ def test_dry_run_shows_commands_and_does_nothing(tmp_path, work):
     assert 'torch.distributed.run' not in commands[2]  # scoring is one process
     assert commands[2][-4:] == ['--out', str(work / '03_cam_score/run/metrics.json'),
                                 '--ann-dir', str(tmp_path / 'truth')]
+
+
+def test_lists_and_configs_among_the_arguments(tmp_path, work):
+    stages = STAGES.replace("refine='par'", "refine='rw', bkg_thr=[0.25, 0.7], save=["
+                            "'cam', 'mask'], affinity=['net.py', '{cam.checkpoint}']")
+    stages = stages.replace("maps='{masks.cam}', ann_dir='truth'",
+                            "maps='{masks.cam}', config='net.py', erode=True")
+    run = make_run(write_pipeline(tmp_path, stages), work)
+    dry_run(run)
+    lines = [line for line in run.show if line.startswith('   python ')]
+    assert '--refine rw --split train --save cam,mask --bkg-thr 0.25 0.7' in lines[1]
+    assert '--affinity net.py {cam.checkpoint}' in lines[1]
+    assert lines[2].endswith(f'--config {work / "03_cam_score/net.py"} --erode')
+
+
+def test_a_config_among_the_arguments_counts_with_its_bases(tmp_path):
+    base = tmp_path / 'base.py'
+    base.write_text('a = 1')
+    (tmp_path / 'net.py').write_text("_base_ = ['base.py']")
+    first = content_hash(str(tmp_path / 'net.py'))
+    base.write_text('a = 2')
+    assert content_hash(str(tmp_path / 'net.py')) != first
 
 
 def test_the_chosen_checkpoint_is_announced(tmp_path, work):
