@@ -16,6 +16,7 @@ from mmwsss.apis.pipeline import (
 )
 from mmwsss.apis.pipeline.hashes import config_files, difference, path_hash
 from mmwsss.apis.pipeline.plan import content_hash
+from mmwsss.apis.pipeline.process import progress
 from mmwsss.apis.pipeline.stages import fill, find_needs
 from tests.helpers.pipelines import NET, STAGES, TYPES, make_run, write_pipeline
 
@@ -234,3 +235,16 @@ def test_difference_names_places():
     new = dict(a=dict(b=2, c=[1, 3]), e=None)
     assert list(difference(old, new)) == [
         'a.b: 1 -> 2', 'a.c.1: 2 -> 3', "d: 'x' -> None"]
+
+
+def test_what_is_shown_of_a_tool():
+    shown = []
+    echo = progress(shown.append, 'cam')
+    for line in ('Could not import X', '11/21 13:05:06 - mmengine - INFO -',
+                 'mm - INFO - Iter(train) [ 3/12]  loss: 1', '[>>>   ] 20/24, ETA: 1s',
+                 'KeyError: 3'):
+        echo(line)
+    assert shown == ['cam | Iter(train) [ 3/12]  loss: 1', 'cam | KeyError: 3']
+    shown.clear()
+    progress(shown.append, 'masks')('[>>>   ] 20/24, elapsed: 2s')  # long nothing
+    assert shown == ['masks | 20/24, elapsed: 2s']

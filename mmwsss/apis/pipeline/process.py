@@ -22,8 +22,9 @@ Echo = Callable[[str], None]
 _POLL = 0.1
 _GRACE = 20.0
 _MARKS = re.compile(
-    r'(Iter\((?:train|val|test)\)|Epoch\(|\w*Error\b|GROUND-TRUTH|Resumed|WARNING).*')
-_QUIET_LINE = 15.0
+    r'(Iter\((?:train|val|test)\)|Epoch\(|\w*Error\b|GROUND-TRUTH|resumed).*')
+_BAR = re.compile(r'(\d+/\d+, |\d+%\|).*')
+_BAR_SECONDS = 15.0
 
 
 class StageError(RuntimeError):
@@ -134,9 +135,11 @@ def progress(show: Echo, name: str) -> Echo:
     def echo(line: str) -> None:
         nonlocal last
         found = _MARKS.search(line)
-        if found or time.monotonic() - last > _QUIET_LINE:
+        if found is None and time.monotonic() - last > _BAR_SECONDS:
+            found = _BAR.search(line)
+        if found is not None:
             last = time.monotonic()
-            show(f'{name} | {(found[0] if found else line)[:150]}')
+            show(f'{name} | {found[0][:150]}')
 
     return echo
 
