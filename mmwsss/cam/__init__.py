@@ -39,6 +39,13 @@ from .masking import (
     take_tokens,
     uncertain_blocks,
 )
+from .pairs import (
+    DIFFERENT,
+    SAME_BACKGROUND,
+    SAME_FOREGROUND,
+    grid_label,
+    pair_targets,
+)
 from .propagation import propagate, propagate_cams, transition_matrix
 from .refine import (
     background_stacks,
@@ -52,7 +59,10 @@ from .refine import (
 from .score_maps import refine_stacks, with_background
 
 __all__ = [
+    'DIFFERENT',
     'IGNORE',
+    'SAME_BACKGROUND',
+    'SAME_FOREGROUND',
     'ImageLabels',
     'affinity_targets',
     'background_stacks',
@@ -68,6 +78,7 @@ __all__ = [
     'draw_corners',
     'fuse_cams',
     'fuse_seg_logits',
+    'grid_label',
     'label_shares',
     'long_side_size',
     'masked_count',
@@ -77,6 +88,7 @@ __all__ = [
     'multi_scale',
     'normalise_cam',
     'outside_box_to_ignore',
+    'pair_targets',
     'par_in_boxes',
     'propagate',
     'propagate_cams',
