@@ -2,18 +2,21 @@
 """Pure functions from raw CAM logits to pseudo labels. Nothing but torch below."""
 
 from .box_refine import par_in_boxes, refined_propagated_label
-from .classes import ImageLabels
+from .classes import ClassMaps, ImageLabels
 from .crops import crop_candidates, crop_flags, cut_crops, draw_corners
 from .fusion import (
     fuse_cams,
     fuse_seg_logits,
     long_side_size,
+    max_normalise_cam,
     merge_mirror,
     multi_scale,
     normalise_cam,
     resize,
     scale_order,
+    scale_views,
     scaled_size,
+    strided_size,
     with_mirror,
 )
 from .labels import (
@@ -57,13 +60,17 @@ from .refine import (
     truncate_to_unit,
 )
 from .score_maps import refine_stacks, with_background
+from .seeds import affinity_seeds, hard_slots, refined_slots
+from .walk import edge_of_pair, enlarge_walked, padded_canvas, walk_maps
 
 __all__ = [
     'DIFFERENT',
     'IGNORE',
     'SAME_BACKGROUND',
     'SAME_FOREGROUND',
+    'ClassMaps',
     'ImageLabels',
+    'affinity_seeds',
     'affinity_targets',
     'background_stacks',
     'block_grid',
@@ -76,11 +83,15 @@ __all__ = [
     'cut_crops',
     'denormalise',
     'draw_corners',
+    'edge_of_pair',
+    'enlarge_walked',
     'fuse_cams',
     'fuse_seg_logits',
     'grid_label',
+    'hard_slots',
     'label_shares',
     'long_side_size',
+    'max_normalise_cam',
     'masked_count',
     'masked_tokens',
     'merge_high_low',
@@ -88,6 +99,7 @@ __all__ = [
     'multi_scale',
     'normalise_cam',
     'outside_box_to_ignore',
+    'padded_canvas',
     'pair_targets',
     'par_in_boxes',
     'propagate',
@@ -95,12 +107,15 @@ __all__ = [
     'refine_soft_maps',
     'refine_stacks',
     'refined_label',
+    'refined_slots',
     'refined_propagated_label',
     'resize',
     'roi_levels',
     'scale_box',
     'scale_order',
+    'scale_views',
     'scaled_size',
+    'strided_size',
     'strongest_class',
     'take_tokens',
     'three_way_label',
@@ -108,6 +123,7 @@ __all__ = [
     'token_label',
     'transition_matrix',
     'truncate_to_unit',
+    'walk_maps',
     'window_mask',
     'uncertain_blocks',
     'with_background',
