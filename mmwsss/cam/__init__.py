@@ -42,6 +42,13 @@ from .masking import (
     take_tokens,
     uncertain_blocks,
 )
+from .pairs import (
+    DIFFERENT,
+    SAME_BACKGROUND,
+    SAME_FOREGROUND,
+    grid_label,
+    pair_targets,
+)
 from .propagation import propagate, propagate_cams, transition_matrix
 from .refine import (
     background_stacks,
@@ -53,11 +60,17 @@ from .refine import (
     truncate_to_unit,
 )
 from .score_maps import refine_stacks, with_background
+from .seeds import affinity_seeds, hard_slots, refined_slots
+from .walk import edge_of_pair, enlarge_walked, padded_canvas, walk_maps
 
 __all__ = [
-    'ClassMaps',
+    'DIFFERENT',
     'IGNORE',
+    'SAME_BACKGROUND',
+    'SAME_FOREGROUND',
+    'ClassMaps',
     'ImageLabels',
+    'affinity_seeds',
     'affinity_targets',
     'background_stacks',
     'block_grid',
@@ -70,8 +83,12 @@ __all__ = [
     'cut_crops',
     'denormalise',
     'draw_corners',
+    'edge_of_pair',
+    'enlarge_walked',
     'fuse_cams',
     'fuse_seg_logits',
+    'grid_label',
+    'hard_slots',
     'label_shares',
     'long_side_size',
     'max_normalise_cam',
@@ -82,12 +99,15 @@ __all__ = [
     'multi_scale',
     'normalise_cam',
     'outside_box_to_ignore',
+    'padded_canvas',
+    'pair_targets',
     'par_in_boxes',
     'propagate',
     'propagate_cams',
     'refine_soft_maps',
     'refine_stacks',
     'refined_label',
+    'refined_slots',
     'refined_propagated_label',
     'resize',
     'roi_levels',
@@ -103,6 +123,7 @@ __all__ = [
     'token_label',
     'transition_matrix',
     'truncate_to_unit',
+    'walk_maps',
     'window_mask',
     'uncertain_blocks',
     'with_background',

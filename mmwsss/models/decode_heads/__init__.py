@@ -1,5 +1,6 @@
 # Licensed under Apache-2.0.
+from .edge_head import EdgeHead
 from .large_fov_head import LargeFOVHead
 from .mlp_head import MLPHead
 
-__all__ = ['LargeFOVHead', 'MLPHead']
+__all__ = ['EdgeHead', 'LargeFOVHead', 'MLPHead']

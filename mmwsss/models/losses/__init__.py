@@ -6,14 +6,16 @@ from .balanced_cross_entropy import BalancedCrossEntropy, balanced_cross_entropy
 from .class_token_contrast import ClassTokenContrast, class_token_contrast
 from .dense_energy_loss import DenseEnergyLoss, dense_energy_loss
 from .multi_label_soft_margin import MultiLabelSoftMargin, multi_label_soft_margin
+from .pair_affinity_loss import PairAffinityLoss, pair_affinity_loss
 from .patch_token_contrast import PatchTokenContrast, patch_token_contrast
 from .pixel_cross_entropy import PixelCrossEntropy, pixel_cross_entropy
 from .self_distillation import SelfDistillation, self_distillation
 
 __all__ = [
     'AffinityLoss', 'BalancedCrossEntropy', 'ClassTokenContrast', 'DenseEnergyLoss',
-    'MultiLabelSoftMargin', 'PatchTokenContrast', 'PixelCrossEntropy',
-    'SelfDistillation', 'affinity_loss', 'balanced_cross_entropy',
+    'MultiLabelSoftMargin', 'PairAffinityLoss', 'PatchTokenContrast',
+    'PixelCrossEntropy', 'SelfDistillation', 'affinity_loss', 'balanced_cross_entropy',
     'class_token_contrast', 'dense_energy_loss', 'multi_label_soft_margin',
-    'patch_token_contrast', 'pixel_cross_entropy', 'self_distillation',
+    'pair_affinity_loss', 'patch_token_contrast', 'pixel_cross_entropy',
+    'self_distillation',
 ]

@@ -6,8 +6,9 @@ from .masking import TokenMask, UncertainMasking
 from .mode import evaluating
 from .precision import in_float32
 from .schedule import LossSchedule, Ramp, StepSchedule
+from .walk import WalkCfg
 
 __all__ = [
     'EMACopy', 'Features', 'InferenceCfg', 'LossSchedule', 'Ramp', 'StepSchedule',
-    'TokenMask', 'UncertainMasking', 'encode', 'evaluating', 'in_float32',
+    'TokenMask', 'UncertainMasking', 'WalkCfg', 'encode', 'evaluating', 'in_float32',
 ]
