@@ -9,8 +9,9 @@
     python tools/analysis_tools/pseudo_label_stats.py DIR --labels splits/train.txt \\
         --sheet sheet.png --img-dir JPEGImages --count 12
 
-DIR is a folder of tools/generate_pseudo_labels.py or one of masks (NAME.png). A class is
-lost where the image label names it and the mask lacks it, foreign the other way round.
+DIR is a folder of tools/generate_pseudo_labels.py or one of masks (NAME.png). A class
+is lost where the image label names it and the mask lacks it, foreign the other way
+round.
 No pixel label is read.
 """
 
