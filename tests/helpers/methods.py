@@ -31,7 +31,8 @@ def build(config: str, seed: int = 0, **train_cfg) -> WeakSegmentor:
     cfg = Config.fromfile(ROOT / config)
     init_default_scope('mmwsss')
     cfg.model.backbone.pretrained = None
-    cfg.model.train_cfg.update(train_cfg)
+    if train_cfg:
+        cfg.model.train_cfg.update(train_cfg)
     torch.manual_seed(seed)
     model = MODELS.build(cfg.model)
     model.init_weights()
