@@ -2,5 +2,6 @@
 from .mask_token_vit import MaskTokenViT
 from .mit import WSSSMiT
 from .vit import WSSSViT
+from .wide_resnet38 import WideResNet38
 
-__all__ = ['MaskTokenViT', 'WSSSMiT', 'WSSSViT']
+__all__ = ['MaskTokenViT', 'WSSSMiT', 'WSSSViT', 'WideResNet38']

@@ -8,6 +8,7 @@ from .dense_energy_loss import DenseEnergyLoss, dense_energy_loss
 from .multi_label_soft_margin import MultiLabelSoftMargin, multi_label_soft_margin
 from .patch_token_contrast import PatchTokenContrast, patch_token_contrast
 from .pixel_cross_entropy import PixelCrossEntropy, pixel_cross_entropy
+from .saliency_loss import SaliencyLoss, saliency_loss
 from .self_distillation import SelfDistillation, self_distillation
 
 __all__ = [
@@ -15,5 +16,5 @@ __all__ = [
     'MultiLabelSoftMargin', 'PatchTokenContrast', 'PixelCrossEntropy',
     'SelfDistillation', 'affinity_loss', 'balanced_cross_entropy',
     'class_token_contrast', 'dense_energy_loss', 'multi_label_soft_margin',
-    'patch_token_contrast', 'pixel_cross_entropy', 'self_distillation',
+    'patch_token_contrast', 'pixel_cross_entropy', 'saliency_loss', 'self_distillation',
 ]
