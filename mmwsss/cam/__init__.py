@@ -2,18 +2,21 @@
 """Pure functions from raw CAM logits to pseudo labels. Nothing but torch below."""
 
 from .box_refine import par_in_boxes, refined_propagated_label
-from .classes import ImageLabels
+from .classes import ClassMaps, ImageLabels
 from .crops import crop_candidates, crop_flags, cut_crops, draw_corners
 from .fusion import (
     fuse_cams,
     fuse_seg_logits,
     long_side_size,
+    max_normalise_cam,
     merge_mirror,
     multi_scale,
     normalise_cam,
     resize,
     scale_order,
+    scale_views,
     scaled_size,
+    strided_size,
     with_mirror,
 )
 from .labels import (
@@ -52,6 +55,7 @@ from .refine import (
 from .score_maps import refine_stacks, with_background
 
 __all__ = [
+    'ClassMaps',
     'IGNORE',
     'ImageLabels',
     'affinity_targets',
@@ -70,6 +74,7 @@ __all__ = [
     'fuse_seg_logits',
     'label_shares',
     'long_side_size',
+    'max_normalise_cam',
     'masked_count',
     'masked_tokens',
     'merge_high_low',
@@ -88,7 +93,9 @@ __all__ = [
     'roi_levels',
     'scale_box',
     'scale_order',
+    'scale_views',
     'scaled_size',
+    'strided_size',
     'strongest_class',
     'take_tokens',
     'three_way_label',
