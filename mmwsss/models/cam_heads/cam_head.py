@@ -59,8 +59,12 @@ class CAMHead(BaseModule):
         return self.classifier(pooled).flatten(1)[:, :self.num_classes]
 
     def dense(self, maps: tuple[Tensor, ...]) -> Tensor:
-        """The maps (B, C or C + 1, h, w) with gradient: losses on pixels."""
+        """Logits (B, C or C + 1, h, w) with gradient, for losses on pixels."""
         return self.classifier(self.dropout(maps[self.in_index]))
+
+    def scores(self, dense: Tensor) -> Tensor:
+        """Class logits (B, C): :meth:`dense` pooled. With ``'avg'`` as ``forward``."""
+        return self.pool(dense).flatten(1)[:, :self.num_classes]
 
     def cam(self, maps: tuple[Tensor, ...]) -> Tensor:
         """CAM logits (B, C or C + 1, h, w), float32, without gradient."""

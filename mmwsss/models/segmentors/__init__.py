@@ -1,10 +1,11 @@
 # Licensed under Apache-2.0.
 from .afa import AFA
+from .eps import EPS
 from .fsr import FSR
 from .post_processed import PostProcessMixin, post_processed
 from .toco import ToCo
 from .weak_segmentor import WeakSegmentor
 
 __all__ = [
-    'AFA', 'FSR', 'PostProcessMixin', 'WeakSegmentor', 'ToCo', 'post_processed',
+    'AFA', 'EPS', 'FSR', 'PostProcessMixin', 'WeakSegmentor', 'ToCo', 'post_processed',
 ]
