@@ -24,9 +24,17 @@ def long_side_size(size: tuple[int, int], long_side: int) -> tuple[int, int]:
     return int(size[0] * factor), int(size[1] * factor)
 
 
-def scale_order(scales: Sequence[float]) -> tuple[float, ...]:
-    """Scale 1 first, whether listed or not, then the others in list order."""
-    return (1.0, *(float(s) for s in scales if float(s) != 1.0))
+def scale_order(scales: Sequence[float], add_one: bool = True) -> tuple[float, ...]:
+    """Scale 1 first, then the others in list order.
+
+    Args:
+        scales: positive factors.
+        add_one: scale 1 takes part whether listed or not (ToCo's release);
+            ``False``: only if listed.
+    """
+    others = (float(s) for s in scales if float(s) != 1.0)
+    one = (1.0,) if add_one or 1.0 in map(float, scales) else ()
+    return (*one, *others)
 
 
 def strided_size(size: tuple[int, int], stride: int) -> tuple[int, int]:
@@ -168,6 +176,7 @@ def multi_scale(
     images: Tensor,
     scales: Sequence[float],
     plain: tuple[Tensor, ...] | None = None,
+    add_one: bool = True,
 ) -> list[tuple[tuple[Tensor, Tensor], ...]]:
     """Run a network over scales and mirrors, one batch for each scale.
 
@@ -175,7 +184,7 @@ def multi_scale(
         run: images (N, 3, h, w) → a tuple of raw logit maps (N, C, h', w'), one for
             each tap (final, auxiliary, …).
         images: (B, 3, H, W), normalised.
-        scales: see :func:`scale_order`.
+        scales, add_one: see :func:`scale_order`.
         plain: the taps of the un-mirrored images at scale 1 where they are known
             already (from the training pass): that pass isn't repeated.
 
@@ -185,7 +194,7 @@ def multi_scale(
     """
     size = tuple(images.shape[-2:])
     per_scale = []
-    for scale in scale_order(scales):
+    for scale in scale_order(scales, add_one):
         scaled = images if scale == 1.0 else resize(images, scaled_size(size, scale))
         if scale == 1.0 and plain is not None:
             taps = tuple(zip(plain, run(scaled.flip(-1)), strict=True))

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from mmengine.structures import BaseDataElement
 from mmseg.structures import SegDataSample
 from torch import Tensor, nn
 
+from mmwsss.engine.inference_options import segmentor_cfg
 from mmwsss.models import WeakSegmentor
 from mmwsss.models.utils import EMACopy, StepSchedule
 from mmwsss.registry import MODELS
@@ -30,11 +32,20 @@ def build(config: str, seed: int = 0, **train_cfg) -> WeakSegmentor:
     """A model with seeded random weights; no file is read but the config."""
     cfg = Config.fromfile(ROOT / config)
     init_default_scope('mmwsss')
-    cfg.model.backbone.pretrained = None
+    segmentor_cfg(cfg).backbone.pretrained = None
     cfg.model.train_cfg.update(train_cfg)
     torch.manual_seed(seed)
-    model = MODELS.build(cfg.model)
-    model.init_weights()
+    if 'checkpoint' in cfg.model:  # self-training: a seeded base
+        base = MODELS.build(cfg.model.segmentor)
+        base.init_weights()
+        with tempfile.TemporaryDirectory() as folder:
+            cfg.model.checkpoint = f'{folder}/base.pth'
+            torch.save(dict(state_dict=base.state_dict()), cfg.model.checkpoint)
+            model = MODELS.build(cfg.model)
+            model.init_weights()
+    else:
+        model = MODELS.build(cfg.model)
+        model.init_weights()
     for module in model.modules():
         if isinstance(module, EMACopy):  # so that teacher and student can be told apart
             for parameter in module.parameters():
@@ -70,7 +81,9 @@ def train_batch(model: WeakSegmentor, images: Sequence[int] = (0, 1)) -> dict:
     views = {name: [pictures(4, seed=seed)[i] for i in images]
              for seed, name in enumerate(VIEWS)}
     samples = [sample(LABELS[i], (SIZE, SIZE), i, boxes[i]) for i in images]
-    return model.data_preprocessor(dict(inputs=views, data_samples=samples), True)
+    single = 'img' in model.data_preprocessor.zero_padding  # a pipeline of one view
+    inputs = views['view1'] if single else views
+    return model.data_preprocessor(dict(inputs=inputs, data_samples=samples), True)
 
 
 def predict_batch(model: WeakSegmentor, images: Sequence[int] = (0, 1),

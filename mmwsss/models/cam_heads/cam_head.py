@@ -60,7 +60,8 @@ class CAMHead(BaseModule):
 
     def dense(self, maps: tuple[Tensor, ...]) -> Tensor:
         """Logits (B, C or C + 1, h, w) with gradient, for losses on pixels."""
-        return self.classifier(self.dropout(maps[self.in_index]))
+        logits = self.classifier(self.dropout(maps[self.in_index]))
+        return logits.relu() if self.relu else logits
 
     def scores(self, dense: Tensor) -> Tensor:
         """Class logits (B, C): :meth:`dense` pooled. With ``'avg'`` as ``forward``."""

@@ -2,6 +2,11 @@
 """Weak-label losses: a pure function and a thin registered module in each file."""
 
 from .affinity_loss import AffinityLoss, affinity_loss
+from .attention_consistency import (
+    AttentionConsistency,
+    relu_consistency,
+    softmax_consistency,
+)
 from .balanced_cross_entropy import BalancedCrossEntropy, balanced_cross_entropy
 from .class_token_contrast import ClassTokenContrast, class_token_contrast
 from .dense_energy_loss import DenseEnergyLoss, dense_energy_loss
@@ -12,9 +17,11 @@ from .saliency_loss import SaliencyLoss, saliency_loss
 from .self_distillation import SelfDistillation, self_distillation
 
 __all__ = [
-    'AffinityLoss', 'BalancedCrossEntropy', 'ClassTokenContrast', 'DenseEnergyLoss',
-    'MultiLabelSoftMargin', 'PatchTokenContrast', 'PixelCrossEntropy',
-    'SelfDistillation', 'affinity_loss', 'balanced_cross_entropy',
+    'AffinityLoss', 'AttentionConsistency', 'BalancedCrossEntropy',
+    'ClassTokenContrast', 'DenseEnergyLoss', 'MultiLabelSoftMargin',
+    'PatchTokenContrast', 'PixelCrossEntropy', 'SaliencyLoss', 'SelfDistillation',
+    'affinity_loss', 'balanced_cross_entropy',
     'class_token_contrast', 'dense_energy_loss', 'multi_label_soft_margin',
-    'patch_token_contrast', 'pixel_cross_entropy', 'saliency_loss', 'self_distillation',
+    'patch_token_contrast', 'pixel_cross_entropy', 'relu_consistency', 'saliency_loss',
+    'self_distillation', 'softmax_consistency',
 ]

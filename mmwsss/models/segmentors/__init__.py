@@ -3,9 +3,11 @@ from .afa import AFA
 from .eps import EPS
 from .fsr import FSR
 from .post_processed import PostProcessMixin, post_processed
+from .smaf import MultiScaleSelfTraining, self_training
 from .toco import ToCo
 from .weak_segmentor import WeakSegmentor
 
 __all__ = [
-    'AFA', 'EPS', 'FSR', 'PostProcessMixin', 'WeakSegmentor', 'ToCo', 'post_processed',
+    'AFA', 'EPS', 'FSR', 'MultiScaleSelfTraining', 'PostProcessMixin', 'WeakSegmentor',
+    'ToCo', 'post_processed', 'self_training',
 ]

@@ -18,7 +18,6 @@ from mmwsss.cam import (
     fuse_seg_logits,
     long_side_size,
     resize,
-    scale_order,
     scale_views,
     scaled_size,
     strided_size,
@@ -219,7 +218,7 @@ class PredictMixin:
                       labels: ImageLabels, samples: Sequence[SegDataSample],
                       sizes: Sequence[tuple[int, int]], cfg: InferenceCfg) -> None:
         pairs = [tuple(zip(*(self.view_cams(f) for f in passes[scale]), strict=True))
-                 for scale in scale_order(cfg.cam_scales)]
+                 for scale in cfg.cam_scale_order]
         taps = dict(zip(('cam', 'aux_cam'), zip(*pairs, strict=True), strict=False))
         at_input = set(taps) if cfg.cam_fuse_at == 'input' else set()
         if 'pseudo' in cfg.outputs:

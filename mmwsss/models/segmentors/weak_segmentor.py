@@ -146,6 +146,13 @@ class WeakSegmentor(PredictMixin, BaseSegmentor):
         heads = (self.cam_head, self.aux_cam_head)
         return tuple(head.cam(features.maps) for head in heads if head is not None)
 
+    def dense_logits(self, features: Features) -> Tensor:
+        """CAM logits with gradient (B, C, h, w), or C + 1 with background last.
+
+        What :meth:`cam_logits` gives of the final head, for losses on maps.
+        """
+        return self.cam_head.dense(features.maps)
+
     def view_cams(self, features: Features) -> tuple[Tensor, ...]:
         """What a view gives to the fused CAM, for each tap (B, C, h, w).
 

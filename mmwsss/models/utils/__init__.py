@@ -6,8 +6,9 @@ from .masking import TokenMask, UncertainMasking
 from .mode import evaluating
 from .precision import in_float32
 from .schedule import LossSchedule, Ramp, StepSchedule
+from .self_training import SelfTrainingCfg
 
 __all__ = [
-    'EMACopy', 'Features', 'InferenceCfg', 'LossSchedule', 'Ramp', 'StepSchedule',
-    'TokenMask', 'UncertainMasking', 'encode', 'evaluating', 'in_float32',
+    'EMACopy', 'Features', 'InferenceCfg', 'LossSchedule', 'Ramp', 'SelfTrainingCfg',
+    'StepSchedule', 'TokenMask', 'UncertainMasking', 'encode', 'evaluating', 'in_float32',
 ]

@@ -34,6 +34,8 @@ class InferenceCfg:
         seg_fuse_at: scales meet at the size of the ``'label'`` (ToCo) or of the first
             scale's ``'logits'`` (AFA).
         cam_scales: scales of the CAM fusion; each with its mirror.
+        cam_scale_one: scale 1 takes part in it whether listed or not (ToCo's release);
+            ``False``: only the listed scales do (a single scale of 0.5).
         cam_pair, cam_normalise: see :func:`mmwsss.cam.fuse_cams`.
         cam_fuse_at: scales of the CAM meet at the size of the network's ``'input'``
             (ToCo), or on the grid that is asked for (``'label'``; SemFormer, EPS).
@@ -56,6 +58,7 @@ class InferenceCfg:
     seg_fuse: str = 'max'
     seg_fuse_at: str = 'label'
     cam_scales: Sequence[float] = (1.0, 0.5, 1.5)
+    cam_scale_one: bool = True
     cam_pair: str = 'max'
     cam_normalise: str = 'minmax'
     cam_fuse_at: str = 'input'
@@ -84,6 +87,9 @@ class InferenceCfg:
             if getattr(self, key) not in known:
                 raise ValueError(f'test_cfg.{key} must be one of {known}, got '
                                  f'{getattr(self, key)!r}')
+        if not self.cam_scales or min(self.cam_scales) <= 0:
+            raise ValueError('test_cfg.cam_scales must hold positive numbers, got '
+                             f'{self.cam_scales}')
         if not self.map_strides or min(self.map_strides) < 1:
             raise ValueError('test_cfg.map_strides must hold positive whole numbers, '
                              f'got {self.map_strides}')
@@ -97,6 +103,11 @@ class InferenceCfg:
         """Whether any output needs CAMs."""
         return bool(set(self.outputs) - {'seg'})
 
+    @property
+    def cam_scale_order(self) -> tuple[float, ...]:
+        """The scales that the CAM fusion takes, see :func:`mmwsss.cam.scale_order`."""
+        return scale_order(self.cam_scales, self.cam_scale_one)
+
     def passes(self) -> dict[float, bool]:
         """Scales at which the network runs → whether on mirrors too, scale 1 first.
 
@@ -106,5 +117,5 @@ class InferenceCfg:
         if 'seg' in self.outputs:
             mirrors |= {float(s): self.seg_flip for s in self.seg_scales}
         if self.wants_cams:
-            mirrors |= dict.fromkeys(scale_order(self.cam_scales), True)
+            mirrors |= dict.fromkeys(self.cam_scale_order, True)
         return {s: mirrors[s] for s in scale_order(tuple(mirrors))}
