@@ -1,4 +1,5 @@
 # Licensed under Apache-2.0.
 from .cam_head import CAMHead
+from .projected_cam_head import ProjectedCAMHead
 
-__all__ = ['CAMHead']
+__all__ = ['CAMHead', 'ProjectedCAMHead']
