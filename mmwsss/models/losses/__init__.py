@@ -14,7 +14,7 @@ from .self_distillation import SelfDistillation, self_distillation
 __all__ = [
     'AffinityLoss', 'BalancedCrossEntropy', 'ClassTokenContrast', 'DenseEnergyLoss',
     'MultiLabelSoftMargin', 'PatchTokenContrast', 'PixelCrossEntropy',
-    'SelfDistillation', 'affinity_loss', 'balanced_cross_entropy',
+    'SaliencyLoss', 'SelfDistillation', 'affinity_loss', 'balanced_cross_entropy',
     'class_token_contrast', 'dense_energy_loss', 'multi_label_soft_margin',
     'patch_token_contrast', 'pixel_cross_entropy', 'saliency_loss', 'self_distillation',
 ]
