@@ -9,9 +9,11 @@ from .shapes import ShapesDataset
 from .transforms import (
     LoadMask,
     LoadRGBImage,
+    LoadSaliency,
     MultiView,
     PackWeakInputs,
     PILColorJitter,
+    PILMultiScale,
     PILPadCrop,
     PILRandomBlur,
     PILRandomFlip,
@@ -27,9 +29,10 @@ from .weak_seg_dataset import WeakSegDataset
 
 __all__ = [
     'COCO14WeakDataset', 'DataError', 'FolderWeakDataset', 'LabelError', 'LoadMask',
-    'LoadRGBImage', 'MaskError', 'MultiView', 'PILColorJitter', 'PILPadCrop',
-    'PILRandomBlur', 'PILRandomFlip', 'PILRandomGrey', 'PILRandomResizedCrop',
-    'PILRandomScale', 'PILRandomSolarise', 'PILResizeLongSide', 'PackWeakInputs',
+    'LoadRGBImage', 'LoadSaliency', 'MaskError', 'MultiView', 'PILColorJitter',
+    'PILMultiScale', 'PILPadCrop', 'PILRandomBlur', 'PILRandomFlip', 'PILRandomGrey',
+    'PILRandomResizedCrop', 'PILRandomScale', 'PILRandomSolarise', 'PILResizeLongSide',
+    'PackWeakInputs',
     'SeededInfiniteSampler', 'ShapesDataset', 'ToCoViews', 'UnreadableImageError',
     'VOC12WeakDataset', 'WeakSegDataset'
 ]

@@ -10,10 +10,11 @@ import numpy as np
 from .errors import DataError
 from .transforms.load_mask import LoadMask
 from .transforms.load_rgb_image import LoadRGBImage
+from .transforms.load_saliency import LoadSaliency
 
 
 def verify_item(info: dict, ignore_index: int = 255) -> None:
-    """Read an image and, where the data set gives one, its mask.
+    """Read an image and, where the data set gives them, its mask and saliency map.
 
     Args:
         info: one dict of the data set's list.
@@ -25,6 +26,8 @@ def verify_item(info: dict, ignore_index: int = 255) -> None:
     results = LoadRGBImage().transform({**info, 'seg_fields': []})
     if 'seg_map_path' in info:
         LoadMask(ignore_index).transform(results)
+    if 'sal_path' in info:
+        LoadSaliency().transform(results)
 
 
 def spread(items: Sequence, count: int) -> list:

@@ -1,4 +1,5 @@
 # Licensed under Apache-2.0.
 from .merged_constructor import MergedOptimWrapperConstructor
+from .slip_sgd import SlipSGD
 
-__all__ = ['MergedOptimWrapperConstructor']
+__all__ = ['MergedOptimWrapperConstructor', 'SlipSGD']
