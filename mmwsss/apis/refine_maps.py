@@ -53,6 +53,8 @@ class RefineCfg:
             :class:`~mmwsss.models.DenseCRF`; default: ``'labels'`` for labels.
         bkg_thr: background of CAMs: one constant, or two (low, high), between which a
             pixel becomes 255.
+        ordered: whether the larger constant decides on foreground, or always the
+            second one, see :func:`mmwsss.cam.with_background`.
         alpha: background of CAMs: (1 - max)^alpha instead.
         num_classes: of labels, background included; default: those that occur.
         palette: colours (K, 3) of the PNGs, default VOC's.
@@ -63,6 +65,7 @@ class RefineCfg:
     kind: str = 'prob'
     unary: str | None = None
     bkg_thr: tuple[float, ...] = ()
+    ordered: bool = True
     alpha: float | None = None
     num_classes: int | None = None
     palette: Sequence[Sequence[int]] | None = field(default=None, repr=False)
@@ -106,11 +109,16 @@ def read_item(cfg: RefineCfg, task: Task) -> Item:
     maps = load_scores(task.scores, cfg.kind, pixels.shape[:2], cfg.num_classes)
     stacks, ids = torch.from_numpy(maps.scores)[None], torch.from_numpy(maps.ids)
     if cfg.kind == 'cam':
-        stacks = with_background(stacks, cfg.bkg_thr, cfg.alpha)[0]
-        ids = torch.cat([ids.new_zeros(1), ids])
+        stacks, ids = cam_stacks(cfg, stacks[0], ids)
     if len(ids) > IGNORE:
         raise ScoreError(task.scores, f'has {len(ids)} maps', 'give 255 at most')
     return Item(torch.from_numpy(pixels.copy()).permute(2, 0, 1), stacks, ids)
+
+
+def cam_stacks(cfg: RefineCfg, cam: Tensor, ids: Tensor) -> tuple[Tensor, Tensor]:
+    """CAMs (n, H, W) of the classes ids (n,) → stacks and ids of an :class:`Item`."""
+    stacks = with_background(cam[None], cfg.bkg_thr, cfg.alpha, cfg.ordered)[0]
+    return stacks, torch.cat([ids.new_zeros(1), ids])
 
 
 @torch.no_grad()

@@ -5,6 +5,7 @@ import mmseg.evaluation  # noqa: F401  registers what a child registry would not
 
 from .areas import ClassAreas, areas_from_labels
 from .classification import average_precision, multilabel_f1
+from .erosion import erode_labels, eroded_score
 from .scores import SegScores, scores_from_areas
 from .sweep import SweepHistogram, default_thresholds, sweep_histogram
 from .wsss_metric import WSSSMetric
@@ -17,6 +18,8 @@ __all__ = [
     'areas_from_labels',
     'average_precision',
     'default_thresholds',
+    'erode_labels',
+    'eroded_score',
     'multilabel_f1',
     'scores_from_areas',
     'sweep_histogram',

@@ -61,9 +61,10 @@ class PredictMixin:
 
         Returns:
             The samples with ``pred_score`` (C,) class probabilities and, as asked for,
-            ``pred_sem_seg`` (data (1, H, W) int64), ``pred_cam``, ``pred_aux_cam``
-            (score (1, H, W) in [0, 1], label (1, H, W) in 1..C, no threshold applied),
-            ``pred_pseudo`` (data (1, H, W) with 255 = ignore), ``class_maps`` (stride →
+            ``pred_sem_seg`` (data (1, H, W) int64), ``pred_prob`` (data (C + 1, H, W)
+            probabilities), ``pred_cam``, ``pred_aux_cam`` (score (1, H, W) in [0, 1],
+            label (1, H, W) in 1..C, no threshold applied), ``pred_pseudo`` (data
+            (1, H, W) with 255 = ignore), ``class_maps`` (stride →
             :class:`~mmwsss.cam.ClassMaps` of the kept classes).
 
         Raises:
@@ -120,7 +121,8 @@ class PredictMixin:
             yield {s: view[i][None] for s, view in views.items()}, photo[None], [sample]
 
     def _check_outputs(self, outputs: Sequence[str]) -> None:
-        makers = dict(seg='decode_head', aux_cam='aux_cam_head', pseudo='refine')
+        makers = dict(seg='decode_head', prob='decode_head', aux_cam='aux_cam_head',
+                      pseudo='refine')
         for output in outputs:
             if output in makers and getattr(self, makers[output]) is None:
                 raise ValueError(f'test_cfg.outputs asks for {output!r}, but the model '
@@ -160,7 +162,7 @@ class PredictMixin:
         logits = self.cam_head(passes[1.0][0].maps).float()
         for sample, score in zip(samples, logits.sigmoid(), strict=True):
             sample.set_field(score, 'pred_score')
-        if 'seg' in cfg.outputs:
+        if cfg.wants_seg:
             self._predict_seg(passes, photos, samples, sizes, cfg)
         if cfg.wants_cams:
             labels = self._kept_classes(cfg.cam_filter, logits, samples)
@@ -204,10 +206,14 @@ class PredictMixin:
         for i, (sample, size) in enumerate(zip(samples, sizes, strict=True)):
             one = [(p[i:i + 1], None if m is None else m[i:i + 1]) for p, m in raw]
             scores = fuse_seg_logits(one, size, cfg.seg_pair, cfg.seg_fuse, grid)
-            if cfg.post_processor is not None:
+            refined = cfg.post_processor is not None
+            if refined:
                 pixels = resize(self.grey_levels(photos[i][None]), size)
                 scores = self._post_processor(cfg)(pixels, scores.softmax(1))
             sample.set_field(PixelData(data=scores.argmax(1)), 'pred_sem_seg')
+            if 'prob' in cfg.outputs:
+                prob = scores if refined else scores.softmax(1)
+                sample.set_field(PixelData(data=prob[0]), 'pred_prob')
 
     def _post_processor(self, cfg: InferenceCfg) -> Any:
         if getattr(self, '_post', None) is None or self._post[0] != cfg.post_processor:

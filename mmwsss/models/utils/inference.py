@@ -8,7 +8,7 @@ from typing import Any
 from mmwsss.cam import scale_order
 from mmwsss.cam.fusion import NORMALISE
 
-OUTPUTS = ('seg', 'cam', 'aux_cam', 'pseudo', 'class_maps')
+OUTPUTS = ('seg', 'prob', 'cam', 'aux_cam', 'pseudo', 'class_maps')
 FILTERS = ('gt', 'pred', 'none')
 PAIRS = ('sum', 'max', 'mean')
 FUSIONS = ('max', 'sum')
@@ -21,7 +21,8 @@ class InferenceCfg:
     """What a model predicts and how: the entries of ``test_cfg``.
 
     Attributes:
-        outputs: subset of ``('seg', 'cam', 'aux_cam', 'pseudo', 'class_maps')``.
+        outputs: subset of ``('seg', 'prob', 'cam', 'aux_cam', 'pseudo',
+            'class_maps')``.
         cam_filter: whose image labels mask the CAMs: ``'gt'`` reads ground truth (the
             published CAM and pseudo-label numbers), ``'pred'`` the model's own
             classification, ``'none'`` keeps all classes.
@@ -101,7 +102,12 @@ class InferenceCfg:
     @property
     def wants_cams(self) -> bool:
         """Whether any output needs CAMs."""
-        return bool(set(self.outputs) - {'seg'})
+        return bool(set(self.outputs) - {'seg', 'prob'})
+
+    @property
+    def wants_seg(self) -> bool:
+        """Whether any output needs the decoder."""
+        return bool({'seg', 'prob'} & set(self.outputs))
 
     @property
     def cam_scale_order(self) -> tuple[float, ...]:
@@ -114,7 +120,7 @@ class InferenceCfg:
         Scale 1 is always among them: classification is read there.
         """
         mirrors = {1.0: False}
-        if 'seg' in self.outputs:
+        if self.wants_seg:
             mirrors |= {float(s): self.seg_flip for s in self.seg_scales}
         if self.wants_cams:
             mirrors |= dict.fromkeys(self.cam_scale_order, True)
