@@ -13,6 +13,7 @@ from mmwsss.registry import DATASETS, TRANSFORMS
 
 from .errors import DataError, LabelError, SaliencyError, UnreadableImageError
 from .files import FileFinder, image_stem
+from .fused_maps import find_fused_maps
 from .label_sources import Labels, read_labels, read_names
 from .seeding import seed_everything
 from .verify import spread, verify_item
@@ -44,6 +45,8 @@ class WeakSegDataset(BaseSegDataset):
         sal_dir: folder of saliency maps, named as the images, for ``LoadSaliency``;
             relative to ``data_root``. None by default.
         sal_suffix: suffix or suffixes of these maps, tried in order.
+        fused_dir: folder of fused CAMs ``<name>.npz``, for ``LoadFusedMaps``; relative
+            to the working directory, as a tool's output is. None by default.
         with_masks: give ``seg_map_path``. By default in test mode only: weakly
             supervised training must not see masks.
         allow_unlabelled: accept images without labels; by default in test mode
@@ -65,7 +68,7 @@ class WeakSegDataset(BaseSegDataset):
     def __init__(self, ann_file: str = '', label_format: str = 'auto',
                  split_file: str = '', img_suffix: str | Sequence[str] = '.jpg',
                  seg_map_suffix: str = '.png', sal_dir: str | None = None,
-                 sal_suffix: str | Sequence[str] = '.png',
+                 sal_suffix: str | Sequence[str] = '.png', fused_dir: str | None = None,
                  with_masks: bool | None = None, allow_unlabelled: bool | None = None,
                  check_files: bool = True, check_samples: int = 4,
                  max_unreadable: int = 20, test_mode: bool = False,
@@ -74,6 +77,7 @@ class WeakSegDataset(BaseSegDataset):
         self.split_file = split_file
         self.sal_dir = sal_dir
         self.sal_suffix = sal_suffix
+        self.fused_dir = fused_dir
         self.with_masks = test_mode if with_masks is None else with_masks
         self.allow_unlabelled = (
             test_mode if allow_unlabelled is None else allow_unlabelled)
@@ -167,6 +171,7 @@ class WeakSegDataset(BaseSegDataset):
                 files.missing[0], f'missing, with {len(files.missing) - 1} other images'
                 f' of {len(labels)}', 'check data_root and data_prefix.img_path')
         self._find_saliency(infos)
+        self._find_fused_maps(infos)
         self._check_masks(infos)
         return infos
 
@@ -209,6 +214,15 @@ class WeakSegDataset(BaseSegDataset):
                 files.missing[0], f'is missing, with {len(files.missing) - 1} other '
                 f'saliency maps of {len(infos)}', 'check sal_dir, or make a map of '
                 'every image of the list')
+        if self._is_listed() and not self.with_masks:  # else checked with the masks
+            for info in spread(infos, self.check_samples):
+                verify_item(info, self.ignore_index)
+
+    def _find_fused_maps(self, infos: list[dict]) -> None:
+        """Add ``fused_path``; the maps must all be there, of images of that size."""
+        if not self.fused_dir:
+            return
+        find_fused_maps(infos, self.fused_dir, self._is_listed())
         if self._is_listed() and not self.with_masks:  # else checked with the masks
             for info in spread(infos, self.check_samples):
                 verify_item(info, self.ignore_index)

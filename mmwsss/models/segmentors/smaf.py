@@ -84,8 +84,9 @@ class MultiScaleSelfTraining:
         if self.settings.source == 'fused':
             return self.given_maps(data_samples, labels)
         if not self.teacher:
-            raise RuntimeError('there is no teacher yet: init_weights(), which a runner '
-                               'calls before training, makes it of the checkpoint')
+            raise RuntimeError('there is no teacher yet: init_weights(), which a '
+                               'runner calls before training, makes it of the '
+                               'checkpoint')
         teacher, cfg = self.teacher[0], self.settings
         views, = multi_scale(
             lambda batch: teacher.view_cams(teacher.encode(batch))[:1], images,
@@ -115,7 +116,7 @@ class MultiScaleSelfTraining:
 
     @torch.no_grad()
     def target(self, fused: Tensor, labels: ImageLabels) -> Tensor:
-        """Denoised, reactivated target (B, C + 1, h, w), the background last (Eq. 8)."""
+        """Denoised and reactivated (Eq. 8): (B, C + 1, h, w), background last."""
         cfg = self.settings
         grid = tuple(max(side // cfg.stride, 1) for side in fused.shape[-2:])
         maps = labels.scatter(resize_corners(fused, grid))

@@ -10,5 +10,6 @@ from .self_training import SelfTrainingCfg
 
 __all__ = [
     'EMACopy', 'Features', 'InferenceCfg', 'LossSchedule', 'Ramp', 'SelfTrainingCfg',
-    'StepSchedule', 'TokenMask', 'UncertainMasking', 'encode', 'evaluating', 'in_float32',
+    'StepSchedule', 'TokenMask', 'UncertainMasking', 'encode', 'evaluating',
+    'in_float32',
 ]

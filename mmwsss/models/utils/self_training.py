@@ -49,7 +49,9 @@ class SelfTrainingCfg:
             raise ValueError('self_training.scales must hold positive numbers, got '
                              f'{self.scales}')
         if not 0 < self.bkg_thr <= 1:
-            raise ValueError('self_training.bkg_thr must be in (0, 1]: reactivation '
-                             f'divides by it where nothing is active; got {self.bkg_thr}')
+            raise ValueError(
+                'self_training.bkg_thr must be in (0, 1]: reactivation divides by it '
+                f'where nothing is active; got {self.bkg_thr}')
         if self.stride < 1:
-            raise ValueError(f'self_training.stride must be 1 or more, got {self.stride}')
+            raise ValueError(
+                f'self_training.stride must be 1 or more, got {self.stride}')
