@@ -35,15 +35,9 @@ def build(config: str, seed: int = 0, **train_cfg) -> WeakSegmentor:
     segmentor_cfg(cfg).backbone.pretrained = None
     cfg.model.train_cfg.update(train_cfg)
     torch.manual_seed(seed)
-    if 'checkpoint' in cfg.model:  # self-training: a seeded base
-        base = MODELS.build(cfg.model.segmentor)
-        base.init_weights()
-        with tempfile.TemporaryDirectory() as folder:
-            cfg.model.checkpoint = f'{folder}/base.pth'
-            torch.save(dict(state_dict=base.state_dict()), cfg.model.checkpoint)
-            model = MODELS.build(cfg.model)
-            model.init_weights()
-    else:
+    with tempfile.TemporaryDirectory() as folder:
+        if 'checkpoint' in cfg.model:
+            save_base(cfg, Path(folder) / 'base.pth')
         model = MODELS.build(cfg.model)
         model.init_weights()
     for module in model.modules():
@@ -51,6 +45,14 @@ def build(config: str, seed: int = 0, **train_cfg) -> WeakSegmentor:
             for parameter in module.parameters():
                 parameter.data += 0.01 * torch.randn_like(parameter)
     return model
+
+
+def save_base(cfg: Config, path: Path) -> None:
+    """Give a self-training config a checkpoint of its base, random weights."""
+    base = MODELS.build(cfg.model.segmentor)
+    base.init_weights()
+    torch.save(dict(state_dict=base.state_dict()), path)
+    cfg.model.checkpoint = str(path)
 
 
 def pictures(count: int, size: tuple[int, int] = (SIZE, SIZE), seed: int = 0

@@ -17,6 +17,7 @@ from mmwsss.models.losses import (
     dense_energy_loss,
     multi_label_soft_margin,
     patch_token_contrast,
+    softmax_consistency,
 )
 from mmwsss.registry import MODELS
 
@@ -49,6 +50,9 @@ def cases(dtype: torch.dtype = torch.float32) -> dict:
         aff=(lambda x: affinity_loss(
             x, affinity_targets(token_labels, self_pairs=True)),
              rand(2, 4, 4, dtype=dtype).sigmoid()),
+        mac=(lambda x: softmax_consistency(
+            x, rand(2, 3, 4, 4, seed=4, dtype=dtype).softmax(1)),
+             rand(2, 3, 2, 2, dtype=dtype)),
         seg=(lambda x: balanced_cross_entropy(x, label_map()),
              rand(2, 3, 2, 2, dtype=dtype)),
         reg=(lambda x: dense_energy_loss(
@@ -87,6 +91,7 @@ def test_mixed_precision(name: str) -> None:
     ('ptc', dict(type='PatchTokenContrast')),
     ('ctc', dict(type='ClassTokenContrast', temperature=0.5)),
     ('aff', dict(type='AffinityLoss')),
+    ('mac', dict(type='AttentionConsistency')),
     ('seg', dict(type='BalancedCrossEntropy')),
     ('reg', dict(type='DenseEnergyLoss', scale=2.0)),
 ])
