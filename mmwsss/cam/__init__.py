@@ -2,7 +2,9 @@
 """Pure functions from raw CAM logits to pseudo labels. Nothing but torch below."""
 
 from .box_refine import par_in_boxes, refined_propagated_label
+from .class_attention import class_relative_attention
 from .classes import ImageLabels
+from .complement import ClassPairs, complementary_images, strongest_other
 from .crops import crop_candidates, crop_flags, cut_crops, draw_corners
 from .fusion import (
     fuse_cams,
@@ -50,9 +52,11 @@ from .refine import (
     truncate_to_unit,
 )
 from .score_maps import refine_stacks, with_background
+from .semantics import clamped_cosine, class_embedding, gate_semantics
 
 __all__ = [
     'IGNORE',
+    'ClassPairs',
     'ImageLabels',
     'affinity_targets',
     'background_stacks',
@@ -61,6 +65,10 @@ __all__ = [
     'box_mask',
     'check_thresholds',
     'choose_blocks',
+    'clamped_cosine',
+    'class_embedding',
+    'class_relative_attention',
+    'complementary_images',
     'crop_candidates',
     'crop_flags',
     'cut_crops',
@@ -68,6 +76,7 @@ __all__ = [
     'draw_corners',
     'fuse_cams',
     'fuse_seg_logits',
+    'gate_semantics',
     'label_shares',
     'long_side_size',
     'masked_count',
@@ -90,6 +99,7 @@ __all__ = [
     'scale_order',
     'scaled_size',
     'strongest_class',
+    'strongest_other',
     'take_tokens',
     'three_way_label',
     'threshold_label',
