@@ -19,6 +19,7 @@ import pytest
 import torch
 from mmengine.config import Config
 
+from mmwsss.cam import resize
 from mmwsss.models import WeakSegmentor
 from mmwsss.models.utils import EMACopy
 from tests.helpers.host_sync import NoHostSync
@@ -263,6 +264,35 @@ class MethodTester:
         data['data_samples'] = None
         samples = model.eval().predict(**data, cam_filter='pred')
         assert samples[0].pred_sem_seg.data.shape == (1, 64, 80)
+
+    @pytest.mark.parametrize('where', ['input', 'label'])
+    def test_class_maps(self, model, where: str) -> None:
+        """Their strongest class is the predicted CAM; grids take every s-th pixel."""
+        settings = dict(cam_filter='gt', cam_fuse_at=where)
+        data = predict_batch(model.eval(), (0, 3), ((64, 80), (72, 56)))
+        cams = model.predict(**data, outputs=('cam',), **settings)
+        maps = model.class_maps(**data, strides=(1, 4), **settings)
+        for one, cam, labels in zip(maps, cams, (LABELS[0], LABELS[3])):
+            height, width = cam.ori_shape
+            assert one[1].ids.tolist() == sorted(c + 1 for c in labels)
+            grid = (height - 1) // 4 + 1, (width - 1) // 4 + 1
+            assert one[4].maps.shape[1:] == grid
+            assert one[1].maps.shape == (len(labels), height, width)
+            if labels:
+                assert torch.equal(one[1].maps.amax(0), cam.pred_cam.score[0])
+
+    def test_ready_views(self, model) -> None:
+        """Views from the loader take the place of those that the network makes."""
+        data = predict_batch(model.eval())
+        scaled = resize(data['inputs'], (32, 40))
+        views = dict(data, inputs={'scale_1': data['inputs'], 'scale_0.5': scaled})
+        settings = dict(cam_filter='gt', outputs=('cam',), cam_scales=(1.0, 0.5))
+        same = [fields(model.predict(**one, **settings)) for one in (data, views)]
+        assert_same_predictions(*same, exact=True)
+        views['inputs']['scale_0.5'] = torch.zeros_like(scaled)
+        other = fields(model.predict(**views, **settings))
+        assert not torch.equal(
+            same[0][0]['pred_cam.score'], other[0]['pred_cam.score'])
 
     @pytest.mark.parametrize('protocol', protocols)
     def test_a_batch_is_its_images(self, model, protocol: str) -> None:

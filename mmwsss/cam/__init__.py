@@ -3,19 +3,22 @@
 
 from .box_refine import par_in_boxes, refined_propagated_label
 from .class_attention import class_relative_attention
-from .classes import ImageLabels
 from .complement import ClassPairs, complementary_images, strongest_other
+from .classes import ClassMaps, ImageLabels
 from .crops import crop_candidates, crop_flags, cut_crops, draw_corners
 from .fusion import (
     fuse_cams,
     fuse_seg_logits,
     long_side_size,
+    max_normalise_cam,
     merge_mirror,
     multi_scale,
     normalise_cam,
     resize,
     scale_order,
+    scale_views,
     scaled_size,
+    strided_size,
     with_mirror,
 )
 from .labels import (
@@ -55,6 +58,7 @@ from .score_maps import refine_stacks, with_background
 from .semantics import clamped_cosine, class_embedding, gate_semantics
 
 __all__ = [
+    'ClassMaps',
     'IGNORE',
     'ClassPairs',
     'ImageLabels',
@@ -79,6 +83,7 @@ __all__ = [
     'gate_semantics',
     'label_shares',
     'long_side_size',
+    'max_normalise_cam',
     'masked_count',
     'masked_tokens',
     'merge_high_low',
@@ -97,7 +102,9 @@ __all__ = [
     'roi_levels',
     'scale_box',
     'scale_order',
+    'scale_views',
     'scaled_size',
+    'strided_size',
     'strongest_class',
     'strongest_other',
     'take_tokens',

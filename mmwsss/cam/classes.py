@@ -86,3 +86,15 @@ class ImageLabels(NamedTuple):
         """Slot numbers 0..K (B, H, W), 0 = background → class ids 0..C."""
         table = torch.cat([self.ids.new_zeros(len(self), 1), self.ids], dim=1)
         return table.gather(1, slots.flatten(1)).view_as(slots)
+
+
+class ClassMaps(NamedTuple):
+    """The fused CAM of one image, of the classes that it holds.
+
+    Attributes:
+        maps: (K, h, w) float32 in [0, 1].
+        ids: (K,) int64 class ids 1..C in ascending order.
+    """
+
+    maps: Tensor
+    ids: Tensor

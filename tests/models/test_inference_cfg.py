@@ -8,6 +8,9 @@ from mmwsss.models.utils import InferenceCfg
 
 @pytest.mark.parametrize('settings,message', [
     (dict(outputs=('seg', 'cams')), r"outputs has \['cams'\]; known"),
+    (dict(cam_fuse_at='logits'), r"one of \('input', 'label'\), got 'logits'"),
+    (dict(cam_normalise='sum'), r"one of \('minmax', 'max'\), got 'sum'"),
+    (dict(map_strides=(0,)), r'positive whole numbers, got \(0,\)'),
     (dict(seg_fuse_at='image'), r"one of \('label', 'logits'\), got 'image'"),
     (dict(squash=(9, 9), resize_long=9), r'squash=\(9, 9\) and resize_long=9: set'),
     (dict(cam_filter='labels'), r"one of \('gt', 'pred', 'none'\), got 'labels'"),

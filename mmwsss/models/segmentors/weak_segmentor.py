@@ -146,6 +146,15 @@ class WeakSegmentor(PredictMixin, BaseSegmentor):
         heads = (self.cam_head, self.aux_cam_head)
         return tuple(head.cam(features.maps) for head in heads if head is not None)
 
+    def view_cams(self, features: Features) -> tuple[Tensor, ...]:
+        """What a view gives to the fused CAM, for each tap (B, C, h, w).
+
+        Raw logits here, whose ReLU is taken once they are resized and merged. A method
+        whose map isn't the ReLU of its logits (a softmax with background, a product
+        with attention) returns maps that are non-negative already.
+        """
+        return self.cam_logits(features)
+
     # ---------------------------------------------------------------- labels
     def image_labels(self, data_samples: Sequence[SegDataSample],
                      device: torch.device) -> ImageLabels:
@@ -177,18 +186,19 @@ class WeakSegmentor(PredictMixin, BaseSegmentor):
             features: of these images at scale 1, where they are known already.
         """
         taps = multi_scale(
-            lambda batch: self.cam_logits(self.encode(batch)), images,
+            lambda batch: self.view_cams(self.encode(batch)), images,
             self.train_cfg['cam_scales'],
-            plain=None if features is None else self.cam_logits(features))
+            plain=None if features is None else self.view_cams(features))
         fused = [self.fuse(tap, labels, tuple(images.shape[-2:])) for tap in taps]
         return FusedCAMs(fused[0], fused[1] if len(fused) > 1 else None)
 
     @staticmethod
     def fuse(raw: Sequence[tuple[Tensor, Tensor]], labels: ImageLabels,
-             size: tuple[int, int]) -> Tensor:
-        """Fuse raw logits of all classes into compact CAMs (B, K, H, W)."""
-        present = [tuple(labels.gather(maps) for maps in pair) for pair in raw]
-        return labels.valid(fuse_cams(present, size))
+             size: tuple[int, int], pair: str = 'max', normalise: str = 'minmax'
+             ) -> Tensor:
+        """Fuse the views of all classes into compact CAMs (B, K, H, W)."""
+        present = [tuple(labels.gather(maps) for maps in views) for views in raw]
+        return labels.valid(fuse_cams(present, size, pair=pair, normalise=normalise))
 
     def grey_levels(self, images: Tensor) -> Tensor:
         """Normalised images → grey levels 0..255, float32."""

@@ -6,12 +6,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from mmwsss.cam import scale_order
+from mmwsss.cam.fusion import NORMALISE
 
-OUTPUTS = ('seg', 'cam', 'aux_cam', 'pseudo')
+OUTPUTS = ('seg', 'cam', 'aux_cam', 'pseudo', 'class_maps')
 FILTERS = ('gt', 'pred', 'none')
 PAIRS = ('sum', 'max', 'mean')
 FUSIONS = ('max', 'sum')
 FUSE_AT = ('label', 'logits')
+CAM_FUSE_AT = ('input', 'label')
 
 
 @dataclass(frozen=True)
@@ -19,7 +21,7 @@ class InferenceCfg:
     """What a model predicts and how: the entries of ``test_cfg``.
 
     Attributes:
-        outputs: subset of ``('seg', 'cam', 'aux_cam', 'pseudo')``.
+        outputs: subset of ``('seg', 'cam', 'aux_cam', 'pseudo', 'class_maps')``.
         cam_filter: whose image labels mask the CAMs: ``'gt'`` reads ground truth (the
             published CAM and pseudo-label numbers), ``'pred'`` the model's own
             classification, ``'none'`` keeps all classes.
@@ -32,6 +34,10 @@ class InferenceCfg:
         seg_fuse_at: scales meet at the size of the ``'label'`` (ToCo) or of the first
             scale's ``'logits'`` (AFA).
         cam_scales: scales of the CAM fusion; each with its mirror.
+        cam_pair, cam_normalise: see :func:`mmwsss.cam.fuse_cams`.
+        cam_fuse_at: scales of the CAM meet at the size of the network's ``'input'``
+            (ToCo), or on the grid that is asked for (``'label'``; SemFormer, EPS).
+        map_strides: grids of the output ``class_maps``, in pixels of the label.
         pseudo_source: what the output ``pseudo`` is made of: ``'cam'``, or another
             source that the method knows.
         low_thr, high_thr: thresholds of the refined pseudo label, in [0, 1].
@@ -50,6 +56,10 @@ class InferenceCfg:
     seg_fuse: str = 'max'
     seg_fuse_at: str = 'label'
     cam_scales: Sequence[float] = (1.0, 0.5, 1.5)
+    cam_pair: str = 'max'
+    cam_normalise: str = 'minmax'
+    cam_fuse_at: str = 'input'
+    map_strides: Sequence[int] = (1,)
     pseudo_source: str = 'cam'
     low_thr: float = 0.25
     high_thr: float = 0.7
@@ -69,10 +79,14 @@ class InferenceCfg:
             raise ValueError(
                 f'test_cfg.seg_pair must be one of {PAIRS} and seg_fuse one of '
                 f'{FUSIONS}, got {self.seg_pair!r} and {self.seg_fuse!r}')
-        if self.seg_fuse_at not in FUSE_AT:
-            raise ValueError(
-                f'test_cfg.seg_fuse_at must be one of {FUSE_AT}, got '
-                f'{self.seg_fuse_at!r}')
+        for key, known in (('seg_fuse_at', FUSE_AT), ('cam_fuse_at', CAM_FUSE_AT),
+                           ('cam_pair', PAIRS), ('cam_normalise', tuple(NORMALISE))):
+            if getattr(self, key) not in known:
+                raise ValueError(f'test_cfg.{key} must be one of {known}, got '
+                                 f'{getattr(self, key)!r}')
+        if not self.map_strides or min(self.map_strides) < 1:
+            raise ValueError('test_cfg.map_strides must hold positive whole numbers, '
+                             f'got {self.map_strides}')
         if self.squash is not None and self.resize_long is not None:
             raise ValueError(
                 f'test_cfg has squash={self.squash} and resize_long='
