@@ -3,8 +3,15 @@
 
 from .box_refine import par_in_boxes, refined_propagated_label
 from .class_attention import class_relative_attention
-from .complement import ClassPairs, complementary_images, strongest_other
 from .classes import ClassMaps, ImageLabels
+from .complement import (
+    ClassPairs,
+    activation_maps,
+    complementary_images,
+    resize_to_corners,
+    strongest_other,
+    valid_pixels,
+)
 from .crops import crop_candidates, crop_flags, cut_crops, draw_corners
 from .fusion import (
     fuse_cams,
@@ -62,6 +69,7 @@ __all__ = [
     'IGNORE',
     'ClassPairs',
     'ImageLabels',
+    'activation_maps',
     'affinity_targets',
     'background_stacks',
     'block_grid',
@@ -99,6 +107,7 @@ __all__ = [
     'refined_label',
     'refined_propagated_label',
     'resize',
+    'resize_to_corners',
     'roi_levels',
     'scale_box',
     'scale_order',
@@ -113,6 +122,7 @@ __all__ = [
     'token_label',
     'transition_matrix',
     'truncate_to_unit',
+    'valid_pixels',
     'window_mask',
     'uncertain_blocks',
     'with_background',

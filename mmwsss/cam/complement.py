@@ -7,9 +7,11 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from .classes import ImageLabels
+from .labels import box_mask, scale_box
 
 
 class ClassPairs(NamedTuple):
@@ -83,6 +85,46 @@ class ClassPairs(NamedTuple):
         """
         index = self.ids[..., None, None].expand(-1, -1, *maps.shape[2:])
         return maps.gather(1, index)
+
+
+def valid_pixels(box: Tensor | None, crop: tuple[int, int], size: tuple[int, int],
+                 batch: int, device: torch.device) -> Tensor:
+    """The pixels of maps of ``size`` that lie in the real part of the crops.
+
+    Args:
+        box: (B, 4) (y0, y1, x0, x1) of the real pixels of the crops, or ``None``: all.
+        crop: (H, W) of the crops.
+        size: (h, w) of the maps; the scaled box is rounded down (released).
+        batch: B.
+        device: where the result is wanted.
+
+    Returns:
+        (B, h, w) bool.
+    """
+    if box is None:
+        return torch.ones(batch, *size, dtype=torch.bool, device=device)
+    return box_mask(scale_box(box, crop, size, floor=True), size)
+
+
+def resize_to_corners(maps: Tensor, size: tuple[int, int]) -> Tensor:
+    """Bilinear with the corner pixels' centres aligned; maps (B, C, h, w)."""
+    return F.interpolate(maps, size, mode='bilinear', align_corners=True)
+
+
+def activation_maps(logits: Tensor, valid: Tensor) -> Tensor:
+    """Activation M in [0, 1] at the auto-encoder's size (sheet, section 2.2).
+
+    As released the logits are resized, not their sigmoid.
+
+    Args:
+        logits: (B, K, h', w').
+        valid: (B, h, w) bool; elsewhere nothing is active.
+
+    Returns:
+        (B, K, h, w) float32.
+    """
+    size = tuple(valid.shape[-2:])
+    return resize_to_corners(logits.float(), size).sigmoid() * valid[:, None]
 
 
 def complementary_images(images: Tensor, maps: Tensor, pairs: ClassPairs

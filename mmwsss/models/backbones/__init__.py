@@ -1,6 +1,7 @@
 # Licensed under Apache-2.0.
+from .class_token_vit import ClassTokenViT
 from .mask_token_vit import MaskTokenViT
 from .mit import WSSSMiT
 from .vit import WSSSViT
 
-__all__ = ['MaskTokenViT', 'WSSSMiT', 'WSSSViT']
+__all__ = ['ClassTokenViT', 'MaskTokenViT', 'WSSSMiT', 'WSSSViT']

@@ -1,4 +1,5 @@
 # Licensed under Apache-2.0.
+from .activation_head import ActivationHead
 from .cam_head import CAMHead
 
-__all__ = ['CAMHead']
+__all__ = ['ActivationHead', 'CAMHead']
