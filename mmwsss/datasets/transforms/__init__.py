@@ -4,6 +4,7 @@ from .load_rgb_image import LoadRGBImage
 from .multi_view import MultiView
 from .pack_weak_inputs import PackWeakInputs
 from .pil_color_jitter import PILColorJitter
+from .pil_multi_scale import PILMultiScale
 from .pil_pad_crop import PILPadCrop
 from .pil_random_blur import PILRandomBlur
 from .pil_random_flip import PILRandomFlip
@@ -15,8 +16,8 @@ from .pil_resize_long_side import PILResizeLongSide
 from .toco_views import ToCoViews
 
 __all__ = [
-    'LoadMask', 'LoadRGBImage', 'MultiView', 'PILColorJitter', 'PILPadCrop',
-    'PILRandomBlur', 'PILRandomFlip', 'PILRandomGrey', 'PILRandomResizedCrop',
-    'PILRandomScale', 'PILRandomSolarise', 'PILResizeLongSide', 'PackWeakInputs',
-    'ToCoViews'
+    'LoadMask', 'LoadRGBImage', 'MultiView', 'PILColorJitter', 'PILMultiScale',
+    'PILPadCrop', 'PILRandomBlur', 'PILRandomFlip', 'PILRandomGrey',
+    'PILRandomResizedCrop', 'PILRandomScale', 'PILRandomSolarise',
+    'PILResizeLongSide', 'PackWeakInputs', 'ToCoViews'
 ]
