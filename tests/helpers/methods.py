@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -32,14 +33,29 @@ def build(config: str, seed: int = 0, **train_cfg) -> WeakSegmentor:
     init_default_scope('mmwsss')
     cfg.model.backbone.pretrained = None
     cfg.model.train_cfg.update(train_cfg)
-    torch.manual_seed(seed)
-    model = MODELS.build(cfg.model)
-    model.init_weights()
+    with tempfile.TemporaryDirectory() as folder:
+        if 'caae' in cfg.model:
+            cfg.model.caae.checkpoint = earlier_stage(cfg.model.caae, folder,
+                                                      cfg.model.num_classes)
+        torch.manual_seed(seed)
+        model = MODELS.build(cfg.model)
+        model.init_weights()
     for module in model.modules():
         if isinstance(module, EMACopy):  # so that teacher and student can be told apart
             for parameter in module.parameters():
                 parameter.data += 0.01 * torch.randn_like(parameter)
     return model
+
+
+def earlier_stage(cfg: dict, folder: str | Path, num_classes: int) -> str:
+    """The checkpoint of a frozen network with seeded random weights."""
+    torch.manual_seed(0)
+    settings = {k: v for k, v in cfg.items() if k != 'checkpoint'}
+    network = MODELS.build(settings | dict(num_classes=num_classes))
+    network.init_weights()
+    path = Path(folder) / 'earlier.pth'
+    torch.save(dict(state_dict=network.state_dict()), path)
+    return str(path)
 
 
 def pictures(count: int, size: tuple[int, int] = (SIZE, SIZE), seed: int = 0
@@ -69,6 +85,8 @@ def train_batch(model: WeakSegmentor, images: Sequence[int] = (0, 1)) -> dict:
     boxes = ((0, 96, 0, 96), (8, 96, 0, 80), (0, 64, 16, 96), (0, 96, 0, 96))
     views = {name: [pictures(4, seed=seed)[i] for i in images]
              for seed, name in enumerate(VIEWS)}
+    if 'img' in model.data_preprocessor.zero_padding:  # the name of a single image
+        views = views['view1']
     samples = [sample(LABELS[i], (SIZE, SIZE), i, boxes[i]) for i in images]
     return model.data_preprocessor(dict(inputs=views, data_samples=samples), True)
 
