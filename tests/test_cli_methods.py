@@ -20,8 +20,7 @@ from mmengine.config import Config
 from mmengine.registry import init_default_scope
 from PIL import Image
 
-from mmwsss.engine.inference_options import segmentor_cfg
-from tests.helpers.methods import save_base
+from tests.helpers.methods import earlier_stage
 from tests.helpers.training import (
     ROOT,
     TIMEOUT,
@@ -82,20 +81,19 @@ def short_config(config: str, data: Path, folder: Path, terms: str = '',
         steps = ', '.join(STEPS[term] for term in terms.split())
         text += SWITCHES.get(config, BEGIN).format(steps)
     if config == SMAF:
-        text += base_checkpoint(config, folder / 'base.pth')
+        text += base_checkpoint(config, folder)
     path = folder / f'{Path(config).stem}.py'
     path.write_text(text)
     return path
 
 
-def base_checkpoint(config: str, path: Path) -> str:
+def base_checkpoint(config: str, folder: Path) -> str:
     """Make a base for self-training, untrained; gives the setting that names it."""
     init_default_scope('mmwsss')
-    cfg = Config.fromfile(ROOT / config)
-    segmentor_cfg(cfg).backbone.pretrained = None
-    torch.manual_seed(0)
-    save_base(cfg, path)
-    return f'model = dict(checkpoint={str(path)!r})\n'
+    base = Config.fromfile(ROOT / config).model.segmentor
+    base.backbone.pretrained = None
+    path = earlier_stage(base, folder, base.num_classes)
+    return f'model = dict(checkpoint={path!r})\n'
 
 
 @pytest.fixture(scope='session')

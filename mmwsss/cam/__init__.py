@@ -2,7 +2,16 @@
 """Pure functions from raw CAM logits to pseudo labels. Nothing but torch below."""
 
 from .box_refine import par_in_boxes, refined_propagated_label
+from .class_attention import class_relative_attention
 from .classes import ClassMaps, ImageLabels
+from .complement import (
+    ClassPairs,
+    activation_maps,
+    complementary_images,
+    resize_to_corners,
+    strongest_other,
+    valid_pixels,
+)
 from .crops import crop_candidates, crop_flags, cut_crops, draw_corners
 from .fusion import (
     fuse_cams,
@@ -62,11 +71,14 @@ from .refine import (
     truncate_to_unit,
 )
 from .score_maps import refine_stacks, with_background
+from .semantics import clamped_cosine, class_embedding, gate_semantics
 
 __all__ = [
-    'ClassMaps',
     'IGNORE',
+    'ClassMaps',
+    'ClassPairs',
     'ImageLabels',
+    'activation_maps',
     'affinity_targets',
     'attention_target',
     'background_stacks',
@@ -75,6 +87,10 @@ __all__ = [
     'box_mask',
     'check_thresholds',
     'choose_blocks',
+    'clamped_cosine',
+    'class_embedding',
+    'class_relative_attention',
+    'complementary_images',
     'crop_candidates',
     'crop_flags',
     'cut_crops',
@@ -83,11 +99,12 @@ __all__ = [
     'draw_corners',
     'fuse_cams',
     'fuse_seg_logits',
+    'gate_semantics',
     'label_shares',
     'long_side_size',
-    'max_normalise_cam',
     'masked_count',
     'masked_tokens',
+    'max_normalise_cam',
     'merge_high_low',
     'merge_mirror',
     'multi_scale',
@@ -104,6 +121,7 @@ __all__ = [
     'relu_attention',
     'resize',
     'resize_corners',
+    'resize_to_corners',
     'roi_levels',
     'scale_box',
     'scale_order',
@@ -112,14 +130,16 @@ __all__ = [
     'softmax_attention',
     'strided_size',
     'strongest_class',
+    'strongest_other',
     'take_tokens',
     'three_way_label',
     'threshold_label',
     'token_label',
     'transition_matrix',
     'truncate_to_unit',
-    'window_mask',
     'uncertain_blocks',
+    'valid_pixels',
+    'window_mask',
     'winning_label',
     'with_background',
     'with_mirror',

@@ -143,6 +143,7 @@ def fuse_cams(
     eps: float = NORMALISE_EPS,
     pair: str = 'max',
     normalise: str = 'minmax',
+    multiple: int = 1,
 ) -> Tensor:
     """Fuse CAMs of several scales and their mirrors.
 
@@ -156,19 +157,22 @@ def fuse_cams(
         eps: see :func:`normalise_cam`.
         pair: ``'max'`` (ToCo, FSR, AFA) or ``'sum'`` (SemFormer, EPS) of a pair.
         normalise: ``'minmax'`` (ToCo, FSR, AFA) or ``'max'`` (SemFormer, EPS).
+        multiple: maps are resized to ``size`` rounded up to a multiple of this, then
+            cut; 1: straight to ``size``, the better geometry. SemFormer as released:
+            16, though its inputs were stretched to that size, not padded.
 
     Returns:
         (B, C, H, W) float32 in [0, 1).
     """
-    total = None
+    total, grid = None, tuple(-(-side // multiple) * multiple for side in size)
     for plain, mirrored in raw:
         # float32 from the logits on: half precision must not change a label.
         merged = merge_mirror(
-            resize(plain.float(), size), resize(mirrored.float(), size), pair).relu_()
+            resize(plain.float(), grid), resize(mirrored.float(), grid), pair).relu_()
         total = merged if total is None else total.add_(merged)
     if total is None:
         raise ValueError('fuse_cams needs the logits of at least one scale, got none')
-    return NORMALISE[normalise](total, eps)
+    return NORMALISE[normalise](total[..., :size[0], :size[1]], eps)
 
 
 def multi_scale(

@@ -34,10 +34,14 @@ def build(config: str, seed: int = 0, **train_cfg) -> WeakSegmentor:
     init_default_scope('mmwsss')
     segmentor_cfg(cfg).backbone.pretrained = None
     cfg.model.train_cfg.update(train_cfg)
-    torch.manual_seed(seed)
     with tempfile.TemporaryDirectory() as folder:
-        if 'checkpoint' in cfg.model:
-            save_base(cfg, Path(folder) / 'base.pth')
+        if 'caae' in cfg.model:
+            cfg.model.caae.checkpoint = earlier_stage(cfg.model.caae, folder,
+                                                      cfg.model.num_classes)
+        if 'segmentor' in cfg.model:
+            base = cfg.model.segmentor
+            cfg.model.checkpoint = earlier_stage(base, folder, base.num_classes, seed)
+        torch.manual_seed(seed)
         model = MODELS.build(cfg.model)
         model.init_weights()
     for module in model.modules():
@@ -47,12 +51,16 @@ def build(config: str, seed: int = 0, **train_cfg) -> WeakSegmentor:
     return model
 
 
-def save_base(cfg: Config, path: Path) -> None:
-    """Give a self-training config a checkpoint of its base, random weights."""
-    base = MODELS.build(cfg.model.segmentor)
-    base.init_weights()
-    torch.save(dict(state_dict=base.state_dict()), path)
-    cfg.model.checkpoint = str(path)
+def earlier_stage(cfg: dict, folder: str | Path, num_classes: int, seed: int = 0
+                  ) -> str:
+    """The checkpoint of an earlier stage's network with seeded random weights."""
+    torch.manual_seed(seed)
+    settings = {k: v for k, v in cfg.items() if k != 'checkpoint'}
+    network = MODELS.build(settings | dict(num_classes=num_classes))
+    network.init_weights()
+    path = Path(folder) / 'earlier.pth'
+    torch.save(dict(state_dict=network.state_dict()), path)
+    return str(path)
 
 
 def pictures(count: int, size: tuple[int, int] = (SIZE, SIZE), seed: int = 0
@@ -82,10 +90,10 @@ def train_batch(model: WeakSegmentor, images: Sequence[int] = (0, 1)) -> dict:
     boxes = ((0, 96, 0, 96), (8, 96, 0, 80), (0, 64, 16, 96), (0, 96, 0, 96))
     views = {name: [pictures(4, seed=seed)[i] for i in images]
              for seed, name in enumerate(VIEWS)}
+    if 'img' in model.data_preprocessor.zero_padding:  # the name of a single image
+        views = views['view1']
     samples = [sample(LABELS[i], (SIZE, SIZE), i, boxes[i]) for i in images]
-    single = 'img' in model.data_preprocessor.zero_padding  # a pipeline of one view
-    inputs = views['view1'] if single else views
-    return model.data_preprocessor(dict(inputs=inputs, data_samples=samples), True)
+    return model.data_preprocessor(dict(inputs=views, data_samples=samples), True)
 
 
 def predict_batch(model: WeakSegmentor, images: Sequence[int] = (0, 1),

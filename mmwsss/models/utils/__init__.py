@@ -1,6 +1,7 @@
 # Licensed under Apache-2.0.
 from .ema import EMACopy
 from .features import Features, encode
+from .frozen import FrozenNetwork
 from .inference import InferenceCfg
 from .masking import TokenMask, UncertainMasking
 from .mode import evaluating
@@ -9,7 +10,7 @@ from .schedule import LossSchedule, Ramp, StepSchedule
 from .self_training import SelfTrainingCfg
 
 __all__ = [
-    'EMACopy', 'Features', 'InferenceCfg', 'LossSchedule', 'Ramp', 'SelfTrainingCfg',
-    'StepSchedule', 'TokenMask', 'UncertainMasking', 'encode', 'evaluating',
-    'in_float32',
+    'EMACopy', 'Features', 'FrozenNetwork', 'InferenceCfg', 'LossSchedule', 'Ramp',
+    'SelfTrainingCfg', 'StepSchedule', 'TokenMask', 'UncertainMasking', 'encode',
+    'evaluating', 'in_float32',
 ]

@@ -40,6 +40,9 @@ class InferenceCfg:
         cam_pair, cam_normalise: see :func:`mmwsss.cam.fuse_cams`.
         cam_fuse_at: scales of the CAM meet at the size of the network's ``'input'``
             (ToCo), or on the grid that is asked for (``'label'``; SemFormer, EPS).
+        cam_multiple: maps at the size of the label are resized to the next multiple of
+            this, then cut, see :func:`mmwsss.cam.fuse_cams`; above 1 only with
+            ``cam_fuse_at='label'``.
         map_strides: grids of the output ``class_maps``, in pixels of the label.
         pseudo_source: what the output ``pseudo`` is made of: ``'cam'``, or another
             source that the method knows.
@@ -63,6 +66,7 @@ class InferenceCfg:
     cam_pair: str = 'max'
     cam_normalise: str = 'minmax'
     cam_fuse_at: str = 'input'
+    cam_multiple: int = 1
     map_strides: Sequence[int] = (1,)
     pseudo_source: str = 'cam'
     low_thr: float = 0.25
@@ -94,6 +98,12 @@ class InferenceCfg:
         if not self.map_strides or min(self.map_strides) < 1:
             raise ValueError('test_cfg.map_strides must hold positive whole numbers, '
                              f'got {self.map_strides}')
+        if self.cam_multiple < 1 or (
+                self.cam_multiple > 1 and self.cam_fuse_at != 'label'):
+            raise ValueError(
+                'test_cfg.cam_multiple must be positive, and above 1 only with '
+                f"cam_fuse_at='label', got {self.cam_multiple} with "
+                f'{self.cam_fuse_at!r}')
         if self.squash is not None and self.resize_long is not None:
             raise ValueError(
                 f'test_cfg has squash={self.squash} and resize_long='
