@@ -42,11 +42,14 @@ class ActivationHead(BaseModule):
             x = x * (torch.rand_like(x[:, :1], dtype=torch.float32) < keep) / keep
         return self.classifier(x.movedim(1, -1)).movedim(-1, 1).float()
 
+    def dense(self, maps: tuple[Tensor, ...]) -> Tensor:
+        """Logits (B, C, h, w) of the objects with gradient, without dropout."""
+        weight, bias = self.classifier.weight[1:, :, None, None], self.classifier.bias
+        return nn.functional.conv2d(maps[self.in_index], weight, bias[1:]).float()
+
     def cam(self, maps: tuple[Tensor, ...]) -> Tensor:
         """CAM logits (B, C, h, w) of the objects, without gradient and dropout."""
-        weight, bias = self.classifier.weight[1:, :, None, None], self.classifier.bias
-        return nn.functional.conv2d(
-            maps[self.in_index].detach(), weight.detach(), bias[1:].detach()).float()
+        return self.dense(maps).detach()
 
     def forward(self, maps: tuple[Tensor, ...]) -> Tensor:
         """Class logits (B, C): an object is in the image where any patch shows it.

@@ -132,8 +132,17 @@ class SemFormer(WeakSegmentor):
     def view_cams(self, features: Features) -> tuple[Tensor, ...]:
         """The objects' activation (no sigmoid, as released) times attention."""
         (cams,) = self.cam_logits(features)
+        return self.attended(cams, features),
+
+    def dense_logits(self, features: Features) -> Tensor:
+        """The same with gradient, for losses on maps."""
+        return self.attended(self.cam_head.dense(features.maps), features)
+
+    @staticmethod
+    def attended(cams: Tensor, features: Features) -> Tensor:
+        """Activation times the attention of the class tokens, where it is recorded."""
         if features.attention is None:
-            return cams.relu(),
+            return cams.relu()
         attention = class_relative_attention(
             features.attention, features.attention.shape[1])
-        return cams.relu() * attention[:, 1:],
+        return cams.relu() * attention[:, 1:]

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, ClassVar
 
@@ -23,11 +23,12 @@ from mmwsss.cam import (
     winning_label,
 )
 from mmwsss.registry import MODELS
-from mmwsss.utils.checkpoint import load_checkpoint_file, load_weights_strict
 
-from ..utils import InferenceCfg, LossSchedule, SelfTrainingCfg
+from ..utils import FrozenNetwork, InferenceCfg, LossSchedule, SelfTrainingCfg
 from .weak_segmentor import WeakSegmentor
 
+HINT = ('Train the base first, with its own config, then name its file: --cfg-options '
+        'model.checkpoint=FILE')
 #: the terms of the stage
 TERMS = ('mac', 'cls')
 
@@ -36,7 +37,7 @@ class MultiScaleSelfTraining:
     """Self-training on multi-scale attention fusion (SMAF, Yang et al., 2023).
 
     Goes before the class of the base network, see :func:`self_training`: the student
-    *is* the base network with another loss. Its frozen copy, the teacher, sees each
+    *is* the base network with another loss. The frozen base, the teacher, sees each
     picture at several scales and mirrored; the student, which sees it at one scale,
     learns to give the fused, denoised and reactivated attention of all of them.
     """
@@ -45,11 +46,7 @@ class MultiScaleSelfTraining:
     TRAIN_KEYS: ClassVar[frozenset[str]] = frozenset(('weights', 'inactive'))
     #: what :func:`self_training` sets
     settings: SelfTrainingCfg
-    base_checkpoint: str | None
-    base_classes: Sequence[str] | None
-    #: holds the frozen copy; a tuple, so that it is no sub-module: neither checkpoints,
-    #: nor the optimizer, nor a change of mode reach it
-    teacher: tuple[nn.Module, ...]
+    teacher: FrozenNetwork
 
     def loss(self, inputs: Tensor | Mapping[str, Tensor],
              data_samples: Sequence[SegDataSample]) -> dict[str, Tensor]:
@@ -83,11 +80,7 @@ class MultiScaleSelfTraining:
         """
         if self.settings.source == 'fused':
             return self.given_maps(data_samples, labels)
-        if not self.teacher:
-            raise RuntimeError('there is no teacher yet: init_weights(), which a '
-                               'runner calls before training, makes it of the '
-                               'checkpoint')
-        teacher, cfg = self.teacher[0], self.settings
+        teacher, cfg = self.teacher.load(images.device), self.settings
         views, = multi_scale(
             lambda batch: teacher.view_cams(teacher.encode(batch))[:1], images,
             cfg.scales, add_one=False)
@@ -133,37 +126,20 @@ class MultiScaleSelfTraining:
 
     # ---------------------------------------------------------------- weights
     def init_weights(self) -> None:
-        """Load the trained base: the student starts from it, the teacher stays it.
+        """Start from the trained base; a missing or foreign file shows before training.
 
         Raises:
             ValueError: if no checkpoint is named.
+            FileNotFoundError: if there is no such file.
             CheckpointMismatch: if it is of another architecture or class count.
         """
         if self.is_init:
             return
-        if self.base_checkpoint is None:
-            raise ValueError(
-                'self-training starts from a trained model: set model.checkpoint to '
-                f'a checkpoint of the base, {type(self).__mro__[2].__name__}')
-        content = load_checkpoint_file(self.base_checkpoint, map_location='cpu')
-        load_weights_strict(self, content.get('state_dict', content),
-                            f'the base checkpoint {self.base_checkpoint}')
-        meta = content.get('meta') or {}
-        self.base_classes = (meta.get('dataset_meta') or {}).get('classes')
+        base = self.teacher.load(next(self.parameters()).device)
+        self.load_state_dict(base.state_dict())
         self._is_init = True
-        if self.settings.source == 'online':
-            self.make_teacher()
-
-    def make_teacher(self) -> None:
-        """Freeze a copy of the student as it is."""
-        self.teacher = ()
-        teacher = copy.deepcopy(self).requires_grad_(False)
-        self.teacher = (teacher.eval(),)
-
-    def _apply(self, fn: Callable, recurse: bool = True) -> nn.Module:
-        for teacher in self.teacher:  # follows to the device
-            teacher._apply(fn, recurse)
-        return super()._apply(fn, recurse)
+        if self.settings.source == 'fused':
+            self.teacher.unload()
 
 
 @MODELS.register_module(name='MultiScaleSelfTraining')
@@ -223,8 +199,8 @@ def self_training(
     kind = type(model)
     model.__class__ = type(f'SelfTrained{kind.__name__}',
                            (MultiScaleSelfTraining, kind), dict(__module__=__name__))
-    model.teacher, model.settings = (), settings
-    model.base_checkpoint, model.base_classes = checkpoint, None
+    model.settings = settings
+    model.teacher = FrozenNetwork({**segmentor, 'checkpoint': checkpoint}, hint=HINT)
     _set_losses(model, losses or {}, train_cfg or {})
     return model
 

@@ -26,6 +26,8 @@ class FrozenNetwork(nn.Module):
     """
 
     network: nn.Module | None
+    #: names of the classes that the file says it was trained with
+    saved_classes: Sequence[str] | None = None
 
     def __init__(self, cfg: Mapping[str, Any], unused: Sequence[str] = (),
                  hint: str = '') -> None:
@@ -56,6 +58,8 @@ class FrozenNetwork(nn.Module):
             except FileNotFoundError as error:
                 raise FileNotFoundError(f'{error} {self.hint}') from error
             state = loaded.get('state_dict', loaded)
+            meta = loaded.get('meta') or {}
+            self.saved_classes = (meta.get('dataset_meta') or {}).get('classes')
             network = MODELS.build(self.cfg)
             load_weights_strict(
                 network, state, f'{self.checkpoint}, the frozen {name},',
@@ -63,6 +67,10 @@ class FrozenNetwork(nn.Module):
             object.__setattr__(
                 self, 'network', network.requires_grad_(False).eval().to(device))
         return self.network
+
+    def unload(self) -> None:
+        """Forget the network, whose weights have been taken; it can be loaded again."""
+        object.__setattr__(self, 'network', None)
 
     def _apply(self, fn: Callable, recurse: bool = True) -> FrozenNetwork:
         if self.network is not None:
