@@ -251,7 +251,7 @@ def test_reactivation_is_an_option(reactivated: bool, tmp_path) -> None:
 # ------------------------------------------------------------------ bad input
 def test_a_checkpoint_is_needed(tmp_path) -> None:
     cfg = dict(type='MultiScaleSelfTraining', segmentor=base_cfg(CAM))
-    with pytest.raises(ValueError, match=r'WeakSegmentor is not set.*model\.checkpoint'):
+    with pytest.raises(ValueError, match=r'is not set.*model\.checkpoint=FILE'):
         MODELS.build(cfg).init_weights()
     with pytest.raises(FileNotFoundError, match='absent.pth'):
         MODELS.build(cfg | dict(checkpoint=str(tmp_path / 'absent.pth'))).init_weights()
