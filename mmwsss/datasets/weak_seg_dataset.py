@@ -18,6 +18,8 @@ from .seeding import seed_everything
 from .verify import spread, verify_item
 
 BACKGROUND = 'background'
+_MASK_FIX = ('check data_prefix.seg_map_path, or set with_masks=False and take '
+             'LoadMask out of the pipeline')
 
 
 @DATASETS.register_module()
@@ -44,8 +46,10 @@ class WeakSegDataset(BaseSegDataset):
         sal_dir: folder of saliency maps, named as the images, for ``LoadSaliency``;
             relative to ``data_root``. None by default.
         sal_suffix: suffix or suffixes of these maps, tried in order.
-        with_masks: give ``seg_map_path``. By default in test mode only: weakly
-            supervised training must not see masks.
+        with_masks: give ``seg_map_path``. By default in test mode only, and where
+            ``mask_dir`` is given: weakly supervised training must not see true masks.
+        mask_dir: folder of pseudo masks, to be trained on as if they were true ones;
+            relative to the working directory, not to ``data_root``.
         allow_unlabelled: accept images without labels; by default in test mode
             only.
         check_files: list the folders at start and refuse missing files.
@@ -66,7 +70,8 @@ class WeakSegDataset(BaseSegDataset):
                  split_file: str = '', img_suffix: str | Sequence[str] = '.jpg',
                  seg_map_suffix: str = '.png', sal_dir: str | None = None,
                  sal_suffix: str | Sequence[str] = '.png',
-                 with_masks: bool | None = None, allow_unlabelled: bool | None = None,
+                 with_masks: bool | None = None, mask_dir: str | None = None,
+                 allow_unlabelled: bool | None = None,
                  check_files: bool = True, check_samples: int = 4,
                  max_unreadable: int = 20, test_mode: bool = False,
                  pipeline: Sequence[dict | Callable] = (), **kwargs) -> None:
@@ -74,7 +79,12 @@ class WeakSegDataset(BaseSegDataset):
         self.split_file = split_file
         self.sal_dir = sal_dir
         self.sal_suffix = sal_suffix
-        self.with_masks = test_mode if with_masks is None else with_masks
+        self.mask_dir = mask_dir
+        if mask_dir is not None and with_masks is False:
+            raise ValueError(f'mask_dir={mask_dir!r} and with_masks=False contradict '
+                             'each other: leave one of them out')
+        self.with_masks = (
+            test_mode or mask_dir is not None if with_masks is None else with_masks)
         self.allow_unlabelled = (
             test_mode if allow_unlabelled is None else allow_unlabelled)
         self.check_files = check_files
@@ -192,9 +202,9 @@ class WeakSegDataset(BaseSegDataset):
             num_foreground=self.num_classes - 1, label_map=self.label_map,
             reduce_zero_label=self.reduce_zero_label, seg_fields=[])
         if self.with_masks:
+            folder = self.mask_dir or self.data_prefix.get('seg_map_path') or ''
             info['seg_map_path'] = os.path.join(
-                self.data_prefix.get('seg_map_path') or '',
-                image_stem(name) + self.seg_map_suffix)
+                folder, image_stem(name) + self.seg_map_suffix)
         return info
 
     def _find_saliency(self, infos: list[dict]) -> None:
@@ -222,8 +232,9 @@ class WeakSegDataset(BaseSegDataset):
         if files.missing:
             raise DataError(
                 files.missing[0], f'is missing, with {len(files.missing) - 1} other '
-                f'masks of {len(infos)}', 'check data_prefix.seg_map_path, or set '
-                'with_masks=False and take LoadMask out of the pipeline')
+                f'masks of {len(infos)}', _MASK_FIX if self.mask_dir is None else
+                'write all masks of this split (tools/generate_pseudo_labels.py), and '
+                'give their folder as mask_dir')
         for info in spread(infos, self.check_samples):
             verify_item(info, self.ignore_index)
 
