@@ -1,7 +1,7 @@
 _base_ = [
     '../_base_/models/eps_wr38.py',
     '../_base_/datasets/coco14_sal_321.py',
-    '../_base_/schedules/sgd_20k.py',
+    '../_base_/schedules/eps_20k.py',
     '../_base_/default_runtime.py',
 ]
 

@@ -19,6 +19,8 @@ from .seeding import seed_everything
 from .verify import spread, verify_item
 
 BACKGROUND = 'background'
+_MASK_FIX = ('check data_prefix.seg_map_path, or set with_masks=False and take '
+             'LoadMask out of the pipeline')
 
 
 @DATASETS.register_module()
@@ -46,9 +48,11 @@ class WeakSegDataset(BaseSegDataset):
             relative to ``data_root``. None by default.
         sal_suffix: suffix or suffixes of these maps, tried in order.
         fused_dir: folder of fused CAMs ``<name>.npz``, for ``LoadFusedMaps``; relative
-            to the working directory, as a tool's output is. None by default.
-        with_masks: give ``seg_map_path``. By default in test mode only: weakly
-            supervised training must not see masks.
+            to the working directory, not to ``data_root``.
+        with_masks: give ``seg_map_path``. By default in test mode only, and where
+            ``mask_dir`` is given: weakly supervised training must not see true masks.
+        mask_dir: folder of pseudo masks, to be trained on as if they were true ones;
+            relative to the working directory, not to ``data_root``.
         allow_unlabelled: accept images without labels; by default in test mode
             only.
         check_files: list the folders at start and refuse missing files.
@@ -69,7 +73,8 @@ class WeakSegDataset(BaseSegDataset):
                  split_file: str = '', img_suffix: str | Sequence[str] = '.jpg',
                  seg_map_suffix: str = '.png', sal_dir: str | None = None,
                  sal_suffix: str | Sequence[str] = '.png', fused_dir: str | None = None,
-                 with_masks: bool | None = None, allow_unlabelled: bool | None = None,
+                 with_masks: bool | None = None, mask_dir: str | None = None,
+                 allow_unlabelled: bool | None = None,
                  check_files: bool = True, check_samples: int = 4,
                  max_unreadable: int = 20, test_mode: bool = False,
                  pipeline: Sequence[dict | Callable] = (), **kwargs) -> None:
@@ -78,7 +83,12 @@ class WeakSegDataset(BaseSegDataset):
         self.sal_dir = sal_dir
         self.sal_suffix = sal_suffix
         self.fused_dir = fused_dir
-        self.with_masks = test_mode if with_masks is None else with_masks
+        self.mask_dir = mask_dir
+        if mask_dir is not None and with_masks is False:
+            raise ValueError(f'mask_dir={mask_dir!r} and with_masks=False contradict '
+                             'each other: leave one of them out')
+        self.with_masks = (
+            test_mode or mask_dir is not None if with_masks is None else with_masks)
         self.allow_unlabelled = (
             test_mode if allow_unlabelled is None else allow_unlabelled)
         self.check_files = check_files
@@ -197,9 +207,9 @@ class WeakSegDataset(BaseSegDataset):
             num_foreground=self.num_classes - 1, label_map=self.label_map,
             reduce_zero_label=self.reduce_zero_label, seg_fields=[])
         if self.with_masks:
+            folder = self.mask_dir or self.data_prefix.get('seg_map_path') or ''
             info['seg_map_path'] = os.path.join(
-                self.data_prefix.get('seg_map_path') or '',
-                image_stem(name) + self.seg_map_suffix)
+                folder, image_stem(name) + self.seg_map_suffix)
         return info
 
     def _find_saliency(self, infos: list[dict]) -> None:
@@ -236,8 +246,9 @@ class WeakSegDataset(BaseSegDataset):
         if files.missing:
             raise DataError(
                 files.missing[0], f'is missing, with {len(files.missing) - 1} other '
-                f'masks of {len(infos)}', 'check data_prefix.seg_map_path, or set '
-                'with_masks=False and take LoadMask out of the pipeline')
+                f'masks of {len(infos)}', _MASK_FIX if self.mask_dir is None else
+                'write all masks of this split (tools/generate_pseudo_labels.py), and '
+                'give their folder as mask_dir')
         for info in spread(infos, self.check_samples):
             verify_item(info, self.ignore_index)
 

@@ -10,7 +10,7 @@ import torch
 from mmwsss.cam import strongest_class, threshold_label
 from mmwsss.datasets.transforms import PILMultiScale
 from mmwsss.datasets.transforms.pack_weak_inputs import to_chw
-from mmwsss.evaluation import areas_from_labels, scores_from_areas
+from mmwsss.evaluation import ClassAreas, areas_from_labels, scores_from_areas
 from tests.goldens.eps_model import eps_model, load_public
 from tests.goldens.test_eps_network import samples
 from tests.goldens.toco_model import close
@@ -73,11 +73,11 @@ def test_fused_maps_and_mask(data) -> None:
 
 def test_evaluation(golden) -> None:
     data = golden('eps_eval')
-    classes, total = len(data['hist']), None
+    classes = len(data['hist'])
+    total = ClassAreas.zeros(classes)
     for i in range(sum(k.startswith('pred_') for k in data)):
-        truth, mask = (torch.from_numpy(data[f'{k}_{i}']).long() for k in ('gt', 'pred'))
-        one = areas_from_labels(truth, mask, classes)
-        total = one if total is None else total.__iadd__(one)
+        truth, mask = (torch.from_numpy(data[f'{k}_{i}']) for k in ('gt', 'pred'))
+        total += areas_from_labels(truth.long(), mask.long(), classes)
     np.testing.assert_array_equal(total.correct, np.diag(data['hist']))
     np.testing.assert_array_equal(total.truth, data['hist'].sum(1))
     np.testing.assert_array_equal(total.predicted, data['hist'].sum(0))

@@ -11,7 +11,7 @@ import torch
 from mmengine.config import Config
 from mmengine.logging import MessageHub
 from mmengine.registry import init_default_scope
-from mmengine.structures import BaseDataElement
+from mmengine.structures import BaseDataElement, PixelData
 from mmseg.structures import SegDataSample
 from torch import Tensor, nn
 
@@ -85,6 +85,14 @@ def sample(labels: Sequence[int] | None, size: tuple[int, int], index: int = 0,
     return out
 
 
+def saliency_map(index: int) -> PixelData:
+    """A soft disc (1, SIZE, SIZE) in [0, 1], another one for each image."""
+    axis = torch.linspace(-1, 1, SIZE)
+    centre = torch.linspace(-0.4, 0.4, 4)[index % 4]
+    distance = ((axis[:, None] - centre) ** 2 + (axis[None] + centre) ** 2).sqrt()
+    return PixelData(data=(4 * (0.6 - distance)).sigmoid()[None])
+
+
 def train_batch(model: WeakSegmentor, images: Sequence[int] = (0, 1)) -> dict:
     """``inputs`` and ``data_samples`` of a training step, for images of LABELS."""
     boxes = ((0, 96, 0, 96), (8, 96, 0, 80), (0, 64, 16, 96), (0, 96, 0, 96))
@@ -93,6 +101,10 @@ def train_batch(model: WeakSegmentor, images: Sequence[int] = (0, 1)) -> dict:
     if 'img' in model.data_preprocessor.zero_padding:  # the name of a single image
         views = views['view1']
     samples = [sample(LABELS[i], (SIZE, SIZE), i, boxes[i]) for i in images]
+    for i, one in zip(images, samples, strict=True):
+        one.saliency = saliency_map(i)
+    if 'img' in model.data_preprocessor.zero_padding:  # a method of one view
+        views = views['view1']
     return model.data_preprocessor(dict(inputs=views, data_samples=samples), True)
 
 

@@ -51,7 +51,7 @@ class PILMultiScale(BaseTransform):
             raise ValueError(
                 'scales must be different positive numbers and rounding a positive '
                 f'whole number, got scales={tuple(scales)}, rounding={rounding}')
-        self.scales = tuple(sorted(wanted))
+        self.scales = (1.0, *sorted(wanted - {1.0}))  # what is shown comes first
         self.rounding = rounding
         self.resample = resample
 

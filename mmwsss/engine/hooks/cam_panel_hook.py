@@ -104,7 +104,8 @@ class CAMPanelHook(Hook):
         if self.interval == 0 or not is_main_process():
             return
         meta = getattr(runner.val_dataloader.dataset, 'metainfo', {})
-        for image, sample in zip(self._images(data_batch), outputs, strict=False):
+        images = plain_view(data_batch['inputs'])
+        for image, sample in zip(images, outputs, strict=False):
             if len(self._rows) < self.num_images:
                 self._rows.append(self._tiles(image, sample, meta, truth=True))
 
@@ -133,7 +134,8 @@ class CAMPanelHook(Hook):
         if self.show_dir is None:
             return
         meta = getattr(runner.test_dataloader.dataset, 'metainfo', {})
-        for image, sample in zip(self._images(data_batch), outputs, strict=False):
+        images = plain_view(data_batch['inputs'])
+        for image, sample in zip(images, outputs, strict=False):
             name = (
                 getattr(sample, 'img_id', None)
                 or osp.splitext(osp.basename(sample.img_path))[0]
@@ -146,17 +148,9 @@ class CAMPanelHook(Hook):
             path.parent.mkdir(parents=True, exist_ok=True)
             Image.fromarray(panel).save(path)
 
-    def _images(self, data_batch: dict) -> Sequence[Tensor]:
-        """One view of each image of a raw batch: the one of that name, or scale 1."""
-        inputs = data_batch['inputs']
-        if not isinstance(inputs, dict):
-            return inputs
-        names = [name for name in (self.view, 'scale_1') if name in inputs]
-        return inputs[names[0]] if names else next(iter(inputs.values()))
-
     def _first(self, data_batch: dict) -> tuple[list[Tensor], list[Any]]:
         """First images (one view of each) and samples of a raw training batch."""
-        inputs = self._images(data_batch)
+        inputs = plain_view(data_batch['inputs'], self.view)
         return (
             list(inputs[: self.num_images]),
             list(data_batch['data_samples'][: self.num_images]),
@@ -185,6 +179,13 @@ class CAMPanelHook(Hook):
             rows, meta.get('classes', ()), meta.get('palette'), heading
         )
         runner.visualizer.add_image(name, panel, step)
+
+
+def plain_view(inputs: Any, name: str = 'scale_1') -> Any:
+    """The images of a batch; of several views the named one, else the first."""
+    if not isinstance(inputs, dict):
+        return inputs
+    return inputs.get(name, next(iter(inputs.values())))
 
 
 @torch.no_grad()

@@ -1,0 +1,30 @@
+# ToCo as a labeller: ToCo -> masks of the training pictures -> mmseg's DeepLabV3.
+#   python tools/run_pipeline.py configs/toco/toco_shapes_pipeline.py
+toco = 'configs/toco/toco_vit-t_shapes.py'
+segmenter = 'configs/pseudo/deeplabv3_vit-t_shapes-pseudo.py'
+truth = 'data/shapes/SegmentationClass'  # read to score, never to train
+
+stages = [
+    dict(name='toco', type='train', config=toco),
+    dict(name='toco_test', type='test', config=toco, checkpoint='{toco.checkpoint}'),
+    dict(
+        name='masks',
+        type='generate',
+        config=toco,
+        checkpoint='{toco.checkpoint}',
+        split='train',
+        refine='par',
+        save=('cam', 'mask')),
+    dict(name='cam_score', type='evaluate', maps='{masks.cam}', ann_dir=truth),
+    dict(name='mask_score', type='evaluate', maps='{masks.mask}', ann_dir=truth),
+    dict(
+        name='segmenter',
+        type='train',
+        config=segmenter,
+        cfg_options={'train_dataloader.dataset.mask_dir': '{masks.mask}'}),
+    dict(
+        name='test',
+        type='test',
+        config=segmenter,
+        checkpoint='{segmenter.checkpoint}'),
+]

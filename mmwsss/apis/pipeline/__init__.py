@@ -1,0 +1,12 @@
+# Licensed under Apache-2.0.
+"""Methods of several stages in one command, resumed where they stopped."""
+
+from .lock import BusyError
+from .process import Interrupted, StageError
+from .runner import PipelineRun, dry_run, run_pipeline, select
+from .stage_types import STAGE_TYPES, StageType
+from .stages import PipelineError, Stage, read_stages, with_options
+
+__all__ = ['STAGE_TYPES', 'BusyError', 'Interrupted', 'PipelineError', 'PipelineRun',
+           'Stage', 'StageError', 'StageType', 'dry_run', 'read_stages', 'run_pipeline',
+           'select', 'with_options']

@@ -1,0 +1,77 @@
+# Licensed under Apache-2.0.
+"""Files that the stages of a run will want: asked for before the first one starts."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from .stages import PipelineError, Stage, find_needs
+
+_WEIGHTS = ('pretrained', 'load_from', 'checkpoint')
+_PATHS = ('ann_dir', 'img_dir', 'list', 'cams')
+
+
+def check_files(stages: Sequence[Stage]) -> None:
+    """Refuse data sets, weights and folders that are missing.
+
+    Raises:
+        PipelineError: naming all of them, with the stage and the key.
+    """
+    missing = [f'stage {stage.name!r}: {problem}' for stage in stages
+               for problem in _missing(stage)]
+    if missing:
+        raise PipelineError(
+            '; '.join(missing) + '. Correct the paths (cfg_options of the stage), or '
+            'run from the folder that they are relative to')
+
+
+def _missing(stage: Stage) -> Iterator[str]:
+    for key, value in stage.values.items():
+        if (key in stage.kind.takes or key in _PATHS) and _is_absent(value):
+            yield f'there is no {key} {value}'
+    for path in stage.inputs:
+        if _is_absent(path):
+            yield f'there is no input {path}'
+    cfg = stage.read_config()
+    if cfg is not None:
+        yield from dict.fromkeys(_missing_in(cfg.to_dict(), _parts(stage)))
+
+
+def _parts(stage: Stage) -> tuple[str, ...]:
+    """The data loaders that a type of stage reads."""
+    return dict(train=('train', 'val'), test=('test',)).get(stage.type, ())
+
+
+def _missing_in(cfg: Mapping[str, Any], parts: Sequence[str]) -> Iterator[str]:
+    for part in parts:
+        loader = cfg.get(f'{part}_dataloader') or {}
+        for place, path in _entries(loader, ('data_root',)):
+            if _is_absent(path):
+                yield f'there is no data_root {path} ({part}_dataloader.{place})'
+    for place, path in _entries(cfg.get('model') or {}, _WEIGHTS):
+        if 'train' in parts and _is_absent(path):
+            yield f'there is no file {path} (model.{place})'
+    if 'train' in parts and _is_absent(cfg.get('load_from')):
+        yield f'there is no file {cfg["load_from"]} (load_from)'
+
+
+def _entries(value: Any, keys: Sequence[str], where: str = ''
+             ) -> Iterator[tuple[str, Any]]:
+    """``(place, value)`` of all entries under one of the keys."""
+    if isinstance(value, Mapping):
+        for key, item in value.items():
+            place = f'{where}.{key}' if where else str(key)
+            if key in keys:
+                yield place, item
+            yield from _entries(item, keys, place)
+    elif isinstance(value, (list, tuple)):
+        for i, item in enumerate(value):
+            yield from _entries(item, keys, f'{where}.{i}')
+
+
+def _is_absent(path: Any) -> bool:
+    """A path of this machine where nothing is; what earlier stages give, is to come."""
+    return (isinstance(path, str) and path != '' and '://' not in path
+            and not any(find_needs(path)) and not os.path.exists(path))

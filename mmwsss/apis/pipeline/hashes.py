@@ -1,0 +1,114 @@
+# Licensed under Apache-2.0.
+"""When is a stage the same as before: hashes of settings, files and folders."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator, Mapping
+from functools import lru_cache
+from hashlib import file_digest, sha256
+from pathlib import Path
+from typing import Any
+
+_DATA_FILE = 4 << 20  # bytes; larger files beside a data set are no lists
+
+
+def digest(content: Any) -> str:
+    """A short hash of plain nested data; the order of keys doesn't matter."""
+    return sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def plain(value: Any) -> Any:
+    """Nested settings as JSON knows them."""
+    return json.loads(json.dumps(value, sort_keys=True, default=str))
+
+
+def path_hash(path: str | os.PathLike) -> str | None:
+    """What a file or folder holds; ``None`` if there is none.
+
+    A file counts by its content. A folder counts by the names, sizes and times of
+    change of all files in it (reading thousands of masks again would take minutes) and
+    by the content of its ``manifest.json``. Temporary files (``.NAME``, ``*.tmp``)
+    don't count.
+    """
+    path = Path(path)
+    if path.is_dir():
+        return _folder_hash(path)
+    if not path.is_file():
+        return None
+    state = path.stat()
+    return _file_hash(str(path), state.st_size, state.st_mtime_ns)
+
+
+@lru_cache(maxsize=256)
+def _file_hash(path: str, size: int, changed: int) -> str:
+    with open(path, 'rb') as file:
+        return file_digest(file, 'sha256').hexdigest()[:16]
+
+
+def _folder_hash(folder: Path) -> str:
+    found = sorted(_entries(str(folder), ''))
+    manifest = folder / 'manifest.json'
+    content = path_hash(manifest) if manifest.is_file() else None
+    return digest([content, [e for e in found if e[0] != 'manifest.json']])
+
+
+def _entries(folder: str, below: str) -> Iterator[tuple[str, int, int]]:
+    with os.scandir(folder) as items:
+        for item in items:
+            name = below + item.name
+            if item.name.startswith('.') or item.name.endswith('.tmp'):
+                continue
+            if item.is_dir():
+                yield from _entries(item.path, f'{name}/')
+            else:
+                state = item.stat()
+                yield name, state.st_size, state.st_mtime_ns
+
+
+def config_files(cfg: Mapping[str, Any]) -> dict[str, str]:
+    """Hashes of the files that a config names.
+
+    Every string that is the path of a file counts (weights, label files), and of each
+    ``data_root`` the small files that lie directly in it (lists of classes, the
+    settings of a drawn data set). Pictures and masks of a data set don't count.
+    """
+    found: set[str] = set()
+    for key, text in _strings(cfg):
+        if key == 'data_root' and os.path.isdir(text):
+            files = [entry for entry in os.scandir(text) if entry.is_file()]
+            found |= {f.path for f in files if f.stat().st_size <= _DATA_FILE}
+        elif len(text) < 4096 and '\n' not in text and os.path.isfile(text):
+            found.add(text)
+    return {name: str(path_hash(name)) for name in sorted(found)}
+
+
+def _strings(value: Any, key: str = '') -> Iterator[tuple[str, str]]:
+    """All strings of nested data, with the key that each stands under."""
+    if isinstance(value, str):
+        yield key, value
+    elif isinstance(value, Mapping):
+        for name, item in value.items():
+            yield from _strings(item, str(name))
+    elif isinstance(value, (list, tuple)):
+        for item in value:
+            yield from _strings(item, key)
+
+
+def difference(old: Any, new: Any, where: str = '') -> Iterator[str]:
+    """What differs between two nested settings: ``place: old -> new``."""
+    if isinstance(old, Mapping) and isinstance(new, Mapping):
+        for key in sorted({*old, *new}, key=str):
+            place = f'{where}.{key}' if where else str(key)
+            yield from difference(old.get(key), new.get(key), place)
+    elif (isinstance(old, list) and isinstance(new, list) and len(old) == len(new)):
+        for i, pair in enumerate(zip(old, new)):
+            yield from difference(*pair, f'{where}.{i}')
+    elif old != new:
+        yield f'{where}: {_short(old)} -> {_short(new)}'
+
+
+def _short(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else f'{text[:57]}...'

@@ -1,0 +1,119 @@
+# Licensed under Apache-2.0.
+"""One run at a time in a folder, and nothing left alive of a run that was killed."""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import signal
+import socket
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO
+
+from mmengine.logging import print_log
+
+_NO_LOCKS = (errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS)
+_GRACE = 10.0
+
+
+class BusyError(RuntimeError):
+    """Another run works in the same folder."""
+
+
+def try_lock(file: IO) -> bool:
+    """Lock an open file; ``False`` if another open file of it is locked.
+
+    The lock belongs to the open file: it ends with the last process that has it open,
+    however that ends.
+    """
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError as error:
+        if error.errno not in _NO_LOCKS:
+            raise
+        print_log(f'{file.name}: this file system knows no locks; make sure that no '
+                  'second run works in the same folder')
+    return True
+
+
+@contextmanager
+def work_dir_lock(work_dir: Path) -> Iterator[None]:
+    """Keep other runs out of ``work_dir``.
+
+    The file stays when a run is killed, the lock doesn't.
+
+    Raises:
+        BusyError: a run is at work there; names its process.
+    """
+    work_dir.mkdir(parents=True, exist_ok=True)
+    with open(work_dir / 'lock', 'a+') as file:
+        file.seek(0)
+        holder = file.read().strip()
+        if not try_lock(file):
+            raise BusyError(
+                f'another run works in {work_dir} ({holder or "just started"}): wait '
+                'for it or end it, or give another --work-dir')
+        if holder:
+            print_log(f'the last run here ended without a word ({holder}); what it '
+                      'began goes on')
+        _write(file, f'process {os.getpid()} on {socket.gethostname()}, since '
+                     f'{time.strftime("%Y-%m-%d %H:%M:%S")}')
+        try:
+            yield
+        finally:
+            _write(file, '')
+
+
+def _write(file: IO, text: str) -> None:
+    file.seek(0)
+    file.truncate()
+    file.write(text)
+    file.flush()
+
+
+def writers(path: Path) -> list[int]:
+    """Processes of this machine that print to ``path``, without this one."""
+    target, found = os.path.realpath(path), []
+    for process in Path('/proc').glob('[0-9]*'):
+        if int(process.name) != os.getpid() and any(
+                _links_to(process / 'fd' / stream, target) for stream in '12'):
+            found.append(int(process.name))
+    return found
+
+
+def _links_to(link: Path, target: str) -> bool:
+    try:
+        return os.readlink(link) == target
+    except OSError:  # it ended meanwhile, or belongs to somebody else
+        return False
+
+
+def end_writers(path: Path) -> list[int]:
+    """End what a stopped stage left alive: processes that still print to its log.
+
+    Returns:
+        The processes that were there.
+    """
+    found = writers(path)
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        left = writers(path)
+        for process in left:
+            _signal(process, number)
+        deadline = time.time() + _GRACE
+        while left and time.time() < deadline:
+            time.sleep(0.05)
+            left = writers(path)
+    return found
+
+
+def _signal(process: int, number: int) -> None:
+    try:
+        os.kill(process, number)
+    except ProcessLookupError:
+        return

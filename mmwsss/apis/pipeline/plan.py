@@ -1,0 +1,182 @@
+# Licensed under Apache-2.0.
+"""What is to be done for a stage, and why."""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from mmengine.config import Config
+
+from .hashes import config_files, difference, digest, path_hash, plain
+from .place import Place
+from .stages import PipelineError, Stage, fill
+
+_SHOWN = 3
+
+
+@dataclass(frozen=True)
+class Decision:
+    """What becomes of a stage.
+
+    Attributes:
+        action: ``'skip'`` (finished with these settings), ``'run'`` (begin),
+            ``'resume'`` (go on), ``'restart'`` (put the old output aside, begin),
+            ``'wait'`` (a stage before it has to run first), ``'keep'`` (not selected).
+        reason: in words.
+        fingerprint: of settings and inputs.
+        settings: of what the fingerprint is.
+        record: of a finished stage.
+    """
+
+    action: str
+    reason: str
+    fingerprint: str = ''
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    record: Mapping[str, Any] | None = None
+
+
+def stage_settings(stage: Stage, paths: Mapping[str, str]) -> dict[str, Any]:
+    """All that the result of a stage depends on.
+
+    What comes from earlier stages counts by its content, not by its path, so that a
+    whole pipeline can be moved.
+    """
+    cfg = stage.read_config()
+    config = None if cfg is None else plain(cfg.to_dict())
+    inputs = {need: path_hash(paths[need])
+              for need in (f'{name}.{what}' for name, what in stage.needs)}
+    return dict(
+        type=stage.type, tool=stage.kind.tool, values=plain(stage.values),
+        args=list(stage.args), config=config,
+        files=config_files(config or {}),
+        inputs=inputs | {path: content_hash(path) for path in literal_paths(stage)})
+
+
+def literal_paths(stage: Stage) -> list[str]:
+    """Files and folders that a stage names itself, as far as they are there."""
+    named = [item for value in stage.values.values()
+             for item in (value if isinstance(value, (list, tuple)) else [value])
+             if isinstance(item, str) and os.path.dirname(item)]
+    return [path for path in (*named, *stage.inputs) if os.path.exists(path)]
+
+
+def content_hash(path: str) -> str | None:
+    """As :func:`path_hash`; a config counts with its bases."""
+    if not path.endswith('.py'):
+        return path_hash(path)
+    cfg = Config.fromfile(path, import_custom_modules=False)
+    return digest(plain(cfg.to_dict()))
+
+
+def decide(place: Place, paths: Mapping[str, str], waiting: Collection[str] = (),
+           processes: int = 1) -> Decision:
+    """Skip, begin or go on.
+
+    Args:
+        place: the stage's folder.
+        paths: what the finished stages yield, by ``'stage.what'``.
+        waiting: stages that have not run yet.
+        processes: number that the stage would be run on.
+
+    Raises:
+        PipelineError: if a training that was begun can't go on as asked.
+    """
+    before = [name for name, _ in place.stage.needs if name in waiting]
+    if before:
+        return Decision('wait', f'{before[0]!r} has to run first')
+    settings = stage_settings(place.stage, paths)
+    fingerprint, begun, record = digest(settings), place.begun(), place.record()
+    facts = fingerprint, settings
+    if begun is None:
+        there = place.run.exists() and any(place.run.iterdir())
+        return Decision(*(('restart', 'its folder holds files of unknown origin')
+                          if there else ('run', 'not run yet')), *facts)
+    if begun['fingerprint'] != fingerprint:
+        return Decision('restart', _changes(begun['settings'], settings), *facts)
+    if record is None:
+        _check_processes(place, begun, processes)
+        return Decision('resume', 'was interrupted', *facts)
+    altered = place.altered(record)
+    if altered is not None:
+        return Decision(
+            'resume', f'its output {altered!r} is missing or changed', *facts)
+    return Decision('skip', 'finished', *facts, record)
+
+
+def _changes(old: Mapping[str, Any], new: Mapping[str, Any]) -> str:
+    """The first differences, in words."""
+    found = list(difference(old, plain(new)))
+    more = f' and {len(found) - _SHOWN} more' if len(found) > _SHOWN else ''
+    return f'changed: {"; ".join(found[:_SHOWN])}{more}'
+
+
+def _check_processes(place: Place, begun: Mapping[str, Any], processes: int) -> None:
+    """A training goes on with as many processes: they make its batch."""
+    kind, stage = place.stage.kind, place.stage
+    if (kind.resume and begun['processes'] != processes
+            and kind.yields['checkpoint'](place.run) is not None):
+        raise PipelineError(
+            f'stage {stage.name!r} was begun on {begun["processes"]} processes and '
+            f'would go on with another batch on {processes}: give --launcher pytorch '
+            f'--gpus {begun["processes"]}, or delete {place.folder} to begin anew')
+
+
+def keep(place: Place, paths: Mapping[str, str]) -> Decision:
+    """What is known of a stage that isn't selected."""
+    record = place.record()
+    if record is None:
+        return Decision('keep', 'it has not finished')
+    known = all(f'{name}.{what}' in paths for name, what in place.stage.needs)
+    if known:
+        settings = stage_settings(place.stage, paths)
+        if digest(settings) != record['fingerprint']:
+            changes = _changes(place.begun()['settings'], settings)
+            return Decision('keep', f'taken as it is, ALTHOUGH it has {changes}',
+                            record=record)
+    return Decision('keep', 'taken as it is', record=record)
+
+
+def command(place: Place, paths: Mapping[str, str], processes: int = 1,
+            root: Path = Path(), resume: bool = True) -> list[str]:
+    """Arguments after ``python``; a training goes on from its last checkpoint."""
+    stage, kind = place.stage, place.stage.kind
+    values = fill(stage.values, paths)
+    line = [str(root / kind.tool)]
+    line += [str(place.config) if key == 'config' else str(values[key])
+             for key in kind.takes]
+    line += [kind.out, str(place.run / kind.out_file)]
+    for key in kind.flags:
+        config = place.config if key == 'config' and stage.config else None
+        line += _flag(key, values.get(key, config), key in kind.joined)
+    resumed = resume and kind.resume
+    checkpoint = kind.yields['checkpoint'](place.run) if resumed else None
+    line += [kind.resume, str(checkpoint)] if checkpoint else []
+    line += fill(stage.args, paths)
+    if processes == 1 or not kind.distributed:
+        return line
+    return [*_torchrun(processes), *line, '--launcher', 'pytorch']
+
+
+def _flag(key: str, value: Any, joined: bool) -> list[str]:
+    option = f'--{key.replace("_", "-")}'
+    if value is None or value is False:
+        return []
+    if value is True:
+        return [option]
+    values = value if isinstance(value, (list, tuple)) else [value]
+    words = [str(item) for item in values]
+    return [option, ','.join(words)] if joined else [option, *words]
+
+
+def _torchrun(processes: int) -> list[str]:
+    """As ``tools/dist_train.sh``, on a port that is free at the moment."""
+    with socket.socket() as probe:
+        probe.bind(('127.0.0.1', 0))
+        port = probe.getsockname()[1]
+    return ['-m', 'torch.distributed.run', '--nnodes=1', '--master_addr=127.0.0.1',
+            f'--master_port={port}', f'--nproc_per_node={processes}']

@@ -1,0 +1,159 @@
+# Licensed under Apache-2.0.
+"""Run one tool: its log, what of it is shown, and its end."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+from typing import IO
+
+from .lock import BusyError, end_writers, try_lock
+
+Echo = Callable[[str], None]
+_POLL = 0.1
+_GRACE = 20.0
+_MARKS = re.compile(
+    r'(Iter\((?:train|val|test)\)|Epoch\(|\w*Error\b|GROUND-TRUTH|Resumed|WARNING).*')
+_QUIET_LINE = 15.0
+
+
+class StageError(RuntimeError):
+    """A tool failed, or left nothing; names its log."""
+
+
+class Interrupted(KeyboardInterrupt):
+    """The run was told to end by a signal other than Ctrl-C."""
+
+
+def run_command(command: Sequence[str], log: Path, echo: Echo, root: Path) -> None:
+    """Run ``python COMMAND`` to its end; all output goes to ``log``.
+
+    The tool and all its processes print right into the file, and hold its lock while
+    they live, so that :func:`end_leftovers` can tell what a killed run has left. If
+    this call is interrupted, the tool is ended before the interruption goes on.
+
+    Raises:
+        StageError: if it fails; its last lines are in the message.
+    """
+    with open(log, 'ab') as file:
+        try_lock(file)
+        file.write(f'\n{time.strftime("%Y-%m-%d %H:%M:%S")} $ python '
+                   f'{" ".join(command)}\n'.encode())
+        file.flush()
+        code = _follow(command, file, log, echo, root)
+    if code:
+        raise StageError(
+            f'{" ".join(command)}\nfailed with code {code}; the whole output is in '
+            f'{log}. It ends:\n{tail(log)}')
+
+
+def end_leftovers(log: Path) -> int:
+    """End what a killed run has left at work in a stage.
+
+    A kill reaches the run's process group, but the workers of torchrun, for one, have
+    sessions of their own and would go on writing checkpoints.
+
+    Returns:
+        Number of processes that were ended.
+
+    Raises:
+        BusyError: if a process of another machine still prints to the log.
+    """
+    if not log.exists():
+        return 0
+    left = end_writers(log)
+    with open(log, 'ab') as file:
+        if not try_lock(file):
+            raise BusyError(f'a process of an earlier run still writes {log}, perhaps '
+                            'on another machine: end it')
+    return len(left)
+
+
+def _follow(command: Sequence[str], file: IO[bytes], log: Path, echo: Echo, root: Path
+            ) -> int:
+    path = os.pathsep.join(filter(None, (str(root), os.environ.get('PYTHONPATH'))))
+    env = os.environ | dict(PYTHONPATH=path, PYTHONUNBUFFERED='1')
+    with open(log, 'rb') as reader:
+        reader.seek(0, os.SEEK_END)
+        process = subprocess.Popen(
+            [sys.executable, *command], stdin=subprocess.DEVNULL, stdout=file,
+            stderr=subprocess.STDOUT, env=env)
+        try:
+            while process.poll() is None:
+                time.sleep(_POLL)
+                _pass_on(reader, echo)
+        except BaseException:
+            _stop(process)
+            raise
+        finally:
+            end_writers(log)
+        _pass_on(reader, echo)
+    return process.returncode
+
+
+def _pass_on(reader: IO[bytes], echo: Echo) -> None:
+    """Hand the new whole lines of the log to ``echo``; bars end theirs by a return."""
+    new = reader.read()
+    whole = max(new.rfind(b'\n'), new.rfind(b'\r')) + 1
+    reader.seek(whole - len(new), os.SEEK_CUR)
+    for line in re.split(r'[\r\n]+', new[:whole].decode(errors='replace')):
+        if line.strip():
+            echo(line.rstrip())
+
+
+def _stop(process: subprocess.Popen) -> None:
+    """Ask to end, as Ctrl-C does; then more firmly."""
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGKILL):
+        if process.poll() is None:
+            process.send_signal(number)
+            try:
+                process.wait(_GRACE)
+            except subprocess.TimeoutExpired:
+                continue
+
+
+def tail(log: Path, lines: int = 8) -> str:
+    """The last lines of a log."""
+    text = log.read_text(errors='replace')[-20000:]
+    return '\n'.join(re.split(r'[\r\n]+', text.strip())[-lines:])
+
+
+def progress(show: Echo, name: str) -> Echo:
+    """Shows what of a tool's lines tells how far it is, and not too much of it."""
+    last = 0.0
+
+    def echo(line: str) -> None:
+        nonlocal last
+        found = _MARKS.search(line)
+        if found or time.monotonic() - last > _QUIET_LINE:
+            last = time.monotonic()
+            show(f'{name} | {(found[0] if found else line)[:150]}')
+
+    return echo
+
+
+@contextmanager
+def signals_interrupt() -> Iterator[None]:
+    """Let SIGTERM and SIGHUP end a run as tidily as Ctrl-C."""
+    if threading.current_thread() is not threading.main_thread():
+        yield  # signals are the main thread's affair
+        return
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        raise Interrupted(signal.Signals(number).name)
+
+    before = {n: signal.signal(n, interrupt) for n in (signal.SIGTERM, signal.SIGHUP)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

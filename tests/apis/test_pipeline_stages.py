@@ -1,0 +1,236 @@
+"""Descriptions of pipelines: what is refused before anything runs, and how."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from mmwsss.apis.pipeline import (
+    STAGE_TYPES,
+    PipelineError,
+    dry_run,
+    read_stages,
+    run_pipeline,
+    select,
+)
+from mmwsss.apis.pipeline.hashes import config_files, difference, path_hash
+from mmwsss.apis.pipeline.plan import content_hash
+from mmwsss.apis.pipeline.stages import fill, find_needs
+from tests.helpers.pipelines import NET, STAGES, TYPES, make_run, write_pipeline
+
+CAM = "dict(name='cam', type='train', config='net.py')"
+
+
+@pytest.fixture
+def work(tmp_path):
+    return tmp_path / 'work'
+
+
+def read(tmp_path, *entries: str):
+    return read_stages(
+        write_pipeline(tmp_path, f'stages = [{", ".join(entries)}]'), TYPES)
+
+
+@pytest.mark.parametrize('entries,message', [
+    (['3'], r'stages\[0\] is 3'),
+    (["dict(type='train')"], r"stages\[0\] has the name None"),
+    (["dict(name='a/b', type='train')"], "has the name 'a/b'"),
+    (["dict(name='all', type='train', config='net.py')"], "that is not 'all'"),
+    (["dict(name='cam', type='trian', config='net.py')"],
+     r"type='trian'; use one of \['evaluate', 'generate', 'test', 'train'\]"),
+    (["dict(name='cam', type='train', config='net.py', cfg_option={})"],
+     r"unknown key 'cfg_option'.*'cfg_options'"),
+    (["dict(name='cam', type='train')"], r'needs config=.*got None'),
+    (["dict(name='cam', type='train', config='nat.py')"], 'there is no config nat.py'),
+    (["dict(name='cam', type='train', config='net.py', cfg_options=['a=1'])"],
+     'write a dict'),
+    (["dict(name='cam', type='train', config='net.py', args='--amp')"],
+     "args of stage 'cam' is '--amp': write a list"),
+    ([CAM, CAM], "two stages have the name 'cam'"),
+    ([CAM, "dict(name='m', type='generate', config='net.py')"],
+     'needs checkpoint=.*got None'),
+    ([CAM, "dict(name='m', type='generate', config='net.py', checkpoint='x.pth', "
+      "refine='crff')"], "refine='crff'; choose from"),
+    ([CAM, "dict(name='m', type='generate', config='net.py', checkpoint='x.pth', "
+      "save=('cam', 'masks'))"], "save='masks'; choose from"),
+    (["dict(name='t', type='test', config='net.py', checkpoint='{cam.checkpoint}')",
+      CAM], r"needs \{cam.checkpoint\}, but stage 'cam' comes later"),
+    ([CAM, "dict(name='t', type='test', config='net.py', checkpoint='{cm.checkpoint}')"
+      ], r"stage 'cm' does not exist; the stages before it are \['cam'\]"),
+    ([CAM, "dict(name='t', type='test', config='net.py', checkpoint='{cam.ckpt}')"],
+     r"of type 'train' yields \['best_checkpoint', 'checkpoint'\]"),
+    ([CAM, "dict(name='m', type='generate', config='net.py', save=('mask',), "
+      "checkpoint='{cam.checkpoint}')",
+      "dict(name='e', type='evaluate', maps='{m.cam}', ann_dir='truth')"],
+     r"'m' writes only \['mask'\]: add 'cam' to its save"),
+])
+def test_refused(tmp_path, entries, message):
+    with pytest.raises(PipelineError, match=message):
+        read(tmp_path, *entries)
+
+
+def test_no_stages(tmp_path):
+    with pytest.raises(PipelineError, match='has no stages'):
+        read_stages(write_pipeline(tmp_path, 'a = 1'))
+    with pytest.raises(PipelineError, match='no pipeline config'):
+        read_stages(tmp_path / 'none.py')
+
+
+@pytest.mark.parametrize('options,message', [
+    (dict(cm__iters=3), r"options cm.iters: begin with the stage.*'cam', 'masks'"),
+    (dict(iters=3), 'begin with the stage'),
+    (dict(cam_score__iters=3), "stage 'cam_score' has no config"),
+    (dict(masks__refine='ccf'), "refine='ccf'"),
+    (dict(masks__checkpoint='{seg.checkpoint}'), "'seg' does not exist"),
+])
+def test_options_of_the_command_line(tmp_path, work, options, message):
+    with pytest.raises(PipelineError, match=message):
+        make_run(write_pipeline(tmp_path), work, **options)
+
+
+def test_options_for_all_and_for_one(tmp_path, work):
+    run = make_run(write_pipeline(tmp_path), work, all__iters=3, segmenter__iters=5,
+                   seed=7, masks__save=['cam', 'mask'])
+    configs = {s.name: s.read_config() for s in run.stages if s.config}
+    assert {name: cfg.iters for name, cfg in configs.items()} == dict(
+        cam=3, masks=3, segmenter=5, test=3)
+    assert {cfg.randomness.seed for cfg in configs.values()} == {7}
+    assert run.stages[1].values['save'] == ['cam', 'mask']
+
+
+@pytest.mark.parametrize('chosen,message', [
+    (dict(first='x'), r"--from x: the stages are \['cam', 'masks'"),
+    (dict(last='x'), '--to x'),
+    (dict(only='x'), '--only x'),
+    (dict(only='cam', first='cam'), 'leave out --from and --to'),
+    (dict(first='test', last='cam'), '--from test comes after --to cam'),
+])
+def test_select(tmp_path, chosen, message):
+    stages = read_stages(write_pipeline(tmp_path), TYPES)
+    with pytest.raises(PipelineError, match=message):
+        select(stages, **chosen)
+    assert select(stages, 'masks', 'cam_score') == ('masks', 'cam_score')
+
+
+def test_missing_files_are_named_before_the_first_stage(tmp_path, work):
+    net = NET + ("train_dataloader = dict(dataset=dict(data_root='nowhere/data'))\n"
+                 "model = dict(backbone=dict(pretrained='nowhere/vit.pth'))\n")
+    stages = STAGES.replace("ann_dir='truth'", "ann_dir='nowhere/masks'")
+    with pytest.raises(PipelineError) as error:
+        run_pipeline(make_run(write_pipeline(tmp_path, stages, net), work))
+    for part in ("stage 'cam': there is no data_root nowhere/data (train_dataloader",
+                 "stage 'cam': there is no file nowhere/vit.pth (model.backbone.pretr",
+                 "stage 'segmenter': there is no file nowhere/vit.pth",
+                 "stage 'cam_score': there is no ann_dir nowhere/masks"):
+        assert part in str(error.value)
+    assert not list(work.glob('0*'))
+
+
+def test_dry_run_shows_commands_and_does_nothing(tmp_path, work):
+    config = write_pipeline(tmp_path)
+    run = make_run(config, work, processes=2)
+    decisions = dry_run(run)
+    assert [d.action for d in decisions] == ['run'] + ['wait'] * 5
+    assert not work.exists()
+    commands = [line.split() for line in run.show if line.startswith('   python ')]
+    assert commands[0][1:4] == ['-m', 'torch.distributed.run', '--nnodes=1']
+    assert '--nproc_per_node=2' in commands[0]
+    assert commands[0][-2:] == ['--launcher', 'pytorch']
+    assert commands[1][-8:-2] == [
+        '--out', str(work / '02_masks/run'), '--refine', 'par', '--split', 'train']
+    assert '{cam.checkpoint}' in commands[1]
+    assert 'torch.distributed.run' not in commands[2]  # scoring is one process
+    assert commands[2][-4:] == ['--out', str(work / '03_cam_score/run/metrics.json'),
+                                '--ann-dir', str(tmp_path / 'truth')]
+
+
+def test_lists_and_configs_among_the_arguments(tmp_path, work):
+    stages = STAGES.replace("refine='par'", "refine='rw', bkg_thr=[0.25, 0.7], save=["
+                            "'cam', 'mask'], affinity=['net.py', '{cam.checkpoint}']")
+    stages = stages.replace("maps='{masks.cam}', ann_dir='truth'",
+                            "maps='{masks.cam}', config='net.py', erode=True")
+    run = make_run(write_pipeline(tmp_path, stages), work)
+    dry_run(run)
+    lines = [line for line in run.show if line.startswith('   python ')]
+    assert '--refine rw --split train --save cam,mask --bkg-thr 0.25 0.7' in lines[1]
+    assert '--affinity net.py {cam.checkpoint}' in lines[1]
+    assert lines[2].endswith(f'--config {work / "03_cam_score/net.py"} --erode')
+
+
+def test_a_config_among_the_arguments_counts_with_its_bases(tmp_path):
+    base = tmp_path / 'base.py'
+    base.write_text('a = 1')
+    (tmp_path / 'net.py').write_text("_base_ = ['base.py']")
+    first = content_hash(str(tmp_path / 'net.py'))
+    base.write_text('a = 2')
+    assert content_hash(str(tmp_path / 'net.py')) != first
+
+
+def test_the_chosen_checkpoint_is_announced(tmp_path, work):
+    stages = STAGES.replace("'{segmenter.checkpoint}'", "'{segmenter.best_checkpoint}'")
+    run = make_run(write_pipeline(tmp_path, stages), work)
+    with pytest.raises(RuntimeError, match="left no 'best_checkpoint'"):
+        run_pipeline(run)  # the stand-in selects nothing
+    (work / '05_segmenter/run/best_seg_mIoU_iter_4.pth').write_text('[4, "x"]')
+    run_pipeline(make_run(write_pipeline(tmp_path, stages), work))
+    run = make_run(write_pipeline(tmp_path, stages), work, test__tta=True)
+    run_pipeline(run)
+    assert any('CHOSEN BY ITS SCORE' in line and 'pixel labels' in line
+               for line in run.show)
+
+
+def test_a_new_type_is_one_entry(tmp_path, work):
+    script = tmp_path / 'count.py'
+    script.write_text('import sys, pathlib\n'
+                      'folder, _, out, _, step = sys.argv[1:]\n'
+                      'n = len(list(pathlib.Path(folder).iterdir()))\n'
+                      'pathlib.Path(out).write_text(f"{n} {step}")\n')
+    count = replace(STAGE_TYPES['evaluate'], tool=str(script), takes=('folder',),
+                    flags=('step',), out_file='count.txt', yields={})
+    stages = STAGES.replace("    dict(name='cam_score'", "    dict(name='count', type="
+                            "'count', folder='{masks.mask}', step=2),\n    dict(name="
+                            "'cam_score'")
+    run_pipeline(make_run(write_pipeline(tmp_path, stages), work, last='count',
+                          types=TYPES | dict(count=count)))
+    assert (work / '03_count/run/count.txt').read_text() == '6 2'
+
+
+def test_placeholders():
+    value = dict(a=['{x.cam}/p', ('{y-2.mask}',)], b=3, c='{no}')
+    assert list(find_needs(value)) == [('x', 'cam'), ('y-2', 'mask')]
+    assert fill(value, {'x.cam': '/c'}) == dict(
+        a=['/c/p', ('{y-2.mask}',)], b=3, c='{no}')
+
+
+def test_hash_of_a_folder(tmp_path):
+    folder = tmp_path / 'masks'
+    (folder / 'below').mkdir(parents=True)
+    for name in ('a.png', 'below/b.png'):
+        (folder / name).write_text('1')
+    first = path_hash(folder)
+    (folder / '.c.png').write_text('half')
+    (folder / 'd.png.tmp').write_text('half')
+    assert path_hash(folder) == first
+    (folder / 'below/b.png').write_text('22')
+    second = path_hash(folder)
+    (folder / 'manifest.json').write_text('{}')
+    assert len({first, second, path_hash(folder), path_hash(tmp_path / 'no')}) == 4
+    assert path_hash(tmp_path / 'no') is None
+
+
+def test_files_that_a_config_names(tmp_path):
+    (tmp_path / 'data/JPEGImages').mkdir(parents=True)
+    for name in ('data/classes.txt', 'data/JPEGImages/a.jpg', 'w.pth'):
+        (tmp_path / name).write_text('1')
+    cfg = dict(model=dict(pretrained=str(tmp_path / 'w.pth')), type='ViT',
+               data=[dict(data_root=str(tmp_path / 'data'))])
+    assert list(config_files(cfg)) == [
+        str(tmp_path / 'data/classes.txt'), str(tmp_path / 'w.pth')]
+
+
+def test_difference_names_places():
+    old = dict(a=dict(b=1, c=[1, 2]), d='x')
+    new = dict(a=dict(b=2, c=[1, 3]), e=None)
+    assert list(difference(old, new)) == [
+        'a.b: 1 -> 2', 'a.c.1: 2 -> 3', "d: 'x' -> None"]
