@@ -53,8 +53,6 @@ class RefineCfg:
             :class:`~mmwsss.models.DenseCRF`; default: ``'labels'`` for labels.
         bkg_thr: background of CAMs: one constant, or two (low, high), between which a
             pixel becomes 255.
-        ordered: whether the larger constant decides on foreground, or always the
-            second one, see :func:`mmwsss.cam.with_background`.
         alpha: background of CAMs: (1 - max)^alpha instead.
         num_classes: of labels, background included; default: those that occur.
         palette: colours (K, 3) of the PNGs, default VOC's.
@@ -65,7 +63,6 @@ class RefineCfg:
     kind: str = 'prob'
     unary: str | None = None
     bkg_thr: tuple[float, ...] = ()
-    ordered: bool = True
     alpha: float | None = None
     num_classes: int | None = None
     palette: Sequence[Sequence[int]] | None = field(default=None, repr=False)
@@ -117,7 +114,7 @@ def read_item(cfg: RefineCfg, task: Task) -> Item:
 
 def cam_stacks(cfg: RefineCfg, cam: Tensor, ids: Tensor) -> tuple[Tensor, Tensor]:
     """CAMs (n, H, W) of the classes ids (n,) → stacks and ids of an :class:`Item`."""
-    stacks = with_background(cam[None], cfg.bkg_thr, cfg.alpha, cfg.ordered)[0]
+    stacks = with_background(cam[None], cfg.bkg_thr, cfg.alpha)[0]
     return stacks, torch.cat([ids.new_zeros(1), ids])
 
 
@@ -128,10 +125,12 @@ def refine_items(cfg: RefineCfg, items: Sequence[Item], device: str = 'cpu'
     pixels = torch.stack([item.pixels for item in items]).to(device).float()
     stacks = torch.stack([item.stacks for item in items]).to(device)
     slots = refine_stacks(pixels, stacks, cfg.module, cfg.refine == 'par').cpu()
-    return [_to_ids(slot, item.ids) for slot, item in zip(slots, items, strict=True)]
+    return [slots_to_ids(slot, item.ids)
+            for slot, item in zip(slots, items, strict=True)]
 
 
-def _to_ids(slots: Tensor, ids: Tensor) -> np.ndarray:
+def slots_to_ids(slots: Tensor, ids: Tensor) -> np.ndarray:
+    """Numbers of maps (H, W), 255 = ignored → their class ids, uint8."""
     table = torch.full((IGNORE + 1,), IGNORE)
     table[:len(ids)] = ids
     return table[slots].numpy().astype(np.uint8)

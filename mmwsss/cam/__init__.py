@@ -51,6 +51,7 @@ from .masking import (
     take_tokens,
     uncertain_blocks,
 )
+from .pairs import DIFFERENT, SAME_BACKGROUND, SAME_FOREGROUND, grid_label, pair_targets
 from .propagation import propagate, propagate_cams, transition_matrix
 from .reactivation import (
     attention_target,
@@ -71,14 +72,20 @@ from .refine import (
     truncate_to_unit,
 )
 from .score_maps import refine_stacks, with_background
+from .seeds import affinity_seeds, hard_slots, refined_slots
 from .semantics import clamped_cosine, class_embedding, gate_semantics
+from .walk import edge_of_pair, enlarge_walked, padded_canvas, walk_maps
 
 __all__ = [
+    'DIFFERENT',
     'IGNORE',
+    'SAME_BACKGROUND',
+    'SAME_FOREGROUND',
     'ClassMaps',
     'ClassPairs',
     'ImageLabels',
     'activation_maps',
+    'affinity_seeds',
     'affinity_targets',
     'attention_target',
     'background_stacks',
@@ -97,9 +104,13 @@ __all__ = [
     'denoise',
     'denormalise',
     'draw_corners',
+    'edge_of_pair',
+    'enlarge_walked',
     'fuse_cams',
     'fuse_seg_logits',
     'gate_semantics',
+    'grid_label',
+    'hard_slots',
     'label_shares',
     'long_side_size',
     'masked_count',
@@ -110,6 +121,8 @@ __all__ = [
     'multi_scale',
     'normalise_cam',
     'outside_box_to_ignore',
+    'padded_canvas',
+    'pair_targets',
     'par_in_boxes',
     'propagate',
     'propagate_cams',
@@ -118,6 +131,7 @@ __all__ = [
     'refine_stacks',
     'refined_label',
     'refined_propagated_label',
+    'refined_slots',
     'relu_attention',
     'resize',
     'resize_corners',
@@ -139,6 +153,7 @@ __all__ = [
     'truncate_to_unit',
     'uncertain_blocks',
     'valid_pixels',
+    'walk_maps',
     'window_mask',
     'winning_label',
     'with_background',

@@ -17,7 +17,6 @@ def with_background(
     cam: Tensor,
     bkg_thr: Sequence[float] = (),
     alpha: float | None = None,
-    ordered: bool = True,
 ) -> Tensor:
     """CAMs of foreground classes → probabilities with background, one stack or two.
 
@@ -26,20 +25,15 @@ def with_background(
         bkg_thr: one background constant, or two (low, high): a softmax of [constant,
             CAM], as in ToCo.
         alpha: instead: background (1 - max CAM)^alpha, as in PSA.
-        ordered: the larger constant decides on foreground; ``False``: the second one,
-            also where it is the smaller (SemFormer's seeds, 0.15 and 0.11).
 
     Returns:
-        (B, T, m + 1, H, W), background first; of two stacks that of the constant that
-        decides on foreground comes first, as :func:`~mmwsss.cam.refine_soft_maps` has
-        it.
+        (B, T, m + 1, H, W), background first; of two stacks that of the high constant
+        comes first, as :func:`~mmwsss.cam.refine_soft_maps` has it.
 
     Raises:
         ValueError: unless there are one or two ordered constants, or an exponent.
     """
-    constants = list(map(float, bkg_thr))[::-1]
-    if ordered:
-        constants.sort(reverse=True)
+    constants = sorted(map(float, bkg_thr), reverse=True)
     if (alpha is None) == (not constants) or len(constants) > 2:
         raise ValueError(
             'CAMs have no background: give one or two constants bkg_thr, or the '

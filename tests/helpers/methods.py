@@ -33,7 +33,8 @@ def build(config: str, seed: int = 0, **train_cfg) -> WeakSegmentor:
     cfg = Config.fromfile(ROOT / config)
     init_default_scope('mmwsss')
     segmentor_cfg(cfg).backbone.pretrained = None
-    cfg.model.train_cfg.update(train_cfg)
+    if train_cfg:
+        cfg.model.train_cfg.update(train_cfg)
     with tempfile.TemporaryDirectory() as folder:
         if 'caae' in cfg.model:
             cfg.model.caae.checkpoint = earlier_stage(cfg.model.caae, folder,

@@ -2,9 +2,11 @@
 from .class_token_vit import ClassTokenViT
 from .mask_token_vit import MaskTokenViT
 from .mit import WSSSMiT
+from .resnet import WSSSResNet
 from .vit import WSSSViT
 from .wide_resnet38 import WideResNet38
 
 __all__ = [
-    'ClassTokenViT', 'MaskTokenViT', 'WSSSMiT', 'WSSSViT', 'WideResNet38',
+    'ClassTokenViT', 'MaskTokenViT', 'WSSSMiT', 'WSSSResNet', 'WSSSViT',
+    'WideResNet38',
 ]

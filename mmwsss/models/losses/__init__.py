@@ -17,6 +17,7 @@ from .class_contrast import ClassBackgroundLoss, ClassForegroundLoss, class_cont
 from .class_token_contrast import ClassTokenContrast, class_token_contrast
 from .dense_energy_loss import DenseEnergyLoss, dense_energy_loss
 from .multi_label_soft_margin import MultiLabelSoftMargin, multi_label_soft_margin
+from .pair_affinity_loss import PairAffinityLoss, pair_affinity_loss
 from .patch_token_contrast import PatchTokenContrast, patch_token_contrast
 from .pixel_cross_entropy import PixelCrossEntropy, pixel_cross_entropy
 from .reconstruction import Reconstruction, reconstruction
@@ -28,11 +29,12 @@ __all__ = [
     'ActivationComplementation', 'ActivationSuppression', 'AffinityLoss',
     'AttentionConsistency', 'BalancedCrossEntropy', 'ClassBackgroundLoss',
     'ClassForegroundLoss', 'ClassTokenContrast', 'DenseEnergyLoss',
-    'MultiLabelSoftMargin', 'PatchTokenContrast', 'PixelCrossEntropy',
-    'Reconstruction', 'SaliencyLoss', 'SelfDistillation', 'SemanticSimilarity',
-    'activation_complementation', 'activation_suppression', 'affinity_loss',
-    'balanced_cross_entropy', 'class_contrast', 'class_token_contrast',
-    'dense_energy_loss', 'multi_label_soft_margin', 'patch_token_contrast',
-    'pixel_cross_entropy', 'reconstruction', 'relu_consistency', 'saliency_loss',
-    'self_distillation', 'semantic_similarity', 'softmax_consistency',
+    'MultiLabelSoftMargin', 'PairAffinityLoss', 'PatchTokenContrast',
+    'PixelCrossEntropy', 'Reconstruction', 'SaliencyLoss', 'SelfDistillation',
+    'SemanticSimilarity', 'activation_complementation', 'activation_suppression',
+    'affinity_loss', 'balanced_cross_entropy', 'class_contrast',
+    'class_token_contrast', 'dense_energy_loss', 'multi_label_soft_margin',
+    'pair_affinity_loss', 'patch_token_contrast', 'pixel_cross_entropy',
+    'reconstruction', 'relu_consistency', 'saliency_loss', 'self_distillation',
+    'semantic_similarity', 'softmax_consistency',
 ]

@@ -3,6 +3,7 @@ from .afa import AFA
 from .caae import CAAE
 from .eps import EPS
 from .fsr import FSR
+from .irn import AffinityNetwork
 from .post_processed import PostProcessMixin, post_processed
 from .semformer import SemFormer
 from .smaf import MultiScaleSelfTraining, self_training
@@ -10,6 +11,16 @@ from .toco import ToCo
 from .weak_segmentor import WeakSegmentor
 
 __all__ = [
-    'AFA', 'CAAE', 'EPS', 'FSR', 'MultiScaleSelfTraining', 'PostProcessMixin',
-    'SemFormer', 'ToCo', 'WeakSegmentor', 'post_processed', 'self_training',
+    'AFA',
+    'CAAE',
+    'EPS',
+    'FSR',
+    'AffinityNetwork',
+    'MultiScaleSelfTraining',
+    'PostProcessMixin',
+    'SemFormer',
+    'ToCo',
+    'WeakSegmentor',
+    'post_processed',
+    'self_training',
 ]

@@ -8,9 +8,10 @@ from .mode import evaluating
 from .precision import in_float32
 from .schedule import LossSchedule, Ramp, StepSchedule
 from .self_training import SelfTrainingCfg
+from .walk import WalkCfg
 
 __all__ = [
     'EMACopy', 'Features', 'FrozenNetwork', 'InferenceCfg', 'LossSchedule', 'Ramp',
-    'SelfTrainingCfg', 'StepSchedule', 'TokenMask', 'UncertainMasking', 'encode',
-    'evaluating', 'in_float32',
+    'SelfTrainingCfg', 'StepSchedule', 'TokenMask', 'UncertainMasking', 'WalkCfg',
+    'encode', 'evaluating', 'in_float32',
 ]
