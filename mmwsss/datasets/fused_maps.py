@@ -33,8 +33,8 @@ def find_fused_maps(infos: Sequence[dict], folder: str, listed: bool = True) -> 
     if files.missing:
         raise ScoreError(
             files.missing[0], f'is missing, with {len(files.missing) - 1} other fused '
-            f'maps of {len(labelled)}', 'check fused_dir; tools/generate_pseudo_labels'
-            ".py --save fused makes them, of the same split, with cam_filter='gt'")
+            f'maps of {len(labelled)}', 'check fused_dir; make them of the same split '
+            'with tools/generate_pseudo_labels.py --save cam')
     if listed:
         for info in labelled:
             check_size(info['fused_path'], info['img_path'])

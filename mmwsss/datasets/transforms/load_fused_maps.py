@@ -49,6 +49,6 @@ class LoadFusedMaps(BaseTransform):
         if lacking:
             raise ScoreError(
                 path, f'has maps of the classes {sorted(place)}, its image also holds '
-                f'{lacking}', "generate the maps with cam_filter='gt', of the same "
+                f'{lacking}', 'generate the maps with --cam-filter gt, of the same '
                 'classes')
         return maps.scores[[place[c] for c in wanted]]
