@@ -7,11 +7,14 @@ from .folder import FolderWeakDataset
 from .samplers import SeededInfiniteSampler
 from .shapes import ShapesDataset
 from .transforms import (
+    LoadFusedMaps,
     LoadMask,
     LoadRGBImage,
+    LoadSaliency,
     MultiView,
     PackWeakInputs,
     PILColorJitter,
+    PILMultiScale,
     PILPadCrop,
     PILRandomBlur,
     PILRandomFlip,
@@ -26,10 +29,11 @@ from .voc12 import VOC12WeakDataset
 from .weak_seg_dataset import WeakSegDataset
 
 __all__ = [
-    'COCO14WeakDataset', 'DataError', 'FolderWeakDataset', 'LabelError', 'LoadMask',
-    'LoadRGBImage', 'MaskError', 'MultiView', 'PILColorJitter', 'PILPadCrop',
-    'PILRandomBlur', 'PILRandomFlip', 'PILRandomGrey', 'PILRandomResizedCrop',
-    'PILRandomScale', 'PILRandomSolarise', 'PILResizeLongSide', 'PackWeakInputs',
+    'COCO14WeakDataset', 'DataError', 'FolderWeakDataset', 'LabelError',
+    'LoadFusedMaps', 'LoadMask', 'LoadRGBImage', 'LoadSaliency', 'MaskError',
+    'MultiView', 'PILColorJitter', 'PILMultiScale', 'PILPadCrop', 'PILRandomBlur',
+    'PILRandomFlip', 'PILRandomGrey', 'PILRandomResizedCrop', 'PILRandomScale',
+    'PILRandomSolarise', 'PILResizeLongSide', 'PackWeakInputs',
     'SeededInfiniteSampler', 'ShapesDataset', 'ToCoViews', 'UnreadableImageError',
-    'VOC12WeakDataset', 'WeakSegDataset'
+    'VOC12WeakDataset', 'WeakSegDataset',
 ]

@@ -35,5 +35,6 @@ class PILRandomScale(BaseTransform):
         """Resize the image and its fields."""
         factor = random.uniform(*self.scale_range)
         img = F.scale_image(Image.fromarray(results['img']), factor, self.resample)
-        resize_fields(results, img.size[::-1], self.align_corners)
+        resize_fields(
+            results, img.size[::-1], self.align_corners, self.resample)
         return set_image(results, img)
