@@ -31,6 +31,7 @@ from tests.helpers.training import (
 TOCO = 'configs/toco/toco_vit-t_shapes.py'
 AFA = 'configs/afa/afa_mit-t_shapes.py'
 FSR = 'configs/fsr/fsr_vit-t_shapes.py'
+EPS = 'configs/eps/eps_wr38-t_shapes.py'
 CAM = 'configs/cam/cam_vit-t_shapes.py'
 UPPER = 'configs/toco/sup_vit-t_shapes.py'
 COCO = 'configs/toco/toco_vit-t_coco-tiny.py'
@@ -113,8 +114,8 @@ def toco(weak, tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope='session', params=[
-    (TOCO, 'seg reg'), (AFA, 'seg reg aff'), (FSR, 'seg reg')],
-    ids=['toco', 'afa', 'fsr'])
+    (TOCO, 'seg reg'), (AFA, 'seg reg aff'), (FSR, 'seg reg'), (EPS, '')],
+    ids=['toco', 'afa', 'fsr', 'eps'])
 def method(request, weak, tmp_path_factory) -> Path:
     """The short config of each method."""
     return short_config(
