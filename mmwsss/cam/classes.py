@@ -78,6 +78,15 @@ class ImageLabels(NamedTuple):
         index = index.reshape(*index.shape, *(1,) * (maps.dim() - 2))
         return maps.gather(1, index.expand(-1, -1, *maps.shape[2:]))
 
+    def scatter(self, maps: Tensor) -> Tensor:
+        """(B, K, …) compact maps → (B, C, …) of all classes, 0 for the absent ones.
+
+        What unused slots hold is left out.
+        """
+        index = self.ids.reshape(*self.ids.shape, *(1,) * (maps.dim() - 2))
+        full = maps.new_zeros(len(maps), self.score.shape[1] + 1, *maps.shape[2:])
+        return full.scatter(1, index.expand_as(maps), maps)[:, 1:]
+
     def valid(self, maps: Tensor) -> Tensor:
         """Compact maps (B, K, H, W) with the unused slots set to 0."""
         return maps * self.mask[..., None, None]
@@ -86,3 +95,15 @@ class ImageLabels(NamedTuple):
         """Slot numbers 0..K (B, H, W), 0 = background → class ids 0..C."""
         table = torch.cat([self.ids.new_zeros(len(self), 1), self.ids], dim=1)
         return table.gather(1, slots.flatten(1)).view_as(slots)
+
+
+class ClassMaps(NamedTuple):
+    """The fused CAM of one image, of the classes that it holds.
+
+    Attributes:
+        maps: (K, h, w) float32 in [0, 1].
+        ids: (K,) int64 class ids 1..C in ascending order.
+    """
+
+    maps: Tensor
+    ids: Tensor

@@ -3,7 +3,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -23,9 +24,45 @@ def long_side_size(size: tuple[int, int], long_side: int) -> tuple[int, int]:
     return int(size[0] * factor), int(size[1] * factor)
 
 
-def scale_order(scales: Sequence[float]) -> tuple[float, ...]:
-    """Scale 1 first, whether listed or not, then the others in list order."""
-    return (1.0, *(float(s) for s in scales if float(s) != 1.0))
+def scale_order(scales: Sequence[float], add_one: bool = True) -> tuple[float, ...]:
+    """Scale 1 first, then the others in list order.
+
+    Args:
+        scales: positive factors.
+        add_one: scale 1 takes part whether listed or not (ToCo's release);
+            ``False``: only if listed.
+    """
+    others = (float(s) for s in scales if float(s) != 1.0)
+    one = (1.0,) if add_one or 1.0 in map(float, scales) else ()
+    return (*one, *others)
+
+
+def strided_size(size: tuple[int, int], stride: int) -> tuple[int, int]:
+    """Pixels of a grid that takes every ``stride``-th of (H, W), the first included."""
+    return (size[0] - 1) // stride + 1, (size[1] - 1) // stride + 1
+
+
+def scale_views(inputs: Any) -> dict[float, Any]:
+    """Scale → images, of a batch that may hold ready views.
+
+    Args:
+        inputs: the images at scale 1; or views ``scale_<s>`` by name (``scale_0.5``,
+            ``scale_1``, …), as ``PILMultiScale`` makes them.
+
+    Raises:
+        ValueError: if a view has another name, or scale 1 is missing.
+    """
+    if not isinstance(inputs, Mapping):
+        return {1.0: inputs}
+    try:
+        views = {float(name.removeprefix('scale_')): view
+                 for name, view in inputs.items()}
+    except ValueError as err:
+        raise ValueError(f'views to predict must be named scale_<number>, got '
+                         f'{sorted(inputs)}') from err
+    if 1.0 not in views:
+        raise ValueError(f'the views to predict lack scale_1, got {sorted(inputs)}')
+    return views
 
 
 def resize(maps: Tensor, size: tuple[int, int]) -> Tensor:
@@ -84,34 +121,58 @@ def normalise_cam(cam: Tensor, eps: float = NORMALISE_EPS) -> Tensor:
     return cam / (cam.amax(dim=(-2, -1), keepdim=True) + eps)
 
 
+def max_normalise_cam(cam: Tensor, eps: float = NORMALISE_EPS) -> Tensor:
+    """Division by the maximum per image and class (SemFormer, EPS).
+
+    Args:
+        cam: (B, C, H, W), non-negative.
+        eps: added to the maximum.
+
+    Returns:
+        (B, C, H, W) in [0, 1); a map that is zero everywhere stays zero.
+    """
+    return cam / (cam.amax(dim=(-2, -1), keepdim=True) + eps)
+
+
+NORMALISE = {'minmax': normalise_cam, 'max': max_normalise_cam}
+
+
 def fuse_cams(
     raw: Sequence[tuple[Tensor, Tensor]],
     size: tuple[int, int],
     eps: float = NORMALISE_EPS,
+    pair: str = 'max',
+    normalise: str = 'minmax',
+    multiple: int = 1,
 ) -> Tensor:
-    """Fuse raw CAM logits of several scales and their mirrors.
+    """Fuse CAMs of several scales and their mirrors.
 
-    Resize to the image, maximum of each mirrored pair, ReLU, sum over scales,
-    min-max (ToCo, section 3.1 with the released multi-scale fusion).
+    Resize to the image, merge each mirrored pair, ReLU, sum over scales, normalise
+    (ToCo, section 3.1 with the released multi-scale fusion).
 
     Args:
-        raw: a pair for each scale: logits (B, C, h, w) of the images and of their
-            mirrors (not yet un-mirrored).
+        raw: a pair for each scale: logits, or maps that are non-negative already,
+            (B, C, h, w) of the images and of their mirrors (not yet un-mirrored).
         size: (H, W) of the image at scale 1.
         eps: see :func:`normalise_cam`.
+        pair: ``'max'`` (ToCo, FSR, AFA) or ``'sum'`` (SemFormer, EPS) of a pair.
+        normalise: ``'minmax'`` (ToCo, FSR, AFA) or ``'max'`` (SemFormer, EPS).
+        multiple: maps are resized to ``size`` rounded up to a multiple of this, then
+            cut; 1: straight to ``size``, the better geometry. SemFormer as released:
+            16, though its inputs were stretched to that size, not padded.
 
     Returns:
         (B, C, H, W) float32 in [0, 1).
     """
-    total = None
+    total, grid = None, tuple(-(-side // multiple) * multiple for side in size)
     for plain, mirrored in raw:
         # float32 from the logits on: half precision must not change a label.
-        pair = merge_mirror(resize(plain.float(), size), resize(mirrored.float(), size))
-        pair = pair.relu_()
-        total = pair if total is None else total.add_(pair)
+        merged = merge_mirror(
+            resize(plain.float(), grid), resize(mirrored.float(), grid), pair).relu_()
+        total = merged if total is None else total.add_(merged)
     if total is None:
         raise ValueError('fuse_cams needs the logits of at least one scale, got none')
-    return normalise_cam(total, eps)
+    return NORMALISE[normalise](total[..., :size[0], :size[1]], eps)
 
 
 def multi_scale(
@@ -119,6 +180,7 @@ def multi_scale(
     images: Tensor,
     scales: Sequence[float],
     plain: tuple[Tensor, ...] | None = None,
+    add_one: bool = True,
 ) -> list[tuple[tuple[Tensor, Tensor], ...]]:
     """Run a network over scales and mirrors, one batch for each scale.
 
@@ -126,7 +188,7 @@ def multi_scale(
         run: images (N, 3, h, w) → a tuple of raw logit maps (N, C, h', w'), one for
             each tap (final, auxiliary, …).
         images: (B, 3, H, W), normalised.
-        scales: see :func:`scale_order`.
+        scales, add_one: see :func:`scale_order`.
         plain: the taps of the un-mirrored images at scale 1 where they are known
             already (from the training pass): that pass isn't repeated.
 
@@ -136,7 +198,7 @@ def multi_scale(
     """
     size = tuple(images.shape[-2:])
     per_scale = []
-    for scale in scale_order(scales):
+    for scale in scale_order(scales, add_one):
         scaled = images if scale == 1.0 else resize(images, scaled_size(size, scale))
         if scale == 1.0 and plain is not None:
             taps = tuple(zip(plain, run(scaled.flip(-1)), strict=True))

@@ -14,7 +14,9 @@ from mmwsss.cam import (
     normalise_cam,
     resize,
     scale_order,
+    scale_views,
     scaled_size,
+    strided_size,
     with_mirror,
 )
 
@@ -37,6 +39,16 @@ def pairs(count: int = 3, classes: int = 2, seed: int = 0):
 ])
 def test_scale_order(scales, order) -> None:
     assert scale_order(scales) == order
+
+
+def test_scale_one_may_be_left_out() -> None:
+    assert scale_order((0.5,), add_one=False) == (0.5,)
+    assert scale_order((2, 1, 0.5), add_one=False) == (1.0, 2.0, 0.5)
+    images, seen = logits(2, 3, 8, 12), []
+    taps = multi_scale(lambda x: (seen.append(x.shape) or x,), images, (0.5, 2.0),
+                       add_one=False)
+    assert [tuple(s) for s in seen] == [(4, 3, 4, 6), (4, 3, 16, 24)]
+    assert len(taps[0]) == 2
 
 
 def test_scaled_size_truncates() -> None:
@@ -169,3 +181,25 @@ def test_seg_fusion_by_hand() -> None:
         assert fuse_seg_logits(raw, (1, 2), pair, fuse).flatten().tolist() == expected
     plain = [(p, None) for p, _ in raw]
     assert fuse_seg_logits(plain, (1, 2)).flatten().tolist() == [4.0, 2.0]
+
+
+def test_fuse_by_sum_and_maximum() -> None:
+    plain, mirrored = torch.tensor([[[[1.0, -5.0]]]]), torch.tensor([[[[8.0, 3.0]]]])
+    # un-mirrored (3, 8): sums 4 and 3, divided by 4
+    got = fuse_cams([(plain, mirrored)], (1, 2), 0.0, pair='sum', normalise='max')
+    assert got.flatten().tolist() == [1.0, 0.75]
+
+
+@pytest.mark.parametrize('size,stride,expected', [
+    ((45, 61), 4, (12, 16)), ((8, 9), 4, (2, 3)), ((7, 5), 1, (7, 5))])
+def test_strided_size(size, stride, expected) -> None:
+    assert strided_size(size, stride) == expected
+
+
+def test_scale_views() -> None:
+    assert scale_views('image') == {1.0: 'image'}
+    assert scale_views({'scale_1': 'a', 'scale_0.5': 'b'}) == {1.0: 'a', 0.5: 'b'}
+    with pytest.raises(ValueError, match='lack scale_1'):
+        scale_views({'scale_2': 0})
+    with pytest.raises(ValueError, match=r"scale_<number>, got \['view1'\]"):
+        scale_views({'view1': 0})
