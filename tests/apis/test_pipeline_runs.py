@@ -87,7 +87,7 @@ def test_a_changed_base_runs_again_with_what_depends_on_it(config, work):
     (config.parent / 'net.py').write_text(NET.replace('iters = 12', 'iters = 8'))
     run = make_run(config, work)
     assert actions(run) == ['runs anew'] + ['runs'] * 5
-    assert any('config.iters: 12 -> 8' in line for line in run.show)
+    assert any('config.iters: 12 → 8' in line for line in run.show)
     assert not (work / '01_cam/run/iter_12.pth').exists()  # nothing is mixed
     [aside] = (work / 'aside').glob('01_cam-*')
     assert (aside / 'run/iter_12.pth').exists()
@@ -174,7 +174,7 @@ def test_a_stage_left_out_is_taken_as_it_is_and_said_so(config, work):
     run_pipeline(make_run(config, work))
     run = make_run(config, work, only='masks', cam__iters=99)
     run_pipeline(run)
-    assert any('ALTHOUGH' in line and '12 -> 99' in line for line in run.show)
+    assert any('ALTHOUGH' in line and '12 → 99' in line for line in run.show)
     assert (work / '01_cam/run/iter_12.pth').exists()
 
 
