@@ -18,6 +18,7 @@ from mmwsss.models.losses import (
     multi_label_soft_margin,
     pair_affinity_loss,
     patch_token_contrast,
+    softmax_consistency,
 )
 from mmwsss.registry import MODELS
 
@@ -52,6 +53,9 @@ def cases(dtype: torch.dtype = torch.float32) -> dict:
              rand(2, 4, 4, dtype=dtype).sigmoid()),
         pair=(lambda x: pair_affinity_loss(x, pair_targets(label_map(), 2, 3)),
               rand(2, 4, 1, 1, dtype=dtype).sigmoid()),
+        mac=(lambda x: softmax_consistency(
+            x, rand(2, 3, 4, 4, seed=4, dtype=dtype).softmax(1)),
+             rand(2, 3, 2, 2, dtype=dtype)),
         seg=(lambda x: balanced_cross_entropy(x, label_map()),
              rand(2, 3, 2, 2, dtype=dtype)),
         reg=(lambda x: dense_energy_loss(
@@ -91,6 +95,7 @@ def test_mixed_precision(name: str) -> None:
     ('ctc', dict(type='ClassTokenContrast', temperature=0.5)),
     ('aff', dict(type='AffinityLoss')),
     ('pair', dict(type='PairAffinityLoss', weights=(0.2, 0.3, 0.5))),
+    ('mac', dict(type='AttentionConsistency')),
     ('seg', dict(type='BalancedCrossEntropy')),
     ('reg', dict(type='DenseEnergyLoss', scale=2.0)),
 ])
