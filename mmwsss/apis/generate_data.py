@@ -48,10 +48,11 @@ def split_cfg(cfg: Config, split: str | None, cam_filter: str, plain: bool = Fal
             f'{cfg.filename}: train_dataloader.dataset is a {base["type"]}; labels are '
             'generated for a data set of mmwsss (images with image labels)')
     if split is not None:
-        base = _of_split(found, kind, split)
+        base = dict(_of_split(found, kind, split))
     pipeline = PLAIN if plain else [
         step for step in found['test'].get('pipeline', ())
         if str(step['type']).rpartition('.')[2] not in MASK_LOADERS]
+    base.pop('mask_dir', None)  # the seeds that an affinity network learns from
     return {**base, 'pipeline': pipeline, 'test_mode': True, 'with_masks': False,
             'allow_unlabelled': cam_filter != 'gt'}
 
