@@ -1,5 +1,5 @@
 # Licensed under Apache-2.0.
-"""One tester for all single-stage methods.
+"""One tester for all methods.
 
 A method's test is a class of a few lines::
 
@@ -44,8 +44,11 @@ from tests.helpers.pinned import compare_numbers, numbers, pinned_path
 CAMS = ('pred_cam', 'pred_aux_cam')
 
 
-class MethodTester:
-    """What holds for every method; subclass it as ``TestX`` and name its config."""
+class CAMMethodTester:
+    """What holds for every method, those without a decoder included.
+
+    Subclass it (or :class:`MethodTester`) as ``TestX`` and name its config.
+    """
 
     config: str
     #: test_cfg settings under which predictions must hold
@@ -79,12 +82,6 @@ class MethodTester:
         trained = {k for k, p in model.named_parameters() if p.requires_grad}
         assert set(grads) == trained
         assert all(torch.isfinite(g).all() for g in grads.values())
-
-    def test_label_statistics(self, model) -> None:
-        losses = step(model, begins(model)[-1])
-        shares = [losses[f'label_{k}'] for k in ('fg', 'bg', 'ignore')]
-        assert not any(s.requires_grad for s in shares)
-        torch.testing.assert_close(sum(shares), torch.tensor(1.0))
 
     def test_phases(self, model) -> None:
         """Each phase has its terms, up to the last iteration before the next."""
@@ -134,7 +131,6 @@ class MethodTester:
         grads = gradients(model, total(losses))
         assert all(torch.isfinite(v) for v in losses.values())
         assert all(torch.isfinite(g).all() for g in grads.values())
-        assert losses['label_fg'] == 0
 
     def test_labels_are_needed(self, model) -> None:
         data = train_batch(model)
@@ -158,8 +154,9 @@ class MethodTester:
         at(begins(model)[-1])
         data = train_batch(model)
         # made on the CPU from Python lists before they are copied: allowed
-        labels = model.image_labels(data['data_samples'], 'cpu')
-        monkeypatch.setattr(model, 'image_labels', lambda *_: labels)
+        for name in ('image_labels', 'class_pairs'):
+            made = getattr(model, name)(data['data_samples'], 'cpu')
+            monkeypatch.setattr(model, name, lambda *_, made=made: made)
         with NoHostSync.patched(monkeypatch):
             losses = model.train().loss(**data)
             total(losses).backward()
@@ -238,15 +235,6 @@ class MethodTester:
             kept = [every] * 2 if cam_filter != 'gt' else [LABELS[0], LABELS[3]]
             self.check(model, samples, outputs, kept)
 
-    def test_tta_of_the_config(self, model) -> None:
-        tta = Config.fromfile(ROOT / self.config).get('tta_cfg')
-        assert tta, f'{self.config} has no tta_cfg'
-        samples = model.eval().predict(**predict_batch(model), **tta)
-        self.check(model, samples, tta['outputs'], LABELS)
-        plain = model.predict(**predict_batch(model), outputs=('seg',))
-        assert any(not torch.equal(a.pred_sem_seg.data, b.pred_sem_seg.data)
-                   for a, b in zip(samples, plain))
-
     @pytest.mark.parametrize('cam_filter', ['pred', 'none'])
     def test_prediction_never_reads_labels(self, model, cam_filter: str) -> None:
         model.eval()
@@ -262,8 +250,9 @@ class MethodTester:
     def test_without_data_samples(self, model) -> None:
         data = predict_batch(model)
         data['data_samples'] = None
-        samples = model.eval().predict(**data, cam_filter='pred')
-        assert samples[0].pred_sem_seg.data.shape == (1, 64, 80)
+        for one in fields(model.eval().predict(**data, cam_filter='pred')):
+            assert all(value.shape[-2:] == (64, 80) for name, value in one.items()
+                       if name != 'pred_score')
 
     @pytest.mark.parametrize('where', ['input', 'label'])
     def test_class_maps(self, model, where: str) -> None:
@@ -303,25 +292,28 @@ class MethodTester:
             **predict_batch(model, (i,), ((64, 80),)), **settings))[0] for i in (0, 1)]
         assert_same_predictions(both, single, exact=False)
 
-    def test_mirrors(self, model) -> None:
-        """With mirrors, the mirrored image has the mirrored prediction."""
-        model.eval()
+    @staticmethod
+    def mirrored(model, outputs: tuple[str, ...]) -> list[list[dict]]:
+        """Predictions of (image, mirrors on or off), (mirrored image, un-mirrored)."""
         results = []
         cases = ((False, True), (True, True), (False, False), (True, False))
         for flip, seg_flip in cases:
-            data = predict_batch(model)
+            data = predict_batch(model.eval())
             for one in data['data_samples']:  # at the image's own size
                 one.set_metainfo(dict(ori_shape=(64, 80)))
             data['inputs'] = data['inputs'].flip(-1) if flip else data['inputs']
             found = fields(model.predict(
-                **data, seg_flip=seg_flip, cam_filter='gt', outputs=('seg', 'cam')))
+                **data, seg_flip=seg_flip, cam_filter='gt', outputs=outputs))
             for one in found:
                 one.pop('pred_score')  # of the plain image alone
             results.append([{k: v.flip(-1) if flip else v for k, v in one.items()}
                             for one in found])
+        return results
+
+    def test_mirrored_cams(self, model) -> None:
+        """CAMs always have mirrors: the mirrored image has the mirrored CAM."""
+        results = self.mirrored(model, ('cam',))
         assert_same_predictions(*results[:2], exact=False)
-        assert any(not torch.equal(a['pred_sem_seg.data'], b['pred_sem_seg.data'])
-                   for a, b in zip(*results[2:]))
 
     def test_unknown_settings(self, model) -> None:
         with pytest.raises(ValueError, match='cam_filter'):
@@ -347,3 +339,31 @@ class MethodTester:
         update = f'python -m tests.helpers.pinned {self.config}'
         assert path.is_file(), f'run: {update}'
         compare_numbers(numbers(self.config), json.loads(path.read_text()))
+
+
+class MethodTester(CAMMethodTester):
+    """What holds besides for every method with a decoder."""
+
+    def test_label_statistics(self, model) -> None:
+        losses = step(model, begins(model)[-1])
+        shares = [losses[f'label_{k}'] for k in ('fg', 'bg', 'ignore')]
+        assert not any(s.requires_grad for s in shares)
+        torch.testing.assert_close(sum(shares), torch.tensor(1.0))
+        none = step(model, begins(model)[-1], images=(3, 3))  # images without a label
+        assert none['label_fg'] == 0
+
+    def test_tta_of_the_config(self, model) -> None:
+        tta = Config.fromfile(ROOT / self.config).get('tta_cfg')
+        assert tta, f'{self.config} has no tta_cfg'
+        samples = model.eval().predict(**predict_batch(model), **tta)
+        self.check(model, samples, tta['outputs'], LABELS)
+        plain = model.predict(**predict_batch(model), outputs=('seg',))
+        assert any(not torch.equal(a.pred_sem_seg.data, b.pred_sem_seg.data)
+                   for a, b in zip(samples, plain))
+
+    def test_mirrors(self, model) -> None:
+        """With mirrors, the mirrored image has the mirrored prediction."""
+        results = self.mirrored(model, ('seg', 'cam'))
+        assert_same_predictions(*results[:2], exact=False)
+        assert any(not torch.equal(a['pred_sem_seg.data'], b['pred_sem_seg.data'])
+                   for a, b in zip(*results[2:]))

@@ -31,6 +31,7 @@ param_scheduler = [
         power=1.0,
         by_epoch=False)
 ]
+randomness = dict(seed=1)
 val_evaluator = dict(bkg_thr=0.45)
 test_evaluator = dict(bkg_thr=0.45)
 

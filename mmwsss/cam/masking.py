@@ -25,9 +25,9 @@ def uncertain_blocks(score: Tensor, low_thr: float, high_thr: float,
         low_thr, high_thr: thresholds, 0 <= low <= high <= 1.
         blocks: (m, n) blocks along the two axes.
         reduce: which pixels decide for block (i, j): ``'nearest'`` the one at
-            (i h // m, j w // n), its top left corner (released); ``'bilinear'`` any
-            that a bilinear resize reads; ``'mean'`` more than half of the block;
-            ``'max'`` any of the block.
+            (i h / m, j w / n) rounded down, its top left corner (released, where
+            PyTorch resizes); ``'bilinear'`` any that a bilinear resize reads;
+            ``'mean'`` more than half of the block; ``'max'`` any of the block.
 
     Returns:
         (B, m, n) bool.
@@ -37,18 +37,14 @@ def uncertain_blocks(score: Tensor, low_thr: float, high_thr: float,
     """
     check_thresholds(low_thr, high_thr)
     uncertain = (score > low_thr) & (score < high_thr)
-    if reduce == 'nearest':
-        rows, cols = (torch.arange(count, device=score.device) * size // count
-                      for count, size in zip(blocks, score.shape[1:], strict=True))
-        return uncertain[:, rows[:, None], cols]
+    if reduce not in REDUCTIONS:
+        raise ValueError(f'reduce must be one of {REDUCTIONS}, got {reduce!r}')
     maps = uncertain[:, None].to(torch.float32)
-    if reduce == 'bilinear':
-        return F.interpolate(maps, blocks, mode='bilinear')[:, 0] > 0
     if reduce == 'mean':
         return F.adaptive_avg_pool2d(maps, blocks)[:, 0] > 0.5
     if reduce == 'max':
         return F.adaptive_max_pool2d(maps, blocks)[:, 0] > 0
-    raise ValueError(f'reduce must be one of {REDUCTIONS}, got {reduce!r}')
+    return F.interpolate(maps, blocks, mode=reduce)[:, 0] > 0
 
 
 def masked_count(blocks: int, ratio: float, rounding: str = 'ceil') -> int:

@@ -30,6 +30,10 @@ class MaskError(DataError):
     """A mask is missing, unreadable or does not fit its image or classes."""
 
 
+class SaliencyError(DataError):
+    """A saliency map is missing, unreadable or does not fit its image."""
+
+
 class UnreadableImageError(DataError):
     """An image is missing or is not a whole image file."""
 

@@ -84,12 +84,14 @@ class ShapesScene:
         image: (S, S, 3) uint8 RGB.
         mask: (S, S) uint8 class ids, 0 = background.
         part: (S, S) bool, the discriminative parts (never used in training).
+        plain: (S, S) bool, what is to be seen of the bodies without a class.
         labels: class ids present in ``mask``, ascending.
     """
 
     image: np.ndarray
     mask: np.ndarray
     part: np.ndarray
+    plain: np.ndarray
     labels: tuple[int, ...]
 
 
@@ -120,7 +122,8 @@ def draw_scene(
     style = style or ShapesStyle()
     rng = _generator(seed, index, size)
     classes = _draw_classes(rng, style)
-    canvas = _background(rng, size, style, _background_kind(rng, classes, style))
+    canvas, plain = _background(
+        rng, size, style, _background_kind(rng, classes, style))
     mask = np.zeros((size, size), np.uint8)
     part = np.zeros((size, size), bool)
     for cls in classes:
@@ -131,7 +134,7 @@ def draw_scene(
         part = (part & ~inside) | (inside & (body.part >= 0.5))
     image = _finish(rng, canvas, style)
     labels = tuple(int(c) for c in np.unique(mask) if c)
-    return ShapesScene(image, mask, part, labels)
+    return ShapesScene(image, mask, part, plain & (mask == 0), labels)
 
 
 # Object-centred pictures, as ImageNet's are: large, alone, nothing that misleads.
@@ -158,7 +161,7 @@ def draw_single(
     rng = _generator(seed, index, size)
     label = int(rng.integers(len(PRETRAIN_LABELS)))
     texture, outline = PRETRAIN_LABELS[label]
-    canvas = _background(rng, size, style, int(rng.integers(4)))
+    canvas, _ = _background(rng, size, style, int(rng.integers(4)))
     nothing = np.zeros((size, size), np.uint8)
     body = _place(rng, size, style, outline, nothing)
     _paint(rng, canvas, body, texture, style)
@@ -175,7 +178,8 @@ def draw_empty(
     """
     style = style or ShapesStyle(distractors=1.0)
     rng = _generator(seed, index, size)
-    return _finish(rng, _background(rng, size, style, int(rng.integers(4))), style)
+    canvas, _ = _background(rng, size, style, int(rng.integers(4)))
+    return _finish(rng, canvas, style)
 
 
 def _generator(seed: int, index: int, size: int) -> np.random.Generator:
@@ -217,8 +221,12 @@ def _pixel_grid(size: int) -> tuple[np.ndarray, np.ndarray]:
 
 def _background(
     rng: np.random.Generator, size: int, style: ShapesStyle, kind: int
-) -> np.ndarray:
-    """Colour clouds, a texture of one of four kinds, then clutter."""
+) -> tuple[np.ndarray, np.ndarray]:
+    """Colour clouds, a texture of one of four kinds, then clutter.
+
+    Returns:
+        The canvas, and where plain bodies stand on it.
+    """
     canvas = np.empty((size, size, 3), np.float32)
     canvas[:] = _colour(rng)
     cells = (3, 6, 12, 4)[kind]
@@ -232,11 +240,13 @@ def _background(
         canvas += 22 * bands[..., None]
     for _ in range(rng.poisson(style.clutter)):
         _clutter(rng, canvas)
+    plain = np.zeros((size, size), bool)
     for _ in range(rng.poisson(style.distractors)):
         outline = ('blob', 'box', 'wedge')[int(rng.integers(3))]
         body = _body(rng, size, style, outline, rng.uniform(0, size, 2))
         _blend(canvas, body.alpha, _colour(rng))
-    return canvas
+        plain |= body.alpha >= 0.5
+    return canvas, plain
 
 
 def _clutter(rng: np.random.Generator, canvas: np.ndarray) -> None:

@@ -20,18 +20,24 @@ class SegScores:
         iou: IoU per class, (K,); NaN for a class in neither truth nor prediction.
         fp: (P − TP) / union per class, (K,): the share wrongly claimed.
         fn: (T − TP) / union per class, (K,): the share missed. The three add up to 1.
+        precision: TP / P per class, (K,).
+        recall: TP / T per class, (K,).
         present: Which classes occur in the truth, (K,) bool.
         pixel_acc: Correct share of all labelled pixels.
         mean_acc: Mean recall over the classes in the truth.
+        freq_iou: Mean IoU weighted by the classes' shares of the truth.
         labelled: Share of the valid pixels that carry a label.
     """
 
     iou: np.ndarray
     fp: np.ndarray
     fn: np.ndarray
+    precision: np.ndarray
+    recall: np.ndarray
     present: np.ndarray
     pixel_acc: float
     mean_acc: float
+    freq_iou: float
     labelled: float
 
     def mean(self, name: str = 'iou', over: str = 'present') -> float:
@@ -82,13 +88,17 @@ def scores_from_areas(areas: ClassAreas) -> SegScores:
     )
     union = p + t - tp
     iou, fp, fn = (_ratio(x, union) for x in (tp, p - tp, t - tp))
+    recall = _ratio(tp, t)
     return SegScores(
         iou=iou,
         fp=fp,
         fn=fn,
+        precision=_ratio(tp, p),
+        recall=recall,
         present=t > 0,
         pixel_acc=float(_ratio(tp.sum(), t.sum())),
-        mean_acc=_mean(_ratio(tp, t)[t > 0]),
+        mean_acc=_mean(recall[t > 0]),
+        freq_iou=float(_ratio((t * np.nan_to_num(iou)).sum(), t.sum())),
         labelled=float(_ratio(t.sum(), np.float64(areas.valid))),
     )
 

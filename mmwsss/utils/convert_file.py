@@ -26,7 +26,18 @@ def convert_file(source: str, target: str,
     """
     use_safe_checkpoints()
     state = convert(load_checkpoint_file(source, map_location='cpu'))
+    write_state(state, source, target)
+
+
+def write_state(state: Mapping[str, Tensor], source: str, target: str) -> None:
+    """Write ``dict(state_dict=…)`` of plain tensors, atomically.
+
+    Args:
+        state: the tensors.
+        source: where they are from, for the log.
+        target: path to write.
+    """
     buffer = io.BytesIO()
-    torch.save(dict(state_dict=state), buffer)
+    torch.save(dict(state_dict=dict(state)), buffer)
     write_atomic(buffer.getvalue(), target)
     print_log(f'{source}: {len(state)} tensors written to {target}', 'current')

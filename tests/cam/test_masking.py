@@ -18,6 +18,7 @@ from mmwsss.cam import (
     uncertain_blocks,
 )
 from mmwsss.models.utils import UncertainMasking
+from mmwsss.models.utils import masking as masking_module
 
 
 def test_both_thresholds_are_strict() -> None:
@@ -46,13 +47,24 @@ def test_bilinear_reads_four_pixels() -> None:
 
 
 def test_sizes_that_do_not_divide() -> None:
-    """Block (i, j) is decided by the pixel (i h // m, j w // n)."""
+    """Block (i, j) is decided by the pixel (i h / m, j w / n), rounded down."""
     score = torch.rand(2, 37, 45)
     found = uncertain_blocks(score, 0.3, 0.6, (7, 5))
     for i in range(7):
         for j in range(5):
             pixel = score[:, i * 37 // 7, j * 45 // 5]
             assert torch.equal(found[:, i, j], (pixel > 0.3) & (pixel < 0.6))
+
+
+def test_the_corner_is_where_pytorch_puts_it() -> None:
+    """Single precision: of 93 pixels in 21 blocks, block 7 reads pixel 30, not 31."""
+    score = torch.rand(1, 93, 84)
+    found = uncertain_blocks(score, 0.3, 0.6, (21, 20))
+    inside = ((score > 0.3) & (score < 0.6)).float()[None]
+    published = torch.nn.functional.interpolate(inside, (21, 20), mode='nearest')
+    assert torch.equal(found, published[0].bool())
+    rows = torch.arange(93.0)[None, None]
+    assert torch.nn.functional.interpolate(rows, 21, mode='nearest')[0, 0, 7] == 30
 
 
 @settings(max_examples=30, deadline=None)
@@ -101,6 +113,17 @@ def test_strategy_by_iteration() -> None:
     assert mask.tokens[0].nonzero().tolist() == [[2, 0], [2, 1], [3, 0], [3, 1]]
     seen = {int(masking(image, 8, 0).index.min()) for _ in range(40)}
     assert len(seen) == 4  # each of the blocks comes up
+
+
+@pytest.mark.parametrize('noise,drawn_on', [('device', 'meta'), ('cpu', 'cpu')])
+def test_generator_of_the_noise(noise: str, drawn_on: str, monkeypatch) -> None:
+    """By default the images' device draws; the mask lies there either way."""
+    seen, draw = [], masking_module.draw_noise
+    monkeypatch.setattr(masking_module, 'draw_noise', lambda batch, blocks, device: (
+        seen.append(device.type), draw(batch, blocks, device))[1])
+    masking = UncertainMasking(16, 0.25, 0.2, 0.7, 'random', noise=noise)
+    mask = masking(torch.zeros(2, 3, 32, 32, device='meta'), 8, 0)
+    assert seen == [drawn_on] and mask.tokens.device.type == 'meta'
 
 
 @pytest.mark.parametrize('call,message', [

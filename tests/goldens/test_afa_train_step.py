@@ -9,6 +9,7 @@ image by image, cut to the box, all attention maps at once, masks by loops. The 
 from __future__ import annotations
 
 import itertools
+import math
 
 import numpy as np
 import pytest
@@ -25,9 +26,20 @@ from tests.goldens.toco_model import close
 
 WEIGHTS = dict(cls=1.0, seg=0.1, aff=0.1)
 SCALES = (1.0, 0.5, 1.5)
-#: odd sides and places
-BOXES = ((0, 64, 0, 64), (5, 60, 10, 61))
 LOW, HIGH, RADIUS, IGNORE = 0.35, 0.55, 2, 255
+
+
+def boxes(images: Tensor) -> list[tuple[int, int, int, int]]:
+    """The whole first image; of the others a part, with odd sides and places."""
+    height, width = images.shape[-2:]
+    part = (5, height - 4, 10, width - 3)
+    return [(0, height, 0, width), *[part] * (len(images) - 1)]
+
+
+def image_labels(images: Tensor, classes: int) -> list[list[int]]:
+    """CAM channels: two, one, two, … in each image."""
+    return [sorted({2 * i % classes, (2 * i + 3 * (1 - i % 2)) % classes})
+            for i in range(len(images))]
 
 
 def bilinear(maps: Tensor, size) -> Tensor:
@@ -40,7 +52,12 @@ class Plain:
 
     def __init__(self, model: AFA, images: Tensor, present: list[list[int]]) -> None:
         self.model, self.images, self.present = model, images, present
-        self.size = tuple(images.shape[-2:])
+        self.size, self.boxes = tuple(images.shape[-2:]), boxes(images)
+
+    def tokens(self, scale: float = 1.0) -> list[int]:
+        """Token grid; an incomplete window is one."""
+        stride = math.prod(self.model.backbone.strides)
+        return [-(-int(scale * n) // stride) for n in self.size]
 
     def attention_affinity(self, images: Tensor) -> Tensor:
         query, key = self.model.encode(images).attention.unbind(2)
@@ -92,7 +109,7 @@ class Plain:
                 soft = torch.cat([background, maps], 1).softmax(1)
                 full = bilinear(par(small, soft), self.size)[0]
                 labels[level] = self.ids(full, classes)
-            out.append(self.merged(labels, BOXES[image]))
+            out.append(self.merged(labels, self.boxes[image]))
         return torch.stack(out)
 
     def transition(self, affinity: Tensor, grid) -> Tensor:
@@ -107,9 +124,9 @@ class Plain:
     def propagated_label(self, cam: Tensor) -> Tensor:
         largest = bilinear(self.images, [int(max(SCALES) * n) for n in self.size])
         affinity = self.attention_affinity(largest)
-        grid, out = [int(max(SCALES) * n) // 16 for n in self.size], []
+        grid, out = self.tokens(max(SCALES)), []
         for image, classes in enumerate(self.present):
-            y0, y1, x0, x1 = box = BOXES[image]
+            y0, y1, x0, x1 = box = self.boxes[image]
             half, labels = [(y1 - y0) // 2, (x1 - x0) // 2], {}
             small = bilinear(self.pixels()[image:image + 1, :, y0:y1, x0:x1], half)
             walk = self.transition(affinity[image], grid)
@@ -128,7 +145,7 @@ class Plain:
 
     def affinity_loss(self, label: Tensor) -> Tensor:
         affinity = self.attention_affinity(self.images)
-        height, width = (n // 16 for n in self.size)
+        height, width = self.tokens()
         places = list(itertools.product(range(height), range(width)))
         sums, counts = [0, 0], [1, 1]
         for image in range(len(label)):
@@ -160,26 +177,19 @@ class Plain:
             aff=self.affinity_loss(aff_label))
 
 
-def samples(present: list[list[int]]) -> list[SegDataSample]:
+def samples(images: Tensor, present: list[list[int]]) -> list[SegDataSample]:
     """Data samples with image labels and boxes."""
     out = []
-    for classes, box in zip(present, BOXES, strict=True):
+    for classes, box in zip(present, boxes(images), strict=True):
         one = SegDataSample(metainfo=dict(gt_labels=tuple(classes)))
         one.set_data(dict(valid_box=torch.tensor(box)))
         out.append(one)
     return out
 
 
-@pytest.fixture(scope='module')
-def present() -> list[list[int]]:
-    """Image labels: CAM channels."""
-    return [[0, 3], [2]]
-
-
 @pytest.mark.parametrize('seg_source,aff_source', [
     ('cam', 'cam'), ('propagated', 'cam'), ('propagated', 'propagated')])
-def test_whole_step(golden, present, monkeypatch, seg_source: str, aff_source: str
-                    ) -> None:
+def test_whole_step(golden, monkeypatch, seg_source: str, aff_source: str) -> None:
     data = golden('afa_network')
     MessageHub.get_current_instance().update_info('iter', 0)
     model = tiny_afa(data, affinity_radius=RADIUS, train_cfg=dict(
@@ -188,7 +198,7 @@ def test_whole_step(golden, present, monkeypatch, seg_source: str, aff_source: s
     # weights at random give affinities near 0 and 1; milder ones spread the CAM
     model.affinity_head.proj.weight.data *= 0.1
     images = torch.from_numpy(data['a_image'])
-    assert images.shape[-2:] == (64, 64) and len(images) == len(BOXES)
+    present = image_labels(images, model.num_foreground)
     plain = Plain(model, images, present)
 
     with torch.no_grad():
@@ -199,7 +209,7 @@ def test_whole_step(golden, present, monkeypatch, seg_source: str, aff_source: s
     original = model.label_from
     monkeypatch.setattr(model, 'label_from', lambda source, *rest: found.setdefault(
         source, original(source, *rest)))
-    losses = model.loss(images, samples(present))
+    losses = model.loss(images, samples(images, present))
 
     assert set(found) == {seg_source, aff_source}
     for source, label in found.items():

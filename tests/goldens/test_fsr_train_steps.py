@@ -27,7 +27,7 @@ from tests.goldens.fsr_model import (
 TOLERANCE = 1e-4  # of the description, for losses and weights
 NAMES = dict(cls='cls_top', cls_aux='cls_aux', ptc='aff', seg='seg', unc='fsr_patch',
              cer='fsr_class')
-WARMUP, TOTAL = 2, 6  # of the description
+RATIO = 0.1  # of the description: the first rate's share
 
 
 @pytest.fixture(autouse=True)
@@ -55,6 +55,12 @@ def iterations(data) -> int:
     return len({k.split('/')[0] for k in data if k.startswith('it')})
 
 
+def warmup(data) -> int:
+    """Length of the warm-up, from the rise between the first two rates."""
+    first, second = (float(data[f'f64_it{i}/lr'][0]) for i in range(2))
+    return round((1 - RATIO) / RATIO * first / (second - first))
+
+
 def optimizer_of(model: nn.Module, lr: float) -> torch.optim.Optimizer:
     """The groups of the published schedule's config, at another rate."""
     cfg = Config.fromfile('configs/_base_/schedules/cosine_20k.py').optim_wrapper
@@ -79,7 +85,8 @@ def test_training_steps(golden, monkeypatch) -> None:
     model = model_of(data)
     lr = round(float(data['lr']), 9)
     optimizer = optimizer_of(model, lr)
-    scheduler = CosineWarmupLR(optimizer, WARMUP, TOTAL, warmup_ratio=0.1)
+    scheduler = CosineWarmupLR(
+        optimizer, warmup(data), len(data['f64_momentum']), warmup_ratio=RATIO)
     for number in range(iterations(data)):
         check_rates(model, optimizer, data[f'f64_it{number}/lr'])
         step = below(data, f'it{number}/')

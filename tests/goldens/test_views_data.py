@@ -10,6 +10,7 @@ from PIL import Image
 
 from mmwsss.datasets.transforms import fields
 from mmwsss.datasets.transforms import functional as F
+from mmwsss.datasets.transforms.pack_weak_inputs import saliency_values
 from mmwsss.models.data_preprocessor import WeakDataPreProcessor, zero_outside
 
 
@@ -21,6 +22,9 @@ def view(data: dict, prefix: str, size: int) -> tuple[dict, tuple]:
     results = {'map_fields': ['fused']} if prefix + 'fused' in data else {}
     if results:
         results['fused'] = data[prefix + 'fused']
+    if prefix + 'saliency' in data:
+        results |= dict(saliency=data[prefix + 'saliency'],
+                        picture_fields=['saliency'])
     fields.resize_fields(results, img.size[::-1], align_corners=True)
     fields.set_image(results, img)
     if data[prefix + 'flip']:
@@ -47,6 +51,10 @@ def test_long_side_views(golden, name):
         out = zero_outside(prep.normalise(img)[None], torch.tensor([box]))[0]
         torch.testing.assert_close(
             out, torch.from_numpy(data[prefix + 'out_image']), rtol=1e-5, atol=2e-6)
+        if prefix + 'out_saliency' in data:
+            np.testing.assert_allclose(
+                saliency_values(results['saliency']).numpy(),
+                data[prefix + 'out_saliency'], rtol=0, atol=1e-6)
         if prefix + 'out_fused' in data:
             np.testing.assert_allclose(
                 results['fused'], data[prefix + 'out_fused'], rtol=1e-5, atol=1e-6)

@@ -48,6 +48,26 @@ class TestAFA(MethodTester):
             (4, 3, 48, 48), (4, 3, 144, 144)])
         assert tokens == [(2, 18 * 18, 18 * 18), (2, 12 * 12, 12 * 12)]
 
+    @pytest.mark.parametrize('seg,aff,affinities,labels', [
+        ('cam', 'cam', [12], ['cam']),  # nothing is propagated yet
+        ('propagated', 'cam', [18, 12], ['cam', 'propagated']),
+        ('propagated', None, [18], ['propagated']),
+        (None, 'cam', [12], ['cam'])])
+    def test_nothing_is_made_for_nobody(self, seg, aff, affinities, labels) -> None:
+        """Labels of the active terms alone; no affinity but for those that need it."""
+        weights = dict(seg=float(seg is not None), aff=float(aff is not None), reg=0.0)
+        model = build(TINY, weights=weights, seg_source=seg or 'propagated',
+                      aff_source=aff or 'cam')
+        tokens, made, label_from = [], [], model.label_from
+        model.affinity_head.register_forward_hook(
+            lambda _, inputs, affinity: tokens.append(affinity.shape[1]))
+        model.label_from = lambda source, *rest: (
+            made.append(source), label_from(source, *rest))[1]
+        losses = step(model, 240)
+        assert tokens == [n * n for n in affinities] and sorted(made) == labels
+        assert losses['label_fg'] > 0
+        assert ('loss_seg' in losses, 'loss_aff' in losses) == (bool(seg), bool(aff))
+
     def test_label_sources(self) -> None:
         """Each term follows the source of its own schedule."""
         both = dict(seg_source='cam', aff_source='propagated')
@@ -95,13 +115,15 @@ class TestAFA(MethodTester):
         (dict(decode_head=None), 'needs a decode_head'),
         (dict(affinity_head=dict(type='AffinityHead', num_maps=16)),
          '2 blocks of 4 heads give 8 attention maps.*num_maps=16'),
+        (dict(affinity_radius=-1), 'radius must be >= 0 tokens, got -1'),
     ])
     def test_contradictions_are_refused(self, settings, message) -> None:
+        """When the model is built, not at the first iteration with an affinity."""
         cfg = Config.fromfile(ROOT / TINY).model.to_dict()
         if settings.get('refine', 0) is None:
             cfg['train_cfg']['weights'] = dict(cls=1.0, aff=0.1)
         with pytest.raises(ValueError, match=message):
-            step(MODELS.build(cfg | settings), 240)
+            MODELS.build(cfg | settings)
 
     @pytest.mark.parametrize('settings,message', [
         (dict(seg_source='aux_cam'), r"seg_source must be.*\['aux_cam'\]"),

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import importlib.util
+import shutil
 import sys
 from pathlib import Path
 
@@ -45,6 +46,7 @@ def read_split(root: Path, split: str) -> list[list[str]]:
 def test_layout_is_vocs(drawn):
     assert len(list((drawn / 'JPEGImages').glob('*.jpg'))) == 11
     assert len(list((drawn / 'SegmentationClass').glob('*.png'))) == 11
+    assert len(list((drawn / 'Saliency').glob('*.png'))) == 11
     assert (drawn / 'classes.txt').read_text().split() == list(SHAPES_CLASSES)
     assert [len(read_split(drawn, s)) for s in ('train', 'val', 'test')] == [6, 3, 2]
     assert Image.open(drawn / 'sheet.png').width == 8 * 48
@@ -74,6 +76,18 @@ def test_second_run_keeps_what_is_there_and_draws_what_is_missing(tool, drawn):
     tool.main(arguments(drawn))
     assert lost.read_bytes() == content and kept.stat().st_mtime_ns == stamp
     assert lists == {p.name: p.read_text() for p in (drawn / 'splits').iterdir()}
+
+
+def test_a_folder_without_saliency_gets_it_and_nothing_else(tool, drawn):
+    kept = {p: (p.read_bytes(), p.stat().st_mtime_ns)
+            for folder in ('JPEGImages', 'SegmentationClass')
+            for p in (drawn / folder).iterdir()}
+    maps = {p: p.read_bytes() for p in (drawn / 'Saliency').iterdir()}
+    shutil.rmtree(drawn / 'Saliency')
+    tool.main(arguments(drawn))
+    assert maps == {p: p.read_bytes() for p in (drawn / 'Saliency').iterdir()}
+    assert kept == {p: (p.read_bytes(), p.stat().st_mtime_ns) for p in kept}
+    assert {Image.open(p).mode for p in maps} == {'L'}
 
 
 def test_other_settings_in_the_same_folder_are_refused(tool, drawn):

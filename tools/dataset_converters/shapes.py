@@ -4,10 +4,12 @@
     python tools/dataset_converters/shapes.py --out data/shapes
 
 writes ``JPEGImages/*.jpg``, ``SegmentationClass/*.png`` (palette),
+``Saliency/*.png`` (noisy saliency maps, for methods that read such),
 ``splits/{train,val,test}.txt`` (lines ``name class [class ...]``) and
 ``classes.txt``. Pictures depend on the seed and their number alone, so a
 larger training split keeps the pictures of a smaller one. The run can be
-stopped at any time: finished pictures are kept and skipped the next time.
+stopped at any time: finished files are kept and skipped the next time; a folder
+of an earlier version gets what it lacks.
 """
 
 from __future__ import annotations
@@ -31,6 +33,7 @@ from mmwsss.datasets.shapes_generator import (
     ShapesStyle,
     draw_scene,
 )
+from mmwsss.datasets.shapes_saliency import draw_saliency
 from mmwsss.utils.atomic_file import write_atomic
 from mmwsss.utils.label_png import save_label_png
 
@@ -70,20 +73,30 @@ def encode(image: Image.Image, kind: str, **options: int) -> bytes:
     return buffer.getvalue()
 
 
+def write_picture(pixels: np.ndarray, path: Path, kind: str, **options: int) -> None:
+    """Write an image file in one step."""
+    content = encode(Image.fromarray(pixels), kind, **options)
+    write_atomic(content, path, durable=False)
+
+
 def draw_picture(picture: Picture) -> str:
     """Draw one picture unless it is there; return its line of the split file."""
     root = Path(picture.root)
     image_path = root / 'JPEGImages' / f'{picture.name}.jpg'
     mask_path = root / 'SegmentationClass' / f'{picture.name}.png'
-    if image_path.exists() and mask_path.exists():
+    sal_path = root / 'Saliency' / f'{picture.name}.png'
+    if image_path.exists() and mask_path.exists() and sal_path.exists():
         present = np.unique(np.asarray(Image.open(mask_path)))
         labels = [int(c) for c in present if c not in (0, 255)]
     else:
         scene = draw_scene(picture.seed, picture.index, picture.size)
-        image = Image.fromarray(scene.image)
-        save_label_png(scene.mask, mask_path, SHAPES_PALETTE)
-        content = encode(image, 'JPEG', quality=95, subsampling=0)
-        write_atomic(content, image_path, durable=False)
+        if not mask_path.exists():
+            save_label_png(scene.mask, mask_path, SHAPES_PALETTE)
+        if not sal_path.exists():
+            saliency = draw_saliency(scene, picture.seed, picture.index)
+            write_picture(saliency, sal_path, 'PNG')
+        if not image_path.exists():
+            write_picture(scene.image, image_path, 'JPEG', quality=95, subsampling=0)
         labels = list(scene.labels)
     return ' '.join([picture.name, *(SHAPES_CLASSES[c] for c in labels)])
 
@@ -145,7 +158,7 @@ def contact_sheet(seed: int, size: int, columns: int = 8, rows: int = 4) -> Imag
 def main(argv: list[str] | None = None) -> None:
     """Draw the data set."""
     args = parse_args(argv)
-    for name in ('JPEGImages', 'SegmentationClass', 'splits'):
+    for name in ('JPEGImages', 'SegmentationClass', 'Saliency', 'splits'):
         (args.out / name).mkdir(parents=True, exist_ok=True)
     check_record(args.out, args.seed, args.size)
     classes = '\n'.join(SHAPES_CLASSES) + '\n'

@@ -15,7 +15,8 @@ masks, 10 textures x 4 outlines, so more than the benchmark's classes) are class
    this the class ends up in idle background tokens and CAMs come out inverted, which
    networks pretrained on millions of photos do not do.
 
-``--config configs/afa/afa_mit-t_shapes.py`` does the same for the tiny MiT.
+``--config configs/afa/afa_mit-t_shapes.py`` does the same for the tiny MiT,
+``configs/eps/eps_wr38-t_shapes.py`` for the tiny Wide-ResNet-38.
 
 Written are the backbone's tensors in float16 under mmpretrain's names, atomically,
 every ``--save-every`` iterations. The same command gives the same file on the same
@@ -46,7 +47,7 @@ from torch import Tensor, nn
 
 from mmwsss.datasets.shapes_generator import draw_empty, draw_single
 from mmwsss.datasets.shapes_patterns import OUTLINES, PATTERNS
-from mmwsss.models.utils import Features
+from mmwsss.models.utils import Features, encode
 from mmwsss.registry import MODELS
 
 MEAN, STD = (123.675, 116.28, 103.53), (58.395, 57.12, 57.375)
@@ -84,7 +85,7 @@ class PretrainNet(nn.Module):
 
     def single_loss(self, images: Tensor, batch: Pictures, inner: bool) -> Tensor:
         """Cross-entropies on single pictures; empty ones don't count."""
-        features = self.backbone.encode(images)
+        features = encode(self.backbone, images)
         there, token = batch.textures != NO_TEXTURE, class_token(features)
         pairs = [(self.texture_head(token), batch.textures),
                  (self.outline_head(token), batch.outlines)]
@@ -98,7 +99,7 @@ class PretrainNet(nn.Module):
 
     def tile_logits(self, images: Tensor, shift: tuple[int, int]) -> list[Tensor]:
         """Token logits (tiles, tokens of a tile, textures), inner and final."""
-        maps = self.backbone.encode(roll(images, shift, 8)).maps[-2:]
+        maps = encode(self.backbone, roll(images, shift, 8)).maps[-2:]
         heads = (self.inner_tile_head, self.final_tile_head)
         return [head(tile_tokens(tokens, shift)).float()
                 for head, tokens in zip(heads, maps, strict=True)]
@@ -240,7 +241,8 @@ def build_optimizer(net: nn.Module, lr: float) -> torch.optim.Optimizer:
 
 def save_backbone(backbone: nn.Module, path: Path) -> None:
     """Write float16 tensors through a temporary name."""
-    state = {k: v.detach().half() for k, v in backbone.state_dict().items()}
+    state = {k: v.detach().half() if v.is_floating_point() else v
+             for k, v in backbone.state_dict().items()}
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f'.{os.getpid()}.{path.name}')
     torch.save(state, temporary)
@@ -251,7 +253,7 @@ def save_backbone(backbone: nn.Module, path: Path) -> None:
 def evaluate(net: PretrainNet, held: Pictures) -> str:
     """Accuracies on held-out pictures and the mean cosine of final tokens."""
     images, there = normalise(held.images.float()), held.textures != NO_TEXTURE
-    token = class_token(net.backbone.encode(images))
+    token = class_token(encode(net.backbone, images))
     inner, final = net.tile_logits(mosaic(images), (0, 0))
     guesses = dict(
         texture=(net.texture_head(token), held.textures),
@@ -262,7 +264,7 @@ def evaluate(net: PretrainNet, held: Pictures) -> str:
         f'{name} {(logits.argmax(1) == labels)[there].float().mean().item():.3f}'
         for name, (logits, labels) in guesses.items()
     ]
-    tokens = net.backbone.encode(mosaic(images)).maps[-1].flatten(2)
+    tokens = encode(net.backbone, mosaic(images)).maps[-1].flatten(2)
     tokens = F.normalize(tokens, dim=1)
     alike = (tokens.transpose(1, 2) @ tokens).mean().item()
     return f'accuracy: {", ".join(parts)}; token cosine {alike:.3f}'

@@ -10,6 +10,7 @@ from typing import Any
 from .stages import PipelineError, Stage, find_needs
 
 _WEIGHTS = ('pretrained', 'load_from', 'checkpoint')
+_PATHS = ('ann_dir', 'img_dir', 'list', 'cams')
 
 
 def check_files(stages: Sequence[Stage]) -> None:
@@ -28,7 +29,7 @@ def check_files(stages: Sequence[Stage]) -> None:
 
 def _missing(stage: Stage) -> Iterator[str]:
     for key, value in stage.values.items():
-        if (key in stage.kind.takes or '_dir' in key) and _is_absent(value):
+        if (key in stage.kind.takes or key in _PATHS) and _is_absent(value):
             yield f'there is no {key} {value}'
     for path in stage.inputs:
         if _is_absent(path):

@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from mmengine.config import Config
+
 from .hashes import config_files, difference, digest, path_hash, plain
 from .place import Place
 from .stages import PipelineError, Stage, fill
@@ -46,16 +48,29 @@ def stage_settings(stage: Stage, paths: Mapping[str, str]) -> dict[str, Any]:
     """
     cfg = stage.read_config()
     config = None if cfg is None else plain(cfg.to_dict())
-    named = [value for key, value in stage.values.items()
-             if isinstance(value, str) and (key in stage.kind.takes or '_dir' in key)]
-    literal = [path for path in (*named, *stage.inputs) if os.path.exists(path)]
     inputs = {need: path_hash(paths[need])
               for need in (f'{name}.{what}' for name, what in stage.needs)}
     return dict(
         type=stage.type, tool=stage.kind.tool, values=plain(stage.values),
         args=list(stage.args), config=config,
         files=config_files(config or {}),
-        inputs=inputs | {path: path_hash(path) for path in literal})
+        inputs=inputs | {path: content_hash(path) for path in literal_paths(stage)})
+
+
+def literal_paths(stage: Stage) -> list[str]:
+    """Files and folders that a stage names itself, as far as they are there."""
+    named = [item for value in stage.values.values()
+             for item in (value if isinstance(value, (list, tuple)) else [value])
+             if isinstance(item, str) and os.path.dirname(item)]
+    return [path for path in (*named, *stage.inputs) if os.path.exists(path)]
+
+
+def content_hash(path: str) -> str | None:
+    """As :func:`path_hash`; a config counts with its bases."""
+    if not path.endswith('.py'):
+        return path_hash(path)
+    cfg = Config.fromfile(path, import_custom_modules=False)
+    return digest(plain(cfg.to_dict()))
 
 
 def decide(place: Place, paths: Mapping[str, str], waiting: Collection[str] = (),
@@ -85,7 +100,7 @@ def decide(place: Place, paths: Mapping[str, str], waiting: Collection[str] = ()
         return Decision('restart', _changes(begun['settings'], settings), *facts)
     if record is None:
         _check_processes(place, begun, processes)
-        return Decision('resume', 'was interrupted', *facts)
+        return Decision('resume', 'was begun and has not finished', *facts)
     altered = place.altered(record)
     if altered is not None:
         return Decision(
@@ -136,7 +151,8 @@ def command(place: Place, paths: Mapping[str, str], processes: int = 1,
              for key in kind.takes]
     line += [kind.out, str(place.run / kind.out_file)]
     for key in kind.flags:
-        line += _flag(key, values.get(key))
+        config = place.config if key == 'config' and stage.config else None
+        line += _flag(key, values.get(key, config), key in kind.joined)
     resumed = resume and kind.resume
     checkpoint = kind.yields['checkpoint'](place.run) if resumed else None
     line += [kind.resume, str(checkpoint)] if checkpoint else []
@@ -146,14 +162,15 @@ def command(place: Place, paths: Mapping[str, str], processes: int = 1,
     return [*_torchrun(processes), *line, '--launcher', 'pytorch']
 
 
-def _flag(key: str, value: Any) -> list[str]:
+def _flag(key: str, value: Any, joined: bool) -> list[str]:
     option = f'--{key.replace("_", "-")}'
     if value is None or value is False:
         return []
     if value is True:
         return [option]
-    joined = ','.join(map(str, value)) if isinstance(value, (list, tuple)) else value
-    return [option, str(joined)]
+    values = value if isinstance(value, (list, tuple)) else [value]
+    words = [str(item) for item in values]
+    return [option, ','.join(words)] if joined else [option, *words]
 
 
 def _torchrun(processes: int) -> list[str]:

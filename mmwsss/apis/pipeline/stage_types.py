@@ -26,8 +26,9 @@ class StageType:
         tool: the script, from the root of the project.
         takes: settings that are positional arguments, in their order; all are
             required. ``config`` is given as the resolved config of the stage.
-        flags: settings ``some_key`` that become ``--some-key VALUE``; a list is
-            joined by commas, ``True`` gives the bare option.
+        flags: settings ``some_key`` that become ``--some-key VALUE ...``; ``True``
+            gives the bare option. With ``config`` here the stage may have one.
+        joined: flags whose list is one value with commas.
         choices: values that a flag may have.
         selects: the flag that lists which of ``yields`` are written, if there is one.
         out: the option that names the output.
@@ -43,6 +44,7 @@ class StageType:
     tool: str
     takes: tuple[str, ...] = ('config',)
     flags: tuple[str, ...] = ()
+    joined: tuple[str, ...] = ()
     choices: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     selects: str = ''
     out: str = '--work-dir'
@@ -51,6 +53,11 @@ class StageType:
     distributed: bool = True
     yields: Mapping[str, Finder] = field(default_factory=dict)
     metrics: Callable[[Path], Metrics] = lambda run: {}
+
+    @property
+    def has_config(self) -> bool:
+        """Whether a stage of this type may have a config."""
+        return 'config' in (*self.takes, *self.flags)
 
     @property
     def keys(self) -> tuple[str, ...]:
@@ -114,12 +121,18 @@ STAGE_TYPES: dict[str, StageType] = {
         metrics=validation_metrics),
     'generate': StageType(
         tool='tools/generate_pseudo_labels.py', takes=('config', 'checkpoint'),
-        flags=('refine', 'split', 'save'), out='--out', selects='save',
-        choices=dict(refine=('par', 'crf', 'rw', 'none'), save=('cam', 'mask', 'prob')),
+        flags=('refine', 'split', 'save', 'source', 'bkg_thr', 'alpha', 'preset',
+               'unary', 'cam_filter', 'stride', 'dtype', 'affinity', 'cams',
+               'batch_size', 'workers'),
+        joined=('save',), out='--out', selects='save',
+        choices=dict(refine=('none', 'par', 'crf', 'seeds', 'rw'),
+                     save=('cam', 'mask', 'prob')),
         yields=dict(
             dir=entry(), cam=entry('cam'), mask=entry('mask'), prob=entry('prob'))),
     'evaluate': StageType(
-        tool='tools/eval_cam.py', takes=('maps',), flags=('ann_dir',),
+        tool='tools/eval_cam.py', takes=('maps',),
+        flags=('kind', 'config', 'split', 'ann_dir', 'list', 'img_dir', 'num_classes',
+               'thresholds', 'erode', 'crf', 'unary', 'workers'),
         out='--out', out_file='metrics.json', distributed=False,
         yields=dict(metrics=entry('metrics.json')), metrics=file_metrics),
     'test': StageType(

@@ -139,7 +139,7 @@ def _read_stage(number: int, entry: Any, folder: Path, types: Mapping[str, Stage
     return Stage(
         number, name, entry['type'], kind,
         config=_find_config(where, entry['config'], folder)
-        if 'config' in kind.takes else None,
+        if entry.get('config') is not None else None,
         cfg_options=dict(entry.get('cfg_options') or {}),
         values={key: entry[key] for key in kind.keys if entry.get(key) is not None},
         inputs=_strings(where, 'inputs', entry.get('inputs')),
@@ -147,7 +147,7 @@ def _read_stage(number: int, entry: Any, folder: Path, types: Mapping[str, Stage
 
 
 def _check_keys(where: str, entry: Mapping[str, Any], kind: StageType) -> None:
-    common = [key for key in COMMON_KEYS if 'config' in kind.takes
+    common = [key for key in COMMON_KEYS if kind.has_config
               or key not in ('config', 'cfg_options')]
     unknown = sorted(set(entry) - {*common, *kind.keys})
     if unknown:

@@ -49,7 +49,7 @@ def _row(stage: Stage, record: Mapping[str, Any], stages: Sequence[Stage]
 
 def _named(stage: Stage, metrics: Mapping[str, float]) -> dict[str, float]:
     """What scores a folder of an earlier stage is named after what that holds."""
-    what = next((what for _, what in stage.needs), '')
+    what = stage.values.get('kind') or next((what for _, what in stage.needs), '')
     if 'maps' not in stage.kind.takes or what not in ('cam', 'mask'):
         return dict(metrics)
     return {key if key.startswith(f'{what}_') else f'{what}_{key}': value
@@ -58,7 +58,9 @@ def _named(stage: Stage, metrics: Mapping[str, float]) -> dict[str, float]:
 
 def scored_on(stage: Stage, stages: Sequence[Stage]) -> str | None:
     """The split behind a stage's scores, where the settings name it."""
-    if stage.config is None:
+    if 'split' in stage.values:
+        return stage.values['split']
+    if 'maps' in stage.kind.takes:
         givers = [s for s in stages for name, _ in stage.needs if s.name == name]
         return next((g.values['split'] for g in givers if 'split' in g.values), None)
     loader = dict(train='val', test='test').get(stage.type)
@@ -74,10 +76,17 @@ def _table(rows: Sequence[Mapping[str, Any]]) -> str:
     lines = ['| ' + ' | '.join(heads) + ' |', '|---|---|' + '---:|' * (len(heads) - 2)]
     for row in rows:
         scores = ['–' if v is None else f'{v:.2f}' for v in row['scores'].values()]
-        on = row['scored_on'] if row['scored_on'] and any(
-            v is not None for v in row['scores'].values()) else '–'
         lines.append('| ' + ' | '.join(
-            [row['stage'], on, *scores, f'{row["hours"]:.3f}']) + ' |')
+            [row['stage'], _scored(row), *scores, f'{row["hours"]:.3f}']) + ' |')
     hours = sum(row['hours'] for row in rows)
     lines.append('| all | |' + ' |' * len(COLUMNS) + f' {hours:.3f} |')
     return '\n'.join(lines)
+
+
+def _scored(row: Mapping[str, Any]) -> str:
+    """Split, and the threshold where it was chosen on the truth."""
+    if all(value is None for value in row['scores'].values()):
+        return '–'
+    threshold = row['metrics'].get('cam_threshold')
+    best = '' if threshold is None else f', best threshold {threshold:g}'
+    return f'{row["scored_on"] or "–"}{best}'

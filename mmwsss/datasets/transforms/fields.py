@@ -3,7 +3,9 @@
 
 ``results['seg_fields']`` names label maps (H, W): nearest, 255 outside.
 ``results['map_fields']`` names score maps (H, W) or (K, H, W), float: bilinear,
-0 outside. ``results['valid_box']`` is the box of real pixels.
+0 outside. ``results['picture_fields']`` names pictures (H, W) or (H, W, 3), uint8:
+PIL's filter of the image, 0 outside. ``results['valid_box']`` is the box of real
+pixels.
 """
 
 from __future__ import annotations
@@ -25,19 +27,25 @@ def resize_map(array: np.ndarray, size: tuple[int, int],
 
 
 def resize_fields(results: dict, size: tuple[int, int],
-                  align_corners: bool = True) -> None:
-    """Resize all fields to ``(height, width)``."""
+                  align_corners: bool = True, resample: str = 'bicubic') -> None:
+    """Resize all fields to ``(height, width)``; ``resample``: the image's filter."""
     for name in results.get('seg_fields', ()):
         mask = Image.fromarray(results[name])
         results[name] = np.asarray(mask.resize(size[::-1], F.interpolation('nearest')))
     for name in results.get('map_fields', ()):
         results[name] = resize_map(results[name], size, align_corners)
+    for name in results.get('picture_fields', ()):
+        picture = Image.fromarray(results[name])
+        results[name] = np.asarray(
+            picture.resize(size[::-1], F.interpolation(resample)))
 
 
 def flip_fields(results: dict) -> None:
     """Mirror all fields left and right."""
     for name in (*results.get('seg_fields', ()), *results.get('map_fields', ())):
         results[name] = np.ascontiguousarray(results[name][..., ::-1])
+    for name in results.get('picture_fields', ()):
+        results[name] = np.ascontiguousarray(results[name][:, ::-1])
 
 
 def crop_fields(results: dict, crop_size: tuple[int, int], pad_yx: tuple[int, int],
@@ -46,6 +54,8 @@ def crop_fields(results: dict, crop_size: tuple[int, int], pad_yx: tuple[int, in
     place = (crop_size, pad_yx, crop_yx)
     for name in results.get('seg_fields', ()):
         results[name] = F.pad_crop(results[name], *place, fill=ignore_index)
+    for name in results.get('picture_fields', ()):
+        results[name] = F.pad_crop(results[name], *place)
     for name in results.get('map_fields', ()):
         maps = results[name]
         if maps.ndim == 2:

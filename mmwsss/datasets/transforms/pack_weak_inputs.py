@@ -28,17 +28,24 @@ def multi_hot(labels: Sequence[int], num_foreground: int) -> torch.Tensor:
     return score
 
 
+def saliency_values(saliency: np.ndarray) -> torch.Tensor:
+    """(H, W) or (H, W, 3) uint8 map to (1, H, W) float32 in [0, 1], channels' mean."""
+    values = torch.from_numpy(np.ascontiguousarray(saliency)).float() / 255
+    return (values.mean(-1) if values.dim() == 3 else values)[None]
+
+
 @TRANSFORMS.register_module()
 class PackWeakInputs(BaseTransform):
     """Pack views and image labels for the model.
 
     Required keys: ``views`` or ``img``; ``gt_labels`` with ``num_foreground``,
-    ``valid_box`` and ``gt_seg_map`` where known.
+    ``valid_box``, ``gt_seg_map``, ``fused`` and ``saliency`` where known.
 
     Gives ``inputs``: (3, H, W) uint8 or a dict of such; and ``data_samples``:
     a ``SegDataSample`` with ``gt_score`` (C,) float32 multi-hot, ``valid_box``
-    (4,) int64 (y0, y1, x0, x1) and ``gt_sem_seg`` (1, H, W) int64. Image labels
-    stay on the CPU too, as the tuple ``gt_labels`` of the meta information.
+    (4,) int64 (y0, y1, x0, x1), ``gt_sem_seg`` (1, H, W) int64, ``fused`` (K, H, W)
+    and ``saliency`` (1, H, W) float32 in [0, 1]. Image labels stay on the CPU too, as
+    the tuple ``gt_labels`` of the meta information.
 
     Args:
         meta_keys: what goes to the meta information, where present.
@@ -63,6 +70,10 @@ class PackWeakInputs(BaseTransform):
         if 'gt_seg_map' in results:
             mask = np.ascontiguousarray(results['gt_seg_map'], dtype=np.int64)
             sample.gt_sem_seg = PixelData(data=torch.from_numpy(mask)[None])
+        if 'fused' in results:
+            sample.fused = PixelData(data=torch.from_numpy(results['fused']))
+        if 'saliency' in results:
+            sample.saliency = PixelData(data=saliency_values(results['saliency']))
         return dict(inputs=inputs, data_samples=sample)
 
     def __repr__(self) -> str:

@@ -45,7 +45,7 @@ class PILRandomResizedCrop(BaseTransform):
         box = draw.draw_area_box(random, img.shape[:2], self.area, self.aspect)
         y0, y1, x0, x1 = box
         crop_fields(results, (y1 - y0, x1 - x0), (0, 0), (y0, x0))
-        resize_fields(results, self.size, self.align_corners)
+        resize_fields(results, self.size, self.align_corners, self.resample)
         results['valid_box'] = (0, self.size[0], 0, self.size[1])
         return set_image(results, F.resized_crop(
             Image.fromarray(img), box, self.size, self.resample))

@@ -36,5 +36,6 @@ class PILResizeLongSide(BaseTransform):
         target = random.randint(*self.side_range)
         img = F.resize_long_side(Image.fromarray(results['img']), target,
                                  self.resample)
-        resize_fields(results, img.size[::-1], self.align_corners)
+        resize_fields(
+            results, img.size[::-1], self.align_corners, self.resample)
         return set_image(results, img)

@@ -116,6 +116,22 @@ def load_scores(path: str | Path, kind: str, size: tuple[int, int] | None,
     return maps._replace(scores=full.numpy())
 
 
+def stored_size(path: str | Path) -> tuple[int, int]:
+    """(H, W) of the image that a file's maps are of, without reading them if it can.
+
+    Raises:
+        ScoreError: if the file can't be read.
+    """
+    try:
+        if str(path).endswith('.npz'):
+            with np.load(path, allow_pickle=False) as content:
+                if 'size' in content:
+                    return tuple(int(side) for side in content['size'])
+    except (OSError, EOFError, ValueError, TypeError, zipfile.BadZipFile) as err:
+        raise ScoreError(path, f'cannot be read ({err})', 'write it again') from err
+    return tuple(load_scores(path, 'cam', None).size)
+
+
 def _read_labels(path: str | Path, num_classes: int | None) -> ScoreMaps:
     try:
         with Image.open(path) as picture:

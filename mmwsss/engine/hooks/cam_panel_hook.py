@@ -47,7 +47,8 @@ class CAMPanelHook(Hook):
     Args:
         interval: Training iterations between panels; 0 = none.
         num_images: Images of a training batch, and of a validation run.
-        view: Training view that is drawn, where there are several.
+        view: Training view that is drawn, where there are several; of the views of a
+            test protocol it is ``scale_1``.
         show_dir: Folder for a panel of every test image, or None.
         max_side: Longest side of a picture in pixels.
     """
@@ -103,7 +104,8 @@ class CAMPanelHook(Hook):
         if self.interval == 0 or not is_main_process():
             return
         meta = getattr(runner.val_dataloader.dataset, 'metainfo', {})
-        for image, sample in zip(data_batch['inputs'], outputs, strict=False):
+        images = plain_view(data_batch['inputs'])
+        for image, sample in zip(images, outputs, strict=False):
             if len(self._rows) < self.num_images:
                 self._rows.append(self._tiles(image, sample, meta, truth=True))
 
@@ -132,7 +134,8 @@ class CAMPanelHook(Hook):
         if self.show_dir is None:
             return
         meta = getattr(runner.test_dataloader.dataset, 'metainfo', {})
-        for image, sample in zip(data_batch['inputs'], outputs, strict=False):
+        images = plain_view(data_batch['inputs'])
+        for image, sample in zip(images, outputs, strict=False):
             name = (
                 getattr(sample, 'img_id', None)
                 or osp.splitext(osp.basename(sample.img_path))[0]
@@ -147,13 +150,7 @@ class CAMPanelHook(Hook):
 
     def _first(self, data_batch: dict) -> tuple[list[Tensor], list[Any]]:
         """First images (one view of each) and samples of a raw training batch."""
-        inputs = data_batch['inputs']
-        if isinstance(inputs, dict):
-            inputs = (
-                inputs[self.view]
-                if self.view in inputs
-                else next(iter(inputs.values()))
-            )
+        inputs = plain_view(data_batch['inputs'], self.view)
         return (
             list(inputs[: self.num_images]),
             list(data_batch['data_samples'][: self.num_images]),
@@ -182,6 +179,13 @@ class CAMPanelHook(Hook):
             rows, meta.get('classes', ()), meta.get('palette'), heading
         )
         runner.visualizer.add_image(name, panel, step)
+
+
+def plain_view(inputs: Any, name: str = 'scale_1') -> Any:
+    """The images of a batch; of several views the named one, else the first."""
+    if not isinstance(inputs, dict):
+        return inputs
+    return inputs.get(name, next(iter(inputs.values())))
 
 
 @torch.no_grad()

@@ -35,15 +35,20 @@ def attention_affinity(attention: Tensor, weight: Tensor, bias: Tensor) -> Tenso
         ValueError: if there are more or fewer weights than maps.
     """
     _, blocks, _, heads, tokens, _ = attention.shape
-    if weight.numel() != blocks * heads:
-        raise ValueError(
-            f'{blocks} blocks of {heads} heads give {blocks * heads} attention maps, '
-            f'but the affinity head has num_maps={weight.numel()}')
+    check_maps(blocks, heads, weight.numel())
     query, key = attention.unbind(2)
     query = query * weight.view(blocks, heads, 1, 1)
     query, key = (t.permute(0, 3, 1, 2, 4).flatten(2) for t in (query, key))
     logits = query @ key.transpose(1, 2)
     return torch.sigmoid(logits + logits.transpose(1, 2) + bias)
+
+
+def check_maps(blocks: int, heads: int, num_maps: int) -> None:
+    """Raise ValueError unless blocks of so many heads give ``num_maps`` maps."""
+    if num_maps != blocks * heads:
+        raise ValueError(
+            f'{blocks} blocks of {heads} heads give {blocks * heads} attention maps, '
+            f'but the affinity head has num_maps={num_maps}')
 
 
 @MODELS.register_module()

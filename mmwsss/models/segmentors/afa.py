@@ -23,6 +23,8 @@ from mmwsss.cam import (
 from mmwsss.ops import PAR
 from mmwsss.registry import MODELS
 
+from ..backbones.mit import WSSSMiT
+from ..projectors.affinity_head import AffinityHead, check_maps
 from ..utils import Features, InferenceCfg, StepSchedule, evaluating
 from .weak_segmentor import WeakSegmentor
 
@@ -30,10 +32,13 @@ SOURCES = ('cam', 'propagated')
 
 
 class AttendedCAMs(NamedTuple):
-    """Compact CAMs (B, K, H, W), and the affinity (B, hw, hw) of a token grid."""
+    """Compact CAMs (B, K, H, W), and the affinity (B, hw, hw) of a token grid.
+
+    The affinity is ``None`` where no label is propagated.
+    """
 
     cam: Tensor
-    affinity: Tensor
+    affinity: Tensor | None
     grid: tuple[int, int]
 
 
@@ -74,6 +79,15 @@ class AFA(WeakSegmentor):
             if unknown:
                 raise ValueError(f'train_cfg.{name} must be one of {SOURCES}, got '
                                  f'{sorted(unknown)}')
+        self._check_affinity()
+
+    def _check_affinity(self) -> None:
+        """What would stop a run only when the first affinity is needed."""
+        window_mask((1, 1), self.affinity_radius)
+        if isinstance(self.backbone, WSSSMiT) and isinstance(
+                self.affinity_head, AffinityHead):
+            check_maps(self.backbone.attention_blocks, self.backbone.num_heads[-1],
+                       self.affinity_head.proj.in_channels)
         if 'aff' in self.schedule.weights and self.refine is None:
             raise ValueError('the loss term aff needs pseudo labels: set refine, got '
                              'None')
@@ -97,24 +111,34 @@ class AFA(WeakSegmentor):
         if not self.active & {'seg', 'aff', 'reg'}:
             return self.weigh(terms)
 
-        cams = self.attended_cams(images, labels, features)
-        seg_source = self.seg_source(self.iteration)
-        aff_source = self.aff_source(self.iteration)
-        label = {source: self.label_from(source, images, cams, labels, box)
-                 for source in {seg_source, aff_source}}
-        if 'aff' in self.active:
-            terms['aff'] = self.affinity(features, label[aff_source])
+        source = self.label_sources()
+        cams = self.attended_cams(
+            images, labels, features, 'propagated' in source.values())
+        label = {name: self.label_from(name, images, cams, labels, box)
+                 for name in set(source.values())}
+        if 'aff' in source:
+            terms['aff'] = self.affinity(features, label[source['aff']])
+        if 'seg' in source:
+            terms |= self.segmentation(features, images, label[source['seg']], box)
+        shown = label[source.get('seg', source.get('aff'))]
+        return self.weigh(terms) | label_shares(shown, box)
+
+    def label_sources(self) -> dict[str, str]:
+        """What the active terms learn from: ``'seg'`` (the decoder) and ``'aff'``."""
+        source = {}
         if self.active & {'seg', 'reg'}:
-            terms |= self.segmentation(features, images, label[seg_source], box)
-        return self.weigh(terms) | label_shares(label[seg_source], box)
+            source['seg'] = self.seg_source(self.iteration)
+        if 'aff' in self.active:
+            source['aff'] = self.aff_source(self.iteration)
+        return source
 
     @torch.no_grad()
-    def attended_cams(self, images: Tensor, labels: ImageLabels, features: Features
-                      ) -> AttendedCAMs:
+    def attended_cams(self, images: Tensor, labels: ImageLabels, features: Features,
+                      affinity: bool = True) -> AttendedCAMs:
         """CAMs over scales and mirrors, and the affinity at the largest scale.
 
-        Queries and keys come along as a second tap; the affinity is made of those of
-        the largest scale's un-mirrored images alone.
+        Queries and keys come along as a second tap; the affinity is made, where it is
+        wanted, of those of the largest scale's un-mirrored images alone.
         """
         stochastic = self.train_cfg.get('stochastic_cams', True)
         scales = scale_order(self.train_cfg['cam_scales'])
@@ -125,7 +149,7 @@ class AFA(WeakSegmentor):
         largest = scales.index(max(scales))
         return AttendedCAMs(
             self.fuse(cam, labels, tuple(images.shape[-2:])),
-            self.affinity_head(attention[largest][0]),
+            self.affinity_head(attention[largest][0]) if affinity else None,
             tuple(cam[largest][0].shape[-2:]))
 
     def cam_pass(self, images: Tensor) -> tuple[Tensor, Tensor]:

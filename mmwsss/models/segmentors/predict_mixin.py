@@ -18,7 +18,6 @@ from mmwsss.cam import (
     fuse_seg_logits,
     long_side_size,
     resize,
-    scale_order,
     scale_views,
     scaled_size,
     strided_size,
@@ -225,7 +224,7 @@ class PredictMixin:
                       labels: ImageLabels, samples: Sequence[SegDataSample],
                       sizes: Sequence[tuple[int, int]], cfg: InferenceCfg) -> None:
         pairs = [tuple(zip(*(self.view_cams(f) for f in passes[scale]), strict=True))
-                 for scale in scale_order(cfg.cam_scales)]
+                 for scale in cfg.cam_scale_order]
         taps = dict(zip(('cam', 'aux_cam'), zip(*pairs, strict=True), strict=False))
         at_input = set(taps) if cfg.cam_fuse_at == 'input' else set()
         if 'pseudo' in cfg.outputs:
@@ -237,11 +236,13 @@ class PredictMixin:
                 sample.set_field({}, 'class_maps')
             for stride in cfg.map_strides:
                 grids = [strided_size(size, stride) for size in sizes]
-                maps = self._maps_at(taps['cam'], fused.get('cam'), labels, grids, cfg)
+                maps = self._maps_at(taps['cam'], fused.get('cam'), labels, grids, cfg,
+                                     cfg.cam_multiple if stride == 1 else 1)
                 for sample, one, ids in zip(samples, maps, labels.ids, strict=True):
                     sample.class_maps[stride] = ClassMaps(one[ids > 0], ids[ids > 0])
         for name in set(cfg.outputs) & set(taps):
-            maps = self._maps_at(taps[name], fused.get(name), labels, sizes, cfg)
+            maps = self._maps_at(
+                taps[name], fused.get(name), labels, sizes, cfg, cfg.cam_multiple)
             for i, (sample, one) in enumerate(zip(samples, maps, strict=True)):
                 score, label = strongest_class(one[None], labels.ids[i:i + 1])
                 sample.set_field(PixelData(score=score, label=label), f'pred_{name}')
@@ -254,7 +255,7 @@ class PredictMixin:
 
     def _maps_at(self, raw: Sequence[tuple[Tensor, Tensor]], fused: Tensor | None,
                  labels: ImageLabels, sizes: Sequence[tuple[int, int]],
-                 cfg: InferenceCfg) -> list[Tensor]:
+                 cfg: InferenceCfg, multiple: int = 1) -> list[Tensor]:
         """CAM (K, h, w) of each image at its own size, fused there or before."""
         if cfg.cam_fuse_at == 'input':
             return [resize(fused[i:i + 1], size)[0] for i, size in enumerate(sizes)]
@@ -263,7 +264,7 @@ class PredictMixin:
             one = slice(i, i + 1)
             views = [(plain[one], mirrored[one]) for plain, mirrored in raw]
             maps.append(self.fuse(views, labels.select(one), size, cfg.cam_pair,
-                                  cfg.cam_normalise)[0])
+                                  cfg.cam_normalise, multiple)[0])
         return maps
 
     def predicted_label(self, images: Tensor, features: Features, cam: Tensor,

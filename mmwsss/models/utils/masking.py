@@ -16,12 +16,15 @@ from mmwsss.cam import (
     masked_tokens,
     uncertain_blocks,
 )
+from mmwsss.cam.masking import REDUCTIONS
 
 from .schedule import StepSchedule
 
 STRATEGIES = ('random', 'uncertain', 'strict')
 SOURCES = ('aux_cam', 'cam')
+VIEWS = ('view1', 'view2')
 GRIDS = ('pixels', 'tokens')
+GENERATORS = ('device', 'cpu')
 
 
 class TokenMask(NamedTuple):
@@ -40,7 +43,7 @@ class TokenMask(NamedTuple):
 
 
 def draw_noise(batch: int, blocks: tuple[int, int], device: torch.device) -> Tensor:
-    """(B, m, n) uniform in [0, 1), drawn on the device: one draw an iteration."""
+    """(B, m, n) uniform in [0, 1): one draw an iteration, nothing else."""
     return torch.rand(batch, *blocks, device=device)
 
 
@@ -62,6 +65,8 @@ class UncertainMasking:
         view: of which view (released: the one that is masked).
         scales: of that CAM; ``None``: a single pass without mirror (Eq. 2).
         grid: it is read at ``'pixels'`` (released) or on the grid of ``'tokens'``.
+        noise: its generator is that of the images' ``'device'``, or of the ``'cpu'``
+            (released), which draws the same on any device.
 
     Raises:
         ValueError: if a setting is unknown or out of range.
@@ -71,19 +76,22 @@ class UncertainMasking:
                  strategy: Any = 'uncertain', rounding: str = 'ceil',
                  reduce: str = 'nearest', source: str = 'aux_cam', view: str = 'view2',
                  scales: Sequence[float] | None = (1.0, 0.5, 1.5),
-                 grid: str = 'pixels') -> None:
+                 grid: str = 'pixels', noise: str = 'device') -> None:
         self.strategy = StepSchedule(strategy)
         masked_count(1, ratio, rounding)  # checks both
         check_thresholds(low_thr, high_thr)
         for name, values, known in (
                 ('strategy', self.strategy.values, STRATEGIES),
-                ('source', [source], SOURCES), ('grid', [grid], GRIDS)):
+                ('source', [source], SOURCES), ('view', [view], VIEWS),
+                ('grid', [grid], GRIDS), ('reduce', [reduce], REDUCTIONS),
+                ('noise', [noise], GENERATORS)):
             if unknown := set(values) - set(known):
                 raise ValueError(f'train_cfg.mask.{name} must be one of {known}, got '
                                  f'{sorted(unknown)}')
         self.block_size, self.ratio, self.rounding = block_size, ratio, rounding
         self.thresholds, self.reduce = (low_thr, high_thr), reduce
         self.source, self.view, self.scales, self.grid = source, view, scales, grid
+        self.noise = noise
 
     def guided(self, iteration: int) -> bool:
         """Whether a CAM is needed at an iteration."""
@@ -111,6 +119,8 @@ class UncertainMasking:
             index = torch.arange(weight.shape[1], device=images.device)
             return TokenMask(tokens, index.expand(len(images), -1), weight)
         count = masked_count(blocks[0] * blocks[1], self.ratio, self.rounding)
-        noise = draw_noise(len(images), blocks, images.device)
+        where = images.device if self.noise == 'device' else torch.device('cpu')
+        noise = draw_noise(len(images), blocks, where).to(
+            images.device, non_blocking=True)
         tokens = blocks_to_tokens(choose_blocks(noise, count, uncertain), repeat)
         return TokenMask(tokens, masked_tokens(tokens, count * repeat ** 2))
