@@ -17,6 +17,8 @@ from mmwsss.datasets.errors import UnreadableImageError
 from mmwsss.registry import DATASETS
 
 LOADERS = ('train', 'val', 'test')
+#: what a training data set reads besides images and image labels
+TRAINING_FOLDERS = ('mask_dir', 'sal_dir', 'fused_dir')
 PLAIN = [dict(type='LoadRGBImage'), dict(type='PackWeakInputs')]
 MASK_LOADERS = ('LoadMask', 'LoadAnnotations')
 
@@ -48,11 +50,11 @@ def split_cfg(cfg: Config, split: str | None, cam_filter: str, plain: bool = Fal
             f'{cfg.filename}: train_dataloader.dataset is a {base["type"]}; labels are '
             'generated for a data set of mmwsss (images with image labels)')
     if split is not None:
-        base = dict(_of_split(found, kind, split))
+        base = _of_split(found, kind, split)
     pipeline = PLAIN if plain else [
         step for step in found['test'].get('pipeline', ())
         if str(step['type']).rpartition('.')[2] not in MASK_LOADERS]
-    base.pop('mask_dir', None)  # the seeds that an affinity network learns from
+    base = {key: value for key, value in base.items() if key not in TRAINING_FOLDERS}
     return {**base, 'pipeline': pipeline, 'test_mode': True, 'with_masks': False,
             'allow_unlabelled': cam_filter != 'gt'}
 

@@ -86,8 +86,10 @@ def test_pixel_labels_are_not_read(place) -> None:
     """The edge network trains on a folder of seeds; labels are generated without."""
     cfg = config_of('irn', place / 'data')
     assert cfg.train_dataloader.dataset.mask_dir
+    cfg.train_dataloader.dataset.update(sal_dir='saliency', fused_dir='fused')
     dataset = split_cfg(cfg, None, 'none', plain=True)
-    assert not dataset['with_masks'] and 'mask_dir' not in dataset
+    assert not dataset['with_masks']
+    assert not {'mask_dir', 'sal_dir', 'fused_dir'} & set(dataset)
     assert [step['type'] for step in dataset['pipeline']] == [
         'LoadRGBImage', 'PackWeakInputs']
 
