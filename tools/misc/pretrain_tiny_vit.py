@@ -156,6 +156,8 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument('--iters', type=int, default=2200)
     parser.add_argument('--single-iters', type=int, default=1100,
                         help='of these, how many without mosaics')
+    parser.add_argument('--plain-iters', type=int, default=0,
+                        help='of these, how many without augmentation')
     parser.add_argument('--batch', type=int, default=64, help='single pictures')
     parser.add_argument('--lr', type=float, default=1.5e-3)
     parser.add_argument('--pictures', type=int, default=10000)
@@ -269,8 +271,11 @@ def evaluate(net: PretrainNet, held: Pictures) -> str:
 
 
 def step_loss(net: PretrainNet, batch: Pictures, rng: np.random.Generator,
-              with_mosaics: bool) -> Tensor:
-    """All terms of one iteration."""
+              with_mosaics: bool, plain: bool = False) -> Tensor:
+    """All terms of one iteration; ``plain``: pictures as they were drawn."""
+    if plain:
+        images = normalise(batch.images.float())
+        return net.single_loss(images, batch, inner=True)
     images = augment(batch.images, rng)
     loss = net.single_loss(rescale(images, rng), batch, inner=not with_mosaics)
     if with_mosaics:
@@ -291,7 +296,8 @@ def train(net: PretrainNet, pictures: Pictures, args: argparse.Namespace) -> Non
         chosen = torch.from_numpy(rng.integers(0, seen, args.batch))
         batch = Pictures(*(each[chosen] for each in pictures))
         with torch.autocast('cpu', torch.bfloat16, enabled=args.bf16):
-            loss = step_loss(net, batch, rng, iteration >= args.single_iters)
+            loss = step_loss(net, batch, rng, iteration >= args.single_iters,
+                             plain=iteration < args.plain_iters)
         optimizer.zero_grad()
         loss.backward()
         nn.utils.clip_grad_norm_(net.parameters(), 1.0)
