@@ -1,5 +1,5 @@
 # Licensed under Apache-2.0.
-"""Pretrain the tiny ViT of the Shapes benchmark: our stand-in for ImageNet weights.
+"""Pretrain the tiny networks of the Shapes benchmark: stand-in for ImageNet weights.
 
     python tools/misc/pretrain_tiny_vit.py --out demo/weights/vit-t_shapes.pth
 
@@ -16,12 +16,15 @@ masks, 10 textures x 4 outlines, so more than the benchmark's classes) are class
    networks pretrained on millions of photos do not do.
 
 By itself a MiT hardly starts on these tasks: its tokens become alike first (at chance
-after 2,200 iterations). With ``--teacher`` its last two maps learn those of the
-pretrained tiny ViT instead, token by token on mosaics, so that no other labels enter:
+after 2,200 iterations). So with ``--teacher`` its last two maps first learn those of
+the pretrained tiny ViT, token by token on mosaics; then it classifies (``--init``):
 
     python tools/misc/pretrain_tiny_vit.py --config configs/afa/afa_mit-t_shapes.py \
-        --teacher configs/toco/toco_vit-t_shapes.py --iters 800 \
-        --lr 1e-3 --out demo/weights/mit-t_shapes.pth
+        --teacher configs/toco/toco_vit-t_shapes.py --iters 800 --lr 1e-3 \
+        --out work_dirs/matched.pth
+    python tools/misc/pretrain_tiny_vit.py --config configs/afa/afa_mit-t_shapes.py \
+        --init work_dirs/matched.pth --iters 400 --single-iters 0 --lr 6e-4 \
+        --pictures 8000 --out demo/weights/mit-t_shapes.pth
 
 Written are the backbone's tensors in float16 under mmpretrain's names, atomically,
 every ``--save-every`` iterations. The same command gives the same file on the same
@@ -62,6 +65,7 @@ SIDE = 48  # of a single picture, half a mosaic
 SIDES = (40, 48, 48, 56)
 NO_TEXTURE = -1
 HELD_OUT = 512
+RARE = -2.0
 
 
 class Pictures(NamedTuple):
@@ -88,6 +92,8 @@ class PretrainNet(nn.Module):
         self.inner_head = nn.Linear(inner, textures)
         self.inner_tile_head = nn.Linear(inner, textures)
         self.final_tile_head = nn.Linear(width, textures)
+        for head in (self.inner_tile_head, self.final_tile_head):
+            nn.init.constant_(head.bias, RARE)  # most textures are absent from a tile
         self.matcher = teacher and Matcher((inner, width), teacher)
 
     def single_loss(self, images: Tensor, batch: Pictures, inner: bool) -> Tensor:
@@ -201,6 +207,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument('--out', type=Path, required=True, help='.pth to write')
     parser.add_argument('--config', default='configs/toco/toco_vit-t_shapes.py')
     parser.add_argument('--teacher', help='config of a pretrained ViT to learn from')
+    parser.add_argument('--init', help='weights to start from (default: at random)')
     parser.add_argument('--iters', type=int, default=2200)
     parser.add_argument('--single-iters', type=int, default=1100,
                         help='of these, how many without mosaics')
@@ -274,12 +281,13 @@ def build_teacher(config: str) -> nn.Module:
     return teacher
 
 
-def build_net(config: str, teacher: str | None = None) -> PretrainNet:
-    """The backbone of a config, from scratch, under its classifiers."""
+def build_net(config: str, teacher: str | None = None, init: str | None = None
+              ) -> PretrainNet:
+    """The backbone of a config, from scratch or ``init``, under its classifiers."""
     cfg = Config.fromfile(config)
     init_default_scope('mmwsss')
     backbone = cfg.model.backbone
-    backbone.update(pretrained=None)
+    backbone.update(pretrained=init)
     if 'freeze_pos_embed' in backbone:
         backbone.update(freeze_pos_embed=False)
     net = PretrainNet(MODELS.build(backbone), teacher and build_teacher(teacher))
@@ -379,7 +387,7 @@ def main(argv: list[str] | None = None) -> None:
     args = parse_args(argv)
     torch.manual_seed(args.seed)
     pictures = draw_pictures(args.pictures, args.seed)
-    net = build_net(args.config, args.teacher)
+    net = build_net(args.config, args.teacher, args.init)
     train(net, pictures, args)
     print_log(f'wrote {args.out}')
 
