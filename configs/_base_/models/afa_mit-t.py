@@ -8,6 +8,7 @@ model = dict(
         num_heads=(1, 2, 4, 4),
         strides=(4, 2, 1, 1),
         sr_ratios=(4, 2, 2, 1),
+        drop_path_rate=0.0,
         freeze_norm=False,
         # tools/misc/pretrain_tiny_vit.py: the stand-in for ImageNet weights
         pretrained='demo/weights/mit-t_shapes.pth'),
