@@ -10,7 +10,7 @@ model = dict(
         img_size=96,
         patch_size=8,
         out_indices=(3, 5),
-        # of 6 blocks none can be spared: with 0.1 the CAM passes are too noisy
+        # none: with 0.1 the segmentation of 6 blocks was 9 points worse
         drop_path_rate=0.0,
         # tools/misc/pretrain_tiny_vit.py: the stand-in for ImageNet weights
         pretrained='demo/weights/vit-t_shapes.pth'),
@@ -35,7 +35,7 @@ model = dict(
             block_size=16,
             strategy=[(0, 'random'), (120, 'uncertain')],
             scales=None),
-        # sharper than 0.04 to 0.07, with which the targets become uniform
+        # with 0.04 to 0.07 the class token's targets become almost uniform
         teacher_temp=dict(start=0.02, end=0.02, iters=75),
         ema_momentum=dict(start=0.98, iters=600)),
     test_cfg=dict(outputs=('seg', 'cam', 'aux_cam', 'pseudo'), squash=None))
