@@ -154,8 +154,9 @@ class CAMMethodTester:
         at(begins(model)[-1])
         data = train_batch(model)
         # made on the CPU from Python lists before they are copied: allowed
-        labels = model.image_labels(data['data_samples'], 'cpu')
-        monkeypatch.setattr(model, 'image_labels', lambda *_: labels)
+        for name in ('image_labels', 'class_pairs'):
+            made = getattr(model, name)(data['data_samples'], 'cpu')
+            monkeypatch.setattr(model, name, lambda *_, made=made: made)
         with NoHostSync.patched(monkeypatch):
             losses = model.train().loss(**data)
             total(losses).backward()
@@ -249,9 +250,9 @@ class CAMMethodTester:
     def test_without_data_samples(self, model) -> None:
         data = predict_batch(model)
         data['data_samples'] = None
-        for one in model.eval().predict(**data, cam_filter='pred'):
-            assert all(value.shape[-2:] == (64, 80) for name, value in
-                       fields([one])[0].items() if name != 'pred_score')
+        for one in fields(model.eval().predict(**data, cam_filter='pred')):
+            assert all(value.shape[-2:] == (64, 80) for name, value in one.items()
+                       if name != 'pred_score')
 
     @pytest.mark.parametrize('where', ['input', 'label'])
     def test_class_maps(self, model, where: str) -> None:

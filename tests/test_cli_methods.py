@@ -17,8 +17,10 @@ import numpy as np
 import pytest
 import torch
 from mmengine.config import Config
+from mmengine.registry import init_default_scope
 from PIL import Image
 
+from tests.helpers.methods import earlier_stage
 from tests.helpers.training import (
     ROOT,
     TIMEOUT,
@@ -33,6 +35,7 @@ AFA = 'configs/afa/afa_mit-t_shapes.py'
 FSR = 'configs/fsr/fsr_vit-t_shapes.py'
 EPS = 'configs/eps/eps_wr38-t_shapes.py'
 CAM = 'configs/cam/cam_vit-t_shapes.py'
+SMAF = 'configs/smaf/smaf_toco_vit-t_shapes.py'
 UPPER = 'configs/toco/sup_vit-t_shapes.py'
 COCO = 'configs/toco/toco_vit-t_coco-tiny.py'
 #: all terms from iteration 2 on, in runs of six iterations
@@ -78,9 +81,20 @@ def short_config(config: str, data: Path, folder: Path, terms: str = '',
     if terms:
         steps = ', '.join(STEPS[term] for term in terms.split())
         text += SWITCHES.get(config, BEGIN).format(steps)
+    if config == SMAF:
+        text += base_checkpoint(config, folder)
     path = folder / f'{Path(config).stem}.py'
     path.write_text(text)
     return path
+
+
+def base_checkpoint(config: str, folder: Path) -> str:
+    """Make a base for self-training, untrained; gives the setting that names it."""
+    init_default_scope('mmwsss')
+    base = Config.fromfile(ROOT / config).model.segmentor
+    base.backbone.pretrained = None
+    path = earlier_stage(base, folder, base.num_classes)
+    return f'model = dict(checkpoint={path!r})\n'
 
 
 @pytest.fixture(scope='session')
@@ -114,8 +128,8 @@ def toco(weak, tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope='session', params=[
-    (TOCO, 'seg reg'), (AFA, 'seg reg aff'), (FSR, 'seg reg'), (EPS, '')],
-    ids=['toco', 'afa', 'fsr', 'eps'])
+    (TOCO, 'seg reg'), (AFA, 'seg reg aff'), (FSR, 'seg reg'), (EPS, ''), (SMAF, '')],
+    ids=['toco', 'afa', 'fsr', 'eps', 'smaf'])
 def method(request, weak, tmp_path_factory) -> Path:
     """The short config of each method."""
     return short_config(
@@ -203,7 +217,7 @@ def test_post_processor(trained, toco, tmp_path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize('config,terms', [
-    (AFA, 'seg reg aff'), (FSR, 'seg reg'), (CAM, 'seg'), (UPPER, '')])
+    (AFA, 'seg reg aff'), (FSR, 'seg reg'), (CAM, 'seg'), (SMAF, ''), (UPPER, '')])
 def test_other_configs_train_and_test(config, terms, shapes, tmp_path) -> None:
     short = short_config(config, shapes, tmp_path, terms)
     done = train(short, tmp_path / 'run')

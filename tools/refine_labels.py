@@ -77,7 +77,7 @@ def main(argv: list[str] | None = None) -> int:
     args = parse_args(argv)
     cfg = RefineCfg(
         args.refine, args.preset, args.kind, args.unary, tuple(args.bkg_thr),
-        args.alpha, args.num_classes, PALETTES[args.palette])
+        alpha=args.alpha, num_classes=args.num_classes, palette=PALETTES[args.palette])
     report = refine_folder(
         args.images, args.scores, args.out, cfg,
         names=args.list and read_names(args.list), workers=args.workers,

@@ -21,6 +21,8 @@ from pathlib import Path
 
 from mmengine.config import Config
 
+from mmwsss.engine.inference_options import segmentor_cfg
+
 RESULT = 'result.json'
 # A training process that loads its own pictures: one core each, same numbers.
 SINGLE_PROCESS = tuple(
@@ -70,7 +72,8 @@ class Experiment:
         """Changes with the config, the options, the weights started from, the data."""
         cfg = Config.fromfile(self.root / self.config)
         dataset = cfg.train_dataloader.dataset
-        files = (cfg.model.backbone.get('pretrained'),
+        files = (segmentor_cfg(cfg).backbone.get('pretrained'),
+                 cfg.model.get('checkpoint'),
                  f'{dataset.get("data_root")}/shapes.json')
         contents = [sha256((self.root / f).read_bytes()).hexdigest()
                     for f in files if f and (self.root / f).is_file()]

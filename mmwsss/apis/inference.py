@@ -66,7 +66,8 @@ def init_model(config: str | Path | Config, checkpoint: str | None = None,
 
 def dataset_meta(cfg: Config) -> dict[str, Any]:
     """Class names and palette of the config's data set class, without its files."""
-    dataset = cfg.get('test_dataloader', {}).get('dataset', {})
+    dataset = (cfg.get('test_dataloader') or cfg.get('train_dataloader') or {}).get(
+        'dataset', {})
     kind = DATASETS.get(dataset['type']) if 'type' in dataset else None
     return {**getattr(kind, 'METAINFO', {}), **dataset.get('metainfo', {})}
 

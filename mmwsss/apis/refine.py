@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import os
-import signal
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor, as_completed
@@ -13,8 +12,6 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import groupby
-from multiprocessing import get_all_start_methods, get_context
-from multiprocessing.context import BaseContext
 from pathlib import Path
 
 import numpy as np
@@ -24,6 +21,7 @@ from PIL import Image
 
 from mmwsss.datasets.errors import DataError
 from mmwsss.datasets.files import image_stem
+from mmwsss.datasets.utils.parallel import clean_processes, start_worker
 from mmwsss.datasets.utils.score_io import SUFFIXES
 from mmwsss.utils.label_png import save_label_png
 
@@ -175,7 +173,7 @@ def _message(task: Task, err: Exception) -> str:
 
 def _in_processes(tasks: Sequence[Task], cfg: RefineCfg, workers: int) -> Results:
     pool = ProcessPoolExecutor(
-        min(workers, len(tasks)), _clean_processes(), initializer=_start_worker)
+        min(workers, len(tasks)), clean_processes(__name__), initializer=start_worker)
     try:
         futures = {pool.submit(partial(_one_file, cfg), task): task for task in tasks}
         for future in as_completed(futures):
@@ -187,20 +185,6 @@ def _in_processes(tasks: Sequence[Task], cfg: RefineCfg, workers: int) -> Result
             'call: finished labels stay') from err
     finally:  # also after Ctrl-C: files at work are finished, no other is begun
         pool.shutdown(wait=True, cancel_futures=True)
-
-
-def _clean_processes() -> BaseContext:
-    """New processes that inherit nothing; a server imports once, where there is one."""
-    if 'forkserver' not in get_all_start_methods():
-        return get_context('spawn')
-    context = get_context('forkserver')
-    context.set_forkserver_preload([__name__])
-    return context
-
-
-def _start_worker() -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's
-    torch.set_num_threads(1)
 
 
 def _batched(tasks: Sequence[Task], cfg: RefineCfg, device: str, batch_size: int,

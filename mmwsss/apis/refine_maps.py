@@ -106,11 +106,16 @@ def read_item(cfg: RefineCfg, task: Task) -> Item:
     maps = load_scores(task.scores, cfg.kind, pixels.shape[:2], cfg.num_classes)
     stacks, ids = torch.from_numpy(maps.scores)[None], torch.from_numpy(maps.ids)
     if cfg.kind == 'cam':
-        stacks = with_background(stacks, cfg.bkg_thr, cfg.alpha)[0]
-        ids = torch.cat([ids.new_zeros(1), ids])
+        stacks, ids = cam_stacks(cfg, stacks[0], ids)
     if len(ids) > IGNORE:
         raise ScoreError(task.scores, f'has {len(ids)} maps', 'give 255 at most')
     return Item(torch.from_numpy(pixels.copy()).permute(2, 0, 1), stacks, ids)
+
+
+def cam_stacks(cfg: RefineCfg, cam: Tensor, ids: Tensor) -> tuple[Tensor, Tensor]:
+    """CAMs (n, H, W) of the classes ids (n,) → stacks and ids of an :class:`Item`."""
+    stacks = with_background(cam[None], cfg.bkg_thr, cfg.alpha)[0]
+    return stacks, torch.cat([ids.new_zeros(1), ids])
 
 
 @torch.no_grad()
@@ -120,10 +125,12 @@ def refine_items(cfg: RefineCfg, items: Sequence[Item], device: str = 'cpu'
     pixels = torch.stack([item.pixels for item in items]).to(device).float()
     stacks = torch.stack([item.stacks for item in items]).to(device)
     slots = refine_stacks(pixels, stacks, cfg.module, cfg.refine == 'par').cpu()
-    return [_to_ids(slot, item.ids) for slot, item in zip(slots, items, strict=True)]
+    return [slots_to_ids(slot, item.ids)
+            for slot, item in zip(slots, items, strict=True)]
 
 
-def _to_ids(slots: Tensor, ids: Tensor) -> np.ndarray:
+def slots_to_ids(slots: Tensor, ids: Tensor) -> np.ndarray:
+    """Numbers of maps (H, W), 255 = ignored → their class ids, uint8."""
     table = torch.full((IGNORE + 1,), IGNORE)
     table[:len(ids)] = ids
     return table[slots].numpy().astype(np.uint8)

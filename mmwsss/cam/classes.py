@@ -78,6 +78,15 @@ class ImageLabels(NamedTuple):
         index = index.reshape(*index.shape, *(1,) * (maps.dim() - 2))
         return maps.gather(1, index.expand(-1, -1, *maps.shape[2:]))
 
+    def scatter(self, maps: Tensor) -> Tensor:
+        """(B, K, …) compact maps → (B, C, …) of all classes, 0 for the absent ones.
+
+        What unused slots hold is left out.
+        """
+        index = self.ids.reshape(*self.ids.shape, *(1,) * (maps.dim() - 2))
+        full = maps.new_zeros(len(maps), self.score.shape[1] + 1, *maps.shape[2:])
+        return full.scatter(1, index.expand_as(maps), maps)[:, 1:]
+
     def valid(self, maps: Tensor) -> Tensor:
         """Compact maps (B, K, H, W) with the unused slots set to 0."""
         return maps * self.mask[..., None, None]

@@ -24,9 +24,17 @@ def long_side_size(size: tuple[int, int], long_side: int) -> tuple[int, int]:
     return int(size[0] * factor), int(size[1] * factor)
 
 
-def scale_order(scales: Sequence[float]) -> tuple[float, ...]:
-    """Scale 1 first, whether listed or not, then the others in list order."""
-    return (1.0, *(float(s) for s in scales if float(s) != 1.0))
+def scale_order(scales: Sequence[float], add_one: bool = True) -> tuple[float, ...]:
+    """Scale 1 first, then the others in list order.
+
+    Args:
+        scales: positive factors.
+        add_one: scale 1 takes part whether listed or not (ToCo's release);
+            ``False``: only if listed.
+    """
+    others = (float(s) for s in scales if float(s) != 1.0)
+    one = (1.0,) if add_one or 1.0 in map(float, scales) else ()
+    return (*one, *others)
 
 
 def strided_size(size: tuple[int, int], stride: int) -> tuple[int, int]:
@@ -135,6 +143,7 @@ def fuse_cams(
     eps: float = NORMALISE_EPS,
     pair: str = 'max',
     normalise: str = 'minmax',
+    multiple: int = 1,
 ) -> Tensor:
     """Fuse CAMs of several scales and their mirrors.
 
@@ -148,19 +157,22 @@ def fuse_cams(
         eps: see :func:`normalise_cam`.
         pair: ``'max'`` (ToCo, FSR, AFA) or ``'sum'`` (SemFormer, EPS) of a pair.
         normalise: ``'minmax'`` (ToCo, FSR, AFA) or ``'max'`` (SemFormer, EPS).
+        multiple: maps are resized to ``size`` rounded up to a multiple of this, then
+            cut; 1: straight to ``size``, the better geometry. SemFormer as released:
+            16, though its inputs were stretched to that size, not padded.
 
     Returns:
         (B, C, H, W) float32 in [0, 1).
     """
-    total = None
+    total, grid = None, tuple(-(-side // multiple) * multiple for side in size)
     for plain, mirrored in raw:
         # float32 from the logits on: half precision must not change a label.
         merged = merge_mirror(
-            resize(plain.float(), size), resize(mirrored.float(), size), pair).relu_()
+            resize(plain.float(), grid), resize(mirrored.float(), grid), pair).relu_()
         total = merged if total is None else total.add_(merged)
     if total is None:
         raise ValueError('fuse_cams needs the logits of at least one scale, got none')
-    return NORMALISE[normalise](total, eps)
+    return NORMALISE[normalise](total[..., :size[0], :size[1]], eps)
 
 
 def multi_scale(
@@ -168,6 +180,7 @@ def multi_scale(
     images: Tensor,
     scales: Sequence[float],
     plain: tuple[Tensor, ...] | None = None,
+    add_one: bool = True,
 ) -> list[tuple[tuple[Tensor, Tensor], ...]]:
     """Run a network over scales and mirrors, one batch for each scale.
 
@@ -175,7 +188,7 @@ def multi_scale(
         run: images (N, 3, h, w) → a tuple of raw logit maps (N, C, h', w'), one for
             each tap (final, auxiliary, …).
         images: (B, 3, H, W), normalised.
-        scales: see :func:`scale_order`.
+        scales, add_one: see :func:`scale_order`.
         plain: the taps of the un-mirrored images at scale 1 where they are known
             already (from the training pass): that pass isn't repeated.
 
@@ -185,7 +198,7 @@ def multi_scale(
     """
     size = tuple(images.shape[-2:])
     per_scale = []
-    for scale in scale_order(scales):
+    for scale in scale_order(scales, add_one):
         scaled = images if scale == 1.0 else resize(images, scaled_size(size, scale))
         if scale == 1.0 and plain is not None:
             taps = tuple(zip(plain, run(scaled.flip(-1)), strict=True))

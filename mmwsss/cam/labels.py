@@ -115,12 +115,15 @@ def outside_box_to_ignore(label: Tensor, box: Tensor | None) -> Tensor:
     return label.masked_fill(~box_mask(box, tuple(label.shape[-2:])), IGNORE)
 
 
-def scale_box(box: Tensor, size: tuple[int, int], to: tuple[int, int]) -> Tensor:
+def scale_box(box: Tensor, size: tuple[int, int], to: tuple[int, int],
+              floor: bool = False) -> Tensor:
     """Convert boxes from one grid to another, keeping whole cells only.
 
     Args:
         box: (B, 4) (y0, y1, x0, x1) on a grid of ``size``.
         size, to: (H, W) of the two grids.
+        floor: round the near edge down too (SemFormer as released): the cell that it
+            cuts counts as inside.
 
     Returns:
         (B, 4) int64: a cell of ``to`` is inside if all of it is.
@@ -129,6 +132,9 @@ def scale_box(box: Tensor, size: tuple[int, int], to: tuple[int, int]) -> Tensor
     # make a GPU wait for its copy.
     (y0, y1), (x0, x1) = box[:, :2].long().unbind(1), box[:, 2:].long().unbind(1)
     (height, width), (rows, cols) = size, to
+    if floor:
+        return torch.stack([y0 * rows // height, y1 * rows // height,
+                            x0 * cols // width, x1 * cols // width], 1)
     return torch.stack([
         -(-y0 * rows // height), y1 * rows // height,
         -(-x0 * cols // width), x1 * cols // width], 1)

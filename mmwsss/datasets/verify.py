@@ -8,13 +8,14 @@ from collections.abc import Sequence
 import numpy as np
 
 from .errors import DataError
+from .transforms.load_fused_maps import LoadFusedMaps
 from .transforms.load_mask import LoadMask
 from .transforms.load_rgb_image import LoadRGBImage
 from .transforms.load_saliency import LoadSaliency
 
 
 def verify_item(info: dict, ignore_index: int = 255) -> None:
-    """Read an image and, where the data set gives them, its mask and saliency map.
+    """Read an image and what the data set gives of mask, saliency and fused maps.
 
     Args:
         info: one dict of the data set's list.
@@ -26,6 +27,8 @@ def verify_item(info: dict, ignore_index: int = 255) -> None:
     results = LoadRGBImage().transform({**info, 'seg_fields': []})
     if 'seg_map_path' in info:
         LoadMask(ignore_index).transform(results)
+    if 'fused_path' in info:
+        LoadFusedMaps().transform(results)
     if 'sal_path' in info:
         LoadSaliency().transform(results)
 

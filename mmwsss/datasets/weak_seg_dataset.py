@@ -13,6 +13,7 @@ from mmwsss.registry import DATASETS, TRANSFORMS
 
 from .errors import DataError, LabelError, SaliencyError, UnreadableImageError
 from .files import FileFinder, image_stem
+from .fused_maps import find_fused_maps
 from .label_sources import Labels, read_labels, read_names
 from .seeding import seed_everything
 from .verify import spread, verify_item
@@ -46,6 +47,8 @@ class WeakSegDataset(BaseSegDataset):
         sal_dir: folder of saliency maps, named as the images, for ``LoadSaliency``;
             relative to ``data_root``. None by default.
         sal_suffix: suffix or suffixes of these maps, tried in order.
+        fused_dir: folder of fused CAMs ``<name>.npz``, for ``LoadFusedMaps``; relative
+            to the working directory, not to ``data_root``.
         with_masks: give ``seg_map_path``. By default in test mode only, and where
             ``mask_dir`` is given: weakly supervised training must not see true masks.
         mask_dir: folder of pseudo masks, to be trained on as if they were true ones;
@@ -69,7 +72,7 @@ class WeakSegDataset(BaseSegDataset):
     def __init__(self, ann_file: str = '', label_format: str = 'auto',
                  split_file: str = '', img_suffix: str | Sequence[str] = '.jpg',
                  seg_map_suffix: str = '.png', sal_dir: str | None = None,
-                 sal_suffix: str | Sequence[str] = '.png',
+                 sal_suffix: str | Sequence[str] = '.png', fused_dir: str | None = None,
                  with_masks: bool | None = None, mask_dir: str | None = None,
                  allow_unlabelled: bool | None = None,
                  check_files: bool = True, check_samples: int = 4,
@@ -79,6 +82,7 @@ class WeakSegDataset(BaseSegDataset):
         self.split_file = split_file
         self.sal_dir = sal_dir
         self.sal_suffix = sal_suffix
+        self.fused_dir = fused_dir
         self.mask_dir = mask_dir
         if mask_dir is not None and with_masks is False:
             raise ValueError(f'mask_dir={mask_dir!r} and with_masks=False contradict '
@@ -177,6 +181,7 @@ class WeakSegDataset(BaseSegDataset):
                 files.missing[0], f'missing, with {len(files.missing) - 1} other images'
                 f' of {len(labels)}', 'check data_root and data_prefix.img_path')
         self._find_saliency(infos)
+        self._find_fused_maps(infos)
         self._check_masks(infos)
         return infos
 
@@ -223,9 +228,19 @@ class WeakSegDataset(BaseSegDataset):
             for info in spread(infos, self.check_samples):
                 verify_item(info, self.ignore_index)
 
+    def _find_fused_maps(self, infos: list[dict]) -> None:
+        """Add ``fused_path``; the maps must all be there, of images of that size."""
+        if not self.fused_dir:
+            return
+        find_fused_maps(infos, self.fused_dir, self._is_listed())
+        if self._is_listed() and not self.with_masks:  # else checked with the masks
+            for info in spread(infos, self.check_samples):
+                verify_item(info, self.ignore_index)
+
     def _check_masks(self, infos: list[dict]) -> None:
         if not (self.with_masks and self._is_listed()):
             return
+        infos = self._taken(infos)
         files = FileFinder('', True)
         for info in infos:
             files.find(info['seg_map_path'], '')
@@ -237,6 +252,15 @@ class WeakSegDataset(BaseSegDataset):
                 'give their folder as mask_dir')
         for info in spread(infos, self.check_samples):
             verify_item(info, self.ignore_index)
+
+    def _taken(self, infos: list[dict]) -> list[dict]:
+        """Those that ``indices`` keeps."""
+        if self._indices is None:
+            return infos
+        if isinstance(self._indices, int):
+            first = self._indices >= 0
+            return infos[:self._indices] if first else infos[self._indices:]
+        return [infos[i] for i in self._indices]
 
     # ------------------------------------------------------------------ items
 

@@ -29,14 +29,17 @@ def post_processor_cfg(name: str) -> dict[str, Any]:
 
 
 def segmentor_cfg(cfg: Config) -> ConfigDict:
-    """The network's config, also where the model is a ``PostProcessed`` one."""
+    """The network's config, also inside ``PostProcessed`` or a self-training one."""
     model = cfg.get('model', {})
-    return model.get('segmentor', model)
+    while 'segmentor' in model:
+        model = model['segmentor']
+    return model
 
 
 def apply_post_processor(cfg: Config, name: str) -> None:
     """Refine the predictions of the config's model, whatever it says of that itself."""
-    model = cfg.model if 'segmentor' in cfg.model else dict(
+    known = str(cfg.model.type).rpartition('.')[2] == 'PostProcessed'
+    model = cfg.model if known else dict(
         type='mmwsss.PostProcessed', segmentor=cfg.model)
     cfg.model = {**model, 'post_processor': post_processor_cfg(name)}
 
@@ -53,6 +56,8 @@ def apply_tta(cfg: Config) -> None:
             'dict(seg_scales=(1.0, 1.25, 1.5), seg_flip=True), or test without --tta.'
         )
     model = segmentor_cfg(cfg)
+    if 'test_cfg' in cfg.model:  # of a model around the network: it has the last word
+        model = cfg.model
     model.test_cfg = {**(model.get('test_cfg') or {}), **cfg.tta_cfg}
 
 

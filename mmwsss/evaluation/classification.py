@@ -48,6 +48,34 @@ def average_precision(truth: np.ndarray, probability: np.ndarray) -> np.ndarray:
     )
 
 
+def image_average_precision(
+    truth: np.ndarray, score: np.ndarray, thresholds: np.ndarray
+) -> np.ndarray:
+    """Average precision over the classes of each image, of binary decisions.
+
+    The classes that exceed a threshold are retrieved first, together, then the others:
+    with t of K classes true, n retrieved and h of these true it is
+    ``h/t · h/n + (1 − h/t) · t/K``.
+
+    Args:
+        truth: Multi-hot (N, K), 0 or 1; each image has a true class.
+        score: Scores (N, K), e.g. similarities in [0, 1].
+        thresholds: (T,).
+
+    Returns:
+        (T,) float64, mean over the images. Source: SemFormer's choice of the
+        auto-encoder, with background among the classes.
+    """
+    _check(truth, score)
+    actual = truth > 0.5
+    chosen = score[None] > np.asarray(thresholds)[:, None, None]
+    retrieved, hits = chosen.sum(2), (chosen & actual).sum(2)
+    true = actual.sum(1)
+    recall = hits / true
+    precision = hits / np.maximum(retrieved, 1)
+    return (recall * precision + (1 - recall) * true / truth.shape[1]).mean(1)
+
+
 def _one_class(actual: np.ndarray, score: np.ndarray) -> float:
     if not actual.any():
         return float('nan')

@@ -23,7 +23,8 @@ from .dense_energy import (
 )
 from .lattice import PermutohedralLattice
 from .par import PAR, par, par_affinity, par_propagate
-from .random_walk import disc_offsets, path_affinity, random_walk
+from .paths import disc_offsets, pair_affinity, pair_offsets, path_affinity
+from .random_walk import random_walk
 
 __all__ = [
     'DENSE_CRF_PRESETS',
@@ -40,6 +41,8 @@ __all__ = [
     'gated_energy',
     'gaussian_filter',
     'get_build_info',
+    'pair_affinity',
+    'pair_offsets',
     'par',
     'par_affinity',
     'par_propagate',

@@ -33,6 +33,14 @@ def test_by_hand() -> None:
     assert labels.select(slice(2, None)).ids.tolist() == [[3, 0]]
 
 
+def test_scatter_is_the_way_back() -> None:
+    labels = ImageLabels.from_lists([(2, 0), (1,), ()], num_foreground=3)
+    compact = torch.tensor([[1.0, 2], [3, 4], [5, 6]]).view(3, 2, 1, 1)
+    full = labels.scatter(compact)
+    assert full.flatten(1).tolist() == [[1, 0, 2], [0, 3, 0], [0, 0, 0]]
+    assert torch.equal(labels.valid(labels.gather(full)), labels.valid(compact))
+
+
 def test_gather_valid_and_back() -> None:
     labels = ImageLabels.from_lists([(2, 0), (1,)], num_foreground=3)
     maps = torch.arange(1.0, 7.0).view(2, 3, 1, 1)  # 1 2 3 / 4 5 6

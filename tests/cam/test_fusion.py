@@ -41,6 +41,16 @@ def test_scale_order(scales, order) -> None:
     assert scale_order(scales) == order
 
 
+def test_scale_one_may_be_left_out() -> None:
+    assert scale_order((0.5,), add_one=False) == (0.5,)
+    assert scale_order((2, 1, 0.5), add_one=False) == (1.0, 2.0, 0.5)
+    images, seen = logits(2, 3, 8, 12), []
+    taps = multi_scale(lambda x: (seen.append(x.shape) or x,), images, (0.5, 2.0),
+                       add_one=False)
+    assert [tuple(s) for s in seen] == [(4, 3, 4, 6), (4, 3, 16, 24)]
+    assert len(taps[0]) == 2
+
+
 def test_scaled_size_truncates() -> None:
     assert scaled_size((33, 47), 1.5) == (49, 70)  # 49.5, 70.5
     assert scaled_size((33, 47), 0.5) == (16, 23)

@@ -5,10 +5,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from mmwsss.datasets.errors import ScoreError
-from mmwsss.datasets.utils.score_io import PICKLE_FIX, load_scores
+from mmwsss.datasets.utils.score_io import PICKLE_FIX, load_scores, save_scores
 
 SIZE = (4, 6)
 
@@ -120,3 +121,36 @@ def test_pickles_are_refused_and_can_be_converted(tmp_path, content) -> None:
     got = load_scores(tmp_path / 'a.npz', 'cam', SIZE)
     assert got.ids.tolist() == [5, 15]
     assert np.array_equal(got.scores, maps(2))
+
+
+@pytest.mark.parametrize('dtype,error', [('float16', 2.5e-4), ('uint8', 0.5 / 255)])
+def test_compact_files(tmp_path, dtype, error) -> None:
+    scores = np.random.RandomState(0).rand(2, 3, 4).astype(np.float32)
+    count = save_scores(tmp_path / 'sub' / 'a.npz', scores, [3, 20], (9, 15), dtype)
+    path = tmp_path / 'sub' / 'a.npz'
+    assert count == path.stat().st_size and len(list(path.parent.iterdir())) == 1
+    stored = load_scores(path, 'cam', None)
+    assert stored.size == (9, 15) and stored.ids.tolist() == [3, 20]
+    assert np.abs(stored.scores - scores).max() <= error * (1 + 1e-5)
+    got = load_scores(path, 'cam', (9, 15))
+    want = torch.nn.functional.interpolate(
+        torch.from_numpy(stored.scores)[None], (9, 15), mode='bilinear')[0]
+    assert np.array_equal(got.scores, want.numpy())
+    with pytest.raises(ScoreError, match=r'maps of \(9, 15\), its image has \(9, 16\)'):
+        load_scores(path, 'cam', (9, 16))
+
+
+def test_one_file_has_one_content(tmp_path) -> None:
+    for name in 'ab':
+        save_scores(tmp_path / f'{name}.npz', maps(), [1, 2, 3], SIZE)
+    assert (tmp_path / 'a.npz').read_bytes() == (tmp_path / 'b.npz').read_bytes()
+
+
+def test_bad_compact_files(tmp_path) -> None:
+    with pytest.raises(ValueError, match=r'3, 4, 6\) maps of 2 classes'):
+        save_scores(tmp_path / 'a.npz', maps(), [1, 2], SIZE)
+    with pytest.raises(ValueError, match="one of.*'uint8'"):
+        save_scores(tmp_path / 'a.npz', maps(), [1, 2, 3], SIZE, 'int8')
+    np.savez(tmp_path / 'a.npz', scores=maps(), size=[4])
+    with pytest.raises(ScoreError, match='give height and width'):
+        load_scores(tmp_path / 'a.npz', 'cam', SIZE)

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from mmengine.structures import BaseDataElement, PixelData
 from mmseg.structures import SegDataSample
 from torch import Tensor, nn
 
+from mmwsss.engine.inference_options import segmentor_cfg
 from mmwsss.models import WeakSegmentor
 from mmwsss.models.utils import EMACopy, StepSchedule
 from mmwsss.registry import MODELS
@@ -30,16 +32,36 @@ def build(config: str, seed: int = 0, **train_cfg) -> WeakSegmentor:
     """A model with seeded random weights; no file is read but the config."""
     cfg = Config.fromfile(ROOT / config)
     init_default_scope('mmwsss')
-    cfg.model.backbone.pretrained = None
-    cfg.model.train_cfg.update(train_cfg)
-    torch.manual_seed(seed)
-    model = MODELS.build(cfg.model)
-    model.init_weights()
+    segmentor_cfg(cfg).backbone.pretrained = None
+    if train_cfg:
+        cfg.model.train_cfg.update(train_cfg)
+    with tempfile.TemporaryDirectory() as folder:
+        if 'caae' in cfg.model:
+            cfg.model.caae.checkpoint = earlier_stage(cfg.model.caae, folder,
+                                                      cfg.model.num_classes)
+        if 'segmentor' in cfg.model:
+            base = cfg.model.segmentor
+            cfg.model.checkpoint = earlier_stage(base, folder, base.num_classes, seed)
+        torch.manual_seed(seed)
+        model = MODELS.build(cfg.model)
+        model.init_weights()
     for module in model.modules():
         if isinstance(module, EMACopy):  # so that teacher and student can be told apart
             for parameter in module.parameters():
                 parameter.data += 0.01 * torch.randn_like(parameter)
     return model
+
+
+def earlier_stage(cfg: dict, folder: str | Path, num_classes: int, seed: int = 0
+                  ) -> str:
+    """The checkpoint of an earlier stage's network with seeded random weights."""
+    torch.manual_seed(seed)
+    settings = {k: v for k, v in cfg.items() if k != 'checkpoint'}
+    network = MODELS.build(settings | dict(num_classes=num_classes))
+    network.init_weights()
+    path = Path(folder) / 'earlier.pth'
+    torch.save(dict(state_dict=network.state_dict()), path)
+    return str(path)
 
 
 def pictures(count: int, size: tuple[int, int] = (SIZE, SIZE), seed: int = 0
@@ -77,6 +99,8 @@ def train_batch(model: WeakSegmentor, images: Sequence[int] = (0, 1)) -> dict:
     boxes = ((0, 96, 0, 96), (8, 96, 0, 80), (0, 64, 16, 96), (0, 96, 0, 96))
     views = {name: [pictures(4, seed=seed)[i] for i in images]
              for seed, name in enumerate(VIEWS)}
+    if 'img' in model.data_preprocessor.zero_padding:  # the name of a single image
+        views = views['view1']
     samples = [sample(LABELS[i], (SIZE, SIZE), i, boxes[i]) for i in images]
     for i, one in zip(images, samples, strict=True):
         one.saliency = saliency_map(i)

@@ -10,6 +10,8 @@ from mmwsss.models.utils import InferenceCfg
     (dict(outputs=('seg', 'cams')), r"outputs has \['cams'\]; known"),
     (dict(cam_fuse_at='logits'), r"one of \('input', 'label'\), got 'logits'"),
     (dict(cam_normalise='sum'), r"one of \('minmax', 'max'\), got 'sum'"),
+    (dict(cam_scales=()), r'cam_scales must hold positive numbers, got \(\)'),
+    (dict(cam_scales=(1.0, 0)), r'positive numbers, got \(1.0, 0\)'),
     (dict(map_strides=(0,)), r'positive whole numbers, got \(0,\)'),
     (dict(seg_fuse_at='image'), r"one of \('label', 'logits'\), got 'image'"),
     (dict(squash=(9, 9), resize_long=9), r'squash=\(9, 9\) and resize_long=9: set'),
@@ -30,6 +32,8 @@ def test_unknown_key() -> None:
     (dict(seg_scales=(1.25, 1.5)), {1.0: False, 1.25: False, 1.5: False}),
     (dict(seg_scales=(1.0, 1.5), seg_flip=True), {1.0: True, 1.5: True}),
     (dict(outputs=('cam',), cam_scales=(0.5,)), {1.0: True, 0.5: True}),
+    (dict(outputs=('cam',), cam_scales=(0.5,), cam_scale_one=False),
+     {1.0: False, 0.5: True}),
     (dict(outputs=('cam',), seg_scales=(2.0,)), {1.0: True}),
     # the CAM needs the mirrors, the segmentation doesn't: one pass serves both
     (dict(outputs=('seg', 'cam'), seg_scales=(1.0, 2.0), cam_scales=(1, 0.5)),

@@ -39,13 +39,13 @@ class PackWeakInputs(BaseTransform):
     """Pack views and image labels for the model.
 
     Required keys: ``views`` or ``img``; ``gt_labels`` with ``num_foreground``,
-    ``valid_box``, ``gt_seg_map`` and ``saliency`` where known.
+    ``valid_box``, ``gt_seg_map``, ``fused`` and ``saliency`` where known.
 
     Gives ``inputs``: (3, H, W) uint8 or a dict of such; and ``data_samples``:
     a ``SegDataSample`` with ``gt_score`` (C,) float32 multi-hot, ``valid_box``
-    (4,) int64 (y0, y1, x0, x1), ``gt_sem_seg`` (1, H, W) int64 and ``saliency``
-    (1, H, W) float32 in [0, 1]. Image labels
-    stay on the CPU too, as the tuple ``gt_labels`` of the meta information.
+    (4,) int64 (y0, y1, x0, x1), ``gt_sem_seg`` (1, H, W) int64, ``fused`` (K, H, W)
+    and ``saliency`` (1, H, W) float32 in [0, 1]. Image labels stay on the CPU too, as
+    the tuple ``gt_labels`` of the meta information.
 
     Args:
         meta_keys: what goes to the meta information, where present.
@@ -70,6 +70,8 @@ class PackWeakInputs(BaseTransform):
         if 'gt_seg_map' in results:
             mask = np.ascontiguousarray(results['gt_seg_map'], dtype=np.int64)
             sample.gt_sem_seg = PixelData(data=torch.from_numpy(mask)[None])
+        if 'fused' in results:
+            sample.fused = PixelData(data=torch.from_numpy(results['fused']))
         if 'saliency' in results:
             sample.saliency = PixelData(data=saliency_values(results['saliency']))
         return dict(inputs=inputs, data_samples=sample)

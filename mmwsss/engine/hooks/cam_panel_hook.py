@@ -47,7 +47,8 @@ class CAMPanelHook(Hook):
     Args:
         interval: Training iterations between panels; 0 = none.
         num_images: Images of a training batch, and of a validation run.
-        view: Training view that is drawn, where there are several.
+        view: Training view that is drawn, where there are several; of the views of a
+            test protocol it is ``scale_1``.
         show_dir: Folder for a panel of every test image, or None.
         max_side: Longest side of a picture in pixels.
     """

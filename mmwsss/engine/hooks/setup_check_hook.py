@@ -21,7 +21,8 @@ class SetupCheckHook(Hook):
     * ``model.num_classes`` against the classes of every data set of the run;
     * every checkpoint that the runner loads against the model, in keys and shapes
       (mmengine loads a file in which no key matches without an error);
-    * a resumed file must hold a training state.
+    * a resumed file must hold a training state;
+    * the classes that earlier stages' checkpoints were trained with.
 
     Args:
         allow_missing: Regular expressions of model keys that a checkpoint may lack.
@@ -55,6 +56,17 @@ class SetupCheckHook(Hook):
             classes = (getattr(dataset, 'metainfo', None) or {}).get('classes')
             if classes is not None and len(classes) != expected:
                 raise ValueError(_class_message(name, dataset, classes, expected))
+
+    def before_train(self, runner: Any) -> None:
+        """Compare class names with those of the earlier stages that a model loads.
+
+        Raises:
+            CheckpointMismatch: They are others, or in another order.
+        """
+        for module in _bare(runner.model).modules():
+            classes = getattr(module, 'saved_classes', None)
+            if classes is not None:
+                _compare_class_names(classes, runner, str(module.checkpoint))
 
     def after_load_checkpoint(self, runner: Any, checkpoint: dict) -> None:
         """Compare the loaded weights with the model.

@@ -32,15 +32,19 @@ class MergedOptimWrapperConstructor(DefaultOptimWrapperConstructor):
         with _quiet():  # mmengine logs three lines for every tensor
             super().add_params(params, module, prefix=prefix, **kwargs)
         params[:] = merge_groups(params)
-        for group in params:
-            options = {k: v for k, v in group.items() if k != 'params'}
-            trained = [p for p in group['params'] if p.requires_grad]
-            if trained:
-                text = str(options or 'default settings')
-                print_log(_line(trained, text), 'current')
-        frozen = [p for p in module.parameters() if not p.requires_grad]
-        if frozen:
-            print_log(_line(frozen, 'not trained'), 'current')
+        log_groups(params, module)
+
+
+def log_groups(groups: list[dict], module: nn.Module) -> None:
+    """One line of the log for each group, and for what isn't trained."""
+    for group in groups:
+        options = {k: v for k, v in group.items() if k != 'params'}
+        trained = [p for p in group['params'] if p.requires_grad]
+        if trained:
+            print_log(_line(trained, str(options or 'default settings')), 'current')
+    frozen = [p for p in module.parameters() if not p.requires_grad]
+    if frozen:
+        print_log(_line(frozen, 'not trained'), 'current')
 
 
 def _line(tensors: list[nn.Parameter], text: str) -> str:

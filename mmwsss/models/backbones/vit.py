@@ -4,6 +4,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import torch
 from mmpretrain.models import VisionTransformer
 from torch import Tensor
 
@@ -76,6 +77,9 @@ class WSSSViT(VisionTransformer):
 
     def fit_pretrained(self, state: dict[str, Tensor]) -> dict[str, Tensor]:
         """The weights of a plain ViT as :meth:`init_weights` loads them, strictly."""
+        if state.pop('dist_token', None) is not None:  # a distilled DeiT's second slot
+            slots = state['pos_embed']
+            state['pos_embed'] = torch.cat([slots[:, :1], slots[:, 2:]], 1)
         if self.cls_token is None and state.pop('cls_token', None) is not None:
             # mmpretrain drops the class slot only where the grids are equal
             state['pos_embed'] = state['pos_embed'][:, 1:]

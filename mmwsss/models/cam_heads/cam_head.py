@@ -53,14 +53,19 @@ class CAMHead(BaseModule):
         self.classifier = nn.Conv2d(
             in_channels, num_classes + background, 1, bias=False)
 
+    def source(self, maps: tuple[Tensor, ...]) -> Tensor:
+        """The map (B, D, h, w) that the classifier reads."""
+        return maps[self.in_index]
+
     def forward(self, maps: tuple[Tensor, ...]) -> Tensor:
         """Class logits (B, C) of the pooled map."""
-        pooled = self.pool(self.dropout(maps[self.in_index]))
+        pooled = self.pool(self.dropout(self.source(maps)))
         return self.classifier(pooled).flatten(1)[:, :self.num_classes]
 
     def dense(self, maps: tuple[Tensor, ...]) -> Tensor:
         """Logits (B, C or C + 1, h, w) with gradient, for losses on pixels."""
-        return self.classifier(self.dropout(maps[self.in_index]))
+        logits = self.classifier(self.dropout(self.source(maps)))
+        return logits.relu() if self.relu else logits
 
     def scores(self, dense: Tensor) -> Tensor:
         """Class logits (B, C): :meth:`dense` pooled. With ``'avg'`` as ``forward``."""
@@ -69,5 +74,5 @@ class CAMHead(BaseModule):
     def cam(self, maps: tuple[Tensor, ...]) -> Tensor:
         """CAM logits (B, C or C + 1, h, w), float32, without gradient."""
         weight = self.classifier.weight.detach()
-        logits = nn.functional.conv2d(maps[self.in_index].detach(), weight).float()
+        logits = nn.functional.conv2d(self.source(maps).detach(), weight).float()
         return logits.relu_() if self.relu else logits

@@ -18,7 +18,6 @@ from mmwsss.cam import (
     fuse_seg_logits,
     long_side_size,
     resize,
-    scale_order,
     scale_views,
     scaled_size,
     strided_size,
@@ -62,9 +61,10 @@ class PredictMixin:
 
         Returns:
             The samples with ``pred_score`` (C,) class probabilities and, as asked for,
-            ``pred_sem_seg`` (data (1, H, W) int64), ``pred_cam``, ``pred_aux_cam``
-            (score (1, H, W) in [0, 1], label (1, H, W) in 1..C, no threshold applied),
-            ``pred_pseudo`` (data (1, H, W) with 255 = ignore), ``class_maps`` (stride →
+            ``pred_sem_seg`` (data (1, H, W) int64), ``pred_prob`` (data (C + 1, H, W)
+            probabilities), ``pred_cam``, ``pred_aux_cam`` (score (1, H, W) in [0, 1],
+            label (1, H, W) in 1..C, no threshold applied), ``pred_pseudo`` (data
+            (1, H, W) with 255 = ignore), ``class_maps`` (stride →
             :class:`~mmwsss.cam.ClassMaps` of the kept classes).
 
         Raises:
@@ -121,7 +121,8 @@ class PredictMixin:
             yield {s: view[i][None] for s, view in views.items()}, photo[None], [sample]
 
     def _check_outputs(self, outputs: Sequence[str]) -> None:
-        makers = dict(seg='decode_head', aux_cam='aux_cam_head', pseudo='refine')
+        makers = dict(seg='decode_head', prob='decode_head', aux_cam='aux_cam_head',
+                      pseudo='refine')
         for output in outputs:
             if output in makers and getattr(self, makers[output]) is None:
                 raise ValueError(f'test_cfg.outputs asks for {output!r}, but the model '
@@ -161,7 +162,7 @@ class PredictMixin:
         logits = self.cam_head(passes[1.0][0].maps).float()
         for sample, score in zip(samples, logits.sigmoid(), strict=True):
             sample.set_field(score, 'pred_score')
-        if 'seg' in cfg.outputs:
+        if cfg.wants_seg:
             self._predict_seg(passes, photos, samples, sizes, cfg)
         if cfg.wants_cams:
             labels = self._kept_classes(cfg.cam_filter, logits, samples)
@@ -205,10 +206,14 @@ class PredictMixin:
         for i, (sample, size) in enumerate(zip(samples, sizes, strict=True)):
             one = [(p[i:i + 1], None if m is None else m[i:i + 1]) for p, m in raw]
             scores = fuse_seg_logits(one, size, cfg.seg_pair, cfg.seg_fuse, grid)
-            if cfg.post_processor is not None:
+            refined = cfg.post_processor is not None
+            if refined:
                 pixels = resize(self.grey_levels(photos[i][None]), size)
                 scores = self._post_processor(cfg)(pixels, scores.softmax(1))
             sample.set_field(PixelData(data=scores.argmax(1)), 'pred_sem_seg')
+            if 'prob' in cfg.outputs:
+                prob = scores if refined else scores.softmax(1)
+                sample.set_field(PixelData(data=prob[0]), 'pred_prob')
 
     def _post_processor(self, cfg: InferenceCfg) -> Any:
         if getattr(self, '_post', None) is None or self._post[0] != cfg.post_processor:
@@ -219,7 +224,7 @@ class PredictMixin:
                       labels: ImageLabels, samples: Sequence[SegDataSample],
                       sizes: Sequence[tuple[int, int]], cfg: InferenceCfg) -> None:
         pairs = [tuple(zip(*(self.view_cams(f) for f in passes[scale]), strict=True))
-                 for scale in scale_order(cfg.cam_scales)]
+                 for scale in cfg.cam_scale_order]
         taps = dict(zip(('cam', 'aux_cam'), zip(*pairs, strict=True), strict=False))
         at_input = set(taps) if cfg.cam_fuse_at == 'input' else set()
         if 'pseudo' in cfg.outputs:
@@ -231,11 +236,13 @@ class PredictMixin:
                 sample.set_field({}, 'class_maps')
             for stride in cfg.map_strides:
                 grids = [strided_size(size, stride) for size in sizes]
-                maps = self._maps_at(taps['cam'], fused.get('cam'), labels, grids, cfg)
+                maps = self._maps_at(taps['cam'], fused.get('cam'), labels, grids, cfg,
+                                     cfg.cam_multiple if stride == 1 else 1)
                 for sample, one, ids in zip(samples, maps, labels.ids, strict=True):
                     sample.class_maps[stride] = ClassMaps(one[ids > 0], ids[ids > 0])
         for name in set(cfg.outputs) & set(taps):
-            maps = self._maps_at(taps[name], fused.get(name), labels, sizes, cfg)
+            maps = self._maps_at(
+                taps[name], fused.get(name), labels, sizes, cfg, cfg.cam_multiple)
             for i, (sample, one) in enumerate(zip(samples, maps, strict=True)):
                 score, label = strongest_class(one[None], labels.ids[i:i + 1])
                 sample.set_field(PixelData(score=score, label=label), f'pred_{name}')
@@ -248,7 +255,7 @@ class PredictMixin:
 
     def _maps_at(self, raw: Sequence[tuple[Tensor, Tensor]], fused: Tensor | None,
                  labels: ImageLabels, sizes: Sequence[tuple[int, int]],
-                 cfg: InferenceCfg) -> list[Tensor]:
+                 cfg: InferenceCfg, multiple: int = 1) -> list[Tensor]:
         """CAM (K, h, w) of each image at its own size, fused there or before."""
         if cfg.cam_fuse_at == 'input':
             return [resize(fused[i:i + 1], size)[0] for i, size in enumerate(sizes)]
@@ -257,7 +264,7 @@ class PredictMixin:
             one = slice(i, i + 1)
             views = [(plain[one], mirrored[one]) for plain, mirrored in raw]
             maps.append(self.fuse(views, labels.select(one), size, cfg.cam_pair,
-                                  cfg.cam_normalise)[0])
+                                  cfg.cam_normalise, multiple)[0])
         return maps
 
     def predicted_label(self, images: Tensor, features: Features, cam: Tensor,

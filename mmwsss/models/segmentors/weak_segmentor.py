@@ -11,6 +11,7 @@ from mmseg.structures import SegDataSample
 from torch import Tensor, nn
 
 from mmwsss.cam import (
+    ClassPairs,
     ImageLabels,
     affinity_targets,
     check_thresholds,
@@ -47,7 +48,8 @@ class WeakSegmentor(PredictMixin, BaseSegmentor):
 
     Args:
         backbone: config of an encoder that returns maps (B, D, h, w).
-        cam_head: config of the classifier whose weights give the CAM.
+        cam_head: config of the classifier whose weights give the CAM, or ``None`` in a
+            stage without CAM.
         num_classes: C + 1, background included; heads take theirs from here.
         decode_head: config of the segmentation decoder, or ``None``.
         aux_cam_head: config of the classifier on an earlier map, or ``None``.
@@ -76,7 +78,7 @@ class WeakSegmentor(PredictMixin, BaseSegmentor):
     TRAIN_KEYS: ClassVar[frozenset[str]] = frozenset(
         ('weights', 'inactive', 'cam_scales', 'low_thr', 'high_thr', 'detach_decoder'))
 
-    def __init__(self, backbone: dict, cam_head: dict, num_classes: int,
+    def __init__(self, backbone: dict, cam_head: dict | None, num_classes: int,
                  decode_head: dict | None = None, aux_cam_head: dict | None = None,
                  refine: dict | None = None, losses: Mapping[str, dict] | None = None,
                  train_cfg: Mapping[str, Any] | None = None,
@@ -89,7 +91,7 @@ class WeakSegmentor(PredictMixin, BaseSegmentor):
         foreground = dict(num_classes=num_classes - 1)
         self.num_classes = num_classes
         self.backbone = MODELS.build(backbone)
-        self.cam_head = MODELS.build(cam_head | foreground)
+        self.cam_head = cam_head and MODELS.build(cam_head | foreground)
         self.aux_cam_head = aux_cam_head and MODELS.build(aux_cam_head | foreground)
         self.decode_head = decode_head and MODELS.build(
             decode_head | dict(num_classes=num_classes))
@@ -146,6 +148,13 @@ class WeakSegmentor(PredictMixin, BaseSegmentor):
         heads = (self.cam_head, self.aux_cam_head)
         return tuple(head.cam(features.maps) for head in heads if head is not None)
 
+    def dense_logits(self, features: Features) -> Tensor:
+        """CAM logits with gradient (B, C, h, w), or C + 1 with background last.
+
+        What :meth:`cam_logits` gives of the final head, for losses on maps.
+        """
+        return self.cam_head.dense(features.maps)
+
     def view_cams(self, features: Features) -> tuple[Tensor, ...]:
         """What a view gives to the fused CAM, for each tap (B, C, h, w).
 
@@ -159,6 +168,17 @@ class WeakSegmentor(PredictMixin, BaseSegmentor):
     def image_labels(self, data_samples: Sequence[SegDataSample],
                      device: torch.device) -> ImageLabels:
         """Image-level labels of a batch (``gt_labels`` stay on the CPU until here)."""
+        return ImageLabels.from_lists(
+            self._label_lists(data_samples), self.num_foreground, device)
+
+    def class_pairs(self, data_samples: Sequence[SegDataSample], device: torch.device
+                    ) -> ClassPairs:
+        """The same with background as a class, and every (image, class) pair."""
+        return ClassPairs.from_lists(
+            self._label_lists(data_samples), self.num_foreground, device)
+
+    @staticmethod
+    def _label_lists(data_samples: Sequence[SegDataSample]) -> list[tuple[int, ...]]:
         lists = [sample.get('gt_labels') for sample in data_samples]
         if None in lists:
             lacking = data_samples[lists.index(None)].get('img_path')
@@ -166,7 +186,7 @@ class WeakSegmentor(PredictMixin, BaseSegmentor):
                 f"{lacking} has no gt_labels; training and cam_filter='gt' need image "
                 'labels: let PackWeakInputs keep them, or predict with '
                 "cam_filter='pred'")
-        return ImageLabels.from_lists(lists, self.num_foreground, device)
+        return lists
 
     @staticmethod
     def valid_boxes(data_samples: Sequence[SegDataSample]) -> Tensor | None:
@@ -194,11 +214,12 @@ class WeakSegmentor(PredictMixin, BaseSegmentor):
 
     @staticmethod
     def fuse(raw: Sequence[tuple[Tensor, Tensor]], labels: ImageLabels,
-             size: tuple[int, int], pair: str = 'max', normalise: str = 'minmax'
-             ) -> Tensor:
+             size: tuple[int, int], pair: str = 'max', normalise: str = 'minmax',
+             multiple: int = 1) -> Tensor:
         """Fuse the views of all classes into compact CAMs (B, K, H, W)."""
         present = [tuple(labels.gather(maps) for maps in views) for views in raw]
-        return labels.valid(fuse_cams(present, size, pair=pair, normalise=normalise))
+        return labels.valid(fuse_cams(
+            present, size, pair=pair, normalise=normalise, multiple=multiple))
 
     def grey_levels(self, images: Tensor) -> Tensor:
         """Normalised images → grey levels 0..255, float32."""

@@ -1,13 +1,17 @@
 # Licensed under Apache-2.0.
 from .ema import EMACopy
 from .features import Features, encode
+from .frozen import FrozenNetwork
 from .inference import InferenceCfg
 from .masking import TokenMask, UncertainMasking
 from .mode import evaluating
 from .precision import in_float32
 from .schedule import LossSchedule, Ramp, StepSchedule
+from .self_training import SelfTrainingCfg
+from .walk import WalkCfg
 
 __all__ = [
-    'EMACopy', 'Features', 'InferenceCfg', 'LossSchedule', 'Ramp', 'StepSchedule',
-    'TokenMask', 'UncertainMasking', 'encode', 'evaluating', 'in_float32',
+    'EMACopy', 'Features', 'FrozenNetwork', 'InferenceCfg', 'LossSchedule', 'Ramp',
+    'SelfTrainingCfg', 'StepSchedule', 'TokenMask', 'UncertainMasking', 'WalkCfg',
+    'encode', 'evaluating', 'in_float32',
 ]

@@ -1,0 +1,34 @@
+# SMAF on top of the plain CAM: train configs/cam/cam_vit-t_shapes.py first.
+_base_ = ['../cam/cam_vit-t_shapes.py']
+
+model = dict(
+    _delete_=True,
+    type='MultiScaleSelfTraining',
+    segmentor={{_base_.model}},
+    checkpoint='work_dirs/cam_vit-t_shapes/iter_600.pth',
+    data_preprocessor=dict(zero_padding=('img', )),
+    losses=dict(mac=dict(type='AttentionConsistency', kind='relu')),
+    self_training=dict(scales=(0.5, 1.0, 1.5, 2.0), bkg_thr=0.5),
+    train_cfg=dict(weights=dict(cls=1.0, mac=10.0)))
+
+# The published geometry (long side 256 to 512, crop 448), scaled; no colour jitter.
+train_pipeline = [
+    dict(type='LoadRGBImage'),
+    dict(type='PILResizeLongSide', side_range=(80, 112), resample='bicubic'),
+    dict(type='PILRandomFlip'),
+    dict(type='PILPadCrop', crop_size=96),
+    dict(type='PackWeakInputs'),
+]
+train_dataloader = dict(dataset=dict(pipeline=train_pipeline))
+
+# A short stage behind the base's 600 iterations.
+train_cfg = dict(max_iters=200, val_interval=200)
+optim_wrapper = dict(optimizer=dict(lr=1e-4))
+param_scheduler = [
+    dict(
+        type='PolyWarmupLR',
+        warmup_iters=10,
+        warmup_ratio=1e-6,
+        power=0.9,
+        by_epoch=False)
+]

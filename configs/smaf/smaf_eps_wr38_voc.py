@@ -1,0 +1,37 @@
+# SMAF as published and released, on top of EPS. The base is trained first
+# (configs/eps/eps_wr38_voc.py), then its fused maps of train_aug are made, at full size
+# (--stride 4 is 16 times smaller):
+#   python tools/generate_pseudo_labels.py configs/eps/eps_wr38_voc.py \
+#       work_dirs/eps_wr38_voc/iter_20000.pth --out work_dirs/eps_wr38_voc/fused \
+#       --split train_aug --save cam --stride 1
+_base_ = ['../eps/eps_wr38_voc.py']
+
+model = dict(
+    _delete_=True,
+    type='MultiScaleSelfTraining',
+    segmentor={{_base_.model}},
+    checkpoint='work_dirs/eps_wr38_voc/iter_20000.pth',
+    losses=dict(mac=dict(type='AttentionConsistency', kind='softmax')),
+    self_training=dict(source='fused', bkg_thr=0.2),
+    # the paper adds cls=1.0
+    train_cfg=dict(weights=dict(mac=100.0)))
+
+# As EPS, without its colour jitter; no saliency map is read. The released order of
+# resamplings: maps go with the picture, then to a quarter of the crop.
+train_pipeline = [
+    dict(type='LoadRGBImage'),
+    dict(type='LoadFusedMaps'),
+    dict(
+        type='PILResizeLongSide',
+        side_range=(256, 512),
+        resample='bicubic',
+        align_corners=True),
+    dict(type='PILRandomFlip', prob=0.5),
+    dict(type='PILPadCrop', crop_size=448),
+    dict(type='PackWeakInputs'),
+]
+train_dataloader = dict(
+    dataset=dict(
+        sal_dir=None,
+        fused_dir='work_dirs/eps_wr38_voc/fused/cam',
+        pipeline=train_pipeline))

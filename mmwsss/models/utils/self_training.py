@@ -1,0 +1,57 @@
+# Licensed under Apache-2.0.
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from mmwsss.cam.fusion import NORMALISE
+
+SOURCES = ('online', 'fused')
+PAIRS = ('sum', 'max', 'mean')
+
+
+@dataclass(frozen=True)
+class SelfTrainingCfg:
+    """How the teacher's maps become targets: ``self_training`` of the model config.
+
+    Attributes:
+        source: ``'online'``: the teacher sees the student's picture. ``'fused'``: its
+            fused maps come with the samples (``fused_dir`` of the data set), made of
+            the whole image beforehand; no teacher is kept then.
+        scales: of the teacher, each with its mirror; exactly these (a single
+            ``(0.5,)`` is that scale alone, SMAF's Table 4).
+        pair, normalise: fusion, see :func:`mmwsss.cam.fuse_cams`; ``None``: those of
+            the base model's ``test_cfg`` (``cam_pair``, ``cam_normalise``).
+        bkg_thr: constant of the background channel, in (0, 1]. Published: 0.2, for the
+            softmax maps of EPS.
+        reactivated: ``False`` leaves reactivation out (Table 5).
+        stride: pixels of the picture a pixel of the target.
+
+    Raises:
+        ValueError: naming the entry that is out of range.
+    """
+
+    source: str = 'online'
+    scales: Sequence[float] = (0.5, 1.0, 1.5, 2.0)
+    pair: str | None = None
+    normalise: str | None = None
+    bkg_thr: float = 0.2
+    reactivated: bool = True
+    stride: int = 4
+
+    def __post_init__(self) -> None:
+        for key, known in (('source', SOURCES), ('pair', (None, *PAIRS)),
+                           ('normalise', (None, *NORMALISE))):
+            if getattr(self, key) not in known:
+                raise ValueError(f'self_training.{key} must be one of {known}, got '
+                                 f'{getattr(self, key)!r}')
+        if not self.scales or min(self.scales) <= 0:
+            raise ValueError('self_training.scales must hold positive numbers, got '
+                             f'{self.scales}')
+        if not 0 < self.bkg_thr <= 1:
+            raise ValueError(
+                'self_training.bkg_thr must be in (0, 1]: reactivation divides by it '
+                f'where nothing is active; got {self.bkg_thr}')
+        if self.stride < 1:
+            raise ValueError(
+                f'self_training.stride must be 1 or more, got {self.stride}')

@@ -1,0 +1,346 @@
+# Licensed under Apache-2.0.
+"""Generated labels: right, resumed, refused; from every network and every way."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from mmwsss.apis import GenerateCfg, RunOptions, generate_labels, init_model
+from mmwsss.apis.generate_maps import NetworkMaps
+from mmwsss.cam import affinity_seeds, strided_size
+from mmwsss.datasets import DataError, LabelError, LoadRGBImage, PackWeakInputs
+from mmwsss.datasets.utils.score_io import load_scores
+from mmwsss.models import DenseCRF
+from tests.helpers.generation import (
+    CONFIGS,
+    LABELS,
+    SIZES,
+    config_of,
+    contents,
+    draw_data,
+    start_tool,
+    weights_of,
+)
+from tests.helpers.methods import build
+
+NAMES = tuple(f'im_{i:02d}' for i in range(len(SIZES)))
+IDS = dict(stripes=1, dots=2, check=3, rings=4, zigzag=5, grid=6)
+
+
+@pytest.fixture(scope='module')
+def place(tmp_path_factory) -> Path:
+    root = tmp_path_factory.mktemp('generate')
+    draw_data(root / 'data')
+    return root
+
+
+@pytest.fixture
+def run(place, tmp_path):
+    """``run(method, out, **settings)`` generates; gives the report and the folder."""
+    def generate(method: str = 'toco', out: str = 'out', seed: int = 0,
+                 options: RunOptions | None = None, cfg=None, **settings):
+        report = generate_labels(
+            cfg or config_of(method, place / 'data'), weights_of(method, place, seed),
+            tmp_path / out, GenerateCfg(**settings), options)
+        return report, tmp_path / out
+
+    return generate
+
+
+def read(path: Path) -> np.ndarray:
+    with Image.open(path) as picture:
+        return np.asarray(picture)
+
+
+def predicted(place: Path, method: str, **overrides):
+    """The network's own predictions, image by image, without the tool."""
+    model = init_model(config_of(method, place / 'data'), weights_of(method, place))
+    for name, labels in zip(NAMES, LABELS, strict=True):
+        item = dict(img_path=str(place / 'data' / 'JPEGImages' / f'{name}.jpg'),
+                    gt_labels=tuple(IDS[one] - 1 for one in labels), num_foreground=6)
+        packed = PackWeakInputs()(LoadRGBImage()(item))
+        batch = model.data_preprocessor(dict(
+            inputs=[packed['inputs']], data_samples=[packed['data_samples']]))
+        yield name, packed['inputs'], model.predict(
+            **batch, **dict(cam_filter='gt') | overrides)[0]
+
+
+# ------------------------------------------------------------------- what is written
+def test_files_are_what_the_network_predicts(run, place) -> None:
+    report, out = run(save=('cam', 'mask', 'prob'), bkg_thr=(0.4,))
+    assert (report.images, report.skipped) == (5, 0)
+    assert {p.parent.name for p in out.glob('*/*')} == {'cam', 'mask', 'prob'}
+    outputs = ('class_maps', 'prob')
+    for (name, _, sample), size, labels in zip(
+            predicted(place, 'toco', outputs=outputs, map_strides=(1, 4)), SIZES,
+            LABELS, strict=True):
+        full, small = sample.class_maps[1], sample.class_maps[4]
+        score, slot = full.maps.max(0)
+        want = torch.where(score > 0.4, full.ids[slot], 0)
+        mask = read(out / 'mask' / f'{name}.png')
+        assert np.array_equal(mask, want.numpy()) and mask.dtype == np.uint8
+        got = load_scores(out / 'cam' / f'{name}.npz', 'cam', None)
+        assert got.size == size and got.scores.shape[1:] == strided_size(size, 4)
+        assert got.ids.tolist() == sorted(IDS[one] for one in labels)
+        np.testing.assert_allclose(got.scores, small.maps, atol=2.5e-4)
+        prob = load_scores(out / 'prob' / f'{name}.npz', 'prob', size)
+        assert 0 in prob.ids and np.abs(prob.scores.sum(0) - 1).max() < 0.02
+        dense = sample.pred_prob.data
+        assert torch.equal(dense.argmax(0), sample.pred_sem_seg.data[0])
+    with Image.open(out / 'mask' / f'{NAMES[0]}.png') as picture:
+        assert picture.mode == 'P' and picture.getpalette()[3:6] == [230, 85, 75]
+
+
+def test_manifest(run) -> None:
+    report, out = run(save=('cam', 'mask'))
+    manifest = json.loads((out / 'manifest.json').read_text())
+    assert manifest['finished'] and manifest['images'] == 5
+    assert manifest['classes'][:2] == ['background', 'stripes']
+    assert manifest['settings']['bkg_thr'] == [0.5]  # of the evaluator
+    assert manifest['settings']['stride'] == 4
+    for kind, size in manifest['bytes_per_image'].items():
+        files = [p.stat().st_size for p in (out / kind).iterdir()]
+        assert size == report.bytes_per_image[kind] == round(sum(files) / 5)
+
+
+def test_two_thresholds_leave_pixels_open(run) -> None:
+    _, low = run(out='low', save=('mask',), bkg_thr=(0.3,))
+    _, high = run(out='high', save=('mask',), bkg_thr=(0.6,))
+    _, both = run(out='both', save=('mask',), bkg_thr=(0.3, 0.6))
+    for name in NAMES:
+        lenient, strict, got = (
+            read(out / 'mask' / f'{name}.png') for out in (low, high, both))
+        want = np.where(strict > 0, strict, np.where(lenient > 0, 255, 0))
+        assert np.array_equal(got, want) and 255 in got
+
+
+@pytest.mark.parametrize('thresholds', [(), (0.4, 0.6)])
+def test_par_is_the_own_label_of_the_network(run, place, thresholds) -> None:
+    _, out = run(refine='par', save=('mask',), bkg_thr=thresholds)
+    overrides = dict(zip(('low_thr', 'high_thr'), thresholds))
+    for name, _, sample in predicted(place, 'toco', outputs=('pseudo',), **overrides):
+        want = sample.pred_pseudo.data[0]
+        assert np.array_equal(read(out / 'mask' / f'{name}.png'), want.numpy())
+
+
+def test_par_without_a_refiner_filters_the_cam(run, place) -> None:
+    cfg = config_of('toco', place / 'data')
+    cfg.model.refine = None
+    cfg.model.train_cfg['weights'] = dict(cls=1.0)
+    _, plain = run(out='plain', save=('mask',), bkg_thr=(0.5,))
+    _, out = run(cfg=cfg, refine='par', save=('mask',), bkg_thr=(0.5,))
+    assert contents(out).keys() == contents(plain).keys()
+    assert contents(out) != contents(plain)
+
+
+def test_seeds(run, place) -> None:
+    """The sheet's rule with the roles of the constants inverted, as published."""
+    _, out = run(refine='seeds', save=('mask',), bkg_thr=(0.15, 0.5))
+    crf = DenseCRF('irn', 'labels')
+    for name, pixels, sample in predicted(place, 'toco', outputs=('class_maps',)):
+        maps = sample.class_maps[1]
+        slots = affinity_seeds(pixels[None].float(), maps.maps[None], crf, 0.5, 0.15)
+        table = torch.cat([torch.tensor([0]), maps.ids, torch.full((255,), 255)])
+        want = table[slots[0].clamp_max(len(maps.ids) + 1)]
+        assert np.array_equal(read(out / 'mask' / f'{name}.png'), want.numpy())
+    assert any(255 in read(path) for path in (out / 'mask').iterdir())
+    assert run(out='inverted', refine='seeds', save=('mask',), bkg_thr=(0.5, 0.15))
+
+
+def test_masks_of_the_decoder(run, place) -> None:
+    _, out = run(source='seg', save=('mask',))
+    for name, _, sample in predicted(place, 'toco', outputs=('seg',)):
+        want = sample.pred_sem_seg.data[0].numpy()
+        assert np.array_equal(read(out / 'mask' / f'{name}.png'), want)
+    _, refined = run(out='crf', source='seg', refine='crf', save=('mask',))
+    assert contents(refined).keys() == contents(out).keys()
+
+
+@pytest.mark.parametrize('refine', ['crf', 'par'])
+def test_workers_and_this_process_agree(run, refine) -> None:
+    settings = dict(refine=refine, save=('mask', 'cam'), alpha=4.0)
+    _, here = run(out='here', **settings)
+    _, there = run(out='there', options=RunOptions(workers=2), **settings)
+    assert contents(here) == contents(there) and len(contents(here)) == 10
+
+
+def test_batches_of_one_size(run) -> None:
+    _, single = run(out='single', bkg_thr=(0.5,))
+    _, batched = run(out='batched', bkg_thr=(0.5,), options=RunOptions(batch_size=2))
+    for name in NAMES:
+        one, other = (load_scores(out / 'cam' / f'{name}.npz', 'cam', None)
+                      for out in (single, batched))
+        np.testing.assert_allclose(one.scores, other.scores, atol=6e-4)
+        masks = [read(out / 'mask' / f'{name}.png') for out in (single, batched)]
+        assert (masks[0] != masks[1]).mean() < 1e-3
+
+
+@pytest.mark.parametrize('method', ['afa', 'fsr', 'cam'])
+def test_every_network(run, method) -> None:
+    report, out = run(method, refine='par', bkg_thr=(0.3, 0.6))
+    assert len(contents(out)) == 10 and report.bytes_per_image['cam'] > 300
+
+
+def test_types_and_strides(run) -> None:
+    sizes = {}
+    for stride, dtype in ((4, 'float16'), (4, 'uint8'), (1, 'float16')):
+        report, out = run(out=f'{stride}{dtype}', save=('cam',), stride=stride,
+                          dtype=dtype)
+        sizes[stride, dtype] = report.bytes_per_image['cam']
+        with np.load(out / 'cam' / f'{NAMES[0]}.npz') as file:
+            assert file['scores'].dtype == dtype
+            assert file['scores'].shape[1:] == strided_size(SIZES[0], stride)
+    assert sizes[4, 'uint8'] < sizes[4, 'float16'] < sizes[1, 'float16'] / 5
+
+
+# --------------------------------------------------------------------- what is refused
+def test_a_finished_folder_is_left_alone(run) -> None:
+    _, out = run(bkg_thr=(0.5,))
+    before = contents(out)
+    stamps = {p: p.stat().st_mtime_ns for p in out.glob('*/*')}
+    gone = (out / 'mask' / f'{NAMES[1]}.png', out / 'cam' / f'{NAMES[3]}.npz')
+    for path in gone:
+        path.unlink()
+    (out / 'mask' / f'{NAMES[0]}.png.77.tmp').write_bytes(b'half')
+    report, _ = run(bkg_thr=(0.5,))
+    assert report.skipped == 3 and contents(out) == before
+    assert all(p.stat().st_mtime_ns == t for p, t in stamps.items()
+               if p.stem not in (NAMES[1], NAMES[3]))
+
+
+def test_other_settings_are_refused(run) -> None:
+    _, out = run(bkg_thr=(0.5,))
+    before = contents(out)
+    with pytest.raises(ValueError, match=r'bkg_thr: \[0.5\] → \[0.4\].*--overwrite'):
+        run(bkg_thr=(0.4,))
+    with pytest.raises(ValueError, match=r'weights: "\w+" → "\w+"'):
+        run(bkg_thr=(0.5,), seed=1)
+    assert contents(out) == before
+    report, _ = run(bkg_thr=(0.4,), options=RunOptions(overwrite=True))
+    assert report.skipped == 0 and contents(out) != before
+
+
+def test_images_without_labels(run, tmp_path, place) -> None:
+    root = draw_data(tmp_path / 'data', 2)
+    (root / 'splits' / 'train.txt').write_text('im_00\nim_01\n')
+    cfg = config_of('toco', root)
+    with pytest.raises(LabelError, match='--cam-filter pred'):
+        run(cfg=cfg)
+    report, out = run(cfg=cfg, cam_filter='pred', bkg_thr=(0.5,))
+    assert report.images == 2 and len(contents(out)) == 4
+
+
+def test_a_broken_image_is_named_and_the_rest_goes_on(run, tmp_path) -> None:
+    root = draw_data(tmp_path / 'data', 3)
+    photo = root / 'JPEGImages' / 'im_01.jpg'
+    whole = photo.read_bytes()
+    photo.write_bytes(whole[:200])
+    cfg = config_of('toco', root)
+    with pytest.raises(DataError, match=r'im_01\.jpg cannot be read as an image'):
+        run(cfg=cfg, bkg_thr=(0.5,))
+    photo.write_bytes(whole)
+    report, out = run(cfg=cfg, bkg_thr=(0.5,))
+    assert report.skipped == 1 and len(contents(out)) == 6
+
+
+@pytest.mark.parametrize('settings,message', [
+    (dict(refine='grabcut'), "refine must be one of.*'grabcut'"),
+    (dict(save=('masks',)), r"save must name some of .*\('masks',\)"),
+    (dict(save=()), 'save must name some'),
+    (dict(stride=0), 'stride must be 1 pixel or more, got 0'),
+    (dict(dtype='float64'), "dtype must be one of .*'float64'"),
+    (dict(cam_filter='none '), 'cam_filter must be one of'),
+    (dict(refine='seeds', bkg_thr=(0.1,)), r'two constants bkg_thr.*got \(0.1,\)'),
+    (dict(refine='crf', bkg_thr=(0.1,), preset='mine'), "preset must be .*'mine'"),
+    (dict(preset='irn'), 'settings of the CRF'),
+    (dict(alpha=4.0, bkg_thr=(0.5,)), 'alpha=4.0 takes the place of bkg_thr'),
+    (dict(bkg_thr=(0.6, 0.3)), 'low_thr <= high_thr'),
+    (dict(source='seg', bkg_thr=(0.5,)), 'background of its own'),
+    (dict(refine='seeds', bkg_thr=(0.1, 0.2), unary='prob'), 'hard labels')])
+def test_bad_settings(settings, message) -> None:
+    with pytest.raises(ValueError, match=message):
+        GenerateCfg(**settings)
+
+
+def test_what_the_network_lacks(run, place) -> None:
+    model = build(CONFIGS['cam'])
+    model.decode_head = None
+    for settings in (GenerateCfg(save=('prob',)), GenerateCfg(source='seg')):
+        with pytest.raises(ValueError, match='no decode_head'):
+            NetworkMaps(model, settings)
+    with pytest.raises(ValueError, match='Identity is none'):
+        NetworkMaps(torch.nn.Identity(), GenerateCfg())
+    with pytest.raises(ValueError, match='needs two thresholds'):
+        run(refine='par', bkg_thr=(0.5,))
+    with pytest.raises(ValueError, match="refine='rw' needs"):
+        run(refine='rw', bkg_thr=(0.5,))
+    cfg = config_of('toco', place / 'data')
+    cfg.test_evaluator = dict(type='IoUMetric')
+    with pytest.raises(ValueError, match='need a background: give bkg_thr'):
+        run(cfg=cfg)
+    cfg.train_dataloader = None
+    with pytest.raises(ValueError, match=r"data loaders \['test', 'train'\]"):
+        run(cfg=cfg, bkg_thr=(0.5,))
+
+
+def test_split_by_name(run, place) -> None:
+    names = (place / 'data' / 'splits' / 'train.txt').read_text().splitlines()[:2]
+    (place / 'data' / 'splits' / 'few.txt').write_text('\n'.join(names) + '\n')
+    report, out = run(split='few', save=('mask',))
+    assert report.images == 2
+    assert {p.stem for p in (out / 'mask').iterdir()} == set(NAMES[:2])
+
+
+# ------------------------------------------------------------------------ processes
+def finish(process, message: str = '') -> str:
+    output, _ = process.communicate(timeout=600)
+    assert process.returncode == (1 if message else 0), output
+    assert message in output
+    return output
+
+
+@pytest.mark.slow
+def test_two_processes_write_what_one_writes(place, tmp_path) -> None:
+    checkpoint = weights_of('toco', place)
+    for count in (1, 2):
+        output = finish(start_tool(
+            place / 'data', checkpoint, tmp_path / str(count), '--save',
+            'cam,mask,prob', '--batch-size', '2', processes=count))
+        assert 'GROUND-TRUTH image labels' in output and '5 images in' in output
+    assert contents(tmp_path / '1') == contents(tmp_path / '2')
+    assert len(contents(tmp_path / '1')) == 15
+    refused = start_tool(place / 'data', checkpoint, tmp_path / '1', '--bkg-thr', '0.1',
+                         processes=2)
+    output, _ = refused.communicate(timeout=600)
+    assert refused.returncode and 'bkg_thr: [0.5] → [0.1]' in output
+
+
+@pytest.mark.slow
+def test_killed_and_finished_equals_uninterrupted(place, tmp_path) -> None:
+    data, count = draw_data(tmp_path / 'data', 40), 40
+    checkpoint, arguments = weights_of('toco', place), ('--refine', 'par')
+    killed = start_tool(data, checkpoint, tmp_path / 'killed', *arguments)
+    masks = tmp_path / 'killed' / 'mask'
+    end = time.time() + 300
+    while len(list(masks.glob('*.png'))) < 3 and time.time() < end:
+        assert killed.poll() is None, killed.communicate()[0]
+        time.sleep(0.02)
+    os.killpg(killed.pid, signal.SIGKILL)
+    killed.wait()
+    done = len(list(masks.glob('*.png')))
+    assert 3 <= done < count
+    assert not json.loads((tmp_path / 'killed' / 'manifest.json').read_text())[
+        'finished']
+    output = finish(start_tool(data, checkpoint, tmp_path / 'killed', *arguments))
+    assert f'{done} of {count} images are done' in output
+    finish(start_tool(data, checkpoint, tmp_path / 'whole', *arguments))
+    assert contents(tmp_path / 'killed') == contents(tmp_path / 'whole')

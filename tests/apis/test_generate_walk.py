@@ -1,0 +1,117 @@
+# Licensed under Apache-2.0.
+"""Masks after a random walk: in one call, and from CAMs that were saved before."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from mmwsss.apis import Affinity, GenerateCfg, generate_labels, init_model
+from mmwsss.apis.generate_data import split_cfg
+from mmwsss.datasets import DataError
+from mmwsss.datasets.transforms.load_rgb_image import decode_rgb
+from mmwsss.datasets.utils.score_io import load_scores
+from mmwsss.models.refiners import RandomWalk
+from tests.helpers.generation import config_of, contents, draw_data, weights_of
+
+THRESHOLD = 0.25
+
+
+@pytest.fixture(scope='module')
+def place(tmp_path_factory) -> Path:
+    root = tmp_path_factory.mktemp('walk')
+    draw_data(root / 'data')
+    settings = GenerateCfg(save=('cam',), stride=4)
+    generate_labels(config_of('toco', root / 'data'), weights_of('toco', root),
+                    root / 'cams', settings)
+    return root
+
+
+def walk(place: Path, out: Path, method: str = 'irn', cams: str | None = 'cams',
+         **settings) -> dict[str, bytes]:
+    settings = dict(refine='rw', save=('mask',), bkg_thr=(THRESHOLD,)) | settings
+    affinity = Affinity(cams=place / cams) if cams else Affinity(
+        config_of('irn', place / 'data'), weights_of('irn', place))
+    generate_labels(config_of(method, place / 'data'), weights_of(method, place), out,
+                    GenerateCfg(**settings), affinity=affinity)
+    return contents(out)
+
+
+def read(path: Path) -> np.ndarray:
+    with Image.open(path) as picture:
+        return np.asarray(picture)
+
+
+def test_saved_cams_walk(place, tmp_path) -> None:
+    walk(place, tmp_path, save=('mask', 'cam'))
+    network = RandomWalk(init_model(
+        config_of('irn', place / 'data'), weights_of('irn', place)))
+    moved = 0
+    for path in sorted((place / 'cams' / 'cam').iterdir()):
+        photo = place / 'data' / 'JPEGImages' / f'{path.stem}.jpg'
+        pixels = torch.from_numpy(decode_rgb(photo.read_bytes()).copy())
+        cam = load_scores(path, 'cam', None)
+        walked, = network([pixels.permute(2, 0, 1)], [torch.from_numpy(cam.scores)])
+        score, slot = walked.max(0)
+        want = torch.where(score > THRESHOLD, torch.from_numpy(cam.ids)[slot], 0)
+        mask = read(tmp_path / 'mask' / f'{path.stem}.png')
+        assert np.array_equal(mask, want.numpy())
+        saved = load_scores(tmp_path / 'cam' / path.name, 'cam', None)
+        assert saved.scores.shape == cam.scores.shape and (saved.ids == cam.ids).all()
+        moved += np.abs(saved.scores - cam.scores).max() > 0.1
+    assert moved >= 4
+
+
+def test_one_call_equals_two(place, tmp_path) -> None:
+    """But for the rounding of the saved CAMs to half precision."""
+    two = walk(place, tmp_path / 'two')
+    one = walk(place, tmp_path / 'one', 'toco', None)
+    assert one.keys() == two.keys() and len(one) == 5
+    for name in one:
+        masks = [read(tmp_path / out / name) for out in ('one', 'two')]
+        assert (masks[0] != masks[1]).mean() < 5e-3 and masks[0].any()
+
+
+def test_a_crf_may_follow(place, tmp_path) -> None:
+    plain = walk(place, tmp_path / 'plain')
+    crf = walk(place, tmp_path / 'crf', preset='semformer_pseudo')
+    assert crf.keys() == plain.keys() and crf != plain
+
+
+def test_pixel_labels_are_not_read(place) -> None:
+    """The edge network trains on a folder of seeds; labels are generated without."""
+    cfg = config_of('irn', place / 'data')
+    assert cfg.train_dataloader.dataset.mask_dir
+    dataset = split_cfg(cfg, None, 'none', plain=True)
+    assert not dataset['with_masks'] and 'mask_dir' not in dataset
+    assert [step['type'] for step in dataset['pipeline']] == [
+        'LoadRGBImage', 'PackWeakInputs']
+
+
+def test_what_is_refused(place, tmp_path) -> None:
+    with pytest.raises(ValueError, match='background: give bkg_thr.*0.25'):
+        walk(place, tmp_path / 'a', bkg_thr=())
+    with pytest.raises(ValueError, match='of an AffinityNetwork, got a ToCo'):
+        walk(place, tmp_path / 'b', 'toco')
+    with pytest.raises(ValueError, match='config and the checkpoint of an affinity'):
+        Affinity(config='a.py')
+    coarse = place / 'coarse'
+    generate_labels(config_of('toco', place / 'data'), weights_of('toco', place),
+                    coarse, GenerateCfg(save=('cam',), stride=8))
+    with pytest.raises(DataError, match=r'im_00\.npz has maps .*--stride 4'):
+        walk(place, tmp_path / 'c', cams='coarse')
+    (coarse / 'cam' / 'im_03.npz').unlink()
+    with pytest.raises(DataError, match=r'lacks the maps of 1 of 5 .*im_03\.npz'):
+        walk(place, tmp_path / 'd', cams='coarse')
+
+
+def test_other_cams_are_other_settings(place, tmp_path) -> None:
+    walk(place, tmp_path / 'out')
+    generate_labels(config_of('toco', place / 'data'), weights_of('toco', place, 1),
+                    place / 'others', GenerateCfg(save=('cam',), stride=4))
+    with pytest.raises(ValueError, match=r'cams: "\w+" → "\w+"'):
+        walk(place, tmp_path / 'out', cams='others')

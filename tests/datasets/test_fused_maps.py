@@ -1,0 +1,138 @@
+# Licensed under Apache-2.0.
+"""Fused CAMs as an input of the data sets."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from mmwsss.datasets import DataError, LoadFusedMaps, ShapesDataset
+from mmwsss.datasets.errors import ScoreError
+from mmwsss.datasets.transforms import fields
+from mmwsss.datasets.utils.score_io import save_scores, stored_size
+from tests.datasets.conftest import CLASSES, LABELS
+
+SIZE = (24, 32)
+WHOLE = [dict(type='LoadRGBImage'), dict(type='LoadFusedMaps'),
+         dict(type='PackWeakInputs')]
+CHAIN = [dict(type='LoadRGBImage'), dict(type='LoadFusedMaps'),
+         dict(type='PILResizeLongSide', side_range=(20, 40)),
+         dict(type='PILRandomFlip'), dict(type='PILPadCrop', crop_size=24),
+         dict(type='PackWeakInputs')]
+
+
+def maps_of(name: str, size: tuple[int, int] = SIZE) -> tuple[np.ndarray, list[int]]:
+    """Maps of the image's classes and of one more, in descending order of class."""
+    names = [c.replace(' ', '_') for c in CLASSES]
+    ids = sorted({names.index(c) for c in LABELS[name]} | {3}, reverse=True)
+    rng = np.random.default_rng(sum(map(ord, name)))
+    return rng.random((len(ids), *size), np.float32), ids
+
+
+@pytest.fixture
+def fused(folder):
+    """A folder of fused maps of all images."""
+    out = folder / 'fused'
+    out.mkdir()
+    for name in LABELS:
+        save_scores(out / f'{name}.npz', *maps_of(name), SIZE)
+    return out
+
+
+def build(folder, fused, pipeline=WHOLE, **kwargs) -> ShapesDataset:
+    return ShapesDataset(data_root=str(folder), fused_dir=str(fused),
+                         pipeline=pipeline, **kwargs)
+
+
+def test_maps_of_the_labels_in_their_order(folder, fused) -> None:
+    dataset = build(folder, fused)
+    for i, name in enumerate(LABELS):
+        sample = dataset[i]['data_samples']
+        scores, ids = maps_of(name)
+        wanted = [scores[ids.index(channel + 1)] for channel in sample.gt_labels]
+        assert sample.fused.data.dtype == torch.float32
+        np.testing.assert_allclose(sample.fused.data, wanted, atol=2.5e-4)
+
+
+def test_geometry_is_that_of_the_image(folder, fused) -> None:
+    """Maps that equal the picture stay equal to it, wherever it goes."""
+    pictures = build(folder, fused, [dict(type='LoadRGBImage')])
+    for i, name in enumerate(LABELS):
+        image = pictures[i]['img'][..., 0].astype(np.float32) / 255
+        smooth = fields.resize_map(fields.resize_map(image[None], (3, 4), True), SIZE,
+                                   True)
+        scores, ids = maps_of(name)
+        save_scores(fused / f'{name}.npz', np.repeat(smooth, len(ids), 0), ids, SIZE)
+    dataset = build(folder, fused, CHAIN)
+    for seed in range(6):
+        sample = dataset[seed % len(LABELS), seed]['data_samples']
+        y0, y1, x0, x1 = sample.valid_box.tolist()
+        maps = sample.fused.data
+        assert maps.shape == (len(sample.gt_labels), 24, 24)
+        outside = torch.ones(24, 24, dtype=torch.bool)
+        outside[y0:y1, x0:x1] = False
+        assert not maps[:, outside].any() and maps[:, y0:y1, x0:x1].any()
+
+
+def test_coarse_maps_come_to_the_size_of_the_image(folder, fused) -> None:
+    scores, ids = maps_of('a', (6, 8))
+    save_scores(fused / 'a.npz', scores, ids, SIZE)
+    assert stored_size(fused / 'a.npz') == SIZE
+    assert build(folder, fused)[0]['data_samples'].fused.data.shape == (1, *SIZE)
+
+
+def test_images_without_labels_have_empty_maps() -> None:
+    results = LoadFusedMaps().transform(dict(gt_labels=(), ori_shape=SIZE))
+    assert results['fused'].shape == (1, *SIZE) and not results['fused'].any()
+    assert results['map_fields'] == ['fused']
+
+
+@pytest.mark.parametrize('lacking', ['a', 'd'])
+def test_missing_maps(folder, fused, lacking: str) -> None:
+    (fused / f'{lacking}.npz').unlink()
+    with pytest.raises(ScoreError, match=rf'{lacking}\.npz is missing, with 0 other'):
+        build(folder, fused)
+
+
+def test_no_folder(folder) -> None:
+    with pytest.raises(ScoreError, match='with 3 other fused maps of 4'):
+        build(folder, folder / 'nowhere')
+
+
+@pytest.mark.parametrize('name', list(LABELS))
+def test_maps_of_another_size(folder, fused, name: str) -> None:
+    """Every file is looked at, not a sample of them."""
+    scores, ids = maps_of(name, (32, 24))
+    save_scores(fused / f'{name}.npz', scores, ids, (32, 24))
+    with pytest.raises(ScoreError, match=rf'{name}\.npz was made of .*\(32, 24\)'):
+        build(folder, fused, check_samples=0)
+
+
+def test_maps_without_a_size_are_of_their_own(folder, fused) -> None:
+    scores, ids = maps_of('a')
+    np.savez(fused / 'a.npz', scores=scores, keys=np.array(ids))
+    build(folder, fused)
+    np.savez(fused / 'a.npz', scores=scores[:, 1:], keys=np.array(ids))
+    with pytest.raises(ScoreError, match='was made of an image of'):
+        build(folder, fused)
+
+
+def test_a_class_is_lacking(folder, fused) -> None:
+    scores, ids = maps_of('b')
+    keep = [i for i, c in enumerate(ids) if c != 2]
+    save_scores(fused / 'b.npz', scores[keep], [ids[i] for i in keep], SIZE)
+    with pytest.raises(ScoreError, match=r'its image also holds \[2\]'):
+        build(folder, fused)
+
+
+def test_unreadable_maps(folder, fused) -> None:
+    (fused / 'c.npz').write_bytes(b'nothing')
+    with pytest.raises(ScoreError, match=r'c\.npz cannot be read'):
+        build(folder, fused)
+
+
+def test_the_data_set_must_name_a_folder(folder) -> None:
+    dataset = ShapesDataset(data_root=str(folder), pipeline=WHOLE)
+    with pytest.raises(DataError, match='set fused_dir'):
+        dataset[0]

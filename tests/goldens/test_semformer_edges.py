@@ -1,0 +1,51 @@
+# Licensed under Apache-2.0.
+"""Edge head, mirror average and the whole walk against the reference (SemFormer)."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from mmwsss.cam import edge_of_pair, enlarge_walked, walk_maps
+from mmwsss.models.decode_heads import EdgeHead
+
+
+@pytest.fixture
+def case(golden):
+    return golden('semformer_edge_head')
+
+
+def rename(key: str) -> str:
+    """A name of the released checkpoint → ours."""
+    layer, rest = key.removeprefix('fc_edge').split('.', 1)
+    return f'fuse.{rest}' if layer == '6' else f'branches.{int(layer) - 1}.{rest}'
+
+
+def test_head(case):
+    maps = [torch.from_numpy(case[f'feat{i}']) for i in range(1, 6)]
+    head = EdgeHead([one.shape[1] for one in maps])
+    state = {rename(key.removeprefix('sd.')): torch.from_numpy(value)
+             for key, value in case.items() if key.startswith('sd.')}
+    head.load_state_dict(state, strict=True)
+    np.testing.assert_allclose(
+        head(maps).detach(), case['edge_logits'], rtol=1e-4, atol=1e-5)
+
+
+def test_mirror_average(case):
+    plain, mirrored = torch.from_numpy(case['tta_logits'])
+    edge = edge_of_pair(plain, mirrored, tuple(case['tta_image_hw'].tolist()))
+    np.testing.assert_allclose(edge, case['tta_edge'], rtol=1e-4, atol=1e-5)
+
+
+def test_walk_of_two_sizes_at_once(golden):
+    """Both images in one batch, each with its own size and number of classes."""
+    data = golden('semformer_random_walk')
+    settings = [tuple(data[f'params_{tag}'].tolist()) for tag in 'ab']
+    maps = [torch.from_numpy(data[f'cams_{tag}']) for tag in 'ab']
+    edges = [torch.from_numpy(data[f'edge_{tag}']) for tag in 'ab']
+    for i, tag in enumerate('ab'):
+        walked = walk_maps(maps, edges, *settings[i])[i]
+        np.testing.assert_allclose(walked, data[f'rw_{tag}'][:, 0], rtol=1e-4)
+        full = enlarge_walked(walked, tuple(data[f'out_hw_{tag}'].tolist()))
+        np.testing.assert_allclose(full, data[f'rw_up_{tag}'], rtol=1e-4)

@@ -1,0 +1,76 @@
+# Licensed under Apache-2.0.
+"""SemFormer's CAMs over scales against the reference, from the 8-bit image on."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from mmseg.structures import SegDataSample
+
+from mmwsss.cam import with_mirror
+from mmwsss.datasets.transforms import PackWeakInputs, PILMultiScale
+from tests.goldens.semformer_model import near, tiny_semformer
+
+TEST_CFG = dict(cam_filter='gt', cam_pair='sum', cam_normalise='max',
+                cam_fuse_at='label')
+
+
+@pytest.fixture
+def case(golden):
+    """The file, the model and its inputs as the loader makes them."""
+    g = golden('semformer_infer_multiscale')
+    scales = g['scales'].tolist()
+    model = tiny_semformer(
+        g, blocks=int(g['attn_blocks']),
+        test_cfg=TEST_CFG | dict(cam_scales=scales,
+                                 cam_multiple=int(g['strides'][1]))).eval()
+    patch = model.backbone.patch_embed.projection.stride[0]
+    labels = tuple(map(int, np.flatnonzero(g['label'])))
+    results = dict(img=g['image'], ori_shape=g['image'].shape[:2], gt_labels=labels,
+                   num_foreground=model.num_foreground)
+    packed = PackWeakInputs()(PILMultiScale(scales, rounding=patch)(results))
+    data = dict(inputs={k: [v] for k, v in packed['inputs'].items()},
+                data_samples=[packed['data_samples']])
+    return g, model, model.data_preprocessor(data, False)
+
+
+def test_views(case) -> None:
+    g, model, data = case
+    for i, scale in enumerate(g['scales'].tolist()):
+        view = data['inputs'][f'scale_{scale:g}']
+        near(view, g[f'input_s{i}'])
+        with torch.no_grad():
+            features = model.encode(with_mirror(view))
+        near(model.cam_head.activation(features.maps), g[f'logits_s{i}'])
+        plain, mirrored = model.view_cams(features)[0]
+        near(torch.stack([plain, mirrored.flip(-1)]), g[f'cam_s{i}'])
+
+
+def test_class_maps(case) -> None:
+    g, model, data = case
+    stride = int(g['strides'][0])
+    (maps,) = model.class_maps(**data, strides=(stride, 1))
+    ids = g['keys'][1:]
+    np.testing.assert_array_equal(maps[1].ids, ids)
+    near(maps[stride].maps, g['cam'])
+    near(maps[1].maps, g['hr_cam'])
+
+
+def test_predicted_cam(case) -> None:
+    """Score and class of each pixel, as the metric reads them."""
+    g, model, data = case
+    (one,) = model.predict(**data, outputs=('cam',))
+    near(one.pred_cam.score, g['hr_cam'].max(0))
+    strongest = g['keys'][1:][g['hr_cam'].argmax(0)]
+    np.testing.assert_array_equal(one.pred_cam.label[0], strongest)
+    assert isinstance(one, SegDataSample)
+
+
+def test_better_geometry(case) -> None:
+    """Straight to the label's size: other maps, equal where nothing is cut."""
+    g, model, data = case
+    (cut,) = model.class_maps(**data)
+    (straight,) = model.class_maps(**data, cam_multiple=1)
+    assert straight[1].maps.shape == cut[1].maps.shape
+    assert not torch.allclose(straight[1].maps, cut[1].maps, atol=1e-3)

@@ -1,0 +1,54 @@
+# Licensed under Apache-2.0.
+"""Folders that know their settings."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import nn
+
+from mmwsss.utils.manifest import (
+    ManifestMismatch,
+    claim_folder,
+    differences,
+    read_manifest,
+    settings_hash,
+    weights_hash,
+)
+
+SETTINGS = dict(refine='par', thresholds=(0.3, 0.7), model=dict(type='X', depth=2))
+
+
+def test_a_folder_is_claimed_once(tmp_path) -> None:
+    first = claim_folder(tmp_path / 'new', SETTINGS, images=3)
+    assert first['images'] == 3 and read_manifest(tmp_path / 'new') == first
+    again = claim_folder(tmp_path / 'new', dict(reversed(SETTINGS.items())), images=4)
+    assert again['settings_hash'] == first['settings_hash'] and again['images'] == 4
+    changed = SETTINGS | dict(model=dict(type='X', depth=3), alpha=None)
+    with pytest.raises(ManifestMismatch, match=r'alpha: nothing → null; '
+                                               r'model\.depth: 2 → 3\. Fix'):
+        claim_folder(tmp_path / 'new', changed)
+    assert read_manifest(tmp_path / 'new') == again
+
+
+def test_differences() -> None:
+    assert differences(dict(a=1, b=[1, 2]), dict(a=1, b=[1, 2])) == []
+    assert differences(dict(a=True), dict(a=1)) == ['a: true → 1']
+    assert settings_hash(SETTINGS) != settings_hash(SETTINGS | dict(refine='crf'))
+
+
+def test_no_manifest(tmp_path) -> None:
+    assert read_manifest(tmp_path) is None
+    for text in ('{', '[]', '{"images": 3}'):
+        (tmp_path / 'manifest.json').write_text(text)
+        with pytest.raises(ValueError, match='is no manifest'):
+            read_manifest(tmp_path)
+
+
+def test_weights() -> None:
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(3, 2), nn.BatchNorm1d(2))
+    before = weights_hash(model)
+    assert before == weights_hash(model)
+    model[1].running_mean += 1
+    assert weights_hash(model) != before

@@ -1,0 +1,123 @@
+# Licensed under Apache-2.0.
+"""Score CAMs at every background threshold, or masks, against pixel labels.
+
+::
+
+    python tools/eval_cam.py DIR --config CONFIG --split train --erode
+    python tools/eval_cam.py DIR --ann-dir SegmentationClass --list train.txt \\
+        --thresholds 0.1:0.4:0.01 --out metrics.json
+    python tools/eval_cam.py DIR --kind mask --config CONFIG --split train
+    python tools/eval_cam.py DIR --config CONFIG --split train --crf irn \\
+        --thresholds 0.2,0.25,0.3
+
+DIR is a folder of tools/generate_pseudo_labels.py or one of CAM files (NAME.npz,
+NAME.npy) or masks (NAME.png). The threshold of the best row is chosen on the truth:
+it is an upper bound of what the CAM can give.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from mmengine.logging import print_log
+
+from mmwsss.apis.eval_maps import EvalCfg, evaluate_maps, parse_thresholds
+from mmwsss.apis.eval_report import metrics_of, tables_of
+from mmwsss.apis.eval_tasks import (
+    classes_of,
+    eval_tasks,
+    folder_infos,
+    maps_in,
+    names_in,
+    split_infos,
+)
+from mmwsss.datasets.files import image_stem
+from mmwsss.datasets.label_sources import read_names
+from mmwsss.ops import DENSE_CRF_PRESETS
+from mmwsss.utils.atomic_file import write_atomic
+
+
+def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('maps', metavar='DIR', help='folder of CAMs or masks')
+    parser.add_argument(
+        '--kind', choices=('cam', 'mask'), help='what to score; default: CAMs where '
+        'there are any')
+    truth = parser.add_mutually_exclusive_group(required=True)
+    truth.add_argument('--ann-dir', metavar='DIR', help='folder of pixel labels')
+    truth.add_argument('--config', help='config of whose data set they are')
+    parser.add_argument(
+        '--split', help='of the data set of --config; default: its training images')
+    parser.add_argument(
+        '--list', metavar='FILE', help='names to score, first word of each line; '
+        'default: with --ann-dir all of DIR')
+    parser.add_argument(
+        '--img-dir', metavar='DIR', help='pictures for --crf with --ann-dir')
+    parser.add_argument(
+        '--num-classes', type=int, help='background included; default: those of the '
+        'config or of the manifest of DIR')
+    parser.add_argument(
+        '--thresholds', default='0:1:0.01', metavar='LOW:HIGH:STEP', help='both ends '
+        'included, or numbers with commas; default 0:1:0.01')
+    parser.add_argument(
+        '--erode', action='store_true', help='score CAM labels eroded by 7x7 pixels '
+        'too, as IRNet and SemFormer publish them')
+    parser.add_argument(
+        '--crf', nargs='?', const='irn', choices=sorted(DENSE_CRF_PRESETS),
+        help='refine the CAM at each threshold (slow: name few); default preset irn')
+    parser.add_argument(
+        '--unary', choices=('labels', 'prob'), default='labels', help='of the CRF')
+    parser.add_argument('--out', metavar='FILE', help='write all figures as JSON')
+    parser.add_argument(
+        '--workers', type=int, default=os.cpu_count() or 1, help='processes')
+    return parser.parse_args(argv)
+
+
+def find_truth(args: argparse.Namespace, folder: Path, kind: str
+               ) -> tuple[list[dict], Sequence[str]]:
+    """Images with the places of their pixel labels, and the class names."""
+    listed = args.list and [image_stem(name) for name in read_names(args.list)]
+    if args.config:
+        infos, meta = split_infos(args.config, args.split)
+        if listed:
+            infos = [info for info in infos if info['img_id'] in set(listed)]
+        return infos, meta['classes']
+    classes = classes_of(folder)
+    if args.num_classes:
+        classes = tuple(map(str, range(args.num_classes)))
+    if classes is None:
+        raise ValueError(f'{folder} has no manifest that names classes: give '
+                         '--num-classes, background included')
+    if args.crf and not args.img_dir:
+        raise ValueError('--crf needs the pictures: give --img-dir, or --config')
+    return folder_infos(args.ann_dir, listed or names_in(folder, kind), len(classes),
+                        args.img_dir), classes
+
+
+def main(argv: list[str] | None = None) -> dict:
+    """Score as the command line says; gives what ``--out`` holds."""
+    args = parse_args(argv)
+    folder, kind = maps_in(args.maps, args.kind)
+    infos, classes = find_truth(args, folder, kind)
+    cfg = EvalCfg(len(classes), kind, parse_thresholds(args.thresholds), args.erode,
+                  args.crf, args.unary)
+    tasks = eval_tasks(folder, kind, infos)
+    result = evaluate_maps(tasks, cfg, args.workers)
+    metrics = metrics_of(result, classes)
+    print_log(f'\n{tables_of(result, classes)}')
+    if args.out:
+        write_atomic(f'{json.dumps(metrics, indent=2)}\n'.encode(), args.out)
+    return metrics
+
+
+if __name__ == '__main__':
+    try:
+        main()
+    except (ValueError, OSError, RuntimeError) as error:  # DataError is a ValueError
+        raise SystemExit(f'error: {error}') from None

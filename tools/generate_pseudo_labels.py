@@ -1,0 +1,129 @@
+# Licensed under Apache-2.0.
+"""Generate CAMs and pseudo masks from a trained network and image labels.
+
+::
+
+    python tools/generate_pseudo_labels.py CONFIG CHECKPOINT --out DIR --refine par
+    python tools/generate_pseudo_labels.py CONFIG CHECKPOINT --out DIR \\
+        --refine crf --preset irn --unary labels --bkg-thr 0.25
+    python tools/generate_pseudo_labels.py CONFIG CHECKPOINT --out SEEDS \\
+        --refine seeds --bkg-thr 0.15 0.11 --save mask
+    python tools/generate_pseudo_labels.py CONFIG CHECKPOINT --out DIR --save mask \\
+        --refine rw --affinity IRN_CONFIG IRN_CHECKPOINT --bkg-thr 0.25
+    python tools/generate_pseudo_labels.py IRN_CONFIG IRN_CHECKPOINT --out DIR \\
+        --save mask --refine rw --cams CAMS --bkg-thr 0.25 --preset semformer_pseudo
+
+DIR gets mask/NAME.png, cam/NAME.npz, prob/NAME.npz and manifest.json, as
+docs/en/pseudo_labels.md describes them. Pixel masks of the data set are never read; its
+image labels choose the classes unless --cam-filter says otherwise. Run it again to
+resume; a DIR made with other settings or weights is refused. On several GPUs or CPU
+processes: tools/dist_generate.sh CONFIG CHECKPOINT GPUS --out DIR ...
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+
+from mmengine.logging import print_log
+
+from mmwsss.apis import Affinity, GenerateCfg, RunOptions, generate_labels
+from mmwsss.apis.generate_cfg import REFINERS, SAVED, SOURCES
+from mmwsss.datasets.utils.score_io import DTYPES
+from mmwsss.engine.cli import add_common_arguments, parse, read_config
+from mmwsss.engine.processes import tell
+from mmwsss.models.utils.inference import FILTERS
+from mmwsss.ops import DENSE_CRF_PRESETS
+
+
+def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('config', help='config of the network')
+    parser.add_argument('checkpoint', help='its weights, file or URL')
+    parser.add_argument('--out', required=True, metavar='DIR', help='where to write')
+    parser.add_argument(
+        '--refine', choices=REFINERS, default='none', help='how a mask comes from the '
+        'CAM: threshold only; the refined label of the network (or PAR); dense CRF; '
+        'seeds of an affinity network; random walk')
+    parser.add_argument(
+        '--split', help="of the data set; default: the config's training images")
+    parser.add_argument(
+        '--save', type=lambda text: tuple(text.split(',')), default=('cam', 'mask'),
+        metavar='WHAT', help=f'some of {",".join(SAVED)}, with commas; default '
+        'cam,mask')
+    parser.add_argument(
+        '--source', choices=SOURCES, default='cam',
+        help="seg: masks from the decoder's probabilities")
+    parser.add_argument(
+        '--bkg-thr', type=float, nargs='+', default=(), metavar='T', help='background '
+        'of the CAM: a constant, or a low and a high one with 255 between them; of '
+        'seeds the background\'s, then the foreground\'s. Default: bkg_thr of the '
+        "config's evaluator; for the network's own label low_thr and high_thr of its "
+        'test_cfg')
+    parser.add_argument(
+        '--alpha', type=float, help='background (1 - max CAM)^ALPHA instead')
+    parser.add_argument(
+        '--preset', choices=sorted(DENSE_CRF_PRESETS), help='settings of the CRF')
+    parser.add_argument(
+        '--unary', choices=('prob', 'labels'), help='of the CRF: the maps, or only the '
+        'strongest class of a pixel with confidence 0.7')
+    parser.add_argument(
+        '--cam-filter', choices=FILTERS, default='gt', help='which classes an image '
+        'may have: those of its image label (default), those that the network '
+        'predicts (photos without labels), all')
+    parser.add_argument(
+        '--stride', type=int, default=4, help='of saved maps, in pixels; default 4')
+    parser.add_argument(
+        '--dtype', choices=DTYPES, default='float16', help='of saved maps')
+    parser.add_argument(
+        '--affinity', nargs=2, metavar=('CONFIG', 'CHECKPOINT'),
+        help='for --refine rw: the affinity network')
+    parser.add_argument(
+        '--cams', metavar='DIR', help='for --refine rw: CAMs that are there; config '
+        'and checkpoint are then those of the affinity network')
+    parser.add_argument(
+        '--batch-size', type=int, help='images of one size at once; default 8 on a '
+        'GPU, else 1')
+    parser.add_argument(
+        '--workers', type=int, help='processes that refine on a CPU, threads that '
+        'write on a GPU, for each process; default: the cores, or 2 on a GPU')
+    parser.add_argument(
+        '--overwrite', action='store_true', help='delete what an earlier run wrote')
+    add_common_arguments(parser)
+    return parse(parser, argv)
+
+
+def settings_of(args: argparse.Namespace) -> GenerateCfg:
+    """What to generate, as the command line says."""
+    return GenerateCfg(
+        args.refine, args.save, args.source, args.split, tuple(args.bkg_thr),
+        args.alpha, args.preset, args.unary, args.cam_filter, args.stride, args.dtype)
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Generate as the command line says."""
+    args = parse_args(argv)
+    affinity = None
+    if args.affinity or args.cams:
+        config, checkpoint = args.affinity or (None, None)
+        affinity = Affinity(config, checkpoint, args.cams)
+    run = RunOptions(args.launcher, args.batch_size, args.workers, None,
+                     args.overwrite, args.allow_pickle)
+    report = generate_labels(read_config(args), args.checkpoint, args.out,
+                             settings_of(args), run, affinity)
+    sizes = ', '.join(f'{kind} {size} bytes'
+                      for kind, size in report.bytes_per_image.items())
+    tell(f'{report.images - report.skipped} images in {report.seconds:.0f} s, '
+         f'{report.skipped} were there; in {report.out}: {sizes} an image')
+
+
+if __name__ == '__main__':
+    try:
+        main()
+    except (ValueError, OSError, RuntimeError) as error:  # DataError is a ValueError
+        raise SystemExit(f'error: {error}') from None
+    except KeyboardInterrupt:
+        print_log('\ninterrupted; run it again to go on', level=logging.ERROR)
+        raise SystemExit(130) from None
