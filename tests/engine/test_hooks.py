@@ -12,6 +12,7 @@ from mmengine.structures import PixelData
 from mmseg.structures import SegDataSample
 from PIL import Image
 
+from mmwsss.engine.hooks.cam_panel_hook import plain_view
 from mmwsss.engine.hooks.iter_seed_hook import iteration_seed
 from mmwsss.engine.hooks.label_stats_hook import collapse_messages
 from mmwsss.utils.atomic_file import AtomicLocalBackend, write_atomic
@@ -189,6 +190,15 @@ def test_padding_of_training_images_is_shown_as_ignored():
         [2, 0],
         [2, 1],
     ]
+
+
+def test_views_of_a_test_protocol_are_drawn_at_scale_one():
+    """Whatever the order of the views; a single view is what it is."""
+    views = {'scale_0.5': [0], 'scale_1': [1], 'scale_2': [2]}
+    assert plain_view(views) == [1]
+    assert plain_view({'view1': [3], 'view2': [4]}) == [3]
+    assert plain_view({'view1': [3], 'view2': [4]}, 'view2') == [4]
+    assert plain_view([5]) == [5]
 
 
 def test_test_panels(tmp_path):
