@@ -56,7 +56,8 @@ class FrozenNetwork(nn.Module):
             except FileNotFoundError as error:
                 raise FileNotFoundError(f'{error} {self.hint}') from error
             state = loaded.get('state_dict', loaded)
-            network = MODELS.build(self.cfg)
+            with torch.random.fork_rng(devices=()):  # a training draws on as before
+                network = MODELS.build(self.cfg)
             load_weights_strict(
                 network, state, f'{self.checkpoint}, the frozen {name},',
                 allow_unexpected=self.unused)
