@@ -18,6 +18,7 @@ stages = [
         checkpoint='{semformer.checkpoint}',
         cfg_options={**with_caae, 'model.backbone.attention_blocks': 0},
         split='train',
+        batch_size=16,
         save=('cam', )),
     # CAMs, and from them labels for the affinity network: background's constant first.
     dict(
@@ -27,6 +28,7 @@ stages = [
         checkpoint='{semformer.checkpoint}',
         cfg_options=with_caae,
         split='train',
+        batch_size=16,
         stride=2,
         refine='seeds',
         bkg_thr=(0.15, 0.11),
@@ -34,6 +36,8 @@ stages = [
     dict(name='plain_cam_score', type='evaluate', maps='{plain_cams.cam}',
          ann_dir=truth),
     dict(name='cam_score', type='evaluate', maps='{cams.cam}', ann_dir=truth),
+    dict(name='crf_score', type='evaluate', maps='{cams.cam}', ann_dir=truth,
+         img_dir='data/shapes/JPEGImages', crf='irn', thresholds='0.1:0.6:0.1'),
     dict(name='seed_score', type='evaluate', maps='{cams.mask}', ann_dir=truth),
     dict(
         name='affinity',
@@ -46,6 +50,7 @@ stages = [
         config=affinity,
         checkpoint='{affinity.checkpoint}',
         split='train',
+        batch_size=16,
         cams='{cams.cam}',
         refine='rw',
         bkg_thr=0.25,
