@@ -75,7 +75,8 @@ class WeakSegDataset(BaseSegDataset):
                  with_masks: bool | None = None, mask_dir: str | None = None,
                  allow_unlabelled: bool | None = None, check_files: bool = True,
                  check_samples: int = 4, max_unreadable: int = 20,
-                 test_mode: bool = False, pipeline: Sequence[dict | Callable] = (), **kwargs) -> None:
+                 test_mode: bool = False,
+                 pipeline: Sequence[dict | Callable] = (), **kwargs) -> None:
         self.label_format = label_format
         self.split_file = split_file
         self.sal_dir = sal_dir
