@@ -44,8 +44,7 @@ class WeakSegDataset(BaseSegDataset):
             line); all of ``ann_file`` by default.
         img_suffix: suffix or suffixes tried, in order, for names without one.
         seg_map_suffix: suffix of the masks.
-        sal_dir: folder of saliency maps, named as the images, for ``LoadSaliency``;
-            relative to ``data_root``. None by default.
+        sal_dir: folder of saliency maps, named as the images, in ``data_root``.
         sal_suffix: suffix or suffixes of these maps, tried in order.
         fused_dir: folder of fused CAMs ``<name>.npz``, for ``LoadFusedMaps``; relative
             to the working directory, not to ``data_root``.
@@ -74,9 +73,9 @@ class WeakSegDataset(BaseSegDataset):
                  seg_map_suffix: str = '.png', sal_dir: str | None = None,
                  sal_suffix: str | Sequence[str] = '.png', fused_dir: str | None = None,
                  with_masks: bool | None = None, mask_dir: str | None = None,
-                 allow_unlabelled: bool | None = None,
-                 check_files: bool = True, check_samples: int = 4,
-                 max_unreadable: int = 20, test_mode: bool = False,
+                 allow_unlabelled: bool | None = None, check_files: bool = True,
+                 check_samples: int = 4, max_unreadable: int = 20,
+                 test_mode: bool = False,
                  pipeline: Sequence[dict | Callable] = (), **kwargs) -> None:
         self.label_format = label_format
         self.split_file = split_file
