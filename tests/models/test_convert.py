@@ -76,3 +76,10 @@ def test_unwrap_finds_the_backbone() -> None:
     assert list(unwrap_vit(dict(model=state('norm.weight')))) == ['ln1.weight']
     with pytest.raises(ValueError, match='holds a list'):
         unwrap_vit([1])
+
+
+def test_distilled_deit_keeps_its_token() -> None:
+    """The backbone needs it to tell two slots of the position table from one."""
+    state = {'model': {'dist_token': torch.zeros(1, 1, 4), 'norm.bias': torch.ones(4),
+                       'head_dist.bias': torch.zeros(3)}}
+    assert set(unwrap_vit(state)) == {'dist_token', 'ln1.bias'}

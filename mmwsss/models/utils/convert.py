@@ -12,7 +12,7 @@ Rules = Sequence[tuple[str, str | None]]
 
 #: timm's (and DeiT's) ViT → mmpretrain's
 TIMM_VIT: Rules = (
-    (r'(cls_token|dist_token|pos_embed)', r'\1'),
+    (r'(cls_token|pos_embed)', r'\1'),
     (r'patch_embed\.proj\.(weight|bias)', r'patch_embed.projection.\1'),
     (r'blocks\.(\d+)\.norm([12])\.(\w+)', r'layers.\1.ln\2.\3'),
     (r'blocks\.(\d+)\.attn\.(qkv|proj)\.(\w+)', r'layers.\1.attn.\2.\3'),
@@ -108,4 +108,6 @@ def unwrap_vit(state: Mapping) -> dict[str, Tensor]:
                  if k.startswith('backbone.')}
     if any(key.startswith('layers.') for key in state):
         return {k: v for k, v in state.items() if not k.startswith('head.')}
-    return convert_timm_vit(state)
+    distilled = {k: v for k, v in state.items() if k == 'dist_token'}
+    return distilled | convert_timm_vit(
+        {k: v for k, v in state.items() if k not in distilled})
