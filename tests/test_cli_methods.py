@@ -33,6 +33,7 @@ from tests.helpers.training import (
 TOCO = 'configs/toco/toco_vit-t_shapes.py'
 AFA = 'configs/afa/afa_mit-t_shapes.py'
 FSR = 'configs/fsr/fsr_vit-t_shapes.py'
+EPS = 'configs/eps/eps_wr38-t_shapes.py'
 CAM = 'configs/cam/cam_vit-t_shapes.py'
 SMAF = 'configs/smaf/smaf_toco_vit-t_shapes.py'
 UPPER = 'configs/toco/sup_vit-t_shapes.py'
@@ -137,8 +138,8 @@ def toco(weak, tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope='session', params=[
-    (TOCO, 'seg reg'), (AFA, 'seg reg aff'), (FSR, 'seg reg'), (SMAF, '')],
-    ids=['toco', 'afa', 'fsr', 'smaf'])
+    (TOCO, 'seg reg'), (AFA, 'seg reg aff'), (FSR, 'seg reg'), (EPS, ''), (SMAF, '')],
+    ids=['toco', 'afa', 'fsr', 'eps', 'smaf'])
 def method(request, weak, tmp_path_factory) -> Path:
     """The short config of each method."""
     return short_config(

@@ -8,8 +8,9 @@ _base_ = [
     '../_base_/default_runtime.py',
 ]
 
-# Folder of the seeds, one PNG an image; a relative path starts at data_root.
-seeds = 'seeds'
+# Folder of the seeds, one PNG an image; in a pipeline:
+#   cfg_options={'train_dataloader.dataset.mask_dir': '{seeds.mask}'}
+mask_dir = 'work_dirs/seeds/voc/mask'
 
 model = dict(num_classes={{_base_.num_classes}})
 
@@ -29,11 +30,7 @@ train_pipeline = [
 ]
 train_dataloader = dict(
     batch_size=16,
-    # its masks are the seeds
-    dataset=dict(
-        with_masks=True,
-        data_prefix=dict(seg_map_path=seeds),
-        pipeline=train_pipeline))
+    dataset=dict(mask_dir=mask_dir, pipeline=train_pipeline))
 # Nothing to measure by itself: what counts are the masks after the walk.
 val_dataloader = None
 val_evaluator = None

@@ -206,7 +206,7 @@ def _run(groups: Sequence[Sequence[int]], loader: Any, source: Callable, out: Pa
     show = get_dist_info()[0] == 0 and groups
     bar = ProgressBar(sum(map(len, groups)), file=sys.stderr) if show else None
     refines = 'mask' in settings.save and settings.refines
-    with Workers(count, refines and device == 'cpu') as workers:
+    with Workers(count, refines and device == 'cpu', device) as workers:
         for group, batch in zip(groups, loader, strict=True):
             for maps in source(batch):
                 if not is_done(out, settings.save, maps.name):

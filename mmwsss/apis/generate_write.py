@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -105,16 +106,20 @@ class Workers:
     Args:
         count: 0: calls are made at once; else so many workers.
         processes: processes of one thread each instead of threads.
+        device: that threads compute on.
     """
 
-    def __init__(self, count: int, processes: bool = False) -> None:
+    def __init__(self, count: int, processes: bool = False, device: str = 'cpu'
+                 ) -> None:
         self.count, self.pending = count, deque[Future]()
         self.pool: Executor | None = None
         if count and processes:
             self.pool = ProcessPoolExecutor(
                 count, clean_processes(__name__), initializer=start_worker)
         elif count:
-            self.pool = ThreadPoolExecutor(count)
+            # Which GPU is the current one is each thread's own affair.
+            begin = None if device == 'cpu' else partial(torch.cuda.set_device, device)
+            self.pool = ThreadPoolExecutor(count, initializer=begin)
 
     def __enter__(self) -> Workers:
         return self

@@ -7,6 +7,7 @@ from .folder import FolderWeakDataset
 from .samplers import SeededInfiniteSampler
 from .shapes import ShapesDataset
 from .transforms import (
+    HSVShift,
     LoadFusedMaps,
     LoadMask,
     LoadRGBImage,
@@ -29,11 +30,32 @@ from .voc12 import VOC12WeakDataset
 from .weak_seg_dataset import WeakSegDataset
 
 __all__ = [
-    'COCO14WeakDataset', 'DataError', 'FolderWeakDataset', 'LabelError',
-    'LoadFusedMaps', 'LoadMask', 'LoadRGBImage', 'LoadSaliency', 'MaskError',
-    'MultiView', 'PILColorJitter', 'PILMultiScale', 'PILPadCrop', 'PILRandomBlur',
-    'PILRandomFlip', 'PILRandomGrey', 'PILRandomResizedCrop', 'PILRandomScale',
-    'PILRandomSolarise', 'PILResizeLongSide', 'PackWeakInputs',
-    'SeededInfiniteSampler', 'ShapesDataset', 'ToCoViews', 'UnreadableImageError',
-    'VOC12WeakDataset', 'WeakSegDataset',
+    'COCO14WeakDataset',
+    'DataError',
+    'FolderWeakDataset',
+    'HSVShift',
+    'LabelError',
+    'LoadFusedMaps',
+    'LoadMask',
+    'LoadRGBImage',
+    'LoadSaliency',
+    'MaskError',
+    'MultiView',
+    'PILColorJitter',
+    'PILMultiScale',
+    'PILPadCrop',
+    'PILRandomBlur',
+    'PILRandomFlip',
+    'PILRandomGrey',
+    'PILRandomResizedCrop',
+    'PILRandomScale',
+    'PILRandomSolarise',
+    'PILResizeLongSide',
+    'PackWeakInputs',
+    'SeededInfiniteSampler',
+    'ShapesDataset',
+    'ToCoViews',
+    'UnreadableImageError',
+    'VOC12WeakDataset',
+    'WeakSegDataset',
 ]

@@ -240,6 +240,7 @@ class WeakSegDataset(BaseSegDataset):
     def _check_masks(self, infos: list[dict]) -> None:
         if not (self.with_masks and self._is_listed()):
             return
+        infos = self._taken(infos)
         files = FileFinder('', True)
         for info in infos:
             files.find(info['seg_map_path'], '')
@@ -251,6 +252,15 @@ class WeakSegDataset(BaseSegDataset):
                 'give their folder as mask_dir')
         for info in spread(infos, self.check_samples):
             verify_item(info, self.ignore_index)
+
+    def _taken(self, infos: list[dict]) -> list[dict]:
+        """Those that ``indices`` keeps."""
+        if self._indices is None:
+            return infos
+        if isinstance(self._indices, int):
+            first = self._indices >= 0
+            return infos[:self._indices] if first else infos[self._indices:]
+        return [infos[i] for i in self._indices]
 
     # ------------------------------------------------------------------ items
 

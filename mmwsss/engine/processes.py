@@ -11,7 +11,6 @@ from mmengine.config import Config
 from mmengine.dist import (
     broadcast_object_list,
     get_dist_info,
-    get_local_rank,
     init_dist,
     is_distributed,
 )
@@ -37,7 +36,7 @@ def start_processes(cfg: Config, launcher: str = 'none', allow_pickle: bool = Fa
         init_dist(launcher, **cfg.get('env_cfg', {}).get('dist_cfg', {}))
     if not torch.cuda.is_available():
         return 'cpu'
-    return f'cuda:{get_local_rank() if is_distributed() else 0}'
+    return f'cuda:{torch.cuda.current_device()}'
 
 
 def on_first_process(function: Callable[[], Any]) -> Any:

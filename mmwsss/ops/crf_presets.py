@@ -39,6 +39,8 @@ DENSE_CRF_PRESETS: Mapping[str, Mapping[str, float | int]] = MappingProxyType(
         'deeplab': _preset(1.0, 3.0, 67.0, 3.0, 4.0),
         # PSA, an option of EPS, SemFormer segmentation; probabilities or CAM.
         'psa': _preset(3.0, 3.0, 80.0, 13.0, 10.0),
+        # DeepLab-v1 on SemFormer's masks, final segmentation; softmax, one iteration.
+        'deeplabv1': _preset(3.0, 3.0, 32.0, 13.0, 10.0, iter_max=1),
         # IRN seeds, SemFormer affinity labels; hard labels, compact set.
         'irn': _preset(3.0, 3.0, 50.0, 5.0, 10.0),
         # SemFormer pseudo labels; hard labels, compact set, one iteration.

@@ -17,7 +17,7 @@ from PIL import Image
 from mmwsss.apis import GenerateCfg, RunOptions, generate_labels, init_model
 from mmwsss.apis.generate_maps import NetworkMaps
 from mmwsss.cam import affinity_seeds, strided_size
-from mmwsss.datasets import LabelError, LoadRGBImage, PackWeakInputs
+from mmwsss.datasets import DataError, LabelError, LoadRGBImage, PackWeakInputs
 from mmwsss.datasets.utils.score_io import load_scores
 from mmwsss.models import DenseCRF
 from tests.helpers.generation import (
@@ -237,6 +237,19 @@ def test_images_without_labels(run, tmp_path, place) -> None:
         run(cfg=cfg)
     report, out = run(cfg=cfg, cam_filter='pred', bkg_thr=(0.5,))
     assert report.images == 2 and len(contents(out)) == 4
+
+
+def test_a_broken_image_is_named_and_the_rest_goes_on(run, tmp_path) -> None:
+    root = draw_data(tmp_path / 'data', 3)
+    photo = root / 'JPEGImages' / 'im_01.jpg'
+    whole = photo.read_bytes()
+    photo.write_bytes(whole[:200])
+    cfg = config_of('toco', root)
+    with pytest.raises(DataError, match=r'im_01\.jpg cannot be read as an image'):
+        run(cfg=cfg, bkg_thr=(0.5,))
+    photo.write_bytes(whole)
+    report, out = run(cfg=cfg, bkg_thr=(0.5,))
+    assert report.skipped == 1 and len(contents(out)) == 6
 
 
 @pytest.mark.parametrize('settings,message', [

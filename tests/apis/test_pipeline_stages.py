@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import os
+import re
+import subprocess
+import sys
 from dataclasses import replace
 
 import pytest
+from mmengine.config import Config
 
 from mmwsss.apis.pipeline import (
     STAGE_TYPES,
@@ -16,8 +21,9 @@ from mmwsss.apis.pipeline import (
 )
 from mmwsss.apis.pipeline.hashes import config_files, difference, path_hash
 from mmwsss.apis.pipeline.plan import content_hash
+from mmwsss.apis.pipeline.process import progress
 from mmwsss.apis.pipeline.stages import fill, find_needs
-from tests.helpers.pipelines import NET, STAGES, TYPES, make_run, write_pipeline
+from tests.helpers.pipelines import NET, ROOT, STAGES, TYPES, make_run, write_pipeline
 
 CAM = "dict(name='cam', type='train', config='net.py')"
 
@@ -221,7 +227,7 @@ def test_hash_of_a_folder(tmp_path):
 
 def test_files_that_a_config_names(tmp_path):
     (tmp_path / 'data/JPEGImages').mkdir(parents=True)
-    for name in ('data/classes.txt', 'data/JPEGImages/a.jpg', 'w.pth'):
+    for name in ('data/classes.txt', 'data/b.jpg', 'data/JPEGImages/a.jpg', 'w.pth'):
         (tmp_path / name).write_text('1')
     cfg = dict(model=dict(pretrained=str(tmp_path / 'w.pth')), type='ViT',
                data=[dict(data_root=str(tmp_path / 'data'))])
@@ -234,3 +240,46 @@ def test_difference_names_places():
     new = dict(a=dict(b=2, c=[1, 3]), e=None)
     assert list(difference(old, new)) == [
         'a.b: 1 -> 2', 'a.c.1: 2 -> 3', "d: 'x' -> None"]
+
+
+def test_what_is_shown_of_a_tool():
+    shown = []
+    echo = progress(shown.append, 'cam')
+    for line in ('Could not import X', '11/21 13:05:06 - mmengine - INFO -',
+                 'mm - INFO - Iter(train) [ 3/12]  loss: 1', '[>>>   ] 20/24, ETA: 1s',
+                 'KeyError: 3'):
+        echo(line)
+    assert shown == ['cam | Iter(train) [ 3/12]  loss: 1', 'cam | KeyError: 3']
+    shown.clear()
+    progress(shown.append, 'masks')('[>>>   ] 20/24, elapsed: 2s')  # long nothing
+    assert shown == ['masks | 20/24, elapsed: 2s']
+
+
+# ------------------------------------------------------------- what comes with mmwsss
+@pytest.mark.parametrize('file', sorted(ROOT.glob('configs/*/*_pipeline.py')),
+                         ids=lambda f: f.stem)
+def test_shipped_pipelines(file, monkeypatch):
+    """They are read; what they set in a config stands there already."""
+    monkeypatch.chdir(ROOT)
+    stages = read_stages(file)
+    for stage in stages:
+        for key in stage.cfg_options:
+            place = Config.fromfile(stage.config, import_custom_modules=False)
+            for word in key.split('.'):
+                assert word in place, f'{stage.name}: {stage.config} has no {key}'
+                place = place[word]
+    assert stages[-1].type == 'test'
+
+
+@pytest.mark.parametrize(
+    'kind', [k for k, t in STAGE_TYPES.items() if (ROOT / t.tool).is_file()])
+def test_the_tools_know_the_options(kind):
+    entry = STAGE_TYPES[kind]
+    run = subprocess.run(
+        [sys.executable, ROOT / entry.tool, '--help'], capture_output=True, text=True,
+        check=True, env=os.environ | dict(PYTHONPATH=str(ROOT), COLUMNS='300'))
+    options = [f'--{key.replace("_", "-")}' for key in entry.flags]
+    options += [entry.out, *filter(None, [entry.resume])]
+    options += ['--launcher'] if entry.distributed else []
+    words = set(re.findall(r'--[\w-]+', run.stdout))
+    assert set(options) <= words, set(options) - words

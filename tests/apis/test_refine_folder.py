@@ -12,6 +12,7 @@ from PIL import Image
 
 from mmwsss.apis import RefineCfg, refine, refine_folder
 from mmwsss.datasets import DataError
+from mmwsss.datasets.utils.score_io import load_scores, save_scores
 from mmwsss.ops import (
     DENSE_CRF_PRESETS,
     dense_crf,
@@ -254,3 +255,19 @@ def test_folders(folder) -> None:
 def test_contradictory_settings(settings, message) -> None:
     with pytest.raises(ValueError, match=message):
         RefineCfg(**settings)
+
+
+def test_compact_cams(folder) -> None:
+    """Files at stride 4 are refined as their maps, enlarged, would be."""
+    for name, size in zip(NAMES, SIZES):
+        grid = tuple((side - 1) // 4 + 1 for side in size)
+        cam = maps(grid, 3, 0)
+        save_scores(folder / 'coarse' / f'{name}.npz', cam, [2, 15, 20], size)
+        full = load_scores(folder / 'coarse' / f'{name}.npz', 'cam', size)
+        (folder / 'cam' / f'{name}.npz').unlink()
+        np.savez(folder / 'cam' / f'{name}.npz', scores=full.scores, keys=full.ids)
+    cfg = RefineCfg('crf', kind='cam', bkg_thr=(0.3,))
+    _, fine = run(folder, 'fine', cfg)
+    refine_folder(folder / 'images', folder / 'coarse', folder / 'out', cfg)
+    for name in NAMES:
+        assert np.array_equal(read(folder / 'out' / f'{name}.png'), fine[name])

@@ -77,6 +77,10 @@ def test_missing_masks_are_counted_before_training(data):
     with pytest.raises(DataError, match=r'pseudo/b.png is missing, with 1 other masks '
                        r'of 3. Fix: .*generate_pseudo_labels.*mask_dir'):
         dataset(data)
+    assert len(dataset(data, indices=1)) == 1  # only those that are asked for
+    assert len(dataset(data, indices=[0])) == 1
+    with pytest.raises(DataError, match=r'c.png is missing, with 0 other masks of 1'):
+        dataset(data, indices=-1)
     with pytest.raises(DataError, match=r'none/a.png is missing, with 2 other'):
         dataset(data, mask_dir=str(data / 'none'))
 

@@ -29,7 +29,8 @@ from tests.goldens.semformer_model import (
     tiny_semformer,
 )
 
-TERMS = ('ss', 'cf', 'cb', 'as', 'ac')
+#: term → name in the reference file, in the order of its weights
+TERMS = dict(ss='ss', cf='cf', cb='cb', sup='as', comp='ac')
 
 
 # ------------------------------------------------------------------ stage 1
@@ -121,9 +122,9 @@ def step(golden, tmp_path):
         g, caae,
         losses=dict(
             cf=dict(type='ClassForegroundLoss'), cb=dict(type='ClassBackgroundLoss'),
-            ac=dict(type='ActivationComplementation'),
-            ss=dict(type='SemanticSimilarity'),
-            **{'as': dict(type='ActivationSuppression')}),
+            sup=dict(type='ActivationSuppression'),
+            comp=dict(type='ActivationComplementation'),
+            ss=dict(type='SemanticSimilarity')),
         train_cfg=dict(weights=dict(zip(TERMS, g['loss_weights'].tolist())),
                        caae_size=g['ae_images'].shape[-2:]))
     return g, model.train()
@@ -133,8 +134,8 @@ def test_train_step(step) -> None:
     g, model = step
     data = samples(g['labels'], g['regions'])
     losses = model.loss(torch.from_numpy(g['images']), data)
-    for term, weight in zip(TERMS, g['loss_weights'].tolist()):
-        near(losses[f'loss_{term}'], weight * g[f'loss_{term}'])
+    for (term, name), weight in zip(TERMS.items(), g['loss_weights'].tolist()):
+        near(losses[f'loss_{term}'], weight * g[f'loss_{name}'])
     total = sum(losses.values())
     near(total, g['loss_total'])
     total.backward()

@@ -9,13 +9,14 @@ import pytest
 import torch
 from torch import Tensor
 
-from mmwsss.cam import IGNORE, affinity_targets
+from mmwsss.cam import IGNORE, affinity_targets, pair_targets
 from mmwsss.models.losses import (
     affinity_loss,
     balanced_cross_entropy,
     class_token_contrast,
     dense_energy_loss,
     multi_label_soft_margin,
+    pair_affinity_loss,
     patch_token_contrast,
     softmax_consistency,
 )
@@ -50,6 +51,8 @@ def cases(dtype: torch.dtype = torch.float32) -> dict:
         aff=(lambda x: affinity_loss(
             x, affinity_targets(token_labels, self_pairs=True)),
              rand(2, 4, 4, dtype=dtype).sigmoid()),
+        pair=(lambda x: pair_affinity_loss(x, pair_targets(label_map(), 2, 3)),
+              rand(2, 4, 1, 1, dtype=dtype).sigmoid()),
         mac=(lambda x: softmax_consistency(
             x, rand(2, 3, 4, 4, seed=4, dtype=dtype).softmax(1)),
              rand(2, 3, 2, 2, dtype=dtype)),
@@ -91,6 +94,7 @@ def test_mixed_precision(name: str) -> None:
     ('ptc', dict(type='PatchTokenContrast')),
     ('ctc', dict(type='ClassTokenContrast', temperature=0.5)),
     ('aff', dict(type='AffinityLoss')),
+    ('pair', dict(type='PairAffinityLoss', weights=(0.2, 0.3, 0.5))),
     ('mac', dict(type='AttentionConsistency')),
     ('seg', dict(type='BalancedCrossEntropy')),
     ('reg', dict(type='DenseEnergyLoss', scale=2.0)),
@@ -167,6 +171,39 @@ def test_affinity_loss_of_one_kind_of_pair(value: int, expected: float) -> None:
 def test_affinity_loss_bad_shapes() -> None:
     with pytest.raises(ValueError, match=r'\(2, 4, 4\) and \(2, 3, 3\)'):
         affinity_loss(rand(2, 4, 4), torch.zeros(2, 3, 3, dtype=torch.uint8))
+
+
+# ------------------------------------------------------------- pairs of pixels
+def test_pair_affinity_by_hand() -> None:
+    a = torch.tensor([0.9, 0.5, 0.8, 0.4, 0.25]).view(1, 5, 1, 1)
+    targets = torch.tensor([2, 1, 0, 0, IGNORE], dtype=torch.uint8).view(1, 5, 1, 1)
+    expected = -(0.25 * math.log(0.9) + 0.25 * math.log(0.5)
+                 + 0.5 * (math.log(0.2) + math.log(0.6)) / 2)
+    assert pair_affinity_loss(a, targets).item() == pytest.approx(expected, rel=1e-4)
+    weighted = pair_affinity_loss(a, targets, (0.0, 2.0, 0.0))
+    assert weighted.item() == pytest.approx(-2 * math.log(0.5), rel=1e-4)
+
+
+@pytest.mark.parametrize('value', [0, 1, 2, IGNORE])
+@pytest.mark.parametrize('affinity', [0.0, 1.0])
+def test_pair_affinity_of_one_kind_at_the_ends(value: int, affinity: float) -> None:
+    a = torch.full((1, 3, 2, 2), affinity, requires_grad=True)
+    loss = pair_affinity_loss(a, torch.full((1, 3, 2, 2), value, dtype=torch.uint8))
+    loss.backward()
+    wrong = value != IGNORE and (value == 0) == (affinity == 1)
+    share = {0: 0.5, 1: 0.25, 2: 0.25, IGNORE: 0}[value]
+    expected = -share * math.log(1e-5) if wrong else 0
+    assert loss.item() == pytest.approx(expected, rel=1e-4, abs=1e-4)
+    assert torch.isfinite(a.grad).all() and a.grad.any() == (value != IGNORE)
+
+
+def test_pair_affinity_bad_input() -> None:
+    with pytest.raises(ValueError, match=r'\(1, 2, 3, 3\) and \(1, 2, 3, 4\)'):
+        pair_affinity_loss(
+            torch.rand(1, 2, 3, 3), torch.zeros(1, 2, 3, 4, dtype=torch.uint8))
+    for weights in ((0.5, 0.5), (1, 1, -1)):
+        with pytest.raises(ValueError, match='three numbers >= 0'):
+            MODELS.build(dict(type='PairAffinityLoss', weights=weights))
 
 
 # ------------------------------------------------------------- class tokens

@@ -174,6 +174,92 @@ AFA_COCO = AFA | COCO | {
     'model.train_cfg.aff_source': [(0, 'cam'), (15001, 'propagated')],
 }
 
+EPS = {
+    'model.backbone.widths': (64, 128, 256, 512, 1024, 2048, 4096),
+    'model.backbone.dropout': (0.3, 0.5),
+    'model.backbone.frozen_stages': 1,
+    'model.backbone.norm_eval': True,
+    'model.backbone.norm_cfg': dict(type='BN', requires_grad=False),
+    'model.data_preprocessor.mean': [123.675, 116.28, 103.53],
+    'model.data_preprocessor.std': [58.395, 57.12, 57.375],
+    'model.data_preprocessor.zero_padding': ('img',),
+    'model.cam_head.pooling': 'avg',
+    'model.cam_head.init_cfg': dict(
+        type='Xavier', distribution='uniform', layer='Conv2d'),
+    'model.test_cfg': dict(
+        outputs=('cam',), cam_filter='gt', cam_scales=(0.5, 1.0, 1.5, 2.0),
+        cam_pair='sum', cam_normalise='max', cam_fuse_at='label'),
+    'optim_wrapper.optimizer': dict(
+        type='SlipSGD', lr=0.01, momentum=0.9, weight_decay=5e-4, momentum_slip=True),
+    'optim_wrapper.paramwise_cfg.custom_keys': dict(cam_head=dict(lr_mult=10.0)),
+    'param_scheduler.0.power': 0.9,
+    'param_scheduler.0.warmup_iters': 0,
+    'val_dataloader.dataset.split': 'train',
+    'val_evaluator.bkg_thr': 0.2,
+    'test_dataloader.dataset.pipeline.2': dict(
+        type='PILMultiScale', scales=(0.5, 1.0, 1.5, 2.0)),
+}
+JITTER = dict(type='PILColorJitter', brightness=0.3, contrast=0.3, saturation=0.3,
+              hue=0.1)
+SAL = 'model.losses.sal'
+EPS_VOC = EPS | {
+    'num_classes': 21, 'train_cfg.max_iters': 20000,
+    'auto_scale_lr.base_batch_size': 8, 'train_dataloader.batch_size': 4,
+    'model.train_cfg.weights': dict(cls=1.0, sal=1.0), SAL: dict(
+        type='SaliencyLoss', overlap_thr=0.4, fg_weight=0.5),
+    'train_dataloader.dataset.pipeline': [
+        dict(type='LoadRGBImage'), dict(type='LoadSaliency'),
+        dict(type='PILResizeLongSide', side_range=(256, 512), resample='bicubic'),
+        dict(type='PILRandomFlip', prob=0.5), JITTER,
+        dict(type='PILPadCrop', crop_size=448), dict(type='PackWeakInputs')],
+}
+EPS_COCO = EPS | {
+    'num_classes': 81, 'train_cfg.max_iters': 76950,
+    'auto_scale_lr.base_batch_size': 16, 'train_dataloader.batch_size': 8,
+    'model.train_cfg.weights': dict(cls=1.0, sal=1.0), SAL: dict(
+        type='SaliencyLoss', overlap_thr=0.4, fg_weight=0.9),
+    'train_dataloader.dataset.pipeline': [
+        dict(type='LoadRGBImage'), dict(type='LoadSaliency'),
+        dict(type='PILResizeLongSide', side_range=(256, 448), resample='bicubic'),
+        dict(type='PILRandomFlip', prob=0.5), JITTER,
+        dict(type='PILPadCrop', crop_size=321), dict(type='PackWeakInputs')],
+}
+CLS_VOC = EPS | {
+    'num_classes': 21, 'train_cfg.max_iters': 20000,
+    'model.cam_head.relu': True, 'model.cam_head.dropout_ratio': 0.5,
+    'model.train_cfg.weights': dict(cls=1.0),
+    'train_dataloader.dataset.pipeline': [
+        item for item in EPS_VOC['train_dataloader.dataset.pipeline']
+        if item['type'] != 'LoadSaliency'],
+}
+DEEPLAB_V1 = {
+    'model.backbone.dropout': (0.3, 0.5), 'model.backbone.norm_eval': False,
+    'model.backbone.norm_cfg': dict(type='BN', momentum=3e-4, requires_grad=False),
+    'model.decode_head.channels': 512, 'model.decode_head.dilation': 12,
+    'model.decode_head.dropout_ratio': 0.5,
+    'model.test_cfg': dict(
+        scales=(0.5, 0.75, 1.0, 1.25, 1.5, 1.75), flip=True, fuse='mean'),
+    'param_scheduler.0.total_iters': 20001, 'train_cfg.max_iters': 20000,
+    'train_dataloader.batch_size': 5, 'randomness.seed': 1,
+    'train_dataloader.dataset.pipeline': [
+        dict(type='LoadRGBImage'), dict(type='LoadMask'),
+        dict(type='HSVShift', limit=10), dict(type='PILRandomFlip', prob=0.5),
+        dict(type='PILRandomScale', scale_range=(0.5, 1.5), resample='bicubic'),
+        dict(type='PILPadCrop', crop_size=448), dict(type='PackWeakInputs')],
+}
+DEEPLAB_V2 = {
+    'model.backbone.depth': 101, 'model.decode_head.dilations': (6, 12, 18, 24),
+    'model.data_preprocessor.mean': [104.008, 116.669, 122.675],
+    'model.data_preprocessor.std': [1.0, 1.0, 1.0],
+    'model.train_cfg.scales': (1.0, 0.5, 0.75),
+    'model.test_cfg': dict(scales=(1.0, 0.5, 0.75), flip=False, fuse='max'),
+    'param_scheduler.0.hold': 10, 'train_cfg.max_iters': 20000,
+    'train_dataloader.batch_size': 5,
+    'train_dataloader.dataset.pipeline.2.factors': (0.5, 0.75, 1.0, 1.25, 1.5),
+    'train_dataloader.dataset.pipeline.3': dict(
+        type='PILPadCrop', crop_size=321, random_pad=False),
+}
+
 
 def plain(value: Any) -> Any:
     """Config values as dicts and lists, tuples as lists."""
@@ -196,7 +282,7 @@ def setting(cfg: Config, path: str) -> Any:
 @pytest.mark.parametrize('name,published', [
     ('fsr/fsr_vit-b_voc', FSR_VOC), ('fsr/fsr_vit-b_coco', FSR_COCO),
     ('afa/afa_mit-b1_voc', AFA_VOC), ('afa/afa_mit-b1_coco', AFA_COCO)])
-def test_numbers(name: str, published: dict) -> None:
+def test_single_stage_numbers(name: str, published: dict) -> None:
     cfg = Config.fromfile(ROOT / 'configs' / f'{name}.py')
     assert {path: plain(setting(cfg, path)) for path in published} == plain(published)
     steps = cfg.train_dataloader.dataset.pipeline
@@ -207,3 +293,13 @@ def test_numbers(name: str, published: dict) -> None:
         assert views.view1 == views.view2 and len(views.view1) == 3 and len(views) == 2
     else:
         assert len(steps) == 5
+
+
+@pytest.mark.parametrize('name,published', [
+    ('eps/eps_wr38_voc', EPS_VOC), ('eps/eps_wr38_coco', EPS_COCO),
+    ('eps/cls_wr38_voc', CLS_VOC),
+    ('semformer/deeplabv1_wr38_voc-pseudo', DEEPLAB_V1),
+    ('pseudo/deeplabv2_r101_voc-pseudo', DEEPLAB_V2)])
+def test_numbers_of_stages(name: str, published: dict) -> None:
+    cfg = Config.fromfile(ROOT / 'configs' / f'{name}.py')
+    assert {path: plain(setting(cfg, path)) for path in published} == plain(published)

@@ -97,9 +97,9 @@ class TestSemFormer(CAMMethodTester):
             caae, 'patches', lambda x: (batches.append(len(x)), patches(x))[1])
         step(model, 0)  # images with 2 and 1 objects, and background
         assert batches == [10]
-        for term, expected in (('cf', [5]), ('ss', []), ('as', [])):
+        for term, expected in (('cf', [5]), ('ss', []), ('sup', [])):
             model = build(SEMFORMER, weights=dict.fromkeys(
-                ('cf', 'cb', 'as', 'ac', 'ss'), 0.0) | {term: 1.0})
+                ('cf', 'cb', 'sup', 'comp', 'ss'), 0.0) | {term: 1.0})
             caae, seen = model.judge.load(), []
             real = caae.patches
             monkeypatch.setattr(
@@ -121,7 +121,7 @@ class TestSemFormer(CAMMethodTester):
         assert torch.equal(other.view_cams(features)[0],
                            other.cam_head.cam(features.maps).relu())
 
-    @pytest.mark.parametrize('term', ['cf', 'cb', 'as', 'ac'])
+    @pytest.mark.parametrize('term', ['cf', 'cb', 'sup', 'comp'])
     def test_forms(self, model, term: str) -> None:
         """Released and paper form differ."""
         released = step(model, 0)[f'loss_{term}']

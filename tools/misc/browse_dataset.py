@@ -49,8 +49,12 @@ def panels(item: dict, palette: list) -> list[np.ndarray]:
         pictures[0] = draw_box(pictures[0], sample.valid_box.tolist())
     if 'gt_sem_seg' in sample:
         mask = full_palette(palette)[sample.gt_sem_seg.data[0].numpy()]
-        mixed = (pictures[0] // 2 + mask // 2).astype(np.uint8)
+        photo = Image.fromarray(pictures[0]).resize(mask.shape[1::-1])
+        mixed = (np.asarray(photo) // 2 + mask // 2).astype(np.uint8)
         pictures += [mask, mixed]
+    if 'saliency' in sample:
+        grey = (255 * sample.saliency.data[0].numpy()).round().astype(np.uint8)
+        pictures.append(np.stack([grey] * 3, -1))
     return pictures
 
 

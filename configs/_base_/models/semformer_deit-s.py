@@ -30,16 +30,15 @@ model = dict(
         semantics=dict(
             type='ClassSemantics', in_channels=768, channels=256, reduction='sum'),
         checkpoint=None),
-    losses={
+    losses=dict(
         # form='paper': as printed, see configs/semformer/README.md
-        'cf': dict(type='ClassForegroundLoss', form='released'),
-        'cb': dict(type='ClassBackgroundLoss', form='released'),
-        'as': dict(type='ActivationSuppression', form='released'),
-        'ac': dict(type='ActivationComplementation', form='released'),
-        'ss': dict(type='SemanticSimilarity'),
-    },
+        cf=dict(type='ClassForegroundLoss', form='released'),
+        cb=dict(type='ClassBackgroundLoss', form='released'),
+        sup=dict(type='ActivationSuppression', form='released'),
+        comp=dict(type='ActivationComplementation', form='released'),
+        ss=dict(type='SemanticSimilarity')),
     train_cfg=dict(
-        weights={'cf': 1.0, 'cb': 1.0, 'as': 0.075, 'ac': 1.0, 'ss': 1.0},
+        weights=dict(cf=1.0, cb=1.0, sup=0.075, comp=1.0, ss=1.0),
         inactive='zero_grad',
         caae_size=(224, 224)),
     test_cfg=dict(

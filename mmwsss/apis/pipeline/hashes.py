@@ -11,7 +11,7 @@ from hashlib import file_digest, sha256
 from pathlib import Path
 from typing import Any
 
-_DATA_FILE = 4 << 20  # bytes; larger files beside a data set are no lists
+_LISTS = ('.txt', '.json', '.csv')
 
 
 def digest(content: Any) -> str:
@@ -71,14 +71,14 @@ def config_files(cfg: Mapping[str, Any]) -> dict[str, str]:
     """Hashes of the files that a config names.
 
     Every string that is the path of a file counts (weights, label files), and of each
-    ``data_root`` the small files that lie directly in it (lists of classes, the
+    ``data_root`` the text, JSON and CSV files directly in it (classes, labels, the
     settings of a drawn data set). Pictures and masks of a data set don't count.
     """
     found: set[str] = set()
     for key, text in _strings(cfg):
         if key == 'data_root' and os.path.isdir(text):
-            files = [entry for entry in os.scandir(text) if entry.is_file()]
-            found |= {f.path for f in files if f.stat().st_size <= _DATA_FILE}
+            found |= {entry.path for entry in os.scandir(text)
+                      if entry.name.endswith(_LISTS) and entry.is_file()}
         elif len(text) < 4096 and '\n' not in text and os.path.isfile(text):
             found.add(text)
     return {name: str(path_hash(name)) for name in sorted(found)}

@@ -100,7 +100,7 @@ def decide(place: Place, paths: Mapping[str, str], waiting: Collection[str] = ()
         return Decision('restart', _changes(begun['settings'], settings), *facts)
     if record is None:
         _check_processes(place, begun, processes)
-        return Decision('resume', 'was interrupted', *facts)
+        return Decision('resume', 'was begun and has not finished', *facts)
     altered = place.altered(record)
     if altered is not None:
         return Decision(

@@ -20,10 +20,11 @@ from .lock import BusyError, end_writers, try_lock
 
 Echo = Callable[[str], None]
 _POLL = 0.1
-_GRACE = 20.0
+_OWN_END, _GRACE = 2.0, 20.0  # seconds
 _MARKS = re.compile(
-    r'(Iter\((?:train|val|test)\)|Epoch\(|\w*Error\b|GROUND-TRUTH|Resumed|WARNING).*')
-_QUIET_LINE = 15.0
+    r'(Iter\((?:train|val|test)\)|Epoch\(|\w*Error\b|GROUND-TRUTH|resumed).*')
+_BAR = re.compile(r'(\d+/\d+, |\d+%\|).*')
+_BAR_SECONDS = 15.0
 
 
 class StageError(RuntimeError):
@@ -111,14 +112,16 @@ def _pass_on(reader: IO[bytes], echo: Echo) -> None:
 
 
 def _stop(process: subprocess.Popen) -> None:
-    """Ask to end, as Ctrl-C does; then more firmly."""
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGKILL):
-        if process.poll() is None:
+    """Let it end by itself (a terminal's Ctrl-C reaches it too), ask, then insist."""
+    grace = _OWN_END
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGKILL, None):
+        try:
+            process.wait(grace)
+            return
+        except subprocess.TimeoutExpired:
+            grace = _GRACE
+        if number is not None:
             process.send_signal(number)
-            try:
-                process.wait(_GRACE)
-            except subprocess.TimeoutExpired:
-                continue
 
 
 def tail(log: Path, lines: int = 8) -> str:
@@ -134,9 +137,11 @@ def progress(show: Echo, name: str) -> Echo:
     def echo(line: str) -> None:
         nonlocal last
         found = _MARKS.search(line)
-        if found or time.monotonic() - last > _QUIET_LINE:
+        if found is None and time.monotonic() - last > _BAR_SECONDS:
+            found = _BAR.search(line)
+        if found is not None:
             last = time.monotonic()
-            show(f'{name} | {(found[0] if found else line)[:150]}')
+            show(f'{name} | {found[0][:150]}')
 
     return echo
 

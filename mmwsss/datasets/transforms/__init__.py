@@ -1,4 +1,5 @@
 # Licensed under Apache-2.0.
+from .hsv_shift import HSVShift
 from .load_fused_maps import LoadFusedMaps
 from .load_mask import LoadMask
 from .load_rgb_image import LoadRGBImage
@@ -18,8 +19,8 @@ from .pil_resize_long_side import PILResizeLongSide
 from .toco_views import ToCoViews
 
 __all__ = [
-    'LoadFusedMaps', 'LoadMask', 'LoadRGBImage', 'LoadSaliency', 'MultiView',
-    'PILColorJitter', 'PILMultiScale', 'PILPadCrop', 'PILRandomBlur',
+    'HSVShift', 'LoadFusedMaps', 'LoadMask', 'LoadRGBImage', 'LoadSaliency',
+    'MultiView', 'PILColorJitter', 'PILMultiScale', 'PILPadCrop', 'PILRandomBlur',
     'PILRandomFlip', 'PILRandomGrey', 'PILRandomResizedCrop', 'PILRandomScale',
     'PILRandomSolarise', 'PILResizeLongSide', 'PackWeakInputs', 'ToCoViews',
 ]

@@ -79,7 +79,7 @@ def resized_crop(img: Image.Image, box: Box, size: tuple[int, int],
 
 def pad_crop(array: np.ndarray, crop_size: tuple[int, int],
              pad_yx: tuple[int, int], crop_yx: tuple[int, int],
-             fill: int = 0) -> np.ndarray:
+             fill: int | tuple[int, int, int] = 0) -> np.ndarray:
     """Paste on a canvas of at least the crop's size, then cut the crop out.
 
     Only the overlap is copied; the canvas itself is never made.
@@ -91,7 +91,7 @@ def pad_crop(array: np.ndarray, crop_size: tuple[int, int],
             a side that is shorter than the crop.
         crop_yx: where the crop's corner lies on the canvas; non-zero only along
             a longer side.
-        fill: value outside the image.
+        fill: value outside the image, or one a channel.
 
     Returns:
         The crop, with the type and channels of ``array``.

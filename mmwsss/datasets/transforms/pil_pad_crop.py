@@ -23,22 +23,27 @@ class PILPadCrop(BaseTransform):
 
     Args:
         crop_size: side in pixels, or ``(height, width)``.
-        fill: value of the image outside.
+        fill: value of the image outside, or one a channel.
         ignore_index: value of label maps outside.
+        random_pad: where an image smaller than the crop lies is random; else it lies
+            in the upper left corner (DeepLab-v2).
     """
 
-    def __init__(self, crop_size: int | tuple[int, int], fill: int = 0,
-                 ignore_index: int = 255) -> None:
+    def __init__(self, crop_size: int | tuple[int, int],
+                 fill: int | tuple[int, int, int] = 0, ignore_index: int = 255,
+                 random_pad: bool = True) -> None:
         if isinstance(crop_size, int):
             crop_size = (crop_size, crop_size)
         self.crop_size = tuple(crop_size)
         self.fill = fill
         self.ignore_index = ignore_index
+        self.random_pad = random_pad
 
     def transform(self, results: dict) -> dict:
         """Pad and crop the image and its fields."""
         shape = results['img'].shape[:2]
         pad_yx, crop_yx = draw.draw_pad_crop(random, shape, self.crop_size)
+        pad_yx = pad_yx if self.random_pad else (0, 0)
         place = (self.crop_size, pad_yx, crop_yx)
         results['img'] = F.pad_crop(results['img'], *place, fill=self.fill)
         crop_fields(results, *place, ignore_index=self.ignore_index)

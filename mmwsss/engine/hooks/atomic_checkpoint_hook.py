@@ -1,6 +1,7 @@
 # Licensed under Apache-2.0.
 from __future__ import annotations
 
+import logging
 import os.path as osp
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,10 +9,14 @@ from typing import Any
 
 from mmengine.dist import is_main_process
 from mmengine.hooks import CheckpointHook
+from mmengine.logging import print_log
 
 from mmwsss.registry import HOOKS
 from mmwsss.utils.atomic_file import write_atomic
 from mmwsss.utils.checkpoint import restore_message_hub, to_plain
+
+#: prefixes of the scores that read image labels only
+IMAGE_SCORES = ('cls_', 'sim_')
 
 
 @HOOKS.register_module()
@@ -23,6 +28,9 @@ class AtomicCheckpointHook(CheckpointHook):
     What is saved is plain data (:func:`mmwsss.utils.checkpoint.to_plain`), so that
     resuming runs without unpickling code.
 
+    Where ``save_best`` names a score of pixels, the log says that the choice reads
+    pixel labels, which weakly supervised training doesn't have.
+
     Args:
         backend_args: File backend, default the atomic local one.
         **kwargs: As for ``CheckpointHook``.
@@ -33,6 +41,16 @@ class AtomicCheckpointHook(CheckpointHook):
     ) -> None:
         backend_args = dict(backend='atomic') if backend_args is None else backend_args
         super().__init__(*args, backend_args=backend_args, **kwargs)
+
+    def before_train(self, runner: Any) -> None:
+        """As in mmengine; tells what the choice of a checkpoint reads."""
+        super().before_train(runner)
+        keys = [self.save_best] if isinstance(self.save_best, str) else self.save_best
+        pixels = [key for key in keys or () if not key.startswith(IMAGE_SCORES)]
+        if pixels:
+            print_log(f'save_best={pixels}: the best checkpoint is chosen by the PIXEL '
+                      'labels of the validation images; the last one is not',
+                      'current', logging.WARNING)
 
     def before_save_checkpoint(self, runner: Any, checkpoint: dict) -> None:
         """Make everything plain; runs last (lowest priority), after other hooks."""

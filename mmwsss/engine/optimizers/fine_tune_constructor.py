@@ -34,12 +34,18 @@ class FineTuneOptimWrapperConstructor(DefaultOptimWrapperConstructor):
             a prefix that no parameter has.
     """
 
+    def __init__(self, optim_wrapper_cfg: dict, paramwise_cfg: dict | None = None
+                 ) -> None:
+        # an empty one would make a single group of everything
+        super().__init__(
+            optim_wrapper_cfg, dict(lr_mults=MULTS) | dict(paramwise_cfg or {}))
+
     def _validate_cfg(self) -> None:
         unknown = set(self.paramwise_cfg) - set(KEYS)
         if unknown:
             raise ValueError(f'{type(self).__name__} reads {KEYS} of paramwise_cfg, '
                              f'got {sorted(unknown)}')
-        mults = self.paramwise_cfg.get('lr_mults', MULTS)
+        mults = self.paramwise_cfg['lr_mults']
         if len(mults) != 4:
             raise ValueError('paramwise_cfg.lr_mults are those of pretrained weights, '
                              f'pretrained others, new weights, new others, got {mults}')
@@ -62,7 +68,7 @@ class FineTuneOptimWrapperConstructor(DefaultOptimWrapperConstructor):
                                      'parameter of the model is called so')
 
     def _groups(self, module: nn.Module) -> Iterator[dict]:
-        mults = self.paramwise_cfg.get('lr_mults', MULTS)
+        mults = self.paramwise_cfg['lr_mults']
         for name, parameter in module.named_parameters():
             if not parameter.requires_grad:
                 continue

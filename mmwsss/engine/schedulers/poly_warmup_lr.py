@@ -50,6 +50,8 @@ class PolyWarmupLR(WarmupLR):
         total_iters: Length of the decay. Default: ``end``.
         warmup_ratio: Factor at iteration 0.
         power: Exponent of the decay.
+        hold: Iterations for which a rate is kept before it changes (DeepLab-v2 in
+            Caffe's manner: 10).
         **kwargs: See :class:`WarmupLR`.
     """
 
@@ -60,14 +62,19 @@ class PolyWarmupLR(WarmupLR):
         total_iters: int | None = None,
         warmup_ratio: float = 1e-6,
         power: float = 0.9,
+        hold: int = 1,
         **kwargs: Any,
     ) -> None:
         self.warmup_ratio = warmup_ratio
         self.power = power
+        if hold < 1:
+            raise ValueError(f'hold must be at least 1, got {hold}')
+        self.hold = hold
         super().__init__(optimizer, warmup_iters, total_iters, **kwargs)
 
     def factor(self, step: int) -> float:
         """See :func:`poly_warmup_factor`."""
         return poly_warmup_factor(
-            step, self.warmup_iters, self.total_iters, self.warmup_ratio, self.power
+            step - step % self.hold, self.warmup_iters, self.total_iters,
+            self.warmup_ratio, self.power
         )

@@ -44,7 +44,7 @@ class EPS(WeakSegmentor):
 
     def loss(self, inputs: Tensor | Mapping[str, Tensor],
              data_samples: Sequence[SegDataSample]) -> dict[str, Tensor]:
-        """One training step (Eq. 7): L_cls + L_sal.
+        """One training step: L_cls + L_sal.
 
         Args:
             inputs: (B, 3, H, W) normalised images or a dict with ``'view1'``.

@@ -87,8 +87,8 @@ class AffinityNetwork(BaseSegmentor):
             if 'gt_sem_seg' not in sample:
                 raise ValueError(
                     f'{sample.get("img_path")} has no seeds: put LoadMask into the '
-                    'train pipeline, and with_masks=True and the folder of the seeds '
-                    '(data_prefix.seg_map_path) into the data set')
+                    'train pipeline, and the folder of the seeds, mask_dir, into the '
+                    'data set')
         return torch.cat([sample.gt_sem_seg.data for sample in data_samples])
 
     def edge_logits(self, images: Tensor) -> Tensor:

@@ -34,9 +34,9 @@ class SemFormer(WeakSegmentor):
     an image holds, the map cuts the image into a foreground and a background image;
     the frozen auto-encoder of the first stage tells whether the one shows this class
     alone (``cf``, L_CF) and the other all but this class (``cb``, L_CB). Maps are kept
-    small (``as``, L_AS) and share every pixel among them (``ac``, L_AC). One token for
-    each class learns the same semantics (``ss``, L'_SS); its attention to the patches
-    refines the CAM.
+    small (``sup``, L_AS) and share every pixel among them (``comp``, L_AC). One token
+    for each class learns the same semantics (``ss``, L'_SS); its attention to the
+    patches refines the CAM.
 
     Args:
         backbone: config of a :class:`~mmwsss.models.ClassTokenViT`; its
@@ -55,7 +55,7 @@ class SemFormer(WeakSegmentor):
     """
 
     TERM_MODULES: ClassVar[dict[str, tuple[str, ...]]] = {
-        'cam_head': ('cf', 'cb', 'as', 'ac'), 'token_head': ('ss',)}
+        'cam_head': ('cf', 'cb', 'sup', 'comp'), 'token_head': ('ss',)}
     TRAIN_KEYS: ClassVar[frozenset[str]] = frozenset(
         ('weights', 'inactive', 'caae_size'))
 
@@ -89,16 +89,16 @@ class SemFormer(WeakSegmentor):
         caae = self.judge.load(images.device)
         features = self.encode(images)
         terms = {}
-        if self.active & {'cf', 'cb', 'as', 'ac'}:
+        if self.active & {'cf', 'cb', 'sup', 'comp'}:
             valid = valid_pixels(
                 self.valid_boxes(data_samples), tuple(images.shape[-2:]),
                 tuple(self.train_cfg['caae_size']), len(images), images.device)
             maps = activation_maps(self.cam_head.activation(features.maps), valid)
             terms |= self.judge_images(caae, images, maps, pairs)
-            if 'as' in self.active:
-                terms['as'] = self.losses['as'](maps)
-            if 'ac' in self.active:
-                terms['ac'] = self.losses['ac'](maps, pairs, valid)
+            if 'sup' in self.active:
+                terms['sup'] = self.losses['sup'](maps)
+            if 'comp' in self.active:
+                terms['comp'] = self.losses['comp'](maps, pairs, valid)
         if 'ss' in self.active:
             terms['ss'] = self.losses['ss'](
                 self.token_head(features.cls_token), caae.semantics.semantics,
