@@ -1,5 +1,5 @@
 # Licensed under Apache-2.0.
-"""The ablation of ToCo on Shapes: every row of its Table 4, several seeds.
+"""The single-stage methods on Shapes: rows as in their ablations, several seeds.
 
     python benchmarks/shapes_ablation.py --jobs 2
 
@@ -7,12 +7,14 @@ trains and tests each row with each seed (numbers on the test split), at most
 ``--jobs`` at a time. It can be stopped and started again at any time: finished runs
 are skipped by their result file, interrupted ones resume. After every run
 ``benchmarks/results/shapes_ablation.json`` and the table in ``shapes_ablation.md``
-beside it are written anew.
+beside it are written anew; what that file holds of other rows and seeds stays, so that
+a fresh clone can add a row: ``--rows fsr``.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import sys
 import time
@@ -40,7 +42,7 @@ class Row(NamedTuple):
 
     title: str
     config: str
-    paper: str  # CAM / aux CAM / seg on VOC val, DeiT-B
+    paper: str  # CAM / aux CAM / seg on VOC val, with the paper's encoder
 
 
 ROWS = {
@@ -58,6 +60,15 @@ ROWS = {
     'cam_seg': Row('L_cls + L_seg on its own CAM',
                    'configs/cam/cam_vit-t_shapes_seg.py', '–'),
     'sup': Row('fully supervised', 'configs/toco/sup_vit-t_shapes.py', '– / – / 80.5'),
+    'fsr_base': Row('FSR without L_unc and L_cer',
+                    'configs/fsr/fsr_vit-t_shapes_base.py', '71.1 / – / 67.9'),
+    'fsr_unc': Row('FSR, + L_unc', 'configs/fsr/fsr_vit-t_shapes_unc.py',
+                   '74.4 / – / 72.5'),
+    'fsr_cer': Row('FSR, + L_cer', 'configs/fsr/fsr_vit-t_shapes_cer.py',
+                   '75.2 / – / 73.3'),
+    'fsr': Row('FSR, + L_unc + L_cer', 'configs/fsr/fsr_vit-t_shapes.py',
+               '75.7 / – / 73.6'),
+    'afa': Row('AFA', 'configs/afa/afa_mit-t_shapes.py', '64.4 / – / 63.8'),
 }  # fmt: skip
 COLUMNS = {
     'CAM': 'cam_mIoU',
@@ -108,7 +119,7 @@ def spread(values: list[float]) -> str:
 def table(results: dict[str, dict[str, dict]]) -> str:
     """The markdown table of all rows that have results."""
     lines = [
-        '| row | ' + ' | '.join(COLUMNS) + ' | ToCo, Table 4 (VOC) | seeds | command |',
+        '| row | ' + ' | '.join(COLUMNS) + ' | paper (VOC) | seeds | command |',
         '|---|' + '---:|' * len(COLUMNS) + '---|---:|---|',
     ]
     for name, row in ROWS.items():
@@ -144,12 +155,25 @@ def entry(result: dict) -> dict:
     return {key: result[key] for key in ('config', 'seconds', 'metrics')}
 
 
+def published(path: Path) -> dict[str, dict[str, dict]]:
+    """What an existing results file holds of the rows that there are."""
+    if not path.exists():
+        return {}
+    try:
+        known = json.loads(path.read_text()).items()
+        return {row: dict(seeds) for row, seeds in known if row in ROWS}
+    except (AttributeError, TypeError, ValueError) as error:
+        raise ValueError(f'{path} is no results file of this script ({error}): name '
+                         'another with --out') from error
+
+
 def finished(args: argparse.Namespace) -> dict[str, dict[str, dict]]:
     """Results of earlier calls, of rows and seeds not asked for too: a call for one
-    row doesn't drop the others from the table."""
+    row doesn't drop the others from the table. Those of the results file come first,
+    those of the work folder replace them."""
     folders = (p.name.removeprefix('seed_') for p in args.work_dir.glob('*/seed_*'))
     seeds = sorted({*args.seeds, *(int(n) for n in folders if n.isdigit())})
-    results: dict[str, dict[str, dict]] = {}
+    results = published(args.out)
     for (row, seed), experiment in plan(args, ROWS, seeds).items():
         stored = experiment.stored_result()
         if stored is not None:

@@ -38,6 +38,8 @@ CAM = 'configs/cam/cam_vit-t_shapes.py'
 SMAF = 'configs/smaf/smaf_toco_vit-t_shapes.py'
 UPPER = 'configs/toco/sup_vit-t_shapes.py'
 COCO = 'configs/toco/toco_vit-t_coco-tiny.py'
+CAAE = 'configs/semformer/caae_deit-t_shapes.py'
+SEMFORMER = 'configs/semformer/semformer_deit-t_shapes.py'
 #: all terms from iteration 2 on, in runs of six iterations
 SHORT = """
 _base_ = [{base!r}]
@@ -63,6 +65,7 @@ train_dataloader = dict(dataset=dict(fused_dir={maps!r}, pipeline=[
     dict(type='PackWeakInputs')]))
 """
 BEGIN = "model = dict(train_cfg=dict(weights=dict({})))\n"
+EARLIER = "model = dict(caae=dict(checkpoint={!r}))\n"
 STEPS = dict(seg='seg=[(0, 0.0), (2, 0.1)]', reg='reg=[(0, 0.0), (2, 0.05)]',
              aff='aff=[(0, 0.0), (2, 0.1)]')
 #: what else a method switches on by iteration
@@ -93,6 +96,9 @@ def short_config(config: str, data: Path, folder: Path, terms: str = '',
         text += SWITCHES.get(config, BEGIN).format(steps)
     if config == SMAF:
         text += base_checkpoint(config, folder)
+    if config == SEMFORMER:  # its first stage, untrained
+        cfg = Config.fromfile(ROOT / config).model
+        text += EARLIER.format(earlier_stage(cfg.caae, folder, cfg.num_classes))
     path = folder / f'{Path(config).stem}.py'
     path.write_text(text)
     return path
@@ -138,8 +144,9 @@ def toco(weak, tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope='session', params=[
-    (TOCO, 'seg reg'), (AFA, 'seg reg aff'), (FSR, 'seg reg'), (EPS, ''), (SMAF, '')],
-    ids=['toco', 'afa', 'fsr', 'eps', 'smaf'])
+    (TOCO, 'seg reg'), (AFA, 'seg reg aff'), (FSR, 'seg reg'), (CAAE, ''),
+    (SEMFORMER, ''), (EPS, ''), (SMAF, '')],
+    ids=['toco', 'afa', 'fsr', 'caae', 'semformer', 'eps', 'smaf'])
 def method(request, weak, tmp_path_factory) -> Path:
     """The short config of each method."""
     return short_config(
@@ -238,6 +245,44 @@ def test_other_configs_train_and_test(config, terms, shapes, tmp_path) -> None:
               tmp_path / 'test', '--out', tmp_path / 'out', *tta)
     assert 0 <= scores(log)['seg_mIoU'] <= 100
     assert len(list((tmp_path / 'out').iterdir())) == 6
+
+
+def test_semformer_stage_by_stage(weak, shapes, tmp_path) -> None:
+    """The auto-encoder's checkpoint trains the segmentor; neither needs masks."""
+    stages = []
+    for config in (CAAE, SEMFORMER):
+        (tmp_path / Path(config).stem).mkdir()
+        short, run_dir = short_config(
+            config, weak, tmp_path / Path(config).stem), tmp_path / 'run' / config
+        options = {'train_dataloader.num_workers': 0,
+                   'train_dataloader.persistent_workers': False}
+        if stages:
+            options['model.caae.checkpoint'] = stages[0][0] / 'iter_6.pth'
+        done = train(short, run_dir, options=options)
+        stages.append((run_dir, done.stdout + done.stderr))
+    for (_, log), terms in zip(stages, (
+            ('sim', 'recon'), ('cf', 'cb', 'sup', 'comp', 'ss'))):
+        steps = losses(log)
+        assert len(steps) == 6 and set(steps[0]) == {
+            'loss', *(f'loss_{t}' for t in terms)}
+        assert np.isfinite([v for s in steps for v in s.values()]).all()
+    assert {'cls_mAP', 'sim_mAP', 'sim_thr'} <= set(scores(stages[0][1]))
+    assert 'cam_oracle_mIoU' in scores(stages[1][1])
+    state = torch.load(stages[1][0] / 'iter_6.pth', weights_only=True)['state_dict']
+    assert not [k for k in state if 'caae' in k or 'judge' in k or 'semantics' in k]
+    short = tmp_path / Path(SEMFORMER).stem / f'{Path(SEMFORMER).stem}.py'
+    log = run('tools/test.py', short, stages[1][0] / 'iter_6.pth', '--work-dir',
+              tmp_path / 'test', '--show-dir', tmp_path / 'show', '--cfg-options',
+              'model.caae.checkpoint=None')
+    assert 0 <= scores(log)['cam_mIoU'] <= 100
+    assert len(list((tmp_path / 'show').iterdir())) == 6
+
+
+def test_missing_first_stage(weak, tmp_path) -> None:
+    done = train(short_config(SEMFORMER, weak, tmp_path), tmp_path / 'run', check=False,
+                 options={'model.caae.checkpoint': tmp_path / 'none.pth'})
+    assert done.returncode and 'Train the auto-encoder first' in done.stderr
+    assert 'Iter(train)' not in done.stdout + done.stderr
 
 
 @pytest.mark.slow

@@ -17,8 +17,14 @@ train_pipeline = [
 ]
 train_dataloader = dict(dataset=dict(pipeline=train_pipeline))
 
+# The encoder learns slower than a ViT here, the classifier faster.
 optim_wrapper = dict(
-    paramwise_cfg=dict(custom_keys=dict(affinity_head=dict(lr_mult=4.0))))
+    optimizer=dict(lr=4e-4),
+    paramwise_cfg=dict(
+        custom_keys=dict(
+            cam_head=dict(lr_mult=40.0),
+            affinity_head=dict(lr_mult=6.0),
+            decode_head=dict(lr_mult=6.0))))
 
 # `tools/test.py --tta`: mean of the mirrored pair, maximum over scales.
 tta_cfg = dict(

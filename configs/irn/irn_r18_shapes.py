@@ -23,7 +23,7 @@ model = dict(
         pretrained=None),
     edge_head=dict(in_channels=(16, 16, 32, 64, 128)),
     radius=5,
-    test_cfg=dict(radius=3, num_squarings=4, pad_to=None))
+    test_cfg=dict(radius=3, num_squarings=6, pad_to=None))
 
 train_pipeline = [
     dict(type='LoadRGBImage'),

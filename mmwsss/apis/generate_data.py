@@ -17,6 +17,8 @@ from mmwsss.datasets.errors import UnreadableImageError
 from mmwsss.registry import DATASETS
 
 LOADERS = ('train', 'val', 'test')
+#: what a training data set reads besides images and image labels
+TRAINING_FOLDERS = ('mask_dir', 'sal_dir', 'fused_dir')
 PLAIN = [dict(type='LoadRGBImage'), dict(type='PackWeakInputs')]
 MASK_LOADERS = ('LoadMask', 'LoadAnnotations')
 
@@ -52,6 +54,7 @@ def split_cfg(cfg: Config, split: str | None, cam_filter: str, plain: bool = Fal
     pipeline = PLAIN if plain else [
         step for step in found['test'].get('pipeline', ())
         if str(step['type']).rpartition('.')[2] not in MASK_LOADERS]
+    base = {key: value for key, value in base.items() if key not in TRAINING_FOLDERS}
     return {**base, 'pipeline': pipeline, 'test_mode': True, 'with_masks': False,
             'allow_unlabelled': cam_filter != 'gt'}
 

@@ -67,11 +67,15 @@ def affinity_seeds(images: Tensor, cam: Tensor, refine: Refine, fg_thr: float = 
 
 def hard_slots(cam: Tensor, bkg_thr: float) -> Tensor:
     """(B, K, H, W) → (B, H, W): arg max over [constant, maps], unrefined."""
+    if not cam.shape[1]:  # images without any class
+        return torch.zeros_like(cam.sum(1), dtype=torch.long)
     return threshold_label(*strongest_class(cam), bkg_thr)
 
 
 def _refine(images: Tensor, slots: Tensor, count: int, refine: Refine) -> Tensor:
     """Refine slot numbers 0..count as maps of ones and zeros."""
+    if not count:  # a single label: nothing to choose from
+        return slots
     rows = torch.arange(count + 1, device=slots.device).view(-1, 1, 1)
     hard = (slots[:, None] == rows).to(images.dtype)
     return refine(images, hard).argmax(1)

@@ -35,6 +35,8 @@ DENSE_CRF_PRESETS: Mapping[str, Mapping[str, float | int]] = MappingProxyType(
         'toco_seg': _preset(1.0, 1.0, 121.0, 5.0, 4.0),
         # ToCo, FSR: CAM labels at the high and low threshold; softmax.
         'toco_cam': _preset(3.0, 3.0, 36.0, 3.0, 4.0),
+        # AFA: final segmentation (VOC and COCO); softmax.
+        'afa': _preset(3.0, 3.0, 64.0, 5.0, 4.0),
         # DeepLab-v2, the comparison in EPS, SMAF final; softmax.
         'deeplab': _preset(1.0, 3.0, 67.0, 3.0, 4.0),
         # PSA, an option of EPS, SemFormer segmentation; probabilities or CAM.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import signal
 import time
 from dataclasses import replace
@@ -86,7 +87,7 @@ def test_a_changed_base_runs_again_with_what_depends_on_it(config, work):
     (config.parent / 'net.py').write_text(NET.replace('iters = 12', 'iters = 8'))
     run = make_run(config, work)
     assert actions(run) == ['runs anew'] + ['runs'] * 5
-    assert any('config.iters: 12 -> 8' in line for line in run.show)
+    assert any('config.iters: 12 → 8' in line for line in run.show)
     assert not (work / '01_cam/run/iter_12.pth').exists()  # nothing is mixed
     [aside] = (work / 'aside').glob('01_cam-*')
     assert (aside / 'run/iter_12.pth').exists()
@@ -173,7 +174,7 @@ def test_a_stage_left_out_is_taken_as_it_is_and_said_so(config, work):
     run_pipeline(make_run(config, work))
     run = make_run(config, work, only='masks', cam__iters=99)
     run_pipeline(run)
-    assert any('ALTHOUGH' in line and '12 -> 99' in line for line in run.show)
+    assert any('ALTHOUGH' in line and '12 → 99' in line for line in run.show)
     assert (work / '01_cam/run/iter_12.pth').exists()
 
 
@@ -263,27 +264,45 @@ def test_what_a_killed_run_leaves_alive_is_ended(tmp_path, work):
     assert is_dead(worker) and run.show.actions()['cam'] == 'runs anew'
 
 
+def lines_of_work(work: Path) -> int:
+    return sum(len(p.read_text().splitlines()) for p in work.glob('0*/run/journal'))
+
+
+def wait_until_done(process: int, work: Path, progress: int, delay: float
+                    ) -> int | None:
+    """Wait for some more work and a moment; the exit status if the run ended first.
+
+    Counted in work and not in seconds, so that a busy machine gets on as well.
+    """
+    wanted, deadline = lines_of_work(work) + progress, None
+    while deadline is None or time.time() < deadline:
+        done, status = os.waitpid(process, os.WNOHANG)
+        if done:
+            return status
+        if deadline is None and lines_of_work(work) >= wanted:
+            deadline = time.time() + delay
+        time.sleep(0.002)
+    return None
+
+
 @pytest.mark.parametrize('seed', [0, 1, 2])
 def test_killed_at_random_moments(config, work, seed):
     """The end is that of a run that was never killed, and little is done twice."""
-    import random
-
     chance = random.Random(seed)
-    options = dict(all__pause=0.03)
+    options = dict(all__pause=0.01)
     wanted = work.with_name('whole')
     run_pipeline(make_run(config, wanted, **options))
     kills, status = 0, None
-    while status != 0:
+    while status is None:
         process = fork_run(make_run(config, work, **options))
-        deadline = time.time() + chance.uniform(0.02, 0.6)
-        done = 0
-        while not done and time.time() < deadline:
-            done, status = os.waitpid(process, os.WNOHANG)
-            time.sleep(0.002)
-        if not done:
+        status = wait_until_done(
+            process, work, progress=chance.choice([0, 0, 3, 6, 9, 12]),
+            delay=chance.choice([0.0, chance.uniform(0, 0.3)]))
+        if status is None:
             kill_group(process)
-            kills, status = kills + 1, None
+            kills += 1
         assert kills < 60
+    assert status == 0
     assert kills > 2
     assert outputs(work) == outputs(wanted)
     assert not (work / 'aside').exists()

@@ -19,7 +19,7 @@ from mmwsss.apis.pipeline import (
     run_pipeline,
     select,
 )
-from mmwsss.apis.pipeline.hashes import config_files, difference, path_hash
+from mmwsss.apis.pipeline.hashes import config_files, path_hash
 from mmwsss.apis.pipeline.plan import content_hash
 from mmwsss.apis.pipeline.process import progress
 from mmwsss.apis.pipeline.stages import fill, find_needs
@@ -233,13 +233,6 @@ def test_files_that_a_config_names(tmp_path):
                data=[dict(data_root=str(tmp_path / 'data'))])
     assert list(config_files(cfg)) == [
         str(tmp_path / 'data/classes.txt'), str(tmp_path / 'w.pth')]
-
-
-def test_difference_names_places():
-    old = dict(a=dict(b=1, c=[1, 2]), d='x')
-    new = dict(a=dict(b=2, c=[1, 3]), e=None)
-    assert list(difference(old, new)) == [
-        'a.b: 1 -> 2', 'a.c.1: 2 -> 3', "d: 'x' -> None"]
 
 
 def test_what_is_shown_of_a_tool():

@@ -83,6 +83,14 @@ def test_a_batch_is_its_images() -> None:
         assert torch.equal(one[0], seeds[i])
 
 
+def test_images_without_a_class() -> None:
+    images, cam = data()
+    crf = DenseCRF('irn', 'labels')
+    for slots in (affinity_seeds(images, cam[:, :0], crf),
+                  refined_slots(images, cam[:, :0], 0.25, crf)):
+        assert slots.shape == (3, 12, 14) and not slots.any()
+
+
 @pytest.mark.parametrize('thresholds', [(1.2, 0.1), (0.3, -0.1)])
 def test_bad_thresholds(thresholds: tuple[float, float]) -> None:
     with pytest.raises(ValueError, match='fg_thr and bg_thr must be in'):

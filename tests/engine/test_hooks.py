@@ -9,11 +9,13 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
+from mmengine.hooks import CheckpointHook
 from mmengine.structures import PixelData
 from mmseg.structures import SegDataSample
 from PIL import Image
 
-from mmwsss.engine.hooks import SetupCheckHook
+from mmwsss.engine.hooks import AtomicCheckpointHook, CAMPanelHook, SetupCheckHook
+from mmwsss.engine.hooks.cam_panel_hook import plain_view
 from mmwsss.engine.hooks.iter_seed_hook import iteration_seed
 from mmwsss.engine.hooks.label_stats_hook import collapse_messages
 from mmwsss.utils.atomic_file import AtomicLocalBackend, write_atomic
@@ -70,6 +72,28 @@ def test_killed_while_saving(tmp_path, monkeypatch):
     monkeypatch.undo()
     build_runner(CONFIG, tmp_path, resume=True, **settings).train()
     assert [p.name for p in tmp_path.glob('iter_*')] == ['iter_6.pth']
+
+
+@pytest.mark.parametrize('key', ['seg_mIoU', 'cam_oracle_mIoU', 'cls_mAP', 'sim_mAP'])
+def test_pixel_labels_that_choose_a_checkpoint_are_named(key, monkeypatch):
+    told = []
+    monkeypatch.setattr('mmwsss.engine.hooks.atomic_checkpoint_hook.print_log',
+                        lambda text, *_: told.append(text))
+    monkeypatch.setattr(CheckpointHook, 'before_train', lambda *_: None)
+    hook = AtomicCheckpointHook(
+        by_epoch=False, interval=1, save_best=key, rule='greater')
+    hook.before_train(None)
+    assert len(told) == ('mIoU' in key)
+    assert all('PIXEL labels' in text and key in text for text in told)
+
+
+def test_panels_of_ready_views():
+    """Of the views of a test protocol scale 1 is drawn."""
+    hook = CAMPanelHook()
+    views = {'scale_0.5': [1], 'scale_1': [2]}
+    assert hook._images(dict(inputs=views)) == [2]
+    assert hook._images(dict(inputs=views | {'view1': [3]})) == [3]
+    assert hook._images(dict(inputs=[4])) == [4]
 
 
 def test_half_written_file_never_shows(tmp_path, monkeypatch):
@@ -191,6 +215,15 @@ def test_padding_of_training_images_is_shown_as_ignored():
         [2, 0],
         [2, 1],
     ]
+
+
+def test_views_of_a_test_protocol_are_drawn_at_scale_one():
+    """Whatever the order of the views; a single view is what it is."""
+    views = {'scale_0.5': [0], 'scale_1': [1], 'scale_2': [2]}
+    assert plain_view(views) == [1]
+    assert plain_view({'view1': [3], 'view2': [4]}) == [3]
+    assert plain_view({'view1': [3], 'view2': [4]}, 'view2') == [4]
+    assert plain_view([5]) == [5]
 
 
 def test_test_panels(tmp_path):

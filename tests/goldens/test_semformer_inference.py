@@ -63,7 +63,10 @@ def test_predicted_cam(case) -> None:
     (one,) = model.predict(**data, outputs=('cam',))
     near(one.pred_cam.score, g['hr_cam'].max(0))
     strongest = g['keys'][1:][g['hr_cam'].argmax(0)]
-    np.testing.assert_array_equal(one.pred_cam.label[0], strongest)
+    best, second = np.sort(np.append(g['hr_cam'], g['hr_cam'][:1] * 0, 0), 0)[[-1, -2]]
+    clear = best - second > 1e-4  # elsewhere rounding decides
+    assert clear.any()
+    np.testing.assert_array_equal(one.pred_cam.label[0][clear], strongest[clear])
     assert isinstance(one, SegDataSample)
 
 

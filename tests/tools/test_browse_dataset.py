@@ -42,6 +42,21 @@ def test_pictures(load_tool, shapes, part, size):
     assert {Image.open(file).size for file in files} == {size}
 
 
+def test_saliency_maps_and_views_are_shown(load_tool, shapes):
+    """The map beside its crop; the mask over the photo, whatever scales there are."""
+    (shapes / 'Saliency').mkdir()
+    for name in 'abcd':
+        Image.new('L', (40, 30), 200).save(shapes / 'Saliency' / f'{name}.png')
+    config = str(CONFIG).replace('shapes_96', 'shapes_96_sal')
+    for part, size in (('train', (2 * 96, 96 + 16)),
+                       ('test', ((40 + 60 + 80) + 2 * 40, 60 + 16))):
+        out = shapes / part
+        load_tool(TOOL).main([
+            config, '--part', part, '--out', str(out), '--number', '1',
+            '--cfg-options', f'{part}_dataloader.dataset.data_root={shapes}'])
+        assert {Image.open(file).size for file in out.iterdir()} == {size}
+
+
 def test_verify(load_tool, shapes):
     arguments = [str(CONFIG), '--part', 'val', '--verify', '--cfg-options',
                  f'val_dataloader.dataset.data_root={shapes}',

@@ -1,5 +1,5 @@
 # Licensed under Apache-2.0.
-"""Pretrain the tiny ViT of the Shapes benchmark: our stand-in for ImageNet weights.
+"""Pretrain the tiny networks of the Shapes benchmark: stand-in for ImageNet weights.
 
     python tools/misc/pretrain_tiny_vit.py --out demo/weights/vit-t_shapes.pth
 
@@ -15,8 +15,19 @@ masks, 10 textures x 4 outlines, so more than the benchmark's classes) are class
    this the class ends up in idle background tokens and CAMs come out inverted, which
    networks pretrained on millions of photos do not do.
 
-``--config configs/afa/afa_mit-t_shapes.py`` does the same for the tiny MiT,
-``configs/eps/eps_wr38-t_shapes.py`` for the tiny Wide-ResNet-38.
+``--config configs/eps/eps_wr38-t_shapes.py`` does the same for the tiny
+Wide-ResNet-38.
+
+By itself a MiT hardly starts on these tasks: its tokens become alike first (at chance
+after 2,200 iterations). So with ``--teacher`` its last two maps first learn those of
+the pretrained tiny ViT, token by token on mosaics; then it classifies (``--init``):
+
+    python tools/misc/pretrain_tiny_vit.py --config configs/afa/afa_mit-t_shapes.py \
+        --teacher configs/toco/toco_vit-t_shapes.py --iters 800 --lr 1e-3 \
+        --out work_dirs/matched.pth
+    python tools/misc/pretrain_tiny_vit.py --config configs/afa/afa_mit-t_shapes.py \
+        --init work_dirs/matched.pth --iters 400 --single-iters 0 --lr 6e-4 \
+        --pictures 8000 --out demo/weights/mit-t_shapes.pth
 
 Written are the backbone's tensors in float16 under mmpretrain's names, atomically,
 every ``--save-every`` iterations. The same command gives the same file on the same
@@ -34,6 +45,7 @@ import argparse
 import math
 import os
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -56,6 +68,7 @@ SIDE = 48  # of a single picture, half a mosaic
 SIDES = (40, 48, 48, 56)
 NO_TEXTURE = -1
 HELD_OUT = 512
+RARE = -2.0
 
 
 class Pictures(NamedTuple):
@@ -72,7 +85,7 @@ class PretrainNet(nn.Module):
     Where there is no class token (MiT), the mean of the final map stands for it.
     """
 
-    def __init__(self, backbone: nn.Module) -> None:
+    def __init__(self, backbone: nn.Module, teacher: nn.Module | None = None) -> None:
         super().__init__()
         self.backbone = backbone
         textures, widths = len(PATTERNS), backbone.embed_dims
@@ -82,6 +95,9 @@ class PretrainNet(nn.Module):
         self.inner_head = nn.Linear(inner, textures)
         self.inner_tile_head = nn.Linear(inner, textures)
         self.final_tile_head = nn.Linear(width, textures)
+        for head in (self.inner_tile_head, self.final_tile_head):
+            nn.init.constant_(head.bias, RARE)  # most textures are absent from a tile
+        self.matcher = teacher and Matcher((inner, width), teacher)
 
     def single_loss(self, images: Tensor, batch: Pictures, inner: bool) -> Tensor:
         """Cross-entropies on single pictures; empty ones don't count."""
@@ -97,25 +113,64 @@ class PretrainNet(nn.Module):
             for logits, labels in pairs
         )
 
-    def tile_logits(self, images: Tensor, shift: tuple[int, int]) -> list[Tensor]:
+    def tile_logits(self, maps: Sequence[Tensor], shift: tuple[int, int]
+                    ) -> list[Tensor]:
         """Token logits (tiles, tokens of a tile, textures), inner and final."""
-        maps = encode(self.backbone, roll(images, shift, 8)).maps[-2:]
         heads = (self.inner_tile_head, self.final_tile_head)
         return [head(tile_tokens(tokens, shift)).float()
-                for head, tokens in zip(heads, maps, strict=True)]
+                for head, tokens in zip(heads, maps[-2:], strict=True)]
 
     def tile_loss(self, images: Tensor, textures: Tensor, shift: tuple[int, int]
                   ) -> Tensor:
         """Multiple-instance loss of mosaics, see the module's text."""
+        maps = encode(self.backbone, roll(images, shift, 8)).maps
         there = (textures != NO_TEXTURE)[:, None]
         target = F.one_hot(textures.clamp(min=0), len(PATTERNS)).float() * there
         losses = []
-        inner, final = self.tile_logits(images, shift)
+        inner, final = self.tile_logits(maps, shift)
         for logits, share in ((inner, 4), (final, 2)):
             pooled = strongest(logits, share)
             loss = F.binary_cross_entropy_with_logits(pooled, target, reduction='none')
             losses.append(loss.sum(1).mean())
         return losses[0] + 0.5 * losses[1]
+
+    def match_loss(self, images: Tensor, shift: tuple[int, int]) -> Tensor:
+        """Error of the teacher's tokens on shifted mosaics."""
+        images = roll(images, shift, 8)
+        return self.matcher(encode(self.backbone, images).maps, images)
+
+
+class Matcher(nn.Module):
+    """Linear maps of a network's last two maps onto those of a frozen teacher.
+
+    Both networks must have the same token grid there.
+    """
+
+    def __init__(self, widths: Sequence[int], teacher: nn.Module) -> None:
+        super().__init__()
+        self.teacher = teacher.eval().requires_grad_(False)
+        self.heads = nn.ModuleList(nn.Linear(w, teacher.embed_dims) for w in widths)
+        for head in self.heads:  # random ones first teach that all tokens be alike
+            nn.init.zeros_(head.weight)
+            nn.init.zeros_(head.bias)
+
+    def forward(self, maps: Sequence[Tensor], images: Tensor) -> Tensor:
+        """Mean squared error of standardised tokens; 1 is that of a constant.
+
+        A constant would otherwise do well, because the teacher's tokens are alike.
+        """
+        with torch.no_grad():
+            targets = encode(self.teacher, images).maps[-2:]
+        return torch.stack([
+            F.mse_loss(head(own.flatten(2).mT), standardise(goal.flatten(2).mT))
+            for head, own, goal in zip(self.heads, maps[-2:], targets, strict=True)
+        ]).mean()
+
+
+def standardise(tokens: Tensor) -> Tensor:
+    """Tokens (B, N, D) with mean 0 and variance 1 over B and N in every channel."""
+    var, mean = torch.var_mean(tokens, (0, 1))
+    return (tokens - mean) / (var + 1e-6).sqrt()
 
 
 def class_token(features: Features) -> Tensor:
@@ -154,6 +209,8 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.split('\n')[0])
     parser.add_argument('--out', type=Path, required=True, help='.pth to write')
     parser.add_argument('--config', default='configs/toco/toco_vit-t_shapes.py')
+    parser.add_argument('--teacher', help='config of a pretrained ViT to learn from')
+    parser.add_argument('--init', help='weights to start from (default: at random)')
     parser.add_argument('--iters', type=int, default=2200)
     parser.add_argument('--single-iters', type=int, default=1100,
                         help='of these, how many without mosaics')
@@ -217,23 +274,35 @@ def learning_rate(iteration: int, iters: int, peak: float, warmup: int = 150) ->
     return peak * min(1, (iteration + 1) / warmup) * decay + 1e-6
 
 
-def build_net(config: str) -> PretrainNet:
-    """The backbone of a config, from scratch, under its classifiers."""
+def build_teacher(config: str) -> nn.Module:
+    """The backbone of a config with its pretrained weights."""
+    init_default_scope('mmwsss')
+    teacher = MODELS.build(Config.fromfile(config).model.backbone)
+    if teacher.pretrained is None:
+        raise ValueError(f'{config} has no pretrained weights: nothing to learn from')
+    teacher.init_weights()
+    return teacher
+
+
+def build_net(config: str, teacher: str | None = None, init: str | None = None
+              ) -> PretrainNet:
+    """The backbone of a config, from scratch or ``init``, under its classifiers."""
     cfg = Config.fromfile(config)
     init_default_scope('mmwsss')
     backbone = cfg.model.backbone
-    backbone.update(pretrained=None)
+    backbone.update(pretrained=init)
     if 'freeze_pos_embed' in backbone:
         backbone.update(freeze_pos_embed=False)
-    net = PretrainNet(MODELS.build(backbone))
+    net = PretrainNet(MODELS.build(backbone), teacher and build_teacher(teacher))
     net.backbone.init_weights()
     return net
 
 
 def build_optimizer(net: nn.Module, lr: float) -> torch.optim.Optimizer:
     """AdamW without weight decay on vectors (norms, biases)."""
-    matrices = [p for p in net.parameters() if p.squeeze().ndim > 1]
-    vectors = [p for p in net.parameters() if p.squeeze().ndim <= 1]
+    trained = [p for p in net.parameters() if p.requires_grad]
+    matrices = [p for p in trained if p.squeeze().ndim > 1]
+    vectors = [p for p in trained if p.squeeze().ndim <= 1]
     groups = [dict(params=matrices, weight_decay=0.05),
               dict(params=vectors, weight_decay=0.0)]
     return torch.optim.AdamW(groups, lr=lr)
@@ -252,9 +321,13 @@ def save_backbone(backbone: nn.Module, path: Path) -> None:
 @torch.no_grad()
 def evaluate(net: PretrainNet, held: Pictures) -> str:
     """Accuracies on held-out pictures and the mean cosine of final tokens."""
+    if net.matcher is not None:
+        error = net.match_loss(mosaic(normalise(held.images.float())), (0, 0))
+        return f'error of the tokens {error:.3f}'
     images, there = normalise(held.images.float()), held.textures != NO_TEXTURE
     token = class_token(encode(net.backbone, images))
-    inner, final = net.tile_logits(mosaic(images), (0, 0))
+    maps = encode(net.backbone, mosaic(images)).maps
+    inner, final = net.tile_logits(maps, (0, 0))
     guesses = dict(
         texture=(net.texture_head(token), held.textures),
         outline=(net.outline_head(token), held.outlines),
@@ -264,19 +337,25 @@ def evaluate(net: PretrainNet, held: Pictures) -> str:
         f'{name} {(logits.argmax(1) == labels)[there].float().mean().item():.3f}'
         for name, (logits, labels) in guesses.items()
     ]
-    tokens = encode(net.backbone, mosaic(images)).maps[-1].flatten(2)
-    tokens = F.normalize(tokens, dim=1)
+    tokens = F.normalize(maps[-1].flatten(2), dim=1)
     alike = (tokens.transpose(1, 2) @ tokens).mean().item()
     return f'accuracy: {", ".join(parts)}; token cosine {alike:.3f}'
+
+
+def random_shift(rng: np.random.Generator) -> tuple[int, int]:
+    """Patches by which mosaics are shifted."""
+    return tuple(int(v) for v in rng.integers(0, 2 * SIDE // 8, 2))
 
 
 def step_loss(net: PretrainNet, batch: Pictures, rng: np.random.Generator,
               with_mosaics: bool) -> Tensor:
     """All terms of one iteration."""
     images = augment(batch.images, rng)
+    if net.matcher is not None:
+        return net.match_loss(mosaic(images), random_shift(rng))
     loss = net.single_loss(rescale(images, rng), batch, inner=not with_mosaics)
     if with_mosaics:
-        shift = tuple(int(v) for v in rng.integers(0, 2 * SIDE // 8, 2))
+        shift = random_shift(rng)
         loss = loss + net.tile_loss(mosaic(images), batch.textures, shift)
     return loss
 
@@ -312,7 +391,7 @@ def main(argv: list[str] | None = None) -> None:
     args = parse_args(argv)
     torch.manual_seed(args.seed)
     pictures = draw_pictures(args.pictures, args.seed)
-    net = build_net(args.config)
+    net = build_net(args.config, args.teacher, args.init)
     train(net, pictures, args)
     print_log(f'wrote {args.out}')
 

@@ -8,10 +8,10 @@ model = dict(
         num_heads=(1, 2, 4, 4),
         strides=(4, 2, 1, 1),
         sr_ratios=(4, 2, 2, 1),
+        drop_path_rate=0.0,
         freeze_norm=False,
-        # from scratch; a stand-in for ImageNet weights is made by
-        # tools/misc/pretrain_tiny_vit.py --config configs/afa/afa_mit-t_shapes.py
-        pretrained=None),
+        # tools/misc/pretrain_tiny_vit.py: the stand-in for ImageNet weights
+        pretrained='demo/weights/mit-t_shapes.pth'),
     cam_head=dict(in_channels=96),
     affinity_head=dict(num_maps=8),
     # tokens: 8 of 32 at 512 pixels

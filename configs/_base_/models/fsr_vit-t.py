@@ -10,6 +10,8 @@ model = dict(
         img_size=96,
         patch_size=8,
         out_indices=(3, 5),
+        # none: with 0.1 the segmentation of 6 blocks was 9 points worse
+        drop_path_rate=0.0,
         # tools/misc/pretrain_tiny_vit.py: the stand-in for ImageNet weights
         pretrained='demo/weights/vit-t_shapes.pth'),
     cam_head=dict(in_channels=96),
@@ -28,8 +30,12 @@ model = dict(
         # 600 iterations instead of 20,000: the decoder has a larger say, and the
         # teacher follows faster
         weights=dict(seg=[(0, 0.0), (120, 0.3)], reg=[(0, 0.0), (120, 0.05)]),
-        # 6 x 6 blocks of 2 x 2 patches
-        mask=dict(block_size=16, strategy=[(0, 'random'), (120, 'uncertain')]),
-        teacher_temp=dict(iters=75),
+        # 6 x 6 blocks of 2 x 2 patches; one pass (Eq. 2) guides them
+        mask=dict(
+            block_size=16,
+            strategy=[(0, 'random'), (120, 'uncertain')],
+            scales=None),
+        # with 0.04 to 0.07 the class token's targets become almost uniform
+        teacher_temp=dict(start=0.02, end=0.02, iters=75),
         ema_momentum=dict(start=0.98, iters=600)),
     test_cfg=dict(outputs=('seg', 'cam', 'aux_cam', 'pseudo'), squash=None))

@@ -1,27 +1,18 @@
 # Licensed under Apache-2.0.
-"""When is a stage the same as before: hashes of settings, files and folders."""
+"""When is an input the same as before: hashes of files and folders."""
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Iterator, Mapping
 from functools import lru_cache
-from hashlib import file_digest, sha256
+from hashlib import file_digest
 from pathlib import Path
 from typing import Any
 
+from mmwsss.utils.manifest import MANIFEST, settings_hash
+
 _LISTS = ('.txt', '.json', '.csv')
-
-
-def digest(content: Any) -> str:
-    """A short hash of plain nested data; the order of keys doesn't matter."""
-    return sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
-
-
-def plain(value: Any) -> Any:
-    """Nested settings as JSON knows them."""
-    return json.loads(json.dumps(value, sort_keys=True, default=str))
 
 
 def path_hash(path: str | os.PathLike) -> str | None:
@@ -49,9 +40,9 @@ def _file_hash(path: str, size: int, changed: int) -> str:
 
 def _folder_hash(folder: Path) -> str:
     found = sorted(_entries(str(folder), ''))
-    manifest = folder / 'manifest.json'
+    manifest = folder / MANIFEST
     content = path_hash(manifest) if manifest.is_file() else None
-    return digest([content, [e for e in found if e[0] != 'manifest.json']])
+    return settings_hash([content, [e for e in found if e[0] != MANIFEST]])
 
 
 def _entries(folder: str, below: str) -> Iterator[tuple[str, int, int]]:
@@ -94,21 +85,3 @@ def _strings(value: Any, key: str = '') -> Iterator[tuple[str, str]]:
     elif isinstance(value, (list, tuple)):
         for item in value:
             yield from _strings(item, key)
-
-
-def difference(old: Any, new: Any, where: str = '') -> Iterator[str]:
-    """What differs between two nested settings: ``place: old -> new``."""
-    if isinstance(old, Mapping) and isinstance(new, Mapping):
-        for key in sorted({*old, *new}, key=str):
-            place = f'{where}.{key}' if where else str(key)
-            yield from difference(old.get(key), new.get(key), place)
-    elif (isinstance(old, list) and isinstance(new, list) and len(old) == len(new)):
-        for i, pair in enumerate(zip(old, new)):
-            yield from difference(*pair, f'{where}.{i}')
-    elif old != new:
-        yield f'{where}: {_short(old)} -> {_short(new)}'
-
-
-def _short(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= 60 else f'{text[:57]}...'

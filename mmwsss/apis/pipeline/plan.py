@@ -12,7 +12,9 @@ from typing import Any
 
 from mmengine.config import Config
 
-from .hashes import config_files, difference, digest, path_hash, plain
+from mmwsss.utils.manifest import differences, plain, settings_hash
+
+from .hashes import config_files, path_hash
 from .place import Place
 from .stages import PipelineError, Stage, fill
 
@@ -70,7 +72,7 @@ def content_hash(path: str) -> str | None:
     if not path.endswith('.py'):
         return path_hash(path)
     cfg = Config.fromfile(path, import_custom_modules=False)
-    return digest(plain(cfg.to_dict()))
+    return settings_hash(cfg.to_dict())
 
 
 def decide(place: Place, paths: Mapping[str, str], waiting: Collection[str] = (),
@@ -90,7 +92,7 @@ def decide(place: Place, paths: Mapping[str, str], waiting: Collection[str] = ()
     if before:
         return Decision('wait', f'{before[0]!r} has to run first')
     settings = stage_settings(place.stage, paths)
-    fingerprint, begun, record = digest(settings), place.begun(), place.record()
+    fingerprint, begun, record = settings_hash(settings), place.begun(), place.record()
     facts = fingerprint, settings
     if begun is None:
         there = place.run.exists() and any(place.run.iterdir())
@@ -110,7 +112,7 @@ def decide(place: Place, paths: Mapping[str, str], waiting: Collection[str] = ()
 
 def _changes(old: Mapping[str, Any], new: Mapping[str, Any]) -> str:
     """The first differences, in words."""
-    found = list(difference(old, plain(new)))
+    found = differences(old, plain(new))
     more = f' and {len(found) - _SHOWN} more' if len(found) > _SHOWN else ''
     return f'changed: {"; ".join(found[:_SHOWN])}{more}'
 
@@ -134,7 +136,7 @@ def keep(place: Place, paths: Mapping[str, str]) -> Decision:
     known = all(f'{name}.{what}' in paths for name, what in place.stage.needs)
     if known:
         settings = stage_settings(place.stage, paths)
-        if digest(settings) != record['fingerprint']:
+        if settings_hash(settings) != record['fingerprint']:
             changes = _changes(place.begun()['settings'], settings)
             return Decision('keep', f'taken as it is, ALTHOUGH it has {changes}',
                             record=record)

@@ -60,7 +60,8 @@ class FrozenNetwork(nn.Module):
             state = loaded.get('state_dict', loaded)
             meta = loaded.get('meta') or {}
             self.saved_classes = (meta.get('dataset_meta') or {}).get('classes')
-            network = MODELS.build(self.cfg)
+            with torch.random.fork_rng(devices=()):  # a training draws on as before
+                network = MODELS.build(self.cfg)
             load_weights_strict(
                 network, state, f'{self.checkpoint}, the frozen {name},',
                 allow_unexpected=self.unused)
