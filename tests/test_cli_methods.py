@@ -54,6 +54,16 @@ param_scheduler = [dict(type='PolyWarmupLR', warmup_iters=2, warmup_ratio=1e-6,
                         power=0.9, by_epoch=False)]
 default_hooks = dict(logger=dict(interval=1), checkpoint=dict(interval=3))
 """
+#: precomputed maps for self-training
+FUSED = """
+_base_ = [{base!r}]
+model = dict(self_training=dict(source='fused'))
+train_dataloader = dict(dataset=dict(fused_dir={maps!r}, pipeline=[
+    dict(type='LoadRGBImage'), dict(type='LoadFusedMaps'),
+    dict(type='PILResizeLongSide', side_range=(80, 112)),
+    dict(type='PILRandomFlip'), dict(type='PILPadCrop', crop_size=96),
+    dict(type='PackWeakInputs')]))
+"""
 BEGIN = "model = dict(train_cfg=dict(weights=dict({})))\n"
 EARLIER = "model = dict(caae=dict(checkpoint={!r}))\n"
 STEPS = dict(seg='seg=[(0, 0.0), (2, 0.1)]', reg='reg=[(0, 0.0), (2, 0.05)]',
@@ -273,6 +283,29 @@ def test_missing_first_stage(weak, tmp_path) -> None:
                  options={'model.caae.checkpoint': tmp_path / 'none.pth'})
     assert done.returncode and 'Train the auto-encoder first' in done.stderr
     assert 'Iter(train)' not in done.stdout + done.stderr
+
+
+@pytest.mark.slow
+def test_self_training_on_maps_of_the_tools(weak, tmp_path) -> None:
+    """Base, its fused maps, self-training on them, the student as a base again."""
+    short = short_config(SMAF, weak, tmp_path)
+    base = short_config(TOCO, weak, tmp_path)
+    maps = tmp_path / 'maps'
+    run('tools/generate_pseudo_labels.py', base, tmp_path / 'earlier.pth', '--out',
+        maps, '--save', 'cam', '--stride', '1')
+    fused = tmp_path / 'fused.py'
+    fused.write_text(FUSED.format(base=str(short), maps=str(maps / 'cam')))
+    done = train(fused, tmp_path / 'fused')
+    steps = losses(done.stdout + done.stderr)
+    assert len(steps) == 6 and all(np.isfinite(s['loss_mac']) for s in steps)
+    log = run('tools/test.py', base, tmp_path / 'fused' / 'iter_6.pth', '--work-dir',
+              tmp_path / 'test')
+    assert 0 <= scores(log)['cam_mIoU'] <= 100
+
+    lost = sorted((maps / 'cam').iterdir())[3]
+    lost.unlink()
+    done = train(fused, tmp_path / 'again', check=False)
+    assert done.returncode and f'{lost.name} is missing' in done.stdout + done.stderr
 
 
 @pytest.mark.slow

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import random
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -13,7 +14,7 @@ from mmengine.structures import PixelData
 from mmseg.structures import SegDataSample
 from PIL import Image
 
-from mmwsss.engine.hooks import AtomicCheckpointHook, CAMPanelHook
+from mmwsss.engine.hooks import AtomicCheckpointHook, CAMPanelHook, SetupCheckHook
 from mmwsss.engine.hooks.cam_panel_hook import plain_view
 from mmwsss.engine.hooks.iter_seed_hook import iteration_seed
 from mmwsss.engine.hooks.label_stats_hook import collapse_messages
@@ -251,6 +252,23 @@ def test_class_count_against_the_checkpoint(tmp_path):
         CheckpointMismatch, match=r'iter_3\.pth.*\n.*made for 3 classes'
     ):
         build_runner(CONFIG, tmp_path, **other).train()
+
+
+@pytest.mark.parametrize('names,fits', [
+    (None, True), (('background', 'a', 'b'), True), (('background', 'b', 'a'), False)])
+def test_class_names_of_an_earlier_stage(names, fits):
+    """A frozen network's file was trained with other classes than the data set's."""
+    model = torch.nn.Sequential(torch.nn.Identity())
+    model[0].saved_classes, model[0].checkpoint = names, 'base.pth'
+    dataset = SimpleNamespace(metainfo=dict(classes=('background', 'a', 'b')))
+    loop = SimpleNamespace(dataloader=SimpleNamespace(dataset=dataset))
+    runner = SimpleNamespace(
+        model=model, _train_loop=loop, _val_loop=None, _test_loop=None)
+    if fits:
+        SetupCheckHook().before_train(runner)
+    else:
+        with pytest.raises(CheckpointMismatch, match=r"base\.pth was trained with"):
+            SetupCheckHook().before_train(runner)
 
 
 def test_class_names_against_the_checkpoint(tmp_path):

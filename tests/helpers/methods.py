@@ -99,8 +99,6 @@ def train_batch(model: WeakSegmentor, images: Sequence[int] = (0, 1)) -> dict:
     boxes = ((0, 96, 0, 96), (8, 96, 0, 80), (0, 64, 16, 96), (0, 96, 0, 96))
     views = {name: [pictures(4, seed=seed)[i] for i in images]
              for seed, name in enumerate(VIEWS)}
-    if 'img' in model.data_preprocessor.zero_padding:  # the name of a single image
-        views = views['view1']
     samples = [sample(LABELS[i], (SIZE, SIZE), i, boxes[i]) for i in images]
     for i, one in zip(images, samples, strict=True):
         one.saliency = saliency_map(i)

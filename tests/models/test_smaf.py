@@ -32,9 +32,10 @@ from tests.helpers.methods import (
     total,
     train_batch,
 )
-from tests.method_tester import MethodTester
+from tests.method_tester import CAMMethodTester, MethodTester
 
 SMAF = 'configs/smaf/smaf_toco_vit-t_shapes.py'
+SMAF_EPS = 'configs/smaf/smaf_eps_wr38-t_shapes.py'
 CAM = 'configs/cam/cam_vit-t_shapes.py'
 TOCO = 'configs/toco/toco_vit-t_shapes.py'
 SEMFORMER = 'configs/semformer/semformer_deit-t_shapes.py'  # has no L_cls
@@ -42,8 +43,8 @@ BASES = (CAM, TOCO, 'configs/fsr/fsr_vit-t_shapes.py',
          'configs/afa/afa_mit-t_shapes.py', SEMFORMER)
 
 
-class TestSMAF(MethodTester):
-    config = SMAF
+class OwnRoundTrip:
+    """What is another matter than for the methods themselves."""
 
     def test_state_dict_round_trip(self, model) -> None:
         """The student is in it; the teacher is what the base checkpoint holds."""
@@ -57,6 +58,18 @@ class TestSMAF(MethodTester):
         ours, theirs, foreign = (step(m, 0) for m in (model, same, other))
         assert all(torch.equal(ours[k], theirs[k]) for k in ours)
         assert not torch.equal(ours['loss_mac'], foreign['loss_mac'])
+
+
+class TestSMAF(OwnRoundTrip, MethodTester):
+    """Attention by ReLU, a base with a decoder."""
+
+    config = SMAF
+
+
+class TestSMAFOnEPS(OwnRoundTrip, CAMMethodTester):
+    """Attention by softmax, no decoder."""
+
+    config = SMAF_EPS
 
 
 # ---------------------------------------------------------------- on top of any method

@@ -60,14 +60,15 @@ class MultiScaleSelfTraining:
         images = inputs['view1'] if isinstance(inputs, Mapping) else inputs
         labels = self.image_labels(data_samples, images.device)
         box = self.valid_boxes(data_samples)
-        fused = self.fused_attention(images, data_samples, labels, box)
-        target = self.target(fused, labels)
-
         features = self.encode(images)
         terms = self.classification(features, labels)
-        if 'mac' in self.active:
-            logits = self.dense_logits(features)
-            terms['mac'] = self.losses['mac'](logits, target, labels)
+        if 'mac' not in self.active:
+            return self.weigh(terms)
+
+        fused = self.fused_attention(images, data_samples, labels, box)
+        target = self.target(fused, labels)
+        logits = self.dense_logits(features)
+        terms['mac'] = self.losses['mac'](logits, target, labels)
         return self.weigh(terms) | self.target_shares(target, box, images)
 
     # ---------------------------------------------------------------- teacher

@@ -1,0 +1,42 @@
+# SMAF on top of ToCo: ToCo -> self-training -> CRF masks of the training pictures ->
+# mmseg's DeepLabV3, on Shapes. For another base name its two configs.
+#   python tools/run_pipeline.py configs/smaf/smaf_shapes_pipeline.py
+base = 'configs/toco/toco_vit-t_shapes.py'
+smaf = 'configs/smaf/smaf_toco_vit-t_shapes.py'
+segmenter = 'configs/pseudo/deeplabv3_vit-t_shapes-pseudo.py'
+truth = 'data/shapes/SegmentationClass'  # read to score, never to train
+
+stages = [
+    dict(name='base', type='train', config=base),
+    dict(name='base_test', type='test', config=base, checkpoint='{base.checkpoint}'),
+    dict(
+        name='smaf',
+        type='train',
+        config=smaf,
+        cfg_options={'model.checkpoint': '{base.checkpoint}'}),
+    dict(name='smaf_test', type='test', config=smaf, checkpoint='{smaf.checkpoint}'),
+    # Hard labels of confidence 0.7, the labels of the picture only.
+    dict(
+        name='masks',
+        type='generate',
+        config=smaf,
+        checkpoint='{smaf.checkpoint}',
+        split='train',
+        refine='crf',
+        preset='smaf_pseudo',
+        unary='labels',
+        bkg_thr=0.5,
+        save=('cam', 'mask')),
+    dict(name='cam_score', type='evaluate', maps='{masks.cam}', ann_dir=truth),
+    dict(name='mask_score', type='evaluate', maps='{masks.mask}', ann_dir=truth),
+    dict(
+        name='segmenter',
+        type='train',
+        config=segmenter,
+        cfg_options={'train_dataloader.dataset.mask_dir': '{masks.mask}'}),
+    dict(
+        name='test',
+        type='test',
+        config=segmenter,
+        checkpoint='{segmenter.checkpoint}'),
+]

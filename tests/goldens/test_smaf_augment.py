@@ -1,0 +1,52 @@
+# Licensed under Apache-2.0.
+"""The geometry of image and fused map, through the transforms of the configs."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from PIL import Image
+
+from mmwsss.datasets import (
+    LoadFusedMaps,
+    LoadRGBImage,
+    PackWeakInputs,
+    PILPadCrop,
+    PILRandomFlip,
+    PILResizeLongSide,
+)
+from mmwsss.datasets.transforms import draw
+from mmwsss.models.data_preprocessor import WeakDataPreProcessor
+
+
+def test_picture_and_maps_go_together(golden, tmp_path, monkeypatch) -> None:
+    data = golden('smaf_augment')
+    size = int(data['crop_size'])
+    clean = WeakDataPreProcessor(zero_padding=('img',))
+    cases = sorted({key.split('/')[0] for key in data if '/' in key})
+    assert cases
+    for case in cases:
+        one = {k.removeprefix(f'{case}/'): v for k, v in data.items()
+               if k.startswith(f'{case}/')}
+        keys = one['fused_keys'].tolist()
+        Image.fromarray(one['image']).save(tmp_path / 'a.png')
+        np.savez(tmp_path / 'a.npz', scores=one['fused'], keys=np.array(keys) + 1)
+        place = [tuple(one[k].tolist()) for k in ('cont_top_left', 'img_top_left')]
+        monkeypatch.setattr(draw, 'draw_pad_crop', lambda *_, place=place: place)
+        results = dict(
+            img_path=str(tmp_path / 'a.png'), fused_path=str(tmp_path / 'a.npz'),
+            gt_labels=tuple(keys), num_foreground=max(keys) + 1)
+        target = int(one['target_long'])
+        for transform in (
+                LoadRGBImage(), LoadFusedMaps(), PILResizeLongSide((target, target)),
+                PILRandomFlip(float(one['flip'])), PILPadCrop(size),
+                PackWeakInputs()):
+            results = transform.transform(results)
+        ours = results['data_samples'].fused.data  # in the order of the class ids
+        expected = torch.from_numpy(one['out_fused'][np.argsort(keys)])
+        torch.testing.assert_close(ours, expected, rtol=0, atol=1e-6)
+        batch = clean(dict(inputs=[results['inputs']],
+                           data_samples=[results['data_samples']]), True)
+        torch.testing.assert_close(
+            batch['inputs'][0], torch.from_numpy(one['out_image']), rtol=1e-5,
+            atol=2e-6)
