@@ -37,7 +37,7 @@ stages = [
          ann_dir=truth),
     dict(name='cam_score', type='evaluate', maps='{cams.cam}', ann_dir=truth),
     dict(name='crf_score', type='evaluate', maps='{cams.cam}', ann_dir=truth,
-         img_dir='data/shapes/JPEGImages', crf='irn', thresholds='0.1:0.6:0.1'),
+         img_dir='data/shapes/JPEGImages', crf='irn', thresholds='0.1:0.3:0.1'),
     dict(name='seed_score', type='evaluate', maps='{cams.mask}', ann_dir=truth),
     dict(
         name='affinity',

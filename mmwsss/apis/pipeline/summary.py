@@ -66,7 +66,7 @@ def scored_on(stage: Stage, stages: Sequence[Stage]) -> str | None:
     loader = dict(train='val', test='test').get(stage.type)
     if loader is None:
         return None
-    dataset = stage.read_config().get(f'{loader}_dataloader', {}).get('dataset', {})
+    dataset = (stage.read_config().get(f'{loader}_dataloader') or {}).get('dataset', {})
     name = dataset.get('split') or dataset.get('ann_file')
     return Path(name).stem if name else None
 
