@@ -29,7 +29,6 @@ stages = [
         cfg_options=with_caae,
         split='train',
         batch_size=16,
-        stride=2,
         refine='seeds',
         bkg_thr=(0.15, 0.11),
         save=('cam', 'mask')),
