@@ -32,8 +32,8 @@ test_dataloader = dict(
 val_evaluator = [dict(type='WSSSMetric'), dict(type='ClassSimilarityMetric')]
 test_evaluator = val_evaluator
 
-# 600 iterations instead of 33,000, hence a real momentum; with it a fifth of the rate.
-train_cfg = dict(max_iters=600, val_interval=300)
+# 300 iterations instead of 33,000, hence a real momentum; with it a fifth of the rate.
+train_cfg = dict(max_iters=300, val_interval=300)
 optim_wrapper = dict(optimizer=dict(lr=0.005, momentum=0.9))
 auto_scale_lr = dict(base_batch_size=16)
 

@@ -8,7 +8,7 @@ _base_ = [
 
 model = dict(
     num_classes={{_base_.num_classes}},
-    caae=dict(checkpoint='work_dirs/caae_deit-t_shapes/iter_600.pth'))
+    caae=dict(checkpoint='work_dirs/caae_deit-t_shapes/iter_300.pth'))
 
 # As on VOC; the long side in [72, 144] instead of [48, 192], where textures drown.
 train_pipeline = [
@@ -27,7 +27,7 @@ train_pipeline = [
 test_pipeline = [
     dict(type='LoadRGBImage'),
     dict(type='LoadMask'),
-    dict(type='PILMultiScale', scales=(0.5, 1.0, 1.5, 2.0), rounding=8),
+    dict(type='PILMultiScale', scales=(0.5, 1.0, 1.5), rounding=8),
     dict(type='PackWeakInputs'),
 ]
 train_dataloader = dict(dataset=dict(pipeline=train_pipeline))
