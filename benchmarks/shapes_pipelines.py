@@ -75,7 +75,7 @@ def run(name: str, seed: int, args: argparse.Namespace) -> list[dict]:
     folder = args.work_dir.resolve() / name / f'seed_{seed}'
     threads = str(args.threads)
     # The loader's processes only wait for each other where threads are few.
-    options = [f'all.{option}' for option in SINGLE_PROCESS]
+    options = [f'all.{option}' for option in SINGLE_PROCESS if 'train' in option]
     subprocess.run(
         [sys.executable, 'tools/run_pipeline.py', PIPELINES[name].config, '--work-dir',
          str(folder), '--seed', str(seed), '--cfg-options', *options], cwd=ROOT,
