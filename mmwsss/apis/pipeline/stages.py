@@ -71,10 +71,11 @@ class Stage:
         cfg = Config.fromfile(self.config, import_custom_modules=False)
         for options in (self.cfg_options, self.overrides):
             try:
-            cfg.merge_from_dict(dict(fill(options, paths or {})))
-        except (TypeError, KeyError) as error:
-            raise PipelineError(f'stage {self.name!r}: {self.config} cannot take '
-                                f'cfg_options {sorted(options)}: {error}') from error
+                cfg.merge_from_dict(dict(fill(options, paths or {})))
+            except (TypeError, KeyError) as error:
+                raise PipelineError(
+                    f'stage {self.name!r}: {self.config} cannot take the options '
+                    f'{sorted(options)}: {error}') from error
         cfg.pop('work_dir', None)
         return cfg
 
