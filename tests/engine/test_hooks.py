@@ -14,7 +14,7 @@ from mmengine.structures import PixelData
 from mmseg.structures import SegDataSample
 from PIL import Image
 
-from mmwsss.engine.hooks import AtomicCheckpointHook, CAMPanelHook, SetupCheckHook
+from mmwsss.engine.hooks import AtomicCheckpointHook, SetupCheckHook
 from mmwsss.engine.hooks.cam_panel_hook import plain_view
 from mmwsss.engine.hooks.iter_seed_hook import iteration_seed
 from mmwsss.engine.hooks.label_stats_hook import collapse_messages
@@ -85,15 +85,6 @@ def test_pixel_labels_that_choose_a_checkpoint_are_named(key, monkeypatch):
     hook.before_train(None)
     assert len(told) == ('mIoU' in key)
     assert all('PIXEL labels' in text and key in text for text in told)
-
-
-def test_panels_of_ready_views():
-    """Of the views of a test protocol scale 1 is drawn."""
-    hook = CAMPanelHook()
-    views = {'scale_0.5': [1], 'scale_1': [2]}
-    assert hook._images(dict(inputs=views)) == [2]
-    assert hook._images(dict(inputs=views | {'view1': [3]})) == [3]
-    assert hook._images(dict(inputs=[4])) == [4]
 
 
 def test_half_written_file_never_shows(tmp_path, monkeypatch):

@@ -28,10 +28,12 @@ VIEWS = ('view1', 'view2', 'local')
 LABELS = ((0, 3), (2,), (5, 1, 4), ())
 
 
-def build(config: str, seed: int = 0, **train_cfg) -> WeakSegmentor:
+def build(config: str, seed: int = 0, backbone: dict | None = None, **train_cfg
+          ) -> WeakSegmentor:
     """A model with seeded random weights; no file is read but the config."""
     cfg = Config.fromfile(ROOT / config)
     init_default_scope('mmwsss')
+    segmentor_cfg(cfg).backbone.update(backbone or {})
     segmentor_cfg(cfg).backbone.pretrained = None
     if train_cfg:
         cfg.model.train_cfg.update(train_cfg)

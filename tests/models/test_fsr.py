@@ -25,6 +25,8 @@ from tests.helpers.methods import (
 from tests.method_tester import MethodTester
 
 FSR = 'configs/fsr/fsr_vit-t_shapes.py'
+#: depth as published; the six blocks of Shapes go without
+STOCHASTIC = dict(drop_path_rate=0.1)
 GUIDED = 200  # an iteration of uncertain masks
 
 
@@ -107,8 +109,12 @@ class TestFSR(MethodTester):
         # in pictures: the student on two views; view 1's mirror; two scales
         rest = [4.0, 2.0, 1.0, 9.0]
         assert run(119) == (rest, 4)
-        # the mask's own CAM at three scales stops after the auxiliary tap
-        assert run(GUIDED) == ([4.0, 1.0, 9.0, *rest], 4)
+        # the mask's own CAM, of one pass or (released) of three scales with mirrors,
+        # stops after the auxiliary tap
+        assert run(GUIDED) == ([2.0, *rest], 4)
+        mask = Config.fromfile(ROOT / FSR).model.train_cfg.mask
+        assert run(GUIDED, mask=mask | dict(scales=(1.0, 0.5, 1.5))) == (
+            [4.0, 1.0, 9.0, *rest], 4)
         # without PTC and segmentation no CAM at all; without view 2 that of view 1
         none = dict(ptc=0.0, seg=0.0, reg=0.0)
         assert run(0, weights=none) == ([4.0], 1)
@@ -153,7 +159,8 @@ def test_options_act(setting: dict) -> None:
     train_cfg = Config.fromfile(ROOT / FSR).model.train_cfg
     changed = {k: {**train_cfg.mask, **v} if k == 'mask' else v
                for k, v in setting.items()}
-    plain, other = step(build(FSR), GUIDED), step(build(FSR, **changed), GUIDED)
+    plain, other = (step(build(FSR, backbone=STOCHASTIC, **settings), GUIDED)
+                    for settings in ({}, changed))
     assert all(torch.isfinite(v) for v in other.values())
     assert any(plain[k] != other[k] for k in plain)
 
@@ -179,7 +186,7 @@ def test_options_of_the_aggregation_act(options: dict) -> None:
 def test_cams_without_stochastic_depth() -> None:
     """cam_mode='eval' gives the same CAM twice; the mode is set back afterwards."""
     for mode in ('train', 'eval'):
-        model = build(FSR, cam_mode=mode).train()
+        model = build(FSR, backbone=STOCHASTIC, cam_mode=mode).train()
         data = train_batch(model)
         labels = model.image_labels(data['data_samples'], 'cpu')
         one, two = (model.fused_cams(data['inputs']['view1'], labels).cam

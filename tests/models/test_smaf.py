@@ -236,7 +236,7 @@ def test_padding_is_background(tmp_path) -> None:
 def test_teacher_follows_the_device(tmp_path) -> None:
     model = wrapped(CAM, tmp_path).double()
     assert next(model.teacher.network.parameters()).dtype == torch.float64
-    assert not any('teacher' in name for name, _ in model.named_modules())
+    assert not any(name.startswith('teacher.') for name, _ in model.named_modules())
     other = copy.deepcopy(model)
     assert other.teacher.network is not model.teacher.network
 

@@ -78,6 +78,11 @@ def test_wrong_settings_are_one_line(tmp_path) -> None:
     assert 'for 1 names: 000.' in done.stderr
 
 
+def listen_to_ctrl_c() -> None:
+    """Also where the tests run in the background of a shell, which ignores it."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
 def test_interrupted_and_resumed(tmp_path) -> None:
     """Ctrl-C in the terminal: whole files, no other, code 130; then on to the end."""
     make(tmp_path, 40, (120, 160))
@@ -86,7 +91,8 @@ def test_interrupted_and_resumed(tmp_path) -> None:
     env = os.environ | dict(PYTHONPATH=str(ROOT), OMP_NUM_THREADS='1')
     out = tmp_path / 'out'
     with subprocess.Popen(command, cwd=ROOT, env=env, start_new_session=True, text=True,
-                          stderr=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+                          stderr=subprocess.PIPE, stdout=subprocess.PIPE,
+                          preexec_fn=listen_to_ctrl_c) as process:
         end = time.time() + 240
         while not list(out.glob('*.png')) and process.poll() is None:
             assert time.time() < end
