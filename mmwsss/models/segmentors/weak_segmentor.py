@@ -2,10 +2,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, NamedTuple
 
 import torch
-from mmengine.logging import MessageHub
 from mmseg.models.segmentors.base import BaseSegmentor
 from mmseg.structures import SegDataSample
 from torch import Tensor, nn
@@ -14,7 +13,6 @@ from mmwsss.cam import (
     ClassPairs,
     ImageLabels,
     affinity_targets,
-    check_thresholds,
     fuse_cams,
     label_shares,
     multi_scale,
@@ -28,6 +26,7 @@ from mmwsss.cam import (
 from mmwsss.registry import MODELS
 
 from ..utils import Features, LossSchedule, encode
+from .loss_terms_mixin import LossTermsMixin
 from .predict_mixin import PredictMixin
 
 
@@ -39,7 +38,7 @@ class FusedCAMs(NamedTuple):
 
 
 @MODELS.register_module()
-class WeakSegmentor(PredictMixin, BaseSegmentor):
+class WeakSegmentor(LossTermsMixin, PredictMixin, BaseSegmentor):
     """Base of all networks that learn from image labels; by itself the CAM baseline.
 
     It owns what every method shares: encode once, CAM logits, fusion of scales and
@@ -70,14 +69,6 @@ class WeakSegmentor(PredictMixin, BaseSegmentor):
         ValueError: if terms, losses and heads don't belong together.
     """
 
-    #: module or parameter → the terms that train it
-    TERM_MODULES: ClassVar[dict[str, tuple[str, ...]]] = {
-        'cam_head': ('cls',), 'aux_cam_head': ('cls_aux',),
-        'decode_head': ('seg', 'reg')}
-    #: what `train_cfg` may hold
-    TRAIN_KEYS: ClassVar[frozenset[str]] = frozenset(
-        ('weights', 'inactive', 'cam_scales', 'low_thr', 'high_thr', 'detach_decoder'))
-
     def __init__(self, backbone: dict, cam_head: dict | None, num_classes: int,
                  decode_head: dict | None = None, aux_cam_head: dict | None = None,
                  refine: dict | None = None, losses: Mapping[str, dict] | None = None,
@@ -103,41 +94,11 @@ class WeakSegmentor(PredictMixin, BaseSegmentor):
         self.schedule = LossSchedule(self.train_cfg.get('weights', {}))
         self._check_terms()
 
-    def _check_terms(self) -> None:
-        unknown = set(self.train_cfg) - self.TRAIN_KEYS
-        if unknown:
-            raise ValueError(
-                f'{type(self).__name__} reads no train_cfg entries {sorted(unknown)}; '
-                f'it reads {sorted(self.TRAIN_KEYS)}')
-        if 'low_thr' in self.train_cfg:
-            check_thresholds(self.train_cfg['low_thr'], self.train_cfg['high_thr'])
-        missing = set(self.schedule.weights) - set(self.losses)
-        if missing:
-            raise ValueError(
-                f'train_cfg.weights names {sorted(missing)}, but losses has only '
-                f'{sorted(self.losses)}')
-        needs = {'cls_aux': 'aux_cam_head', 'seg': 'decode_head', 'reg': 'decode_head'}
-        for term, head in needs.items():
-            if term in self.schedule.weights and getattr(self, head) is None:
-                raise ValueError(f'the loss term {term} needs a {head}, got None')
-        if {'seg', 'reg'} & set(self.schedule.weights) and self.refine is None:
-            raise ValueError(
-                'the loss terms seg and reg need pseudo labels: set refine, got None')
-        inactive = self.train_cfg.get('inactive', 'zero_grad')
-        if inactive not in ('zero_grad', 'off'):
-            raise ValueError(
-                f"train_cfg.inactive must be 'zero_grad' or 'off', got {inactive!r}")
-
     # ---------------------------------------------------------------- encode
     @property
     def num_foreground(self) -> int:
         """C: classes without background."""
         return self.num_classes - 1
-
-    @property
-    def iteration(self) -> int:
-        """Zero-based training iteration, as the runner publishes it."""
-        return int(MessageHub.get_current_instance().get_info('iter', 0))
 
     def encode(self, images: Tensor) -> Features:
         """Encode normalised images (B, 3, H, W)."""
@@ -281,11 +242,6 @@ class WeakSegmentor(PredictMixin, BaseSegmentor):
             statistics = label_shares(label, box)
         return self.weigh(terms) | statistics
 
-    @property
-    def active(self) -> set[str]:
-        """The loss terms with a weight other than 0 at this iteration."""
-        return set(self.schedule(self.iteration))
-
     def classification(self, features: Features, labels: ImageLabels
                        ) -> dict[str, Tensor]:
         """L_cls and, with an auxiliary head, L_cls^aux."""
@@ -313,35 +269,6 @@ class WeakSegmentor(PredictMixin, BaseSegmentor):
             terms['reg'] = self.losses['reg'](
                 self.grey_levels(images), logits, label, box)
         return terms
-
-    def weigh(self, terms: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """Multiply the terms by their weights and name them ``loss_<term>``.
-
-        A module without an active term gets zero gradients, as in the releases, which
-        multiply by 0: AdamW then still decays its weights and counts its steps.
-        """
-        if not terms:
-            raise ValueError(
-                f'no loss term is active at iteration {self.iteration}; check '
-                f'train_cfg.weights: {self.train_cfg.get("weights")}')
-        weights = self.schedule(self.iteration)
-        losses = {f'loss_{term}': weights[term] * value
-                  for term, value in terms.items()}
-        if self.train_cfg.get('inactive', 'zero_grad') == 'zero_grad':
-            first = next(iter(losses))
-            losses[first] = losses[first] + self._zero_of_idle_modules(set(terms))
-        return losses
-
-    def idle_parameters(self, active: set[str]) -> dict[str, nn.Parameter]:
-        """The trained parameters of the modules none of whose terms is active."""
-        idle = [name for name, terms in self.TERM_MODULES.items()
-                if not active & set(terms)]
-        return {name: p for name, p in self.named_parameters()
-                if p.requires_grad and any(
-                    f'{name}.'.startswith(f'{module}.') for module in idle)}
-
-    def _zero_of_idle_modules(self, active: set[str]) -> Tensor | float:
-        return 0.0 * sum(p.flatten()[0] for p in self.idle_parameters(active).values())
 
     # ---------------------------------------------------------------- mmseg's contract
     def extract_feat(self, inputs: Tensor) -> tuple[Tensor, ...]:
