@@ -91,14 +91,21 @@ def fork_run(run: PipelineRun) -> int:
     """Start a run in a process group of its own; returns its process."""
     process = os.fork()
     if process:
+        os.setpgid(process, process)  # on both sides: either may be first
         return process
     os.setpgid(0, 0)
+    listen_to_ctrl_c()
     code = 1
     try:
         run_pipeline(run)
         code = 0
     finally:
         os._exit(code)
+
+
+def listen_to_ctrl_c() -> None:
+    """Also where the tests run in the background of a shell, which ignores it."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def kill_group(process: int, number: int = signal.SIGKILL) -> int:

@@ -16,6 +16,7 @@ from PIL import Image
 
 from mmwsss.apis import RefineCfg, refine_folder
 from tests.helpers.methods import ROOT, pictures
+from tests.helpers.pipelines import listen_to_ctrl_c
 
 TOOL = ROOT / 'tools' / 'refine_labels.py'
 
@@ -76,11 +77,6 @@ def test_wrong_settings_are_one_line(tmp_path) -> None:
     assert done.returncode == 1 and 'Traceback' not in done.stderr
     assert done.stderr.strip().splitlines()[-1].startswith('error: ')
     assert 'for 1 names: 000.' in done.stderr
-
-
-def listen_to_ctrl_c() -> None:
-    """Also where the tests run in the background of a shell, which ignores it."""
-    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def test_interrupted_and_resumed(tmp_path) -> None:

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.helpers.pipelines import listen_to_ctrl_c
 from tests.helpers.training import ROOT, TIMEOUT, assert_same, load
 
 TOY = ROOT / 'tests' / 'helpers' / 'toy_config.py'
@@ -40,7 +41,7 @@ def start(config: Path, work: Path, *arguments: str) -> subprocess.Popen:
     return subprocess.Popen(
         [sys.executable, 'tools/run_pipeline.py', str(config), '--work-dir', str(work),
          *arguments], cwd=ROOT, env=env, text=True, stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT, start_new_session=True)
+        stderr=subprocess.STDOUT, start_new_session=True, preexec_fn=listen_to_ctrl_c)
 
 
 def run(config: Path, work: Path, *arguments: str, code: int = 0) -> str:
