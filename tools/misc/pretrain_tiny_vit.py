@@ -15,12 +15,10 @@ masks, 10 textures x 4 outlines, so more than the benchmark's classes) are class
    this the class ends up in idle background tokens and CAMs come out inverted, which
    networks pretrained on millions of photos do not do.
 
-``--config configs/eps/eps_wr38-t_shapes.py`` does the same for the tiny
-Wide-ResNet-38.
-
-By itself a MiT hardly starts on these tasks: its tokens become alike first (at chance
-after 2,200 iterations). So with ``--teacher`` its last two maps first learn those of
-the pretrained tiny ViT, token by token on mosaics; then it classifies (``--init``):
+By themselves a MiT and a Wide-ResNet-38 hardly start on these tasks: the MiT's tokens
+become alike first (at chance after 2,200 iterations), and the Wide-ResNet is at chance
+after 200. So with ``--teacher`` their last two maps first learn those of the pretrained
+tiny ViT, token by token on mosaics; then they classify (``--init``):
 
     python tools/misc/pretrain_tiny_vit.py --config configs/afa/afa_mit-t_shapes.py \
         --teacher configs/toco/toco_vit-t_shapes.py --iters 800 --lr 1e-3 \
@@ -28,6 +26,13 @@ the pretrained tiny ViT, token by token on mosaics; then it classifies (``--init
     python tools/misc/pretrain_tiny_vit.py --config configs/afa/afa_mit-t_shapes.py \
         --init work_dirs/matched.pth --iters 400 --single-iters 0 --lr 6e-4 \
         --pictures 8000 --out demo/weights/mit-t_shapes.pth
+
+    python tools/misc/pretrain_tiny_vit.py --config configs/eps/eps_wr38-t_shapes.py \
+        --teacher configs/toco/toco_vit-t_shapes.py --iters 700 --lr 3e-3 \
+        --out work_dirs/matched.pth
+    python tools/misc/pretrain_tiny_vit.py --config configs/eps/eps_wr38-t_shapes.py \
+        --init work_dirs/matched.pth --iters 400 --single-iters 0 --lr 1e-3 \
+        --pictures 8000 --out demo/weights/wr38-t_shapes.pth
 
 Written are the backbone's tensors in float16 under mmpretrain's names, atomically,
 every ``--save-every`` iterations. The same command gives the same file on the same
