@@ -25,9 +25,9 @@ from pathlib import Path
 
 from mmengine.logging import print_log
 
-from mmwsss.apis.eval_maps import EvalCfg, evaluate_maps, parse_thresholds
-from mmwsss.apis.eval_report import metrics_of, tables_of
-from mmwsss.apis.eval_tasks import (
+from mmwsss.apis.evaluate.maps import EvalCfg, evaluate_maps, parse_thresholds
+from mmwsss.apis.evaluate.report import metrics_of, tables_of
+from mmwsss.apis.evaluate.tasks import (
     classes_of,
     eval_tasks,
     folder_infos,

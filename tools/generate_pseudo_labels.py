@@ -28,7 +28,7 @@ import logging
 from mmengine.logging import print_log
 
 from mmwsss.apis import Affinity, GenerateCfg, RunOptions, generate_labels
-from mmwsss.apis.generate_cfg import REFINERS, SAVED, SOURCES
+from mmwsss.apis.generate.cfg import REFINERS, SAVED, SOURCES
 from mmwsss.datasets.utils.score_io import DTYPES
 from mmwsss.engine.cli import add_common_arguments, parse, read_config
 from mmwsss.engine.processes import tell

@@ -15,7 +15,7 @@ import torch
 from PIL import Image
 
 from mmwsss.apis import GenerateCfg, RunOptions, generate_labels, init_model
-from mmwsss.apis.generate_maps import NetworkMaps
+from mmwsss.apis.generate.maps import NetworkMaps
 from mmwsss.cam import affinity_seeds, strided_size
 from mmwsss.datasets import DataError, LabelError, LoadRGBImage, PackWeakInputs
 from mmwsss.datasets.utils.score_io import load_scores

@@ -22,24 +22,12 @@ from mmwsss.engine.processes import on_first_process, start_processes, tell
 from mmwsss.utils.manifest import MANIFEST, claim_folder, weights_hash, write_manifest
 from mmwsss.version import __version__
 
-from .generate_cfg import SAVED, GenerateCfg
-from .generate_data import (
-    build_split,
-    groups_of_one_size,
-    loader_of,
-    names_of,
-    split_cfg,
-)
-from .generate_maps import (
-    ImageMaps,
-    NetworkMaps,
-    own_label,
-    plain_model,
-    with_defaults,
-)
-from .generate_walk import Affinity
-from .generate_write import Workers, is_done, output_path, write_outputs
-from .inference import init_model
+from ..inference import init_model
+from .cfg import SAVED, GenerateCfg
+from .data import build_split, groups_of_one_size, loader_of, names_of, split_cfg
+from .maps import ImageMaps, NetworkMaps, own_label, plain_model, with_defaults
+from .walk import Affinity
+from .write import Workers, is_done, output_path, write_outputs
 
 
 @dataclass

@@ -15,9 +15,9 @@ from mmwsss.datasets.files import FileFinder
 from mmwsss.datasets.label_sources import IMAGE_SUFFIXES
 from mmwsss.utils.manifest import read_manifest
 
-from .eval_maps import EvalTask
-from .generate_cfg import SUFFIX
-from .generate_data import build_split, split_cfg
+from ..generate.cfg import SUFFIX
+from ..generate.data import build_split, split_cfg
+from .maps import EvalTask
 
 _SHOWN = 5
 

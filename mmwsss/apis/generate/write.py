@@ -26,9 +26,9 @@ from mmwsss.datasets.utils.parallel import clean_processes, start_worker
 from mmwsss.datasets.utils.score_io import save_scores
 from mmwsss.utils.label_png import save_label_png
 
-from .generate_cfg import SUFFIX, GenerateCfg
-from .generate_maps import ImageMaps
-from .refine_maps import Item, cam_stacks, refine_items, slots_to_ids
+from ..refine_maps import Item, cam_stacks, refine_items, slots_to_ids
+from .cfg import SUFFIX, GenerateCfg
+from .maps import ImageMaps
 
 _AHEAD = 4  # images waiting for each worker
 

@@ -22,9 +22,9 @@ from mmwsss.models import AffinityNetwork
 from mmwsss.models.refiners import RandomWalk
 from mmwsss.utils.manifest import read_manifest, weights_hash
 
-from .generate_cfg import SUFFIX, GenerateCfg
-from .generate_maps import ImageMaps, NetworkMaps, plain_model, to_numpy
-from .inference import init_model
+from ..inference import init_model
+from .cfg import SUFFIX, GenerateCfg
+from .maps import ImageMaps, NetworkMaps, plain_model, to_numpy
 
 
 class FolderMaps:

@@ -20,7 +20,7 @@ from mmwsss.engine.inference_options import segmentor_cfg
 from mmwsss.evaluation import WSSSMetric
 from mmwsss.models import WeakSegmentor
 
-from .generate_cfg import GenerateCfg
+from .cfg import GenerateCfg
 
 #: a class whose probability rounds to 0 of 255 everywhere isn't stored
 ABSENT = 0.5 / 255

@@ -8,7 +8,7 @@ from mmwsss.cam import check_thresholds
 from mmwsss.datasets.utils.score_io import DTYPES
 from mmwsss.models.utils.inference import FILTERS
 
-from .refine_maps import RefineCfg
+from ..refine_maps import RefineCfg
 
 REFINERS = ('none', 'par', 'crf', 'seeds', 'rw')
 SAVED = ('cam', 'mask', 'prob')
