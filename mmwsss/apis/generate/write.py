@@ -87,7 +87,7 @@ def _thresholded(settings: GenerateCfg, maps: ClassMaps) -> torch.Tensor:
 def write_outputs(settings: GenerateCfg, out: str, maps: ImageMaps,
                   palette: Sequence[Sequence[int]] | None, device: str = 'cpu') -> None:
     """Write what is asked for of one image; the mask, which takes longest, last."""
-    for kind in ('cam', 'prob'):
+    for kind in ('cam', 'fused', 'prob'):
         if kind in settings.save:
             kept = getattr(maps, kind)
             save_scores(output_path(out, kind, maps.name), kept.maps, kept.ids,
