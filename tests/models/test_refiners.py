@@ -72,8 +72,10 @@ def test_more_labels_than_maps() -> None:
     full = dense_crf_labels(image, prob.argmax(1), 21, 0.7,
                             **DENSE_CRF_PRESETS['smaf_pseudo'])
     assert torch.equal(out, full[:, :4]) and (out.argmax(1) == full.argmax(1)).all()
-    compact = MODELS.build(dict(type='DenseCRF', **settings))(image, prob)
-    assert (out - compact).abs().max() > 0.01
+    start = MODELS.build(dict(type='DenseCRF', num_labels=21, iter_max=0, **settings))
+    found = start(image, prob)  # the softmax of the unary energies
+    torch.testing.assert_close(found.amax(1), torch.full((1, 10, 12), 0.7))
+    torch.testing.assert_close(found.amin(1), torch.full((1, 10, 12), 0.3 / 20))
     with pytest.raises(ValueError, match='4 maps are more than num_labels=3'):
         MODELS.build(dict(type='DenseCRF', num_labels=3, **settings))(image, prob)
     with pytest.raises(ValueError, match="num_labels=21 is for unary='labels'"):
