@@ -4,9 +4,9 @@ _base_ = ['./eps_wr38.py']
 
 model = dict(
     backbone=dict(
-        # tools/misc/pretrain_tiny_vit.py: the stand-in for ImageNet weights
+        # tools/misc/pretrain_tiny.py: the stand-in for ImageNet weights
         pretrained='demo/weights/wr38-t_shapes.pth',
-        # the last but one is for tools/misc/pretrain_tiny_vit.py
+        # the last but one is for tools/misc/pretrain_tiny.py
         out_indices=(5, 6),
         widths=(8, 16, 32, 64, 96, 128, 192),
         dropout=(0.1, 0.2),
