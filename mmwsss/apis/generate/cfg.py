@@ -91,7 +91,7 @@ class GenerateCfg:
                              "'cam'")
         if 'mask' not in self.save and self.refine != 'none':
             raise ValueError(f'refine={self.refine!r} is of masks, fused maps stay as '
-                             f"they are: leave it out, or save 'mask' too")
+                             "they are: leave it out, or save 'mask' too")
 
     def _check_background(self) -> None:
         if self.source == 'seg' and (self.bkg_thr or self.alpha is not None
