@@ -26,6 +26,7 @@ from .generate_cfg import SAVED, GenerateCfg
 from .generate_data import (
     build_split,
     groups_of_one_size,
+    labels_hash,
     loader_of,
     names_of,
     split_cfg,
@@ -127,6 +128,8 @@ def generate_labels(config: str | Path | Config, checkpoint: str, out: str | Pat
     settings = with_defaults(settings, model, cfg)
     identity = dict(settings.settings(), weights=weights_hash(model),
                     model=plain_model(cfg), dataset=dataset_cfg)
+    if cam_filter == 'gt':
+        identity['labels'] = labels_hash(dataset)
     if affinity is None:
         source = NetworkMaps(model, settings)
     else:
