@@ -178,6 +178,18 @@ def test_what_is_given_must_be_there(config, work):
     assert (work / '02_masks/record.json').exists() and not (work / 'aside').exists()
 
 
+@pytest.mark.parametrize('file', ['record.json', 'begun.json'])
+def test_notes_that_were_cut_off_are_named(config, work, file):
+    run_pipeline(make_run(config, work, last='cam'))
+    note = work / '01_cam' / file
+    note.write_text(note.read_text()[:-9])
+    with pytest.raises(PipelineError, match=rf'01_cam/{file} is no valid JSON.*delete'):
+        run_pipeline(make_run(config, work))
+    note.unlink()
+    run_pipeline(make_run(config, work, last='cam'))
+    assert (work / '01_cam/run/iter_12.pth').exists()
+
+
 def test_a_lost_mask_is_made_again(config, work):
     run_pipeline(make_run(config, work))
     before = outputs(work)
