@@ -23,6 +23,7 @@ SHORT = [f'all.{key}' for key in (
     'train_cfg.max_iters=2', 'train_cfg.val_interval=2',
     'param_scheduler.0.warmup_iters=1', 'train_dataloader.batch_size=2',
     'train_dataloader.num_workers=0', 'train_dataloader.persistent_workers=False')]
+SHORT += [f'{stage}.workers=0' for stage in ('cams', 'masks', 'mask_score')]
 
 
 def documented() -> str:
