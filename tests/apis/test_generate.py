@@ -293,6 +293,25 @@ def test_a_finished_folder_is_left_alone(run) -> None:
                if p.stem not in (NAMES[1], NAMES[3]))
 
 
+def test_files_that_were_cut_off_are_made_again(run) -> None:
+    _, out = run(bkg_thr=(0.5,))
+    before = contents(out)
+    first, second = (out / 'cam' / f'{name}.npz' for name in NAMES[:2])
+    first.write_bytes(first.read_bytes()[:-1])
+    second.write_bytes(b'')
+    mask = out / 'mask' / f'{NAMES[3]}.png'
+    mask.write_bytes(mask.read_bytes()[:40])
+    report, _ = run(bkg_thr=(0.5,))
+    assert report.skipped == len(NAMES) - 3 and contents(out) == before
+
+
+def test_an_image_that_does_not_go_through_is_named(run, tmp_path) -> None:
+    root = draw_data(tmp_path / 'data', 1)
+    Image.new('RGB', (30, 1)).save(root / 'JPEGImages' / 'im_00.jpg')
+    with pytest.raises(ValueError, match=r'im_00\.jpg: .*smaller than one 8x8 patch'):
+        run(cfg=config_of('toco', root), bkg_thr=(0.5,))
+
+
 def test_other_settings_are_refused(run) -> None:
     _, out = run(bkg_thr=(0.5,))
     before = contents(out)
@@ -303,6 +322,20 @@ def test_other_settings_are_refused(run) -> None:
     assert contents(out) == before
     report, _ = run(bkg_thr=(0.4,), options=RunOptions(overwrite=True))
     assert report.skipped == 0 and contents(out) != before
+
+
+def test_other_image_labels_are_refused(run, tmp_path) -> None:
+    """They choose the classes; where the network does, they don't matter."""
+    root = draw_data(tmp_path / 'data', 2)
+    cfg, chosen = config_of('toco', root), dict(cam_filter='pred', out='pred')
+    run(cfg=cfg, bkg_thr=(0.5,))
+    run(cfg=cfg, bkg_thr=(0.5,), **chosen)
+    lists = root / 'splits' / 'train.txt'
+    lists.write_text(lists.read_text().replace('dots', 'rings'))
+    with pytest.raises(ValueError, match='labels: .* → .*--overwrite'):
+        run(cfg=cfg, bkg_thr=(0.5,))
+    report, _ = run(cfg=cfg, bkg_thr=(0.5,), **chosen)
+    assert report.skipped == 2
 
 
 def test_images_without_labels(run, tmp_path, place) -> None:

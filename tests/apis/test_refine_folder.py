@@ -20,6 +20,7 @@ from mmwsss.ops import (
     par,
     unary_from_prob,
 )
+from mmwsss.utils.label_png import save_label_png
 from tests.helpers.methods import pictures
 
 SIZES = ((20, 24), (20, 24), (24, 20), (20, 24), (18, 18))
@@ -158,10 +159,12 @@ def test_resume(folder, monkeypatch) -> None:
     cfg = RefineCfg('par')
     report, whole = run(folder, 'out', cfg, names=NAMES[:2])
     assert report.written == 2 and set(whole) == set(NAMES[:2])
-    (folder / 'out' / 'im_0.png').write_bytes(b'mine')
+    save_label_png(np.full(whole['im_0'].shape, 9), folder / 'out' / 'im_0.png')
+    (folder / 'out' / 'im_1.png').write_bytes(b'cut off')  # by a power failure
     report = refine_folder(folder / 'images', folder / 'prob', folder / 'out', cfg)
-    assert (report.written, report.skipped) == (3, 2)
-    assert (folder / 'out' / 'im_0.png').read_bytes() == b'mine'
+    assert (report.written, report.skipped) == (4, 1)
+    with Image.open(folder / 'out' / 'im_0.png') as mine:
+        assert (np.asarray(mine) == 9).all()
     report, labels = run(folder, 'out', cfg, overwrite=True)
     assert (report.written, report.skipped) == (5, 0)
     assert np.array_equal(labels['im_0'], whole['im_0'])

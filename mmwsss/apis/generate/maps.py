@@ -101,8 +101,12 @@ class NetworkMaps:
     def __call__(self, batch: Mapping[str, Any]) -> list[ImageMaps]:
         """The maps of a collated batch."""
         data = self.model.data_preprocessor(batch, False)
-        return [self._maps(sample) for sample in self.model.predict(
-            **data, **self.overrides)]
+        try:
+            found = self.model.predict(**data, **self.overrides)
+        except ValueError as err:
+            paths = [sample.img_path for sample in data['data_samples']]
+            raise ValueError(f'{", ".join(paths)}: {err}') from err
+        return [self._maps(sample) for sample in found]
 
     def _maps(self, sample: SegDataSample) -> ImageMaps:
         info, settings = sample.metainfo, self.settings

@@ -24,7 +24,14 @@ from mmwsss.version import __version__
 
 from ..inference import init_model
 from .cfg import SAVED, GenerateCfg
-from .data import build_split, groups_of_one_size, loader_of, names_of, split_cfg
+from .data import (
+    build_split,
+    groups_of_one_size,
+    labels_hash,
+    loader_of,
+    names_of,
+    split_cfg,
+)
 from .maps import ImageMaps, NetworkMaps, own_label, plain_model, with_defaults
 from .walk import Affinity
 from .write import Workers, is_done, output_path, write_outputs
@@ -115,6 +122,8 @@ def generate_labels(config: str | Path | Config, checkpoint: str, out: str | Pat
     settings = with_defaults(settings, model, cfg)
     identity = dict(settings.settings(), weights=weights_hash(model),
                     model=plain_model(cfg), dataset=dataset_cfg)
+    if cam_filter == 'gt':
+        identity['labels'] = labels_hash(dataset)
     if affinity is None:
         source = NetworkMaps(model, settings)
     else:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -49,12 +50,12 @@ def run_command(command: Sequence[str], log: Path, echo: Echo, root: Path) -> No
     with open(log, 'ab') as file:
         try_lock(file)
         file.write(f'\n{time.strftime("%Y-%m-%d %H:%M:%S")} $ python '
-                   f'{" ".join(command)}\n'.encode())
+                   f'{shlex.join(command)}\n'.encode())
         file.flush()
         code = _follow(command, file, log, echo, root)
     if code:
         raise StageError(
-            f'{" ".join(command)}\nfailed with code {code}; the whole output is in '
+            f'{shlex.join(command)}\nfailed with code {code}; the whole output is in '
             f'{log}. It ends:\n{tail(log)}')
 
 
