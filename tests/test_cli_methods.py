@@ -57,7 +57,7 @@ default_hooks = dict(logger=dict(interval=1), checkpoint=dict(interval=3))
 #: precomputed maps for self-training
 FUSED = """
 _base_ = [{base!r}]
-model = dict(self_training=dict(source='fused'))
+model = dict(self_training=dict(source='fused', scales=None))
 train_dataloader = dict(dataset=dict(fused_dir={maps!r}, pipeline=[
     dict(type='LoadRGBImage'), dict(type='LoadFusedMaps'),
     dict(type='PILResizeLongSide', side_range=(80, 112)),

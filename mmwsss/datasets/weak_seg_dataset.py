@@ -11,10 +11,11 @@ from mmseg.datasets import BaseSegDataset
 
 from mmwsss.registry import DATASETS, TRANSFORMS
 
-from .errors import DataError, LabelError, SaliencyError, UnreadableImageError
+from .errors import DataError, LabelError, UnreadableImageError
 from .files import FileFinder, image_stem
 from .fused_maps import find_fused_maps
 from .label_sources import Labels, read_labels, read_names
+from .saliency_maps import find_saliency_maps
 from .seeding import seed_everything
 from .verify import spread, verify_item
 
@@ -215,14 +216,7 @@ class WeakSegDataset(BaseSegDataset):
         """Add ``sal_path``; the maps must all be there, at the size of their images."""
         if not self.sal_dir:
             return
-        files = FileFinder(self.sal_dir, self._is_listed())
-        for info in infos:
-            info['sal_path'] = files.find(info['img_id'], self.sal_suffix)
-        if files.missing:
-            raise SaliencyError(
-                files.missing[0], f'is missing, with {len(files.missing) - 1} other '
-                f'saliency maps of {len(infos)}', 'check sal_dir, or make a map of '
-                'every image of the list')
+        find_saliency_maps(infos, self.sal_dir, self.sal_suffix, self._is_listed())
         if self._is_listed() and not self.with_masks:  # else checked with the masks
             for info in spread(infos, self.check_samples):
                 verify_item(info, self.ignore_index)
