@@ -53,6 +53,11 @@ PIPELINES = {
             'cam_score': 'CAM',
             'mask_score': 'mask',
             'test': 'segmenter'}),
+    'smaf': Pipeline(
+        'SMAF on ToCo', 'configs/smaf/smaf_shapes_pipeline.py', {
+            'cam_score': 'CAM',
+            'mask_score': 'mask (CRF)',
+            'test': 'segmenter'}),
 }  # yapf: disable
 
 
@@ -85,8 +90,14 @@ def run(name: str, seed: int, args: argparse.Namespace) -> list[dict]:
 
 
 def score(row: dict) -> float | None:
-    """The one score of a stage."""
-    return next((v for v in row['scores'].values() if v is not None), None)
+    """The score of a stage; where a network has several, that of its segmentation."""
+    return next((v for v in reversed(row['scores'].values()) if v is not None), None)
+
+
+def labelled(rows: list[dict]) -> str:
+    """What share of the pixels is scored, where it isn't all of them."""
+    shares = [row['metrics'].get('mask_labelled', 100.0) for row in rows]
+    return f', {mean(shares):.0f} % labelled' if min(shares) < 99.5 else ''
 
 
 def spread(values: list[float]) -> str:
@@ -104,8 +115,9 @@ def table(results: Results) -> str:
             rows = [r for found in runs.values() for r in found if r['stage'] == stage]
             values = [v for v in map(score, rows) if v is not None]
             if values:
-                lines.append(f'| {pipeline.title} | {title} | {rows[0]["scored_on"]} | '
-                             f'{spread(values)} | {len(values)} |')
+                lines.append(f'| {pipeline.title} | {title}{labelled(rows)} | '
+                             f'{rows[0]["scored_on"]} | {spread(values)} | '
+                             f'{len(values)} |')
         hours = [sum(r['hours'] for r in found) for found in runs.values()]
         if hours:
             lines.append(f'| {pipeline.title} | *minutes, all stages* | | '
