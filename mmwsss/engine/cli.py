@@ -21,11 +21,24 @@ LAUNCHERS = ('none', 'pytorch', 'slurm', 'mpi')
 USER_ERRORS = (UserError, CheckpointMismatch, UnsafeCheckpointError, FileNotFoundError)
 
 
+class OptionsAction(DictAction):
+    """``KEY=VALUE ...`` as a dict; what is no such pair is named."""
+
+    def __call__(self, parser: argparse.ArgumentParser, namespace: argparse.Namespace,
+                 values: Sequence[str], option_string: str | None = None) -> None:
+        """Called by argparse."""
+        for text in values:
+            if not text.partition('=')[0] or '=' not in text:
+                parser.error(f'{option_string}: {text!r} is no KEY=VALUE; write it '
+                             'without blanks, lists as "[a,b]"')
+        super().__call__(parser, namespace, values, option_string)
+
+
 def add_common_arguments(parser: argparse.ArgumentParser) -> None:
     """Options that ``tools/train.py`` and ``tools/test.py`` both have."""
     parser.add_argument('--work-dir', help='folder for logs and checkpoints')
     parser.add_argument(
-        '--cfg-options', nargs='+', action=DictAction, metavar='KEY=VALUE',
+        '--cfg-options', nargs='+', action=OptionsAction, metavar='KEY=VALUE',
         help='override settings, e.g. train_cfg.max_iters=2000 '
         'model.train_cfg.high_thr=0.65; lists as "[a,b]" without spaces')
     parser.add_argument(

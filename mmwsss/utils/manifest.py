@@ -84,13 +84,24 @@ def settings_hash(settings: Mapping[str, Any]) -> str:
 
 
 def differences(there: Any, asked: Any, name: str = '') -> list[str]:
-    """``name: value there → value asked for`` of every entry that differs."""
+    """``name: value there → value asked for`` of every entry that differs.
+
+    Lists of dicts (transforms, hooks) are compared entry by entry where both have as
+    many, so that what has changed isn't lost in the part that is left out.
+    """
+    if _dicts(there) and _dicts(asked) and len(there) == len(asked):
+        there, asked = (dict(zip(map(str, range(len(both))), both))
+                        for both in (there, asked))
     if isinstance(there, dict) and isinstance(asked, dict):
         prefix = f'{name}.' if name else ''
         return [line for key in sorted({*there, *asked}) for line in differences(
             there.get(key, 'nothing'), asked.get(key, 'nothing'), prefix + key)]
     same = type(there) is type(asked) and there == asked
     return [] if same else [f'{name}: {_short(there)} → {_short(asked)}']
+
+
+def _dicts(value: Any) -> bool:
+    return isinstance(value, list) and any(isinstance(item, dict) for item in value)
 
 
 def _short(value: Any) -> str:

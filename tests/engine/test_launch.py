@@ -186,3 +186,14 @@ def test_a_first_start_keeps_the_pretrained_file(tmp_path) -> None:
                       model=dict(backbone=dict(pretrained='vit.pth'))))
     launch.skip_pretrained_on_resume(cfg)
     assert cfg.model.backbone.pretrained == 'vit.pth'
+
+
+@pytest.mark.parametrize('wrong', ['train_cfg.max_iters', '=3', '3'])
+def test_options_without_a_value_are_named(wrong, capsys):
+    parser = argparse.ArgumentParser()
+    add_common_arguments(parser)
+    good = ['--cfg-options', 'a.b=[1,2]', 'c=x=y']
+    assert parse(parser, good).cfg_options == {'a.b': [1, 2], 'c': 'x=y'}
+    with pytest.raises(SystemExit):
+        parse(parser, [*good, wrong])
+    assert f"--cfg-options: '{wrong}' is no KEY=VALUE" in capsys.readouterr().err

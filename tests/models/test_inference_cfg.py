@@ -2,8 +2,12 @@
 from __future__ import annotations
 
 import pytest
+from mmengine.config import Config
+from mmengine.registry import init_default_scope
 
 from mmwsss.models.utils import InferenceCfg
+from mmwsss.registry import MODELS
+from tests.helpers.methods import ROOT
 
 
 @pytest.mark.parametrize('settings,message', [
@@ -23,8 +27,16 @@ def test_unknown_values(settings, message) -> None:
 
 
 def test_unknown_key() -> None:
-    with pytest.raises(TypeError, match='scales'):
-        InferenceCfg(scales=(1.0,))
+    with pytest.raises(ValueError, match=r"has no \['scales'\]; it knows .*cam_"):
+        InferenceCfg.of(dict(cam_scales=(1.0,)), scales=(1.0,))
+
+
+def test_unknown_key_is_refused_before_training() -> None:
+    init_default_scope('mmwsss')
+    cfg = Config.fromfile(ROOT / 'configs/cam/cam_vit-t_shapes.py').model
+    cfg.test_cfg.cam_scale = (1.0,)
+    with pytest.raises(ValueError, match=r"test_cfg has no \['cam_scale'\]"):
+        MODELS.build(cfg)
 
 
 @pytest.mark.parametrize('settings,passes', [

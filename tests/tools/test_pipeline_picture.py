@@ -16,14 +16,15 @@ from tests.helpers.training import ROOT
 TOOL = ROOT / 'tools/analysis_tools/pipeline_picture.py'
 
 
-def stage(folder: Path, done: bool = True) -> None:
-    """A stage that generated the CAM and the mask of one picture."""
+def stage(folder: Path, done: bool = True, names: tuple[str, ...] = ('a',)) -> None:
+    """A stage that generated the CAM and the mask of some pictures."""
     run = folder / 'run'
     (run / 'cam').mkdir(parents=True)
     (run / 'mask').mkdir()
-    save_scores(run / 'cam/a.npz', np.full((1, 4, 6), 0.5, np.float32),
-                np.array([1]), (16, 24))
-    Image.fromarray(np.ones((16, 24), np.uint8)).save(run / 'mask/a.png')
+    for name in names:
+        save_scores(run / f'cam/{name}.npz', np.full((1, 4, 6), 0.5, np.float32),
+                    np.array([1]), (16, 24))
+        Image.fromarray(np.ones((16, 24), np.uint8)).save(run / f'mask/{name}.png')
     (run / 'manifest.json').write_text(json.dumps(
         dict(classes=['background', 'cat'], palette=[[0, 0, 0], [255, 0, 0]])))
     if done:
@@ -47,6 +48,19 @@ def test_finished_stages_side_by_side(load_tool, tmp_path) -> None:
             widths.append(picture.size[0])
     # photo, CAM, mask, truth; two more with the second stage; nothing unfinished
     assert widths[0] < widths[1] == widths[2]
+
+
+def test_each_picture_has_one_row(load_tool, tmp_path, monkeypatch) -> None:
+    tool, drawn = load_tool(TOOL), []
+    monkeypatch.setattr(
+        tool, 'row', lambda name, *rest, row=tool.row: drawn.append(name) or row(
+            name, *rest))
+    for name in 'abc':
+        Image.new('RGB', (24, 16)).save(tmp_path / f'{name}.jpg')
+        Image.new('L', (24, 16)).save(tmp_path / f'{name}.png')
+    stage(tmp_path / 'work/01_cams', names=('b', 'a', 'c'))
+    tool.main([*options(tmp_path), '--count', '2'])
+    assert drawn == ['a', 'b']
 
 
 def test_nothing_to_show(load_tool, tmp_path) -> None:

@@ -34,6 +34,10 @@ def test_a_folder_is_claimed_once(tmp_path) -> None:
 def test_differences() -> None:
     assert differences(dict(a=1, b=[1, 2]), dict(a=1, b=[1, 2])) == []
     assert differences(dict(a=True), dict(a=1)) == ['a: true → 1']
+    steps = [dict(type='Load', backend='x' * 60), dict(type='Crop', size=96)]
+    other = [steps[0], dict(type='Crop', size=64)]
+    assert differences(dict(a=steps), dict(a=other)) == ['a.1.size: 96 → 64']
+    assert len(differences(dict(a=steps), dict(a=steps[:1]))) == 1
     assert settings_hash(SETTINGS) != settings_hash(SETTINGS | dict(refine='crf'))
 
 

@@ -100,9 +100,9 @@ def main(argv: list[str] | None = None) -> None:
     last = list(folders.values())[-1]
     manifest = json.loads((last / 'manifest.json').read_text())
     classes, palette = manifest['classes'], manifest['palette']
-    names = args.names or sorted(
+    names = args.names or sorted({
         file.stem for file in [*last.glob('mask/*.png'), *last.glob('cam/*.npz')]
-    )[:args.count]
+    })[:args.count]
     rows = [row(name, folders, args, classes, palette) for name in names]
     panel = compose_panel(rows, classes, palette)
     picture = Image.fromarray(panel).quantize(COLOURS, dither=Image.Dither.NONE)
@@ -111,4 +111,7 @@ def main(argv: list[str] | None = None) -> None:
 
 
 if __name__ == '__main__':
-    main()
+    try:
+        main()
+    except (ValueError, OSError) as error:  # DataError is a ValueError
+        raise SystemExit(f'error: {error}') from None

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from mmengine.config import Config
@@ -80,6 +81,8 @@ def build_split(cfg: dict[str, Any]) -> WeakSegDataset:
     except LabelError as err:
         if cfg['allow_unlabelled']:
             raise
+        if not Path(err.path).exists():  # rather a split that there isn't
+            raise LabelError(err.path, err.problem, f'{err.fix}, and --split') from None
         raise LabelError(err.path, err.problem, f'{err.fix}; or let the network choose '
                          'the classes (--cam-filter pred)') from None
 

@@ -71,7 +71,7 @@ class PredictMixin:
         Raises:
             UserError: if the model lacks the part that an output comes from.
         """
-        cfg = InferenceCfg(**{**self.test_cfg, **overrides})
+        cfg = InferenceCfg.of(self.test_cfg, **overrides)
         if cfg.wants_cams and cfg.cam_filter == 'gt':
             self._tell_about_labels()
         if cfg.use_teacher:

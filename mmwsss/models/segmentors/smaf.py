@@ -210,7 +210,7 @@ def self_training(
 
 def _settings(model: WeakSegmentor, given: Mapping[str, Any]) -> SelfTrainingCfg:
     """The settings; how views meet is the base's business unless it is said."""
-    base = InferenceCfg(**model.test_cfg)
+    base = InferenceCfg.of(model.test_cfg)
     if base.use_teacher:
         raise ValueError('self-training trains the network itself, but test_cfg has '
                          'use_teacher=True: predictions would never change')

@@ -25,7 +25,7 @@ from mmwsss.cam import (
 )
 from mmwsss.registry import MODELS
 
-from ..utils import Features, LossSchedule, encode
+from ..utils import Features, InferenceCfg, LossSchedule, encode
 from .loss_terms_mixin import LossTermsMixin
 from .predict_mixin import PredictMixin
 
@@ -93,6 +93,7 @@ class WeakSegmentor(LossTermsMixin, PredictMixin, BaseSegmentor):
         self.test_cfg = dict(test_cfg or {})
         self.schedule = LossSchedule(self.train_cfg.get('weights', {}))
         self._check_terms()
+        InferenceCfg.of(self.test_cfg)  # not only after hours, at the first validation
 
     # ---------------------------------------------------------------- encode
     @property

@@ -74,6 +74,20 @@ class InferenceCfg:
     use_teacher: bool = False
     post_processor: Mapping[str, Any] | None = None
 
+    @classmethod
+    def of(cls, settings: Mapping[str, Any], **overrides: Any) -> InferenceCfg:
+        """From ``test_cfg``, some entries replaced.
+
+        Raises:
+            ValueError: if a name is unknown, or a value.
+        """
+        given = {**settings, **overrides}
+        unknown = sorted(set(given) - set(cls.__dataclass_fields__))
+        if unknown:
+            raise ValueError(f'test_cfg has no {unknown}; it knows '
+                             f'{sorted(cls.__dataclass_fields__)}')
+        return cls(**given)
+
     def __post_init__(self) -> None:
         unknown = set(self.outputs) - set(OUTPUTS)
         if unknown:
