@@ -23,6 +23,7 @@ from mmwsss.datasets.errors import DataError
 from mmwsss.datasets.files import image_stem
 from mmwsss.datasets.utils.parallel import clean_processes, start_worker
 from mmwsss.datasets.utils.score_io import SUFFIXES
+from mmwsss.utils.atomic_file import is_whole
 from mmwsss.utils.label_png import save_label_png
 
 from .refine_maps import Item, RefineCfg, Task, read_item, refine_items
@@ -77,7 +78,7 @@ def refine_folder(
     _check_device(device)
     tasks = plan(images, scores, out, cfg.kind, names)
     report = RefineReport()
-    todo = [t for t in tasks if overwrite or not os.path.exists(t.out)]
+    todo = [t for t in tasks if overwrite or not is_whole(t.out)]
     report.skipped = len(tasks) - len(todo)
     if not todo:
         return report

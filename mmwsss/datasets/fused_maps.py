@@ -33,8 +33,8 @@ def find_fused_maps(infos: Sequence[dict], folder: str, listed: bool = True) -> 
     if files.missing:
         raise ScoreError(
             files.missing[0], f'is missing, with {len(files.missing) - 1} other fused '
-            f'maps of {len(labelled)}', 'check fused_dir; make them of the same split '
-            'with tools/generate_pseudo_labels.py --save cam')
+            f'maps of {len(labelled)}', 'check fused_dir; it is the folder DIR/fused '
+            'of tools/generate_pseudo_labels.py --out DIR --save fused, of this split')
     if listed:
         for info in labelled:
             check_maps(info)

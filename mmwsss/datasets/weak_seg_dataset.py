@@ -47,8 +47,8 @@ class WeakSegDataset(BaseSegDataset):
         seg_map_suffix: suffix of the masks.
         sal_dir: folder of saliency maps, named as the images, in ``data_root``.
         sal_suffix: suffix or suffixes of these maps, tried in order.
-        fused_dir: folder of fused CAMs ``<name>.npz``, for ``LoadFusedMaps``; relative
-            to the working directory, not to ``data_root``.
+        fused_dir: folder of ``generate_pseudo_labels.py --save fused``, for
+            ``LoadFusedMaps``; relative to the working directory, not to ``data_root``.
         with_masks: give ``seg_map_path``. By default in test mode only, and where
             ``mask_dir`` is given: weakly supervised training must not see true masks.
         mask_dir: folder of pseudo masks, to be trained on as if they were true ones;

@@ -138,6 +138,58 @@ def test_changed_inputs_run_what_reads_them(tmp_path, work, file, first):
     assert again == (NAMES if first == 'cam' else ['cam_score', 'mask_score'])
 
 
+@pytest.mark.parametrize('split,again', [
+    ('train', NAMES[:-1]), ('val', ['cam', 'segmenter']), ('test', ['test']),
+    ('other', [])])
+def test_a_changed_list_of_images_runs_what_reads_it(tmp_path, work, split, again):
+    """And what depends on that; the stand-ins' weights don't, so the test doesn't."""
+    data = tmp_path / 'data'
+    (data / 'splits').mkdir(parents=True)
+    for name in ('train', 'val', 'test', 'other'):
+        (data / f'splits/{name}.txt').write_text('1 cat\n2 dog\n')
+    loader = f"_dataloader = dict(dataset=dict(data_root={str(data)!r}, split="
+    config = write_pipeline(
+        tmp_path / 'configs', net=NET.replace('val_dataloader', '_')
+        + f"train{loader}'train'))\nval{loader}'val'))\n",
+        seg=f"_base_ = ['net.py']\nmask_dir = None\ntest{loader}'test'))\n")
+    run_pipeline(make_run(config, work))
+    (data / f'splits/{split}.txt').write_text('1 cat\n')
+    run = make_run(config, work)
+    run_pipeline(run)
+    assert [line.partition(':')[0] for line in run.show
+            if ': finished, ' in line] == again
+
+
+def test_an_output_that_nobody_had_asked_for(config, work):
+    run_pipeline(make_run(config, work, last='cam'))
+    write_pipeline(config.parent, STAGES.replace(
+        '{cam.checkpoint}', '{cam.best_checkpoint}'))
+    with pytest.raises(PipelineError, match=(
+            r"'masks' needs \{cam.best_checkpoint\}, but 'cam' has finished without")):
+        run_pipeline(make_run(config, work))
+
+
+def test_what_is_given_must_be_there(config, work):
+    """Said before what depends on it is put aside."""
+    run_pipeline(make_run(config, work))
+    (work / '01_cam/run/iter_12.pth').unlink()
+    with pytest.raises(PipelineError, match=r"'cam' has not finished.*or it is gone"):
+        run_pipeline(make_run(config, work, only='masks'))
+    assert (work / '02_masks/record.json').exists() and not (work / 'aside').exists()
+
+
+@pytest.mark.parametrize('file', ['record.json', 'begun.json'])
+def test_notes_that_were_cut_off_are_named(config, work, file):
+    run_pipeline(make_run(config, work, last='cam'))
+    note = work / '01_cam' / file
+    note.write_text(note.read_text()[:-9])
+    with pytest.raises(PipelineError, match=rf'01_cam/{file} is no valid JSON.*delete'):
+        run_pipeline(make_run(config, work))
+    note.unlink()
+    run_pipeline(make_run(config, work, last='cam'))
+    assert (work / '01_cam/run/iter_12.pth').exists()
+
+
 def test_a_lost_mask_is_made_again(config, work):
     run_pipeline(make_run(config, work))
     before = outputs(work)

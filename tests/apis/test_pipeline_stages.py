@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import subprocess
 import sys
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from mmengine.config import Config
@@ -19,8 +21,8 @@ from mmwsss.apis.pipeline import (
     run_pipeline,
     select,
 )
-from mmwsss.apis.pipeline.hashes import config_files, path_hash
-from mmwsss.apis.pipeline.plan import content_hash
+from mmwsss.apis.pipeline.hashes import config_files, list_files, path_hash
+from mmwsss.apis.pipeline.plan import content_hash, literal_paths
 from mmwsss.apis.pipeline.process import progress
 from mmwsss.apis.pipeline.stages import fill, find_needs
 from tests.helpers.pipelines import NET, ROOT, STAGES, TYPES, make_run, write_pipeline
@@ -151,6 +153,34 @@ def test_dry_run_shows_commands_and_does_nothing(tmp_path, work):
                                 '--ann-dir', str(tmp_path / 'truth')]
 
 
+def test_folders_with_blanks(tmp_path, work):
+    """Also in the commands that are shown, which one may type."""
+    config = write_pipeline(tmp_path / 'my configs')
+    work = work.with_name('my work')
+    run = make_run(config, work, last='mask_score')
+    dry_run(run)
+    shown = [line for line in run.show if line.startswith('   python ')]
+    assert shlex.split(shown[0])[1:] == [
+        str(ROOT / 'tests/helpers/standins/train.py'), str(work / '01_cam/net.py'),
+        '--work-dir', str(work / '01_cam/run')]
+    run_pipeline(run)
+    [line] = [line for line in (work / '04_mask_score/output.log').read_text(
+        ).splitlines() if ' $ python ' in line]
+    typed = shlex.split(line.partition(' $ ')[2])
+    assert typed[2] == str(work / '02_masks/run/mask')
+
+
+def test_a_list_beside_the_working_folder_counts(tmp_path, work, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name in ('names.txt', 'train'):
+        (tmp_path / name).write_text('1')
+    stages = STAGES.replace("ann_dir='truth'", "ann_dir='truth', list='names.txt'")
+    scores = make_run(write_pipeline(tmp_path, stages), work).stages[2]
+    assert literal_paths(scores) == [str(tmp_path / 'truth'), 'names.txt']
+    masks = make_run(write_pipeline(tmp_path), work).stages[1]
+    assert literal_paths(masks) == []  # split='train' is no path
+
+
 def test_lists_and_configs_among_the_arguments(tmp_path, work):
     stages = STAGES.replace("refine='par'", "refine='rw', bkg_thr=[0.25, 0.7], save=["
                             "'cam', 'mask'], affinity=['net.py', '{cam.checkpoint}']")
@@ -184,6 +214,11 @@ def test_the_chosen_checkpoint_is_announced(tmp_path, work):
     run_pipeline(run)
     assert any('CHOSEN BY ITS SCORE' in line and 'pixel labels' in line
                for line in run.show)
+    best = work / '05_segmenter/run/best_seg_mIoU_iter_4.pth'
+    best.rename(best.with_name('best_sim_mAP_iter_4.pth'))  # needs no pixel label
+    run = make_run(write_pipeline(tmp_path, stages), work)
+    run_pipeline(run)
+    assert any('(sim_mAP_iter_4), which uses image labels' in line for line in run.show)
 
 
 def test_a_new_type_is_one_entry(tmp_path, work):
@@ -235,14 +270,37 @@ def test_files_that_a_config_names(tmp_path):
         str(tmp_path / 'data/classes.txt'), str(tmp_path / 'w.pth')]
 
 
+def test_lists_that_data_sets_read(tmp_path):
+    names = ('splits/train.txt', 'splits/val.txt', 'splits/few.txt', 'mine.csv', 'l/x')
+    for name in names:
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(name)
+    cfg = {f'{split}_dataloader': dict(dataset=dict(data_root=str(tmp_path), **more))
+           for split, more in dict(
+               train=dict(), val=dict(split='val'), test=dict(
+                   ann_file='mine.csv', split_file=str(tmp_path / 'l/x'))).items()}
+
+    def read(*args):
+        return {str(Path(path).relative_to(tmp_path))
+                for path in list_files(cfg, *args)}
+
+    assert read(('train', 'val')) == {'splits/train.txt', 'splits/val.txt'}
+    assert read(('test',)) == {'mine.csv', 'l/x'}
+    assert read((), None) == read((), 'train') == {'splits/train.txt'}
+    assert read((), 'val') == {'splits/val.txt'}
+    assert read((), 'few') == {'splits/few.txt'}
+    assert list_files({}, ('test',)) == {}
+
+
 def test_what_is_shown_of_a_tool():
     shown = []
     echo = progress(shown.append, 'cam')
     for line in ('Could not import X', '11/21 13:05:06 - mmengine - INFO -',
                  'mm - INFO - Iter(train) [ 3/12]  loss: 1', '[>>>   ] 20/24, ETA: 1s',
-                 'KeyError: 3'):
+                 'KeyError: 3', 'error: no such file'):
         echo(line)
-    assert shown == ['cam | Iter(train) [ 3/12]  loss: 1', 'cam | KeyError: 3']
+    assert shown == ['cam | Iter(train) [ 3/12]  loss: 1', 'cam | KeyError: 3',
+                     'cam | error: no such file']
     shown.clear()
     progress(shown.append, 'masks')('[>>>   ] 20/24, elapsed: 2s')  # long nothing
     assert shown == ['masks | 20/24, elapsed: 2s']

@@ -97,7 +97,7 @@ def test_missing_maps(folder, fused, lacking: str) -> None:
 
 
 def test_no_folder(folder) -> None:
-    with pytest.raises(ScoreError, match='with 3 other fused maps of 4'):
+    with pytest.raises(ScoreError, match='with 3 other fused maps of 4.*--save fused'):
         build(folder, folder / 'nowhere')
 
 

@@ -10,7 +10,10 @@ from typing import Any
 from .stages import PipelineError, Stage, find_needs
 
 _WEIGHTS = ('pretrained', 'load_from', 'checkpoint')
-_PATHS = ('ann_dir', 'img_dir', 'list', 'cams')
+#: settings of a stage that are paths, besides what its tool takes
+PATHS = ('ann_dir', 'img_dir', 'list', 'cams')
+#: data loaders of its config that a type of stage reads
+LOADERS_READ = dict(train=('train', 'val'), test=('test',))
 
 
 def check_files(stages: Sequence[Stage]) -> None:
@@ -29,7 +32,7 @@ def check_files(stages: Sequence[Stage]) -> None:
 
 def _missing(stage: Stage) -> Iterator[str]:
     for key, value in stage.values.items():
-        if (key in stage.kind.takes or key in _PATHS) and _is_absent(value):
+        if (key in stage.kind.takes or key in PATHS) and _is_absent(value):
             yield f'there is no {key} {value}'
     for path in stage.inputs:
         if _is_absent(path):
@@ -41,7 +44,7 @@ def _missing(stage: Stage) -> Iterator[str]:
 
 def _parts(stage: Stage) -> tuple[str, ...]:
     """The data loaders that a type of stage reads."""
-    return dict(train=('train', 'val'), test=('test',)).get(stage.type, ())
+    return LOADERS_READ.get(stage.type, ())
 
 
 def _missing_in(cfg: Mapping[str, Any], parts: Sequence[str]) -> Iterator[str]:

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 from hashlib import file_digest
 from pathlib import Path
@@ -13,6 +13,7 @@ from typing import Any
 from mmwsss.utils.manifest import MANIFEST, settings_hash
 
 _LISTS = ('.txt', '.json', '.csv')
+LOADERS = ('train', 'val', 'test')
 
 
 def path_hash(path: str | os.PathLike) -> str | None:
@@ -73,6 +74,41 @@ def config_files(cfg: Mapping[str, Any]) -> dict[str, str]:
         elif len(text) < 4096 and '\n' not in text and os.path.isfile(text):
             found.add(text)
     return {name: str(path_hash(name)) for name in sorted(found)}
+
+
+def list_files(cfg: Mapping[str, Any], loaders: Sequence[str] = (),
+               split: str | None = None) -> dict[str, str]:
+    """Hashes of the lists of images and labels that data sets read.
+
+    Folders of labels count as :func:`path_hash` says. Lists that come with mmwsss
+    don't count.
+
+    Args:
+        cfg: the config.
+        loaders: the data loaders whose lists are meant.
+        split: without loaders: the split; ``None``: that of the training.
+    """
+    datasets = {name: dict((cfg.get(f'{name}_dataloader') or {}).get('dataset') or {})
+                for name in LOADERS}
+    if loaders:
+        chosen = [datasets[name] for name in loaders]
+    else:
+        train = datasets['train']
+        of_split = [data for data in datasets.values() if data.get('split') == split]
+        chosen = (of_split if of_split and split else
+                  [train | (dict(split=split) if split else {})])
+    return {path: str(path_hash(path)) for data in chosen for path in _lists_of(data)}
+
+
+def _lists_of(dataset: Mapping[str, Any]) -> Iterator[str]:
+    """Label file, list of images; the splits of Shapes and COCO by their place."""
+    root, labels = dataset.get('data_root'), dataset.get('ann_file')
+    if root and not labels:
+        labels = f'splits/{dataset.get("split", "train")}.txt'
+    for name in filter(None, (labels, dataset.get('split_file'))):
+        path = os.path.join(root or '', name)
+        if os.path.exists(path):
+            yield path
 
 
 def _strings(value: Any, key: str = '') -> Iterator[tuple[str, str]]:

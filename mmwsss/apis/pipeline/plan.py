@@ -4,8 +4,9 @@
 from __future__ import annotations
 
 import os
+import shlex
 import socket
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,9 +15,10 @@ from mmengine.config import Config
 
 from mmwsss.utils.manifest import differences, plain, settings_hash
 
-from .hashes import config_files, path_hash
+from .checks import LOADERS_READ, PATHS
+from .hashes import config_files, list_files, path_hash
 from .place import Place
-from .stages import PipelineError, Stage, fill
+from .stages import PipelineError, Stage, fill, find_needs
 
 _SHOWN = 3
 
@@ -52,18 +54,24 @@ def stage_settings(stage: Stage, paths: Mapping[str, str]) -> dict[str, Any]:
     config = None if cfg is None else plain(cfg.to_dict())
     inputs = {need: path_hash(paths[need])
               for need in (f'{name}.{what}' for name, what in stage.needs)}
+    lists = list_files(
+        config or {}, LOADERS_READ.get(stage.type, ()), stage.values.get('split'))
     return dict(
         type=stage.type, tool=stage.kind.tool, values=plain(stage.values),
         args=list(stage.args), config=config,
-        files=config_files(config or {}),
+        files=config_files(config or {}) | lists,
         inputs=inputs | {path: content_hash(path) for path in literal_paths(stage)})
 
 
 def literal_paths(stage: Stage) -> list[str]:
-    """Files and folders that a stage names itself, as far as they are there."""
-    named = [item for value in stage.values.values()
+    """Files and folders that a stage names itself, as far as they are there.
+
+    A word without a folder is a path only where nothing else can stand.
+    """
+    named = [item for key, value in stage.values.items()
              for item in (value if isinstance(value, (list, tuple)) else [value])
-             if isinstance(item, str) and os.path.dirname(item)]
+             if isinstance(item, str) and (
+                 os.path.dirname(item) or key in (*stage.kind.takes, *PATHS))]
     return [path for path in (*named, *stage.inputs) if os.path.exists(path)]
 
 
@@ -91,6 +99,7 @@ def decide(place: Place, paths: Mapping[str, str], waiting: Collection[str] = ()
     before = [name for name, _ in place.stage.needs if name in waiting]
     if before:
         return Decision('wait', f'{before[0]!r} has to run first')
+    _check_yielded(place, paths)
     settings = stage_settings(place.stage, paths)
     fingerprint, begun, record = settings_hash(settings), place.begun(), place.record()
     facts = fingerprint, settings
@@ -108,6 +117,16 @@ def decide(place: Place, paths: Mapping[str, str], waiting: Collection[str] = ()
         return Decision(
             'resume', f'its output {altered!r} is missing or changed', *facts)
     return Decision('skip', 'finished', *facts, record)
+
+
+def _check_yielded(place: Place, paths: Mapping[str, str]) -> None:
+    """A stage may have finished before anybody asked it for this output."""
+    for name, what in place.stage.needs:
+        if f'{name}.{what}' not in paths:
+            raise PipelineError(
+                f'stage {place.stage.name!r} needs {{{name}.{what}}}, but {name!r} has '
+                f'finished without it: have it written, or delete the folder of '
+                f'{name!r} in {place.folder.parent} to run it anew')
 
 
 def _changes(old: Mapping[str, Any], new: Mapping[str, Any]) -> str:
@@ -162,6 +181,12 @@ def command(place: Place, paths: Mapping[str, str], processes: int = 1,
     if processes == 1 or not kind.distributed:
         return line
     return [*_torchrun(processes), *line, '--launcher', 'pytorch']
+
+
+def as_typed(words: Sequence[str]) -> str:
+    """A command as one would type it; ``{stage.what}`` that is to come, as it is."""
+    return ' '.join(word if any(find_needs(word)) else shlex.quote(word)
+                    for word in words)
 
 
 def _flag(key: str, value: Any, joined: bool) -> list[str]:

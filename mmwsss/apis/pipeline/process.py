@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -22,7 +23,8 @@ Echo = Callable[[str], None]
 _POLL = 0.1
 _OWN_END, _GRACE = 2.0, 20.0  # seconds
 _MARKS = re.compile(
-    r'(Iter\((?:train|val|test)\)|Epoch\(|\w*Error\b|GROUND-TRUTH|resumed).*')
+    r'(Iter\((?:train|val|test)\)|Epoch\(|\w*Error\b|^error: |GROUND-TRUTH|resumed'
+    r'|All \d+ iterations are done).*')
 _BAR = re.compile(r'(\d+/\d+, |\d+%\|).*')
 _BAR_SECONDS = 15.0
 
@@ -48,12 +50,12 @@ def run_command(command: Sequence[str], log: Path, echo: Echo, root: Path) -> No
     with open(log, 'ab') as file:
         try_lock(file)
         file.write(f'\n{time.strftime("%Y-%m-%d %H:%M:%S")} $ python '
-                   f'{" ".join(command)}\n'.encode())
+                   f'{shlex.join(command)}\n'.encode())
         file.flush()
         code = _follow(command, file, log, echo, root)
     if code:
         raise StageError(
-            f'{" ".join(command)}\nfailed with code {code}; the whole output is in '
+            f'{shlex.join(command)}\nfailed with code {code}; the whole output is in '
             f'{log}. It ends:\n{tail(log)}')
 
 

@@ -6,16 +6,18 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from mmengine.logging import print_log
 
+from mmwsss.engine.hooks.atomic_checkpoint_hook import IMAGE_SCORES
 from mmwsss.utils.atomic_file import write_atomic
 from mmwsss.version import __version__
 
 from .checks import check_files
 from .lock import work_dir_lock
 from .place import Place, find_place
-from .plan import Decision, command, decide, keep
+from .plan import Decision, as_typed, command, decide, keep
 from .process import (
     Echo,
     StageError,
@@ -108,7 +110,7 @@ def dry_run(run: PipelineRun, commands: bool = True) -> list[Decision]:
         if commands and decision.action not in ('skip', 'keep'):
             line = command(place, paths, run.processes_of(stage), run.root,
                            resume=decision.action == 'resume')
-            run.show(f'   python {" ".join(line)}')
+            run.show(f'   python {as_typed(line)}')
     _check_files(run, decisions)
     return decisions
 
@@ -161,12 +163,16 @@ def _check_given(run: PipelineRun) -> None:
             giver = next(s for s in run.stages if s.name == name)
             place = run.place(giver)
             record = place.record()
-            if name not in run.selected and (
-                    record is None or f'{name}.{what}' not in place.paths(record)):
+            if name not in run.selected and not _is_there(place, record, what):
                 raise PipelineError(
                     f'stage {stage.name!r} needs {{{name}.{what}}}, but {name!r} has '
-                    f'not finished in {run.work_dir} and is left out by --from, --to '
-                    f'or --only: begin with --from {name}')
+                    f'not finished in {run.work_dir}, or it is gone, and is left '
+                    f'out by --from, --to or --only: begin with --from {name}')
+
+
+def _is_there(place: Place, record: Mapping[str, Any] | None, what: str) -> bool:
+    path = record and place.paths(record).get(f'{place.stage.name}.{what}')
+    return path is not None and Path(path).exists()
 
 
 def _check_files(run: PipelineRun, decisions: Sequence[Decision]) -> None:
@@ -181,7 +187,7 @@ def _run_stage(run: PipelineRun, stage: Stage, decision: Decision,
     if decision.action == 'restart':
         run.show(f'{stage.name}: {decision.reason}; the old output is put aside: '
                  f'{place.put_aside()}')
-    _warn_of_pixel_labels(run, stage)
+    _tell_choices(run, stage, paths)
     place.begin(decision.fingerprint, decision.settings, processes)
     if stage.config is not None:
         text = stage.read_config(paths).pretty_text
@@ -207,8 +213,11 @@ def _check_left(run: PipelineRun, place: Place) -> None:
                     f'which {stage.name!r} needs; see {place.log}')
 
 
-def _warn_of_pixel_labels(run: PipelineRun, stage: Stage) -> None:
+def _tell_choices(run: PipelineRun, stage: Stage, paths: Mapping[str, str]) -> None:
+    """Which checkpoints were chosen, and what the choice has read."""
     for name, what in stage.needs:
         if what == 'best_checkpoint':
+            score = Path(paths[f'{name}.{what}']).stem.removeprefix('best_')
+            read = 'image' if score.startswith(IMAGE_SCORES) else 'pixel'
             run.show(f'{stage.name}: the checkpoint of {name!r} is CHOSEN BY ITS SCORE '
-                     'ON THE VALIDATION SET, which uses pixel labels')
+                     f'ON THE VALIDATION SET ({score}), which uses {read} labels')

@@ -54,7 +54,8 @@ class LoadFusedMaps(BaseTransform):
         if labels and results.get('fused_path') is None:
             raise ScoreError(
                 results.get('img_path', '?'), 'has no fused maps in this data set',
-                'set fused_dir of the data set to the folder of the maps')
+                'set fused_dir of the data set to the folder that '
+                'tools/generate_pseudo_labels.py --save fused wrote')
         size = tuple(results['ori_shape'])
         results['fused'] = (self._read(results['fused_path'], labels, size) if labels
                             else np.zeros((1, *size), np.float32))

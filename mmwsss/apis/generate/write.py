@@ -24,11 +24,12 @@ from mmwsss.cam import (
 from mmwsss.datasets.transforms.load_rgb_image import decode_rgb
 from mmwsss.datasets.utils.parallel import clean_processes, start_worker
 from mmwsss.datasets.utils.score_io import save_scores
+from mmwsss.utils.atomic_file import is_whole
 from mmwsss.utils.label_png import save_label_png
 
-from .generate_cfg import SUFFIX, GenerateCfg
-from .generate_maps import ImageMaps
-from .refine_maps import Item, cam_stacks, refine_items, slots_to_ids
+from ..refine_maps import Item, cam_stacks, refine_items, slots_to_ids
+from .cfg import SUFFIX, GenerateCfg
+from .maps import ImageMaps
 
 _AHEAD = 4  # images waiting for each worker
 
@@ -39,8 +40,8 @@ def output_path(out: str | Path, kind: str, name: str) -> Path:
 
 
 def is_done(out: str | Path, save: Sequence[str], name: str) -> bool:
-    """Whether all outputs of an image are there."""
-    return all(output_path(out, kind, name).is_file() for kind in save)
+    """Whether all outputs of an image are there, and whole."""
+    return all(is_whole(output_path(out, kind, name)) for kind in save)
 
 
 def mask_of(settings: GenerateCfg, maps: ImageMaps, device: str = 'cpu') -> np.ndarray:
@@ -87,7 +88,7 @@ def _thresholded(settings: GenerateCfg, maps: ClassMaps) -> torch.Tensor:
 def write_outputs(settings: GenerateCfg, out: str, maps: ImageMaps,
                   palette: Sequence[Sequence[int]] | None, device: str = 'cpu') -> None:
     """Write what is asked for of one image; the mask, which takes longest, last."""
-    for kind in ('cam', 'prob'):
+    for kind in ('cam', 'fused', 'prob'):
         if kind in settings.save:
             kept = getattr(maps, kind)
             save_scores(output_path(out, kind, maps.name), kept.maps, kept.ids,

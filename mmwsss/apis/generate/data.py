@@ -15,6 +15,7 @@ from torch.utils.data import DataLoader
 from mmwsss.datasets import LabelError, WeakSegDataset
 from mmwsss.datasets.errors import UnreadableImageError
 from mmwsss.registry import DATASETS
+from mmwsss.utils.manifest import settings_hash
 
 LOADERS = ('train', 'val', 'test')
 #: what a training data set reads besides images and image labels
@@ -86,6 +87,12 @@ def build_split(cfg: dict[str, Any]) -> WeakSegDataset:
 def names_of(dataset: WeakSegDataset) -> list[str]:
     """Name of each image, as its outputs are called."""
     return [dataset.get_data_info(i)['img_id'] for i in range(len(dataset))]
+
+
+def labels_hash(dataset: WeakSegDataset) -> str:
+    """Changes with the images and with their labels, which choose the classes."""
+    infos = map(dataset.get_data_info, range(len(dataset)))
+    return settings_hash([[info['img_id'], info['gt_labels']] for info in infos])
 
 
 def groups_of_one_size(dataset: WeakSegDataset, batch_size: int) -> list[list[int]]:
