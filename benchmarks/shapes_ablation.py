@@ -69,6 +69,8 @@ ROWS = {
     'fsr': Row('FSR, + L_unc + L_cer', 'configs/fsr/fsr_vit-t_shapes.py',
                '75.7 / – / 73.6'),
     'afa': Row('AFA', 'configs/afa/afa_mit-t_shapes.py', '64.4 / – / 63.8'),
+    'wr38': Row('L_cls, Wide-ResNet-38', 'configs/eps/cls_wr38-t_shapes.py', '–'),
+    'eps': Row('EPS', 'configs/eps/eps_wr38-t_shapes.py', '69.5 / – / –'),
 }  # fmt: skip
 COLUMNS = {
     'CAM': 'cam_mIoU',

@@ -21,6 +21,7 @@ from PIL import Image
 from torch import nn
 
 from mmwsss.apis import init_model, predict_image, read_photo
+from mmwsss.engine.cli import plain_errors
 from mmwsss.engine.inference_options import POST_PROCESSOR_HELP
 from mmwsss.visualization import (
     compose_panel,
@@ -87,4 +88,5 @@ def main() -> None:
 
 
 if __name__ == '__main__':
-    main()
+    with plain_errors():
+        main()

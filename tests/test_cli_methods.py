@@ -57,7 +57,7 @@ default_hooks = dict(logger=dict(interval=1), checkpoint=dict(interval=3))
 #: precomputed maps for self-training
 FUSED = """
 _base_ = [{base!r}]
-model = dict(self_training=dict(source='fused'))
+model = dict(self_training=dict(source='fused', scales=None))
 train_dataloader = dict(dataset=dict(fused_dir={maps!r}, pipeline=[
     dict(type='LoadRGBImage'), dict(type='LoadFusedMaps'),
     dict(type='PILResizeLongSide', side_range=(80, 112)),
@@ -292,9 +292,9 @@ def test_self_training_on_maps_of_the_tools(weak, tmp_path) -> None:
     base = short_config(TOCO, weak, tmp_path)
     maps = tmp_path / 'maps'
     run('tools/generate_pseudo_labels.py', base, tmp_path / 'earlier.pth', '--out',
-        maps, '--save', 'cam', '--stride', '1')
+        maps, '--save', 'fused')
     fused = tmp_path / 'fused.py'
-    fused.write_text(FUSED.format(base=str(short), maps=str(maps / 'cam')))
+    fused.write_text(FUSED.format(base=str(short), maps=str(maps / 'fused')))
     done = train(fused, tmp_path / 'fused')
     steps = losses(done.stdout + done.stderr)
     assert len(steps) == 6 and all(np.isfinite(s['loss_mac']) for s in steps)
@@ -302,7 +302,7 @@ def test_self_training_on_maps_of_the_tools(weak, tmp_path) -> None:
               tmp_path / 'test')
     assert 0 <= scores(log)['cam_mIoU'] <= 100
 
-    lost = sorted((maps / 'cam').iterdir())[3]
+    lost = sorted((maps / 'fused').iterdir())[3]
     lost.unlink()
     done = train(fused, tmp_path / 'again', check=False)
     assert done.returncode and f'{lost.name} is missing' in done.stdout + done.stderr

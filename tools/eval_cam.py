@@ -25,9 +25,9 @@ from pathlib import Path
 
 from mmengine.logging import print_log
 
-from mmwsss.apis.eval_maps import EvalCfg, evaluate_maps, parse_thresholds
-from mmwsss.apis.eval_report import metrics_of, tables_of
-from mmwsss.apis.eval_tasks import (
+from mmwsss.apis.evaluate.maps import EvalCfg, evaluate_maps, parse_thresholds
+from mmwsss.apis.evaluate.report import metrics_of, tables_of
+from mmwsss.apis.evaluate.tasks import (
     classes_of,
     eval_tasks,
     folder_infos,
@@ -73,6 +73,9 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         help='refine the CAM at each threshold (slow: name few); default preset irn')
     parser.add_argument(
         '--unary', choices=('labels', 'prob'), default='labels', help='of the CRF')
+    parser.add_argument(
+        '--all-labels', action='store_true', help='the CRF counts all classes as '
+        'labels, as SMAF is published; default: those of the image')
     parser.add_argument('--out', metavar='FILE', help='write all figures as JSON')
     parser.add_argument(
         '--workers', type=int, default=os.cpu_count() or 1, help='processes')
@@ -106,7 +109,7 @@ def main(argv: list[str] | None = None) -> dict:
     folder, kind = maps_in(args.maps, args.kind)
     infos, classes = find_truth(args, folder, kind)
     cfg = EvalCfg(len(classes), kind, parse_thresholds(args.thresholds), args.erode,
-                  args.crf, args.unary)
+                  args.crf, args.unary, args.all_labels)
     tasks = eval_tasks(folder, kind, infos)
     result = evaluate_maps(tasks, cfg, args.workers)
     metrics = metrics_of(result, classes)

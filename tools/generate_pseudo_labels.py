@@ -6,6 +6,7 @@
     python tools/generate_pseudo_labels.py CONFIG CHECKPOINT --out DIR --refine par
     python tools/generate_pseudo_labels.py CONFIG CHECKPOINT --out DIR \\
         --refine crf --preset irn --unary labels --bkg-thr 0.25
+    python tools/generate_pseudo_labels.py CONFIG CHECKPOINT --out DIR --save fused
     python tools/generate_pseudo_labels.py CONFIG CHECKPOINT --out SEEDS \\
         --refine seeds --bkg-thr 0.15 0.11 --save mask
     python tools/generate_pseudo_labels.py CONFIG CHECKPOINT --out DIR --save mask \\
@@ -13,7 +14,7 @@
     python tools/generate_pseudo_labels.py IRN_CONFIG IRN_CHECKPOINT --out DIR \\
         --save mask --refine rw --cams CAMS --bkg-thr 0.25 --preset semformer_pseudo
 
-DIR gets mask/NAME.png, cam/NAME.npz, prob/NAME.npz and manifest.json, as
+DIR gets mask/NAME.png, cam/, fused/ and prob/NAME.npz, and manifest.json, as
 docs/en/pseudo_labels.md describes them. Pixel masks of the data set are never read; its
 image labels choose the classes unless --cam-filter says otherwise. Run it again to
 resume; a DIR made with other settings or weights is refused. On several GPUs or CPU
@@ -28,7 +29,7 @@ import logging
 from mmengine.logging import print_log
 
 from mmwsss.apis import Affinity, GenerateCfg, RunOptions, generate_labels
-from mmwsss.apis.generate_cfg import REFINERS, SAVED, SOURCES
+from mmwsss.apis.generate.cfg import REFINERS, SAVED, SOURCES
 from mmwsss.datasets.utils.score_io import DTYPES
 from mmwsss.engine.cli import add_common_arguments, parse, read_config
 from mmwsss.engine.processes import tell
@@ -52,7 +53,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         '--save', type=lambda text: tuple(text.split(',')), default=('cam', 'mask'),
         metavar='WHAT', help=f'some of {",".join(SAVED)}, with commas; default '
-        'cam,mask')
+        'cam,mask. fused: CAMs at full size, which self-training reads as fused_dir')
     parser.add_argument(
         '--source', choices=SOURCES, default='cam',
         help="seg: masks from the decoder's probabilities")
@@ -70,11 +71,16 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         '--unary', choices=('prob', 'labels'), help='of the CRF: the maps, or only the '
         'strongest class of a pixel with confidence 0.7')
     parser.add_argument(
+        '--num-classes', type=int, metavar='N', help='labels that the CRF on hard '
+        'labels counts, background included, as SMAF is published (VOC: 21); default: '
+        "those of the image, as IRNet's and SemFormer's")
+    parser.add_argument(
         '--cam-filter', choices=FILTERS, default='gt', help='which classes an image '
         'may have: those of its image label (default), those that the network '
         'predicts (photos without labels), all')
     parser.add_argument(
-        '--stride', type=int, default=4, help='of saved maps, in pixels; default 4')
+        '--stride', type=int, help='of saved maps, in pixels; default 1 for fused, 4 '
+        'for the others')
     parser.add_argument(
         '--dtype', choices=DTYPES, default='float16', help='of saved maps')
     parser.add_argument(
@@ -99,7 +105,8 @@ def settings_of(args: argparse.Namespace) -> GenerateCfg:
     """What to generate, as the command line says."""
     return GenerateCfg(
         args.refine, args.save, args.source, args.split, tuple(args.bkg_thr),
-        args.alpha, args.preset, args.unary, args.cam_filter, args.stride, args.dtype)
+        args.alpha, args.preset, args.unary, args.cam_filter, args.stride, args.dtype,
+        args.num_classes)
 
 
 def main(argv: list[str] | None = None) -> None:

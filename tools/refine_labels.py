@@ -56,8 +56,8 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         '--alpha', type=float, help='background of CAMs: (1 - max CAM)^ALPHA instead')
     parser.add_argument(
-        '--num-classes', type=int, help='of labels, background included; default: '
-        'as many as an image holds')
+        '--num-classes', type=int, help='of hard labels, background included; '
+        'default: as many as an image holds')
     parser.add_argument(
         '--list', metavar='FILE', help='names to refine, one a line; default: all')
     parser.add_argument('--palette', choices=sorted(PALETTES), default='voc')

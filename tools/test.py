@@ -7,7 +7,13 @@ import argparse
 
 from mmengine.config import Config
 
-from mmwsss.engine.cli import add_common_arguments, make_runner, parse, read_config
+from mmwsss.engine.cli import (
+    add_common_arguments,
+    make_runner,
+    parse,
+    plain_errors,
+    read_config,
+)
 from mmwsss.engine.inference_options import (
     POST_PROCESSOR_HELP,
     apply_post_processor,
@@ -58,4 +64,5 @@ def main(argv: list[str] | None = None) -> None:
 
 
 if __name__ == '__main__':
-    main()
+    with plain_errors():
+        main()

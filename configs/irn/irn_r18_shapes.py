@@ -44,7 +44,7 @@ test_evaluator = None
 
 train_cfg = dict(max_iters=300, val_interval=300)
 # All of it is trained, with a real momentum.
-optim_wrapper = dict(optimizer=dict(momentum=0.9))
+optim_wrapper = dict(optimizer=dict(momentum_slip=False))
 
 default_hooks = dict(checkpoint=dict(interval=150))
 custom_hooks = [

@@ -34,7 +34,7 @@ test_evaluator = val_evaluator
 
 # 300 iterations instead of 33,000, hence a real momentum; with it a fifth of the rate.
 train_cfg = dict(max_iters=300, val_interval=300)
-optim_wrapper = dict(optimizer=dict(lr=0.005, momentum=0.9))
+optim_wrapper = dict(optimizer=dict(lr=0.005, momentum_slip=False))
 auto_scale_lr = dict(base_batch_size=16)
 
 custom_hooks = [

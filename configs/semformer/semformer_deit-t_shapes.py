@@ -40,7 +40,7 @@ test_evaluator = val_evaluator
 # (at 0.005 the class tokens forget what the pretrained net knows).
 train_cfg = dict(max_iters=600, val_interval=600)
 optim_wrapper = dict(
-    optimizer=dict(lr=0.001, momentum=0.9),
+    optimizer=dict(lr=0.001, momentum_slip=False),
     paramwise_cfg=dict(new=('backbone.class_tokens', 'backbone.class_pos')))
 auto_scale_lr = dict(base_batch_size=8)
 

@@ -9,25 +9,24 @@ truth = 'data/VOCdevkit/VOC2012/SegmentationClassAug'  # read to score, never to
 stages = [
     dict(name='eps', type='train', config=base),
     dict(
-        name='fused',
+        name='teacher',
         type='generate',
         config=base,
         checkpoint='{eps.checkpoint}',
         split='train_aug',
-        stride=1,
-        save='cam'),
+        save='fused'),
     dict(
         name='smaf',
         type='train',
         config=smaf,
         cfg_options={
             'model.checkpoint': '{eps.checkpoint}',
-            'train_dataloader.dataset.fused_dir': '{fused.cam}'
+            'train_dataloader.dataset.fused_dir': '{teacher.fused}'
         }),
     # Seeds on train, at the threshold 0.2 and at the best.
     dict(name='seeds', type='test', config=smaf, checkpoint='{smaf.checkpoint}'),
-    # Hard labels of confidence 0.7. The published masks have all 21 labels in the CRF,
-    # these the labels of the picture only.
+    # Hard labels of confidence 0.7, all 21 labels in the CRF, as published. Without
+    # num_classes it has the labels of the picture only.
     dict(
         name='masks',
         type='generate',
@@ -37,6 +36,7 @@ stages = [
         refine='crf',
         preset='smaf_pseudo',
         unary='labels',
+        num_classes=21,
         bkg_thr=0.2,
         save='mask'),
     dict(name='mask_score', type='evaluate', maps='{masks.mask}', ann_dir=truth),

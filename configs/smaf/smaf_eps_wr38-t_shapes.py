@@ -8,7 +8,7 @@ model = dict(
     segmentor={{_base_.model}},
     checkpoint='work_dirs/eps_wr38-t_shapes/iter_600.pth',
     losses=dict(mac=dict(type='AttentionConsistency', kind='softmax')),
-    self_training=dict(scales=(1.0, 1.5, 2.0), bkg_thr=0.2),
+    self_training=dict(scales=(1.0, 1.5, 2.0), bkg_thr=0.35),
     train_cfg=dict(weights=dict(mac=100.0)))
 
 # The published geometry (long side 256 to 512, crop 448), scaled; no colour jitter.

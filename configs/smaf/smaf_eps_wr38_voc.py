@@ -1,9 +1,9 @@
 # SMAF as published and released, on top of EPS. The base is trained first
 # (configs/eps/eps_wr38_voc.py), then its fused maps of train_aug are made, at full size
-# (--stride 4 is 16 times smaller):
+# (with --stride 4 they are 16 times smaller):
 #   python tools/generate_pseudo_labels.py configs/eps/eps_wr38_voc.py \
-#       work_dirs/eps_wr38_voc/iter_20000.pth --out work_dirs/eps_wr38_voc/fused \
-#       --split train_aug --save cam --stride 1
+#       work_dirs/eps_wr38_voc/iter_20000.pth --out work_dirs/eps_wr38_voc/maps \
+#       --split train_aug --save fused
 _base_ = ['../eps/eps_wr38_voc.py']
 
 model = dict(
@@ -33,5 +33,5 @@ train_pipeline = [
 train_dataloader = dict(
     dataset=dict(
         sal_dir=None,
-        fused_dir='work_dirs/eps_wr38_voc/fused/cam',
+        fused_dir='work_dirs/eps_wr38_voc/maps/fused',
         pipeline=train_pipeline))

@@ -15,7 +15,7 @@ stages = [
         config=smaf,
         cfg_options={'model.checkpoint': '{base.checkpoint}'}),
     dict(name='smaf_test', type='test', config=smaf, checkpoint='{smaf.checkpoint}'),
-    # Hard labels of confidence 0.7, the labels of the picture only.
+    # Hard labels of confidence 0.7, all 7 labels in the CRF.
     dict(
         name='masks',
         type='generate',
@@ -25,6 +25,7 @@ stages = [
         refine='crf',
         preset='smaf_pseudo',
         unary='labels',
+        num_classes=7,
         bkg_thr=0.5,
         save=('cam', 'mask')),
     dict(name='cam_score', type='evaluate', maps='{masks.cam}', ann_dir=truth),

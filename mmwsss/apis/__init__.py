@@ -1,9 +1,9 @@
 # Licensed under Apache-2.0.
 """Use a trained model, and the operators on folders, from Python."""
 
-from .generate import GenerateReport, RunOptions, generate_labels
-from .generate_cfg import GenerateCfg
-from .generate_walk import Affinity
+from .generate.cfg import GenerateCfg
+from .generate.run import GenerateReport, RunOptions, generate_labels
+from .generate.walk import Affinity
 from .inference import dataset_meta, init_model, predict_image, read_photo
 from .refine import RefineReport, refine_folder
 from .refine_maps import RefineCfg

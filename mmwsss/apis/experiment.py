@@ -14,7 +14,7 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
@@ -48,6 +48,8 @@ class Experiment:
         options: ``--cfg-options`` of training and test.
         seed: ``randomness.seed``.
         threads: of each process.
+        more_tests: name → options of further tests of the trained network, beside the
+            one with ``options`` alone.
     """
 
     config: str
@@ -56,6 +58,7 @@ class Experiment:
     options: tuple[str, ...] = field(default=SINGLE_PROCESS)
     seed: int = 0
     threads: int = 1
+    more_tests: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     def train_command(self) -> list[str]:
         """Arguments after ``python``."""
@@ -63,10 +66,11 @@ class Experiment:
                 '--resume', '--cfg-options', f'randomness.seed={self.seed}',
                 *self.options]
 
-    def test_command(self, checkpoint: Path) -> list[str]:
+    def test_command(self, checkpoint: Path, name: str = 'test') -> list[str]:
         """Arguments after ``python``."""
         return ['tools/test.py', self.config, str(checkpoint), '--work-dir',
-                str(self.work_dir / 'test'), '--cfg-options', *self.options]
+                str(self.work_dir / name), '--cfg-options', *self.options,
+                *self.more_tests.get(name, ())]
 
     def fingerprint(self) -> str:
         """Changes with the config, the options, the weights started from, the data."""
@@ -74,10 +78,14 @@ class Experiment:
         dataset = cfg.train_dataloader.dataset
         files = (segmentor_cfg(cfg).backbone.get('pretrained'),
                  cfg.model.get('checkpoint'),
+                 *(option.partition('=')[2] for option in self.options),
                  f'{dataset.get("data_root")}/shapes.json')
         contents = [sha256((self.root / f).read_bytes()).hexdigest()
                     for f in files if f and (self.root / f).is_file()]
-        whole = json.dumps([cfg.dump(), sorted(self.options), self.seed, contents])
+        settings = [cfg.dump(), sorted(self.options), self.seed, contents]
+        if self.more_tests:
+            settings.append(sorted(self.more_tests.items()))
+        whole = json.dumps(settings)
         return sha256(whole.encode()).hexdigest()[:16]
 
     def stored_result(self) -> dict | None:
@@ -98,8 +106,8 @@ def run_experiment(experiment: Experiment, echo: Echo | None = None) -> dict:
         echo: gets every line that the tools print; ``None``: only the log file does.
 
     Returns:
-        ``metrics`` (test split, percent), ``seconds``, ``checkpoint``, ``config``,
-        ``seed``, ``fingerprint``.
+        ``metrics`` (test split, percent), those of each of ``more_tests`` under its
+        name, ``seconds``, ``checkpoint``, ``config``, ``seed``, ``fingerprint``.
 
     Raises:
         ExperimentError: if a tool fails.
@@ -112,11 +120,14 @@ def run_experiment(experiment: Experiment, echo: Echo | None = None) -> dict:
     start = time.time()
     _call(experiment, experiment.train_command(), echo)
     checkpoint = Path((experiment.work_dir / 'last_checkpoint').read_text().strip())
-    _call(experiment, experiment.test_command(checkpoint), echo)
+    metrics = {}
+    for name in ('test', *experiment.more_tests):
+        _call(experiment, experiment.test_command(checkpoint, name), echo)
+        metrics[name] = _read_metrics(experiment.work_dir / name)
     result = dict(
         config=experiment.config, seed=experiment.seed, fingerprint=fingerprint,
         seconds=round(time.time() - start), checkpoint=str(checkpoint),
-        metrics=_read_metrics(experiment.work_dir / 'test'))
+        metrics=metrics.pop('test'), **metrics)
     write_json(experiment.work_dir / RESULT, result)
     return result
 

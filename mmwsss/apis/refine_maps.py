@@ -54,7 +54,9 @@ class RefineCfg:
         bkg_thr: background of CAMs: one constant, or two (low, high), between which a
             pixel becomes 255.
         alpha: background of CAMs: (1 - max)^alpha instead.
-        num_classes: of labels, background included; default: those that occur.
+        num_classes: of hard labels (kind ``'label'``, or unary ``'labels'``),
+            background included; default: compact, those that occur in a file of labels,
+            or that a file of maps has.
         palette: colours (K, 3) of the PNGs, default VOC's.
     """
 
@@ -79,8 +81,10 @@ class RefineCfg:
                 f'bkg_thr and alpha give CAMs a background; kind is {self.kind!r}')
         if self.kind == 'cam':
             with_background(torch.zeros(1, 1, 1, 1), self.bkg_thr, self.alpha)
-        if self.kind != 'label' and self.num_classes is not None:
-            raise ValueError(f'num_classes is for labels; kind is {self.kind!r}')
+        hard = self.kind == 'label' or self.unary == 'labels'
+        if self.num_classes is not None and not hard:
+            raise ValueError("num_classes is for hard labels, those of unary='labels' "
+                             f'too; kind is {self.kind!r}')
         _ = self.module
 
     @cached_property
@@ -89,7 +93,8 @@ class RefineCfg:
         if self.refine == 'par':
             return PAR()
         unary = self.unary or ('labels' if self.kind == 'label' else 'prob')
-        return DenseCRF(self.preset or DEFAULT_PRESETS[self.kind], unary)
+        return DenseCRF(self.preset or DEFAULT_PRESETS[self.kind], unary,
+                        num_labels=self.num_classes if unary == 'labels' else None)
 
 
 def read_item(cfg: RefineCfg, task: Task) -> Item:
@@ -104,6 +109,9 @@ def read_item(cfg: RefineCfg, task: Task) -> Item:
         raise DataError(task.image, f'is no readable image ({err})',
                         'fetch it again') from err
     maps = load_scores(task.scores, cfg.kind, pixels.shape[:2], cfg.num_classes)
+    if cfg.num_classes is not None and maps.ids.max() >= cfg.num_classes:
+        raise ScoreError(task.scores, f'has a map of class {maps.ids.max()}, but '
+                         f'num_classes={cfg.num_classes}', 'raise num_classes')
     stacks, ids = torch.from_numpy(maps.scores)[None], torch.from_numpy(maps.ids)
     if cfg.kind == 'cam':
         stacks, ids = cam_stacks(cfg, stacks[0], ids)

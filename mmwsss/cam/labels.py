@@ -14,13 +14,16 @@ def strongest_class(cam: Tensor, ids: Tensor | None = None) -> tuple[Tensor, Ten
     """The strongest class at every pixel (lowest class id wins ties).
 
     Args:
-        cam: (B, K, H, W) CAM times image label, in [0, 1].
+        cam: (B, K, H, W) CAM times image label, in [0, 1]; K may be 0.
         ids: (B, K) class ids of the channels; ``None``: channel k is class k + 1.
 
     Returns:
-        score (B, H, W) float: the maximum over classes; label (B, H, W) int64: its
-        class id (0 only where a slot is unused).
+        score (B, H, W) float: the maximum over classes, 0 without any; label (B, H, W)
+        int64: its class id (0 only where a slot is unused or there is none).
     """
+    if not cam.shape[1]:  # the maps of an image that holds no class
+        score = cam.new_zeros((len(cam), *cam.shape[2:]))
+        return score, score.long()
     score, slot = cam.max(dim=1)
     if ids is None:
         return score, slot + 1

@@ -3,8 +3,10 @@
 
 from __future__ import annotations
 
+from mmwsss.utils.errors import UserError
 
-class DataError(ValueError):
+
+class DataError(UserError):
     """Something is wrong with one file of a data set.
 
     Args:

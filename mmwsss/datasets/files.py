@@ -7,6 +7,9 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
+from PIL import Image
+
+from .errors import UnreadableImageError
 from .label_sources import IMAGE_SUFFIXES
 
 
@@ -14,6 +17,19 @@ def image_stem(name: str) -> str:
     """The name without an image suffix."""
     stem, suffix = os.path.splitext(name)
     return stem if suffix.lower() in IMAGE_SUFFIXES else name
+
+
+def picture_size(path: str) -> tuple[int, int]:
+    """(H, W) of a picture, from its header alone.
+
+    Raises:
+        UnreadableImageError: if it can't be read.
+    """
+    try:
+        with Image.open(path) as picture:
+            return picture.size[::-1]
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as err:
+        raise UnreadableImageError(path, err) from err
 
 
 class FileFinder:

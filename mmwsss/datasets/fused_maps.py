@@ -3,13 +3,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
-from PIL import Image
-
-from .errors import ScoreError, UnreadableImageError
-from .files import FileFinder
-from .utils.score_io import stored_size
+from .errors import ScoreError
+from .files import FileFinder, picture_size
+from .transforms.load_fused_maps import check_classes
+from .utils.score_io import stored_header
 
 SUFFIXES = ('.npz', '.npy')
 
@@ -23,8 +23,8 @@ def find_fused_maps(infos: Sequence[dict], folder: str, listed: bool = True) -> 
         listed: look at the disk at all.
 
     Raises:
-        ScoreError: naming the first file that is missing, or made of an image of
-            another size.
+        ScoreError: naming the first file that is missing, made of an image of another
+            size, or without a class that its image holds.
     """
     files = FileFinder(folder, listed)
     labelled = [info for info in infos if info['gt_labels']]
@@ -33,27 +33,28 @@ def find_fused_maps(infos: Sequence[dict], folder: str, listed: bool = True) -> 
     if files.missing:
         raise ScoreError(
             files.missing[0], f'is missing, with {len(files.missing) - 1} other fused '
-            f'maps of {len(labelled)}', 'check fused_dir; make them of the same split '
-            'with tools/generate_pseudo_labels.py --save cam')
+            f'maps of {len(labelled)}', 'check fused_dir; it is the folder DIR/fused '
+            'of tools/generate_pseudo_labels.py --out DIR --save fused, of this split')
     if listed:
         for info in labelled:
-            check_size(info['fused_path'], info['img_path'])
+            check_maps(info)
 
 
-def check_size(path: str, img_path: str) -> None:
-    """Compare the image of which maps were made with an image; headers are read only.
+def check_maps(info: Mapping[str, Any]) -> None:
+    """Compare the maps of an image with it and its labels; headers are read only.
+
+    Args:
+        info: with ``fused_path``, ``img_path`` and ``gt_labels``.
 
     Raises:
-        ScoreError: if they differ in size.
+        ScoreError: if they are of another size, or lack a class of the image.
         UnreadableImageError: if the image can't be read.
     """
-    try:
-        with Image.open(img_path) as picture:
-            size = picture.size[::-1]
-    except (OSError, SyntaxError, ValueError) as err:
-        raise UnreadableImageError(img_path, err) from err
-    made_of = stored_size(path)
+    path, size = info['fused_path'], picture_size(info['img_path'])
+    made_of, ids = stored_header(path)
     if made_of != size:
         raise ScoreError(
-            path, f'was made of an image of {made_of}, its image {img_path} has {size} '
-            '(height, width)', 'generate the fused maps of these very images')
+            path, f'was made of an image of {made_of}, its image {info["img_path"]} '
+            f'has {size} (height, width)',
+            'generate the fused maps of these very images')
+    check_classes(path, ids, info['gt_labels'])

@@ -11,10 +11,11 @@ from mmseg.datasets import BaseSegDataset
 
 from mmwsss.registry import DATASETS, TRANSFORMS
 
-from .errors import DataError, LabelError, SaliencyError, UnreadableImageError
+from .errors import DataError, LabelError, UnreadableImageError
 from .files import FileFinder, image_stem
 from .fused_maps import find_fused_maps
 from .label_sources import Labels, read_labels, read_names
+from .saliency_maps import find_saliency_maps
 from .seeding import seed_everything
 from .verify import spread, verify_item
 
@@ -46,8 +47,8 @@ class WeakSegDataset(BaseSegDataset):
         seg_map_suffix: suffix of the masks.
         sal_dir: folder of saliency maps, named as the images, in ``data_root``.
         sal_suffix: suffix or suffixes of these maps, tried in order.
-        fused_dir: folder of fused CAMs ``<name>.npz``, for ``LoadFusedMaps``; relative
-            to the working directory, not to ``data_root``.
+        fused_dir: folder of ``generate_pseudo_labels.py --save fused``, for
+            ``LoadFusedMaps``; relative to the working directory, not to ``data_root``.
         with_masks: give ``seg_map_path``. By default in test mode only, and where
             ``mask_dir`` is given: weakly supervised training must not see true masks.
         mask_dir: folder of pseudo masks, to be trained on as if they were true ones;
@@ -215,14 +216,7 @@ class WeakSegDataset(BaseSegDataset):
         """Add ``sal_path``; the maps must all be there, at the size of their images."""
         if not self.sal_dir:
             return
-        files = FileFinder(self.sal_dir, self._is_listed())
-        for info in infos:
-            info['sal_path'] = files.find(info['img_id'], self.sal_suffix)
-        if files.missing:
-            raise SaliencyError(
-                files.missing[0], f'is missing, with {len(files.missing) - 1} other '
-                f'saliency maps of {len(infos)}', 'check sal_dir, or make a map of '
-                'every image of the list')
+        find_saliency_maps(infos, self.sal_dir, self.sal_suffix, self._is_listed())
         if self._is_listed() and not self.with_masks:  # else checked with the masks
             for info in spread(infos, self.check_samples):
                 verify_item(info, self.ignore_index)

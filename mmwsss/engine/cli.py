@@ -6,13 +6,19 @@ from __future__ import annotations
 import argparse
 import os
 import os.path as osp
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 from mmengine.config import Config, DictAction
 from mmengine.registry import RUNNERS
 from mmengine.runner import Runner
 
+from mmwsss.utils.checkpoint import UnsafeCheckpointError
+from mmwsss.utils.errors import UserError
+from mmwsss.utils.weights import CheckpointMismatch
+
 LAUNCHERS = ('none', 'pytorch', 'slurm', 'mpi')
+USER_ERRORS = (UserError, CheckpointMismatch, UnsafeCheckpointError, FileNotFoundError)
 
 
 def add_common_arguments(parser: argparse.ArgumentParser) -> None:
@@ -62,3 +68,12 @@ def read_config(args: argparse.Namespace) -> Config:
 def make_runner(cfg: Config) -> Runner:
     """The runner that the config asks for."""
     return RUNNERS.build(cfg) if 'runner_type' in cfg else Runner.from_cfg(cfg)
+
+
+@contextmanager
+def plain_errors() -> Iterator[None]:
+    """End with the message alone where the user's settings or files are wrong."""
+    try:
+        yield
+    except USER_ERRORS as error:
+        raise SystemExit(f'error: {error}') from None

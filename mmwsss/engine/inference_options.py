@@ -7,6 +7,8 @@ from typing import Any
 
 from mmengine.config import Config, ConfigDict
 
+from mmwsss.utils.errors import UserError
+
 POST_PROCESSOR_HELP = (
     'refine the prediction with the image: crf, crf:PRESET (a key of '
     'mmwsss.ops.DENSE_CRF_PRESETS) or par; any model of mmseg')
@@ -16,7 +18,7 @@ def post_processor_cfg(name: str) -> dict[str, Any]:
     """The module behind ``crf``, ``crf:PRESET`` or ``par``.
 
     Raises:
-        ValueError: Another name. (The module itself names an unknown preset.)
+        UserError: Another name. (The module itself names an unknown preset.)
     """
     kind, _, preset = name.partition(':')
     if kind == 'crf':
@@ -24,7 +26,7 @@ def post_processor_cfg(name: str) -> dict[str, Any]:
         return dict(type='mmwsss.DenseCRF', **settings)
     if name == 'par':
         return dict(type='mmwsss.PAR')
-    raise ValueError(
+    raise UserError(
         f'--post-processor must be crf, crf:PRESET or par, got {name!r}')
 
 
@@ -48,10 +50,10 @@ def apply_tta(cfg: Config) -> None:
     """Merge the top-level ``tta_cfg`` into ``model.test_cfg``.
 
     Raises:
-        ValueError: The config has no ``tta_cfg``.
+        UserError: The config has no ``tta_cfg``.
     """
     if not cfg.get('tta_cfg'):
-        raise ValueError(
+        raise UserError(
             f'--tta: {cfg.filename} has no tta_cfg. Add one at top level, e.g. tta_cfg='
             'dict(seg_scales=(1.0, 1.25, 1.5), seg_flip=True), or test without --tta.'
         )
@@ -77,7 +79,7 @@ def save_masks(cfg: Config, folder: str) -> None:
     """Let the first ``WSSSMetric`` write the predictions to ``folder``.
 
     Raises:
-        ValueError: The config has no such metric.
+        UserError: The config has no such metric.
     """
     evaluator = cfg.get('test_evaluator')
     entries = evaluator if isinstance(evaluator, (list, tuple)) else [evaluator or {}]
@@ -85,7 +87,7 @@ def save_masks(cfg: Config, folder: str) -> None:
         if str(entry.get('type')).rpartition('.')[2] == 'WSSSMetric':
             entry['save_dir'] = folder
             return
-    raise ValueError(
+    raise UserError(
         '--out: test_evaluator has no WSSSMetric, which writes the masks; '
         "use test_evaluator=dict(type='WSSSMetric') or mmseg's "
         'IoUMetric(output_dir=...) through --cfg-options.'

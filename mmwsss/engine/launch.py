@@ -14,6 +14,7 @@ from mmengine.runner import find_latest_checkpoint
 from torch import distributed
 
 from mmwsss.utils.checkpoint import use_safe_checkpoints
+from mmwsss.utils.errors import UserError
 
 from .inference_options import segmentor_cfg
 
@@ -41,7 +42,7 @@ def prepare_run(
         ``cfg``.
 
     Raises:
-        ValueError: ``amp`` without a GPU or with a foreign optimizer wrapper, or
+        UserError: ``amp`` without a GPU or with a foreign optimizer wrapper, or
             ``auto_scale_lr`` without a base batch size.
     """
     use_safe_checkpoints(allow_pickle)
@@ -71,13 +72,13 @@ def skip_pretrained_on_resume(cfg: Config) -> None:
 def enable_amp(cfg: Config) -> None:
     """Switch the optimizer wrapper to mixed precision."""
     if not torch.cuda.is_available():
-        raise ValueError(
+        raise UserError(
             '--amp needs a GPU, and none is visible: run without --amp '
             '(float32 on the CPU), or check CUDA_VISIBLE_DEVICES.'
         )
     kind = cfg.optim_wrapper.get('type', 'OptimWrapper')
     if kind not in ('OptimWrapper', 'AmpOptimWrapper'):
-        raise ValueError(
+        raise UserError(
             f'--amp replaces OptimWrapper by AmpOptimWrapper, but the '
             f'config has optim_wrapper.type={kind!r}; set mixed precision '
             'there.'
@@ -90,7 +91,7 @@ def enable_auto_scale_lr(cfg: Config) -> None:
     """Switch on the scaling by batch size that the config describes."""
     scale = cfg.get('auto_scale_lr')
     if not scale or 'base_batch_size' not in scale:
-        raise ValueError(
+        raise UserError(
             '--auto-scale-lr needs auto_scale_lr=dict(enable=False, '
             'base_batch_size=N) in the config, N = images per iteration '
             'over all GPUs that its learning rates are meant for.'
@@ -146,7 +147,7 @@ def init_gloo(launcher: str, timeout: float | None = None) -> None:
         timeout: Seconds; None = torch's.
 
     Raises:
-        ValueError: Another launcher.
+        UserError: Another launcher.
         KeyError: A variable that the launcher should have set is missing.
     """
     if distributed.is_initialized():
@@ -154,7 +155,7 @@ def init_gloo(launcher: str, timeout: float | None = None) -> None:
     if launcher == 'slurm':
         _slurm_environment()
     elif launcher != 'pytorch':
-        raise ValueError(
+        raise UserError(
             f'launcher={launcher!r} needs a GPU; on a CPU use '
             "'pytorch' (torchrun, tools/dist_train.sh) or 'slurm'"
         )

@@ -10,9 +10,9 @@ import pytest
 import torch
 from PIL import Image
 
-from mmwsss.apis.eval_maps import EvalCfg, evaluate_maps, parse_thresholds
-from mmwsss.apis.eval_report import metrics_of, tables_of
-from mmwsss.apis.eval_tasks import (
+from mmwsss.apis.evaluate.maps import EvalCfg, evaluate_maps, parse_thresholds
+from mmwsss.apis.evaluate.report import metrics_of, tables_of
+from mmwsss.apis.evaluate.tasks import (
     classes_of,
     eval_tasks,
     folder_infos,
@@ -126,10 +126,11 @@ def test_masks(folder) -> None:
     assert 'threshold' not in metrics and metrics['images'] == 3
 
 
-def test_crf_at_each_threshold(folder) -> None:
-    cfg = EvalCfg(NUM_CLASSES, thresholds=(0.3, 0.6), crf='irn')
+@pytest.mark.parametrize('count', [None, NUM_CLASSES])
+def test_crf_at_each_threshold(folder, count) -> None:
+    cfg = EvalCfg(NUM_CLASSES, thresholds=(0.3, 0.6), crf='irn', all_labels=bool(count))
     result = evaluate_maps(tasks_of(folder), cfg)
-    refine = DenseCRF('irn', 'labels')
+    refine = DenseCRF('irn', 'labels', num_labels=count)
 
     def label(threshold: float, name: str, size: tuple[int, int]) -> torch.Tensor:
         maps = load_scores(folder / 'cam' / f'{name}.npz', 'cam', size)
@@ -172,6 +173,7 @@ def test_thresholds() -> None:
     (dict(kind='mask', erode=True), 'eroded scoring is for CAMs'),
     (dict(crf='irn', erode=True), 'without a CRF'),
     (dict(kind='mask', crf='irn'), 'masks are scored as they are'),
+    (dict(all_labels=True), 'labels of the CRF'),
     (dict(thresholds=(0.5, 0.4)), 'must increase'), (dict(thresholds=()), 'increase'),
     (dict(crf='mine'), "preset must be .*'mine'")])
 def test_bad_settings(settings, message) -> None:
@@ -187,6 +189,9 @@ def test_folders(folder) -> None:
     assert classes_of(folder / 'cam') is None
     write_manifest(folder, dict(settings={}, classes=['x', 'y']))
     assert classes_of(folder / 'cam') == classes_of(folder) == ('x', 'y')
+    (folder / 'made' / 'fused').mkdir(parents=True)
+    (folder / 'made' / 'fused' / 'a.npz').touch()
+    assert maps_in(folder / 'made') == (folder / 'made' / 'fused', 'cam')
     (folder / 'empty').mkdir()
     with pytest.raises(DataError, match=r'empty holds no \.npz or \.png files'):
         maps_in(folder / 'empty')

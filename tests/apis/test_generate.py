@@ -14,10 +14,23 @@ import pytest
 import torch
 from PIL import Image
 
-from mmwsss.apis import GenerateCfg, RunOptions, generate_labels, init_model
-from mmwsss.apis.generate_maps import NetworkMaps
+from mmwsss.apis import (
+    GenerateCfg,
+    RefineCfg,
+    RunOptions,
+    generate_labels,
+    init_model,
+    refine_folder,
+)
+from mmwsss.apis.generate.maps import NetworkMaps
 from mmwsss.cam import affinity_seeds, strided_size
-from mmwsss.datasets import DataError, LabelError, LoadRGBImage, PackWeakInputs
+from mmwsss.datasets import (
+    DataError,
+    LabelError,
+    LoadRGBImage,
+    PackWeakInputs,
+    ShapesDataset,
+)
 from mmwsss.datasets.utils.score_io import load_scores
 from mmwsss.models import DenseCRF
 from tests.helpers.generation import (
@@ -202,6 +215,69 @@ def test_types_and_strides(run) -> None:
     assert sizes[4, 'uint8'] < sizes[4, 'float16'] < sizes[1, 'float16'] / 5
 
 
+def test_fused_maps_are_at_full_size(run, place) -> None:
+    """Beside CAMs on their own grid, and what self-training reads as they are."""
+    report, out = run(save=('cam', 'fused'))
+    assert report.bytes_per_image['fused'] > 4 * report.bytes_per_image['cam']
+    for (name, _, sample), size in zip(predicted(
+            place, 'toco', outputs=('class_maps',), map_strides=(1,)), SIZES,
+            strict=True):
+        kept = load_scores(out / 'fused' / f'{name}.npz', 'cam', None)
+        assert kept.size == size == kept.scores.shape[1:]
+        assert kept.ids.tolist() == sample.class_maps[1].ids.tolist()
+        np.testing.assert_allclose(kept.scores, sample.class_maps[1].maps, atol=2.5e-4)
+        cam = load_scores(out / 'cam' / f'{name}.npz', 'cam', None)
+        assert cam.scores.shape[1:] == strided_size(size, 4)
+    pipeline = [dict(type='LoadRGBImage'), dict(type='LoadFusedMaps'),
+                dict(type='PackWeakInputs')]
+    dataset = ShapesDataset(data_root=str(place / 'data'), pipeline=pipeline,
+                            fused_dir=str(out / 'fused'))
+    for i, name in enumerate(NAMES):
+        kept = load_scores(out / 'fused' / f'{name}.npz', 'cam', None)
+        got = dataset[i]['data_samples'].fused.data
+        assert np.array_equal(got, kept.scores)
+
+
+def test_fused_maps_may_be_coarse(run) -> None:
+    _, out = run(save=('fused',), stride=4)
+    with np.load(out / 'fused' / f'{NAMES[0]}.npz') as file:
+        assert file['scores'].shape[1:] == strided_size(SIZES[0], 4)
+    with pytest.raises(ValueError, match='fused_stride: 4 → 1'):
+        run(save=('fused',))
+
+
+@pytest.mark.parametrize('num_classes', [None, 7])
+def test_one_call_refines_as_two(run, place, num_classes) -> None:
+    """Masks, then ``refine_folder``: as published (all labels) and compact."""
+    settings = dict(bkg_thr=(0.35,), save=('mask',))
+    _, one = run(out='one', refine='crf', preset='smaf_pseudo', unary='labels',
+                 num_classes=num_classes, **settings)
+    _, plain = run(out='plain', **settings)
+    cfg = RefineCfg(preset='smaf_pseudo', kind='label', num_classes=num_classes)
+    refine_folder(place / 'data' / 'JPEGImages', plain / 'mask', plain / 'crf', cfg)
+    compared = moved = 0
+    for name, labels in zip(NAMES, LABELS, strict=True):
+        before = read(plain / 'mask' / f'{name}.png')
+        after = read(one / 'mask' / f'{name}.png')
+        # A file of labels doesn't tell of classes that have no pixel in it.
+        if num_classes is not None or len(np.unique(before)) == len(labels) + 1:
+            assert np.array_equal(after, read(plain / 'crf' / f'{name}.png')), name
+            compared, moved = compared + 1, moved + (after != before).any()
+    assert compared >= 4 and moved
+
+
+def test_the_label_set_of_the_crf_matters(run) -> None:
+    settings = dict(bkg_thr=(0.35,), save=('mask',), refine='crf', unary='labels',
+                    preset='smaf_pseudo')
+    _, compact = run(out='compact', **settings)
+    _, full = run(out='full', num_classes=7, **settings)
+    assert contents(compact) != contents(full)
+    with pytest.raises(ValueError, match='num_classes: null → 7'):
+        run(out='compact', num_classes=7, **settings)
+    with pytest.raises(ValueError, match='num_classes=6 .* less than the 7'):
+        run(out='less', num_classes=6, **settings)
+
+
 # --------------------------------------------------------------------- what is refused
 def test_a_finished_folder_is_left_alone(run) -> None:
     _, out = run(bkg_thr=(0.5,))
@@ -298,7 +374,13 @@ def test_a_broken_image_is_named_and_the_rest_goes_on(run, tmp_path) -> None:
     (dict(alpha=4.0, bkg_thr=(0.5,)), 'alpha=4.0 takes the place of bkg_thr'),
     (dict(bkg_thr=(0.6, 0.3)), 'low_thr <= high_thr'),
     (dict(source='seg', bkg_thr=(0.5,)), 'background of its own'),
-    (dict(refine='seeds', bkg_thr=(0.1, 0.2), unary='prob'), 'hard labels')])
+    (dict(refine='seeds', bkg_thr=(0.1, 0.2), unary='prob'), 'hard labels'),
+    (dict(save=('fused',), cam_filter='pred'), "cam_filter='gt', got 'pred'"),
+    (dict(save=('fused', 'mask'), refine='rw'), "for walked ones save 'cam'"),
+    (dict(save=('fused',), refine='crf'), "refine='crf' is of masks.*save 'mask' too"),
+    (dict(refine='crf', bkg_thr=(0.2,), num_classes=21), 'CRF on hard ones'),
+    (dict(refine='seeds', bkg_thr=(0.2, 0.1), num_classes=21), 'CRF on hard ones'),
+    (dict(refine='rw', bkg_thr=(0.2,), num_classes=21), 'rw. with a preset')])
 def test_bad_settings(settings, message) -> None:
     with pytest.raises(ValueError, match=message):
         GenerateCfg(**settings)

@@ -11,7 +11,7 @@ import torch
 from PIL import Image
 
 from mmwsss.apis import Affinity, GenerateCfg, generate_labels, init_model
-from mmwsss.apis.generate_data import split_cfg
+from mmwsss.apis.generate.data import split_cfg
 from mmwsss.datasets import DataError
 from mmwsss.datasets.transforms.load_rgb_image import decode_rgb
 from mmwsss.datasets.utils.score_io import load_scores

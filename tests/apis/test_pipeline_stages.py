@@ -297,9 +297,10 @@ def test_what_is_shown_of_a_tool():
     echo = progress(shown.append, 'cam')
     for line in ('Could not import X', '11/21 13:05:06 - mmengine - INFO -',
                  'mm - INFO - Iter(train) [ 3/12]  loss: 1', '[>>>   ] 20/24, ETA: 1s',
-                 'KeyError: 3'):
+                 'KeyError: 3', 'error: no such file'):
         echo(line)
-    assert shown == ['cam | Iter(train) [ 3/12]  loss: 1', 'cam | KeyError: 3']
+    assert shown == ['cam | Iter(train) [ 3/12]  loss: 1', 'cam | KeyError: 3',
+                     'cam | error: no such file']
     shown.clear()
     progress(shown.append, 'masks')('[>>>   ] 20/24, elapsed: 2s')  # long nothing
     assert shown == ['masks | 20/24, elapsed: 2s']

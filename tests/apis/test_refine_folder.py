@@ -119,6 +119,30 @@ def test_labels_equal_the_operator(folder, num_classes) -> None:
         assert np.array_equal(got[name], ids[q.argmax(1)[0]].numpy())
 
 
+@pytest.mark.parametrize('num_classes', [None, 21])
+def test_hard_labels_of_cams(folder, num_classes) -> None:
+    """As a file of the strongest labels, with the same label set."""
+    cfg = RefineCfg(preset='smaf_pseudo', kind='cam', unary='labels', bkg_thr=(0.5,),
+                    num_classes=num_classes)
+    _, got = run(folder, 'out', cfg)
+    for name, size in zip(NAMES, SIZES):
+        maps = load_scores(folder / 'cam' / f'{name}.npz', 'cam', size)
+        constant = np.full((1, *size), 0.5, np.float32)
+        slots = torch.from_numpy(np.concatenate([constant, maps.scores]).argmax(0))
+        ids = np.array([0, *maps.ids])
+        q = dense_crf_labels(image_of(folder, name), slots[None],
+                             num_classes or len(ids), 0.7,
+                             **DENSE_CRF_PRESETS['smaf_pseudo'])
+        assert np.array_equal(got[name], ids[q[0, :len(ids)].argmax(0)])
+
+
+def test_a_class_beyond_num_classes_is_named(folder) -> None:
+    cfg = RefineCfg(kind='cam', unary='labels', bkg_thr=(0.5,), num_classes=3)
+    report, _ = run(folder, 'out', cfg)
+    assert 'but num_classes=3. Fix: raise num_classes' in ' '.join(
+        report.failed.values())
+
+
 def test_cams_keep_their_class_ids(folder) -> None:
     _, labels = run(folder, 'out', RefineCfg('par', kind='cam', bkg_thr=(0.5, 0.6)))
     found = {int(i) for label in labels.values() for i in np.unique(label)}

@@ -39,6 +39,14 @@ def test_strongest_class_by_hand() -> None:
     assert strongest_class(cam, torch.tensor([[4, 9]]))[1].tolist() == [[[9, 4, 4]]]
 
 
+def test_an_image_without_classes_is_background() -> None:
+    for ids in (None, torch.zeros(2, 0, dtype=torch.long)):
+        score, label = strongest_class(torch.zeros(2, 0, 3, 5), ids)
+        assert score.dtype == torch.float32 and label.dtype == torch.int64
+        assert score.shape == label.shape == (2, 3, 5) and not label.any()
+        assert not threshold_label(score, label, 0.2).any()
+
+
 def test_borders_of_the_thresholds() -> None:
     assert threshold_label(SCORE, LABEL, LOW).tolist() == [[[0, 0, 7, 7, 7]]]
     three = three_way_label(SCORE, LABEL, LOW, HIGH)

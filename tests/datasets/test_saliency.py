@@ -111,10 +111,29 @@ def test_wrong_size_is_refused_at_start(salient: Path, kwargs: dict) -> None:
         build(salient, **kwargs)
 
 
+@pytest.mark.parametrize('name', list(LABELS))
+def test_every_size_is_looked_at(salient: Path, name: str) -> None:
+    """Not only that of a sample: a single wrong map would stop a long training."""
+    Image.new('L', (24, 32)).save(salient / 'Saliency' / f'{name}.png')
+    with pytest.raises(DataError, match=rf'{name}\.png is 32x24 but its image '):
+        build(salient, check_samples=0)
+
+
+def test_more_than_eight_bits_are_refused(salient: Path) -> None:
+    """PIL would cut them off at 255: everything salient."""
+    Image.fromarray(np.full((24, 32), 30000, np.uint16)).save(
+        salient / 'Saliency' / 'c.png')
+    with pytest.raises(DataError, match=r"c\.png has pixels of the kind 'I.*8 bits"):
+        build(salient, check_samples=0)
+    with pytest.raises(DataError, match='not of 8 bits'):
+        decode_saliency((salient / 'Saliency' / 'c.png').read_bytes(), 'c.png')
+
+
 def test_unreadable_maps_are_named(salient: Path) -> None:
     (salient / 'Saliency' / 'a.png').write_bytes(b'no picture')
-    with pytest.raises(DataError, match=r'a\.png cannot be read as a picture'):
-        build(salient)
+    for samples in (4, 0):
+        with pytest.raises(DataError, match=r'a\.png cannot be read as a picture'):
+            build(salient, check_samples=samples)
 
 
 def test_a_data_set_without_maps_says_so(folder: Path) -> None:

@@ -14,12 +14,16 @@ from mmengine.structures import PixelData
 from mmseg.structures import SegDataSample
 from PIL import Image
 
+from mmwsss.datasets import DataError
+from mmwsss.engine.cli import plain_errors
 from mmwsss.engine.hooks import AtomicCheckpointHook, SetupCheckHook
 from mmwsss.engine.hooks.cam_panel_hook import plain_view
 from mmwsss.engine.hooks.iter_seed_hook import iteration_seed
 from mmwsss.engine.hooks.label_stats_hook import collapse_messages
 from mmwsss.utils.atomic_file import AtomicLocalBackend, write_atomic
 from mmwsss.utils.checkpoint import CheckpointMismatch
+from mmwsss.utils.errors import UserError
+from tests.helpers.methods import build
 from tests.helpers.training import ROOT, build_runner
 
 CONFIG = ROOT / 'tests' / 'helpers' / 'toy_config.py'
@@ -254,7 +258,8 @@ def test_class_names_of_an_earlier_stage(names, fits):
     dataset = SimpleNamespace(metainfo=dict(classes=('background', 'a', 'b')))
     loop = SimpleNamespace(dataloader=SimpleNamespace(dataset=dataset))
     runner = SimpleNamespace(
-        model=model, _train_loop=loop, _val_loop=None, _test_loop=None)
+        model=model, _train_loop=loop, _val_loop=None, _test_loop=None, iter=0,
+        max_iters=1)
     if fits:
         SetupCheckHook().before_train(runner)
     else:
@@ -271,6 +276,37 @@ def test_class_names_against_the_checkpoint(tmp_path):
     torch.save(saved, file)
     with pytest.raises(CheckpointMismatch, match='in that order'):
         build_runner(CONFIG, tmp_path, load_from=str(file)).test()
+
+
+def test_a_finished_run_says_so(tmp_path):
+    for _ in range(2):
+        build_runner(CONFIG, tmp_path, resume=True, train_cfg__max_iters=3).train()
+    logs = [file.read_text() for file in sorted(tmp_path.glob('*/*.log'))]
+    told = ['All 3 iterations are done already: nothing is trained' in t for t in logs]
+    assert told == [False, True]
+
+
+@pytest.mark.parametrize('method,found', [
+    ('afa/afa_mit', False), ('fsr/fsr_vit', True)])
+def test_a_teacher_that_is_not_there(method, found):
+    """Before the first image."""
+    model = build(f'configs/{method}-t_shapes.py')
+    model.test_cfg = dict(model.test_cfg, use_teacher=True)
+    runner = SimpleNamespace(
+        model=model, _train_loop=None, _val_loop=None, _test_loop=None)
+    if found:
+        SetupCheckHook().before_run(runner)
+    else:
+        with pytest.raises(UserError, match='AFA keeps no teacher .*: leave it out'):
+            SetupCheckHook().before_run(runner)
+
+
+def test_tools_end_with_the_message_alone():
+    message = 'error: a is missing. Fix: fetch b.'
+    with pytest.raises(SystemExit, match=message), plain_errors():
+        raise DataError('a', 'is missing', 'fetch b')
+    with pytest.raises(ValueError, match='of the code'), plain_errors():
+        raise ValueError('of the code')
 
 
 def test_published_file_cannot_be_resumed(tmp_path):

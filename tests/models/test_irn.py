@@ -22,6 +22,7 @@ from mmwsss.models.utils import WalkCfg
 from mmwsss.registry import MODELS
 from tests.helpers.host_sync import NoHostSync
 from tests.helpers.methods import ROOT, gradients, pictures
+from tests.models.test_published_settings import effective_sgd
 
 TINY = ROOT / 'configs/irn/irn_r18_shapes.py'
 FULL = ROOT / 'configs/irn/irn_r50_voc.py'
@@ -157,8 +158,9 @@ class TestFullSize:
     def test_recipe(self) -> None:
         cfg = Config.fromfile(FULL)
         assert cfg.train_cfg.max_iters == 990 and cfg.model.radius == 10
-        assert cfg.optim_wrapper.optimizer == dict(
-            type='SGD', lr=0.1, momentum=1e-4, nesterov=True, weight_decay=1e-4)
+        assert cfg.optim_wrapper.optimizer.lr == 0.1
+        assert effective_sgd(cfg) == dict(
+            momentum=1e-4, weight_decay=1e-4, nesterov=True)
         assert WalkCfg(**cfg.model.test_cfg) == WalkCfg(5, 10, 8, 512)
         assert cfg.train_dataloader.batch_size * 2 == cfg.auto_scale_lr.base_batch_size
 

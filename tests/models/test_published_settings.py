@@ -10,8 +10,10 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+import torch
 from mmengine.config import Config, ConfigDict
 
+from mmwsss.registry import OPTIMIZERS
 from tests.helpers.methods import ROOT
 
 VIEW = 'train_dataloader.dataset.pipeline.1.views.view2'  # that of view 1 is the same
@@ -277,6 +279,36 @@ def setting(cfg: Config, path: str) -> Any:
     for name in path.split('.'):
         cfg = cfg[int(name)] if name.isdigit() else cfg[name]
     return cfg
+
+
+def effective_sgd(cfg: Config) -> dict[str, Any]:
+    """Momentum, decay and kind of the SGD that a config builds, whatever it says."""
+    settings = plain(cfg.optim_wrapper.optimizer)
+    optimizer = OPTIMIZERS.build(dict(settings, params=[torch.zeros(1)]))
+    assert isinstance(optimizer, torch.optim.SGD)
+    return {key: optimizer.param_groups[0][key]
+            for key in ('momentum', 'weight_decay', 'nesterov')}
+
+
+@pytest.mark.parametrize('name,slipped,meant', [
+    ('eps/eps_wr38_voc', 5e-4, 0.9), ('smaf/smaf_eps_wr38_voc', 5e-4, 0.9),
+    ('semformer/semformer_deit-s_voc', 5e-4, 0.9),
+    ('semformer/caae_deit-b-dist_voc', 5e-4, 0.9),
+    ('smaf/smaf_semformer_deit-s_voc', 5e-4, 0.9), ('irn/irn_r50_voc', 1e-4, 0.9)])
+def test_momentum_slip(name: str, slipped: float, meant: float) -> None:
+    """One option by one name, in effect."""
+    cfg = Config.fromfile(ROOT / 'configs' / f'{name}.py')
+    assert effective_sgd(cfg)['momentum'] == slipped
+    cfg.merge_from_dict({'optim_wrapper.optimizer.momentum_slip': False})
+    assert effective_sgd(cfg)['momentum'] == meant
+
+
+@pytest.mark.parametrize('name', [
+    'semformer/semformer_deit-t_shapes', 'semformer/caae_deit-t_shapes',
+    'smaf/smaf_semformer_deit-t_shapes', 'irn/irn_r18_shapes'])
+def test_short_trainings_have_a_real_momentum(name: str) -> None:
+    cfg = Config.fromfile(ROOT / 'configs' / f'{name}.py')
+    assert effective_sgd(cfg)['momentum'] == 0.9
 
 
 @pytest.mark.parametrize('name,published', [

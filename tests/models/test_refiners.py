@@ -63,6 +63,25 @@ def test_dense_crf_of_hard_labels() -> None:
         MODELS.build(dict(type='DenseCRF', unary='cam'))
 
 
+def test_more_labels_than_maps() -> None:
+    """The maps of the image are rows of the run with all labels."""
+    image, prob = data()
+    settings = dict(preset='smaf_pseudo', unary='labels')
+    module = MODELS.build(dict(type='DenseCRF', num_labels=21, **settings))
+    out = module(image, prob)
+    full = dense_crf_labels(image, prob.argmax(1), 21, 0.7,
+                            **DENSE_CRF_PRESETS['smaf_pseudo'])
+    assert torch.equal(out, full[:, :4]) and (out.argmax(1) == full.argmax(1)).all()
+    start = MODELS.build(dict(type='DenseCRF', num_labels=21, iter_max=0, **settings))
+    found = start(image, prob)  # the softmax of the unary energies
+    torch.testing.assert_close(found.amax(1), torch.full((1, 10, 12), 0.7))
+    torch.testing.assert_close(found.amin(1), torch.full((1, 10, 12), 0.3 / 20))
+    with pytest.raises(ValueError, match='4 maps are more than num_labels=3'):
+        MODELS.build(dict(type='DenseCRF', num_labels=3, **settings))(image, prob)
+    with pytest.raises(ValueError, match="num_labels=21 is for unary='labels'"):
+        MODELS.build(dict(type='DenseCRF', num_labels=21))
+
+
 @pytest.mark.parametrize('settings', [
     dict(bi_xy_std=[80, 60], bi_rgb_std=[5, 5, 9]), dict(pos_w=[1, 2, 3, 4]),
     dict(bi_w=(1 - torch.eye(4)).tolist()), dict(bi_w=0), dict(mode='exact')])

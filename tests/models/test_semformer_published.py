@@ -7,7 +7,7 @@ import pytest
 from mmengine.config import Config
 
 from tests.helpers.methods import ROOT
-from tests.models.test_published_settings import plain, setting
+from tests.models.test_published_settings import effective_sgd, plain, setting
 
 JITTER = dict(type='PILColorJitter', brightness=0.3, contrast=0.3, saturation=0.3,
               hue=0.1)
@@ -15,10 +15,6 @@ COMMON = {
     'num_classes': 21,
     'train_dataloader.dataset.split': 'train_aug',
     'train_dataloader.dataset.pipeline.1': JITTER,
-    'optim_wrapper.optimizer.type': 'SGD',
-    'optim_wrapper.optimizer.nesterov': True,
-    'optim_wrapper.optimizer.momentum': 5e-4,
-    'optim_wrapper.optimizer.weight_decay': 5e-4,
     'optim_wrapper.paramwise_cfg.lr_mults': (1, 2, 10, 20),
     'optim_wrapper.paramwise_cfg.other_decay_mult': 0.0,
     'param_scheduler': [dict(type='PolyWarmupLR', warmup_iters=0, power=0.9,
@@ -87,6 +83,7 @@ SEGMENTOR = COMMON | {
 def test_numbers(name: str, published: dict) -> None:
     cfg = Config.fromfile(ROOT / 'configs' / 'semformer' / f'{name}.py')
     assert {path: plain(setting(cfg, path)) for path in published} == plain(published)
+    assert effective_sgd(cfg) == dict(momentum=5e-4, weight_decay=5e-4, nesterov=True)
     steps = [s.type for s in cfg.train_dataloader.dataset.pipeline]
     assert len(steps) == 6 and steps[0] == 'LoadRGBImage' and steps[-1] == (
         'PackWeakInputs')

@@ -168,6 +168,7 @@ def test_bases_settings_are_taken(tmp_path) -> None:
     """How views meet is the base's business: EPS sums, ToCo takes the maximum."""
     assert wrapped('eps', tmp_path).settings.pair == 'sum'
     assert wrapped('eps', tmp_path).settings.normalise == 'max'
+    assert wrapped('eps', tmp_path).settings.scales == (0.5, 1.0, 1.5, 2.0)
     model = wrapped(TOCO, tmp_path, self_training=dict(normalise='max'))
     assert (model.settings.pair, model.settings.normalise) == ('max', 'max')
 
@@ -317,6 +318,17 @@ def test_settings_that_do_not_fit(settings: dict, match: str, tmp_path) -> None:
 def test_self_training_settings(entry: dict) -> None:
     with pytest.raises(ValueError, match=f'self_training.{next(iter(entry))}'):
         SelfTrainingCfg(**entry)
+
+
+@pytest.mark.parametrize('entry', [
+    dict(scales=(0.5,)), dict(pair='max'), dict(normalise='max')])
+def test_given_maps_leave_nothing_to_fuse(entry: dict, tmp_path) -> None:
+    """An ablation of scales on maps from disk would be the same run again."""
+    with pytest.raises(ValueError, match=rf'self_training.{next(iter(entry))} has no '
+                                         r"effect with source='fused'.*cam_scales"):
+        wrapped(CAM, tmp_path, self_training=dict(source='fused') | entry)
+    unset = dict.fromkeys(entry)  # what an inheriting config says
+    assert wrapped(CAM, tmp_path, self_training=dict(source='fused') | unset)
 
 
 def test_other_segmentors_have_no_cams() -> None:

@@ -14,8 +14,10 @@ import pytest
 
 @pytest.fixture
 def load_tool(monkeypatch) -> Callable[[Path], ModuleType]:
-    """``load_tool(path)`` imports a script of ``tools/``."""
+    """``load_tool(path)`` imports a script of ``tools/``, which may import files
+    beside it."""
     def load(path: Path) -> ModuleType:
+        monkeypatch.syspath_prepend(str(path.parent))
         name = f'tool_{path.stem}'
         spec = importlib.util.spec_from_file_location(name, path)
         module = importlib.util.module_from_spec(spec)

@@ -36,6 +36,11 @@ def test_every_option(tool) -> None:
     assert tool.settings_of(args).source == 'seg'
     args = tool.parse_args(['a.py', 'a.pth', '--out', 'o', '--alpha', '4'])
     assert tool.settings_of(args).alpha == 4
+    args = tool.parse_args([
+        'a.py', 'a.pth', '--out', 'o', '--save', 'fused,mask', '--refine', 'crf',
+        '--unary', 'labels', '--num-classes', '21', '--bkg-thr', '0.2'])
+    assert tool.settings_of(args) == GenerateCfg(
+        'crf', ('fused', 'mask'), bkg_thr=(0.2,), unary='labels', num_classes=21)
 
 
 @pytest.mark.parametrize('arguments', [

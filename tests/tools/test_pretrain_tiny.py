@@ -18,7 +18,7 @@ CONFIGS = [f'configs/{c}_shapes.py' for c in (
 @pytest.mark.parametrize('config', CONFIGS)
 def test_any_backbone(config: str, load_tool, tmp_path) -> None:
     """All terms reach the backbone; its weights are read as `pretrained`."""
-    tool = load_tool(ROOT / 'tools' / 'misc' / 'pretrain_tiny_vit.py')
+    tool = load_tool(ROOT / 'tools' / 'misc' / 'pretrain_tiny.py')
     torch.manual_seed(0)
     net = tool.build_net(str(ROOT / config))
     batch = tool.draw_pictures(8, seed=1)
@@ -43,7 +43,7 @@ def test_any_backbone(config: str, load_tool, tmp_path) -> None:
 
 def test_learning_from_a_teacher(load_tool) -> None:
     """A constant errs by 1; the student's error falls and the teacher stays."""
-    tool = load_tool(ROOT / 'tools' / 'misc' / 'pretrain_tiny_vit.py')
+    tool = load_tool(ROOT / 'tools' / 'misc' / 'pretrain_tiny.py')
     torch.manual_seed(0)
     net = tool.build_net(str(ROOT / CONFIGS[1]), str(ROOT / CONFIGS[0]))
     teacher = {k: v.clone() for k, v in net.matcher.teacher.state_dict().items()}
@@ -63,7 +63,7 @@ def test_learning_from_a_teacher(load_tool) -> None:
 
 
 def test_a_teacher_needs_weights(load_tool, tmp_path) -> None:
-    tool = load_tool(ROOT / 'tools' / 'misc' / 'pretrain_tiny_vit.py')
+    tool = load_tool(ROOT / 'tools' / 'misc' / 'pretrain_tiny.py')
     config = tmp_path / 'scratch.py'
     config.write_text(f"_base_ = ['{ROOT / CONFIGS[0]}']\n"
                       'model = dict(backbone=dict(pretrained=None))\n')

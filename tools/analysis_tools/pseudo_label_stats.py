@@ -25,14 +25,14 @@ from pathlib import Path
 from mmengine.logging import print_log
 from PIL import Image
 
-from mmwsss.apis.eval_tasks import classes_of, maps_in, names_in
-from mmwsss.apis.label_stats import (
+from mmwsss.apis.evaluate.label_stats import (
     contact_sheet,
     folder_stats,
     label_ids,
     stats_dict,
     stats_table,
 )
+from mmwsss.apis.evaluate.tasks import classes_of, maps_in, names_in
 from mmwsss.datasets.errors import DataError
 from mmwsss.datasets.files import FileFinder
 from mmwsss.datasets.label_sources import IMAGE_SUFFIXES

@@ -10,7 +10,7 @@ model = dict(
         sr_ratios=(4, 2, 2, 1),
         drop_path_rate=0.0,
         freeze_norm=False,
-        # tools/misc/pretrain_tiny_vit.py: the stand-in for ImageNet weights
+        # tools/misc/pretrain_tiny.py: the stand-in for ImageNet weights
         pretrained='demo/weights/mit-t_shapes.pth'),
     cam_head=dict(in_channels=96),
     # The published start (deviation 0.58) saturates the sigmoid of these logits.

@@ -9,7 +9,7 @@ model = dict(
         img_size=96,
         patch_size=8,
         out_indices=(5, ),
-        # tools/misc/pretrain_tiny_vit.py: the stand-in for ImageNet weights
+        # tools/misc/pretrain_tiny.py: the stand-in for ImageNet weights
         pretrained='demo/weights/vit-t_shapes.pth'),
     semantics=dict(in_channels=96, channels=32),
     decoder=dict(

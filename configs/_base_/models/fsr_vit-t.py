@@ -12,7 +12,7 @@ model = dict(
         out_indices=(3, 5),
         # none: with 0.1 the segmentation of 6 blocks was 9 points worse
         drop_path_rate=0.0,
-        # tools/misc/pretrain_tiny_vit.py: the stand-in for ImageNet weights
+        # tools/misc/pretrain_tiny.py: the stand-in for ImageNet weights
         pretrained='demo/weights/vit-t_shapes.pth'),
     cam_head=dict(in_channels=96),
     aux_cam_head=dict(in_channels=96),

@@ -10,7 +10,7 @@ model = dict(
         patch_size=8,
         out_indices=(5, ),
         attention_blocks=2,  # of 6 blocks, as 4 of 12
-        # tools/misc/pretrain_tiny_vit.py: the stand-in for ImageNet weights
+        # tools/misc/pretrain_tiny.py: the stand-in for ImageNet weights
         pretrained='demo/weights/vit-t_shapes.pth'),
     cam_head=dict(in_channels=96),
     token_head=dict(in_channels=96, channels=32),

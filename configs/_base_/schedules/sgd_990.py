@@ -5,9 +5,15 @@ train_cfg = dict(type='IterBasedTrainLoop', max_iters=990, val_interval=990)
 optim_wrapper = dict(
     type='OptimWrapper',
     constructor='MergedOptimWrapperConstructor',
-    # Momentum as released: the weight decay stands in its place. Meant was 0.9.
+    # With the slip of the release the momentum is the weight decay, 1e-4, whatever
+    # `momentum` says.
     optimizer=dict(
-        type='SGD', lr=0.1, momentum=1e-4, nesterov=True, weight_decay=1e-4))
+        type='SlipSGD',
+        lr=0.1,
+        momentum=0.9,
+        nesterov=True,
+        weight_decay=1e-4,
+        momentum_slip=True))
 # The decay ends at train_cfg.max_iters.
 param_scheduler = [
     dict(type='PolyWarmupLR', warmup_iters=0, power=0.9, by_epoch=False)

@@ -8,12 +8,16 @@ test_cfg = dict(type='TestLoop')
 optim_wrapper = dict(
     type='OptimWrapper',
     constructor='FineTuneOptimWrapperConstructor',
-    # The releases hand the weight decay to SGD in the place of the momentum, so that it
-    # is 5e-4 in effect; the rates of the new layers are made for that. 0.9, as the
-    # releases name it, would make every step ten times larger:
-    # --cfg-options optim_wrapper.optimizer.momentum=0.9
+    # With the slip of the releases the momentum is the weight decay, 5e-4, whatever
+    # `momentum` says; the rates of the new layers are made for that. Without it
+    # (optim_wrapper.optimizer.momentum_slip=False) every step is ten times larger.
     optimizer=dict(
-        type='SGD', lr=0.01, momentum=5e-4, nesterov=True, weight_decay=5e-4),
+        type='SlipSGD',
+        lr=0.01,
+        momentum=0.9,
+        nesterov=True,
+        weight_decay=5e-4,
+        momentum_slip=True),
     # rates of pretrained weights, pretrained others (biases, positions), new weights,
     # new others; others have no weight decay
     paramwise_cfg=dict(

@@ -124,17 +124,18 @@ STAGE_TYPES: dict[str, StageType] = {
     'generate': StageType(
         tool='tools/generate_pseudo_labels.py', takes=('config', 'checkpoint'),
         flags=('refine', 'split', 'save', 'source', 'bkg_thr', 'alpha', 'preset',
-               'unary', 'cam_filter', 'stride', 'dtype', 'affinity', 'cams',
-               'batch_size', 'workers'),
+               'unary', 'num_classes', 'cam_filter', 'stride', 'dtype', 'affinity',
+               'cams', 'batch_size', 'workers'),
         joined=('save',), harmless=('workers',), out='--out', selects='save',
         choices=dict(refine=('none', 'par', 'crf', 'seeds', 'rw'),
-                     save=('cam', 'mask', 'prob')),
+                     save=('cam', 'fused', 'mask', 'prob')),
         yields=dict(
-            dir=entry(), cam=entry('cam'), mask=entry('mask'), prob=entry('prob'))),
+            dir=entry(), cam=entry('cam'), fused=entry('fused'), mask=entry('mask'),
+            prob=entry('prob'))),
     'evaluate': StageType(
         tool='tools/eval_cam.py', takes=('maps',),
         flags=('kind', 'config', 'split', 'ann_dir', 'list', 'img_dir', 'num_classes',
-               'thresholds', 'erode', 'crf', 'unary', 'workers'),
+               'thresholds', 'erode', 'crf', 'unary', 'all_labels', 'workers'),
         harmless=('workers',), out='--out', out_file='metrics.json',
         distributed=False,
         yields=dict(metrics=entry('metrics.json')), metrics=file_metrics),

@@ -1,6 +1,8 @@
 # Licensed under Apache-2.0.
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import numpy as np
 from mmcv.transforms import BaseTransform
 
@@ -8,6 +10,25 @@ from mmwsss.registry import TRANSFORMS
 
 from ..errors import ScoreError
 from ..utils.score_io import load_scores
+
+
+def check_classes(path: str, ids: Iterable[int], labels: Iterable[int]) -> None:
+    """Whether a file has a map of each class that its image holds.
+
+    Args:
+        path: the file.
+        ids: class ids of its maps.
+        labels: zero-based channels of the image (class id - 1).
+
+    Raises:
+        ScoreError: if one is lacking.
+    """
+    there = {int(c) for c in ids}
+    lacking = sorted({channel + 1 for channel in labels} - there)
+    if lacking:
+        raise ScoreError(
+            path, f'has maps of the classes {sorted(there)}, its image also holds '
+            f'{lacking}', 'generate the maps with --cam-filter gt, of the same classes')
 
 
 @TRANSFORMS.register_module()
@@ -33,7 +54,8 @@ class LoadFusedMaps(BaseTransform):
         if labels and results.get('fused_path') is None:
             raise ScoreError(
                 results.get('img_path', '?'), 'has no fused maps in this data set',
-                'set fused_dir of the data set to the folder of the maps')
+                'set fused_dir of the data set to the folder that '
+                'tools/generate_pseudo_labels.py --save fused wrote')
         size = tuple(results['ori_shape'])
         results['fused'] = (self._read(results['fused_path'], labels, size) if labels
                             else np.zeros((1, *size), np.float32))
@@ -43,12 +65,6 @@ class LoadFusedMaps(BaseTransform):
     @staticmethod
     def _read(path: str, labels: tuple[int, ...], size: tuple[int, int]) -> np.ndarray:
         maps = load_scores(path, 'cam', size)
+        check_classes(path, maps.ids, labels)
         place = {int(c): i for i, c in enumerate(maps.ids)}
-        wanted = [channel + 1 for channel in sorted(set(labels))]
-        lacking = [c for c in wanted if c not in place]
-        if lacking:
-            raise ScoreError(
-                path, f'has maps of the classes {sorted(place)}, its image also holds '
-                f'{lacking}', 'generate the maps with --cam-filter gt, of the same '
-                'classes')
-        return maps.scores[[place[c] for c in wanted]]
+        return maps.scores[[place[channel + 1] for channel in sorted(set(labels))]]

@@ -12,8 +12,6 @@ from mmwsss.registry import TRANSFORMS
 
 from ..errors import SaliencyError
 
-SIZE_FIX = 'make the saliency map from this very image, at its size'
-
 
 def decode_saliency(content: bytes, path: str) -> np.ndarray:
     """A saliency map (H, W) or, from a file of colours, (H, W, 3), uint8.
@@ -21,15 +19,52 @@ def decode_saliency(content: bytes, path: str) -> np.ndarray:
     The three channels that a grey file has as RGB are equal: one is kept.
 
     Raises:
-        SaliencyError: if the file is no image.
+        SaliencyError: if the file is no image, or one of more than 8 bits, which would
+            be cut off.
     """
     try:
         with Image.open(io.BytesIO(content)) as img:
+            _check_depth(img, path)
             grey = img.mode in ('L', '1')
             return np.asarray(img.convert('L' if grey else 'RGB'))
     except (UnidentifiedImageError, OSError, SyntaxError) as err:
         raise SaliencyError(
             path, f'cannot be read as a picture ({err})', 'write it again') from err
+
+
+def saliency_size(path: str) -> tuple[int, int]:
+    """(H, W) of a saliency map, from its header alone.
+
+    Raises:
+        SaliencyError: as :func:`decode_saliency`.
+    """
+    try:
+        with Image.open(path) as img:
+            _check_depth(img, path)
+            return img.size[::-1]
+    except (UnidentifiedImageError, OSError, SyntaxError) as err:
+        raise SaliencyError(
+            path, f'cannot be read as a picture ({err})', 'write it again') from err
+
+
+def _check_depth(img: Image.Image, path: str) -> None:
+    if img.mode.startswith(('I', 'F')):
+        raise SaliencyError(path, f'has pixels of the kind {img.mode!r}, not of 8 bits',
+                            'write it as a grey PNG of 8 bits, 255 = certainly salient')
+
+
+def check_size(path: str, size: tuple[int, int], img_path: str,
+               wanted: tuple[int, int]) -> None:
+    """Compare a map's (H, W) with its image's.
+
+    Raises:
+        SaliencyError: if they differ.
+    """
+    if tuple(size) != tuple(wanted):
+        raise SaliencyError(
+            path, f'is {size[0]}x{size[1]} but its image {img_path} is '
+            f'{wanted[0]}x{wanted[1]} (height x width)',
+            'make the saliency map from this very image, at its size')
 
 
 @TRANSFORMS.register_module()
@@ -65,11 +100,9 @@ class LoadSaliency(BaseTransform):
             raise SaliencyError(path, f'is missing ({err.strerror or err})',
                                 'check sal_dir') from err
         saliency = decode_saliency(content, path)
-        if 'ori_shape' in results and saliency.shape[:2] != tuple(results['ori_shape']):
-            height, width = results['ori_shape']
-            raise SaliencyError(
-                path, f'is {saliency.shape[0]}x{saliency.shape[1]} but its image '
-                f'{results["img_path"]} is {height}x{width} (height x width)', SIZE_FIX)
+        if 'ori_shape' in results:
+            check_size(path, saliency.shape[:2], results['img_path'],
+                       results['ori_shape'])
         results['saliency'] = saliency
         results['picture_fields'] = [*results.get('picture_fields', ()), 'saliency']
         return results

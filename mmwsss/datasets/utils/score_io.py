@@ -116,8 +116,10 @@ def load_scores(path: str | Path, kind: str, size: tuple[int, int] | None,
     return maps._replace(scores=full.numpy())
 
 
-def stored_size(path: str | Path) -> tuple[int, int]:
-    """(H, W) of the image that a file's maps are of, without reading them if it can.
+def stored_header(path: str | Path) -> tuple[tuple[int, int], np.ndarray]:
+    """(H, W) of the image that a file's maps are of, and the class ids of the maps.
+
+    Of a compact file, as :func:`save_scores` writes it, the maps aren't read.
 
     Raises:
         ScoreError: if the file can't be read.
@@ -125,11 +127,13 @@ def stored_size(path: str | Path) -> tuple[int, int]:
     try:
         if str(path).endswith('.npz'):
             with np.load(path, allow_pickle=False) as content:
-                if 'size' in content:
-                    return tuple(int(side) for side in content['size'])
+                if 'size' in content and 'keys' in content:
+                    size = tuple(int(side) for side in content['size'])
+                    return size, content['keys'].astype(np.int64)
     except (OSError, EOFError, ValueError, TypeError, zipfile.BadZipFile) as err:
         raise ScoreError(path, f'cannot be read ({err})', 'write it again') from err
-    return tuple(load_scores(path, 'cam', None).size)
+    maps = load_scores(path, 'cam', None)
+    return tuple(maps.size), maps.ids
 
 
 def _read_labels(path: str | Path, num_classes: int | None) -> ScoreMaps:

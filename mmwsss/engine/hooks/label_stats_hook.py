@@ -121,12 +121,13 @@ def collapse_messages(
     elif share < min_fg:
         found['empty'] = (
             f'only {share:.2%} of the labelled pixels are foreground: the labels '
-            'collapse to background. Lower low_thr/high_thr, start the segmentation '
-            'loss later, or check the image labels.'
+            'collapse to background. Lower low_thr/high_thr (in self-training '
+            'bkg_thr), start the segmentation loss later, or check the image labels.'
         )
     elif share > max_fg:
         found['full'] = (
             f'{share:.1%} of the labelled pixels are foreground: the CAM covers whole '
-            'images. Raise low_thr/high_thr, or look at the CAM panels.'
+            'images. Raise low_thr/high_thr (in self-training bkg_thr), or look at the '
+            'CAM panels.'
         )
     return found

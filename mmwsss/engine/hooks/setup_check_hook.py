@@ -9,6 +9,7 @@ from mmengine.model import is_model_wrapper
 from torch import nn
 
 from mmwsss.registry import HOOKS
+from mmwsss.utils.errors import UserError
 from mmwsss.utils.weights import CheckpointMismatch, compare_weights
 
 _RESUME_KEYS = ('meta', 'message_hub', 'optimizer')
@@ -19,10 +20,13 @@ class SetupCheckHook(Hook):
     """Refuse contradictory settings before the first iteration.
 
     * ``model.num_classes`` against the classes of every data set of the run;
+    * ``test_cfg.use_teacher`` against the networks that the model has;
     * every checkpoint that the runner loads against the model, in keys and shapes
       (mmengine loads a file in which no key matches without an error);
     * a resumed file must hold a training state;
     * the classes that earlier stages' checkpoints were trained with.
+
+    A resumed run that has nothing left to do says so.
 
     Args:
         allow_missing: Regular expressions of model keys that a checkpoint may lack.
@@ -39,12 +43,16 @@ class SetupCheckHook(Hook):
         self.allow_unexpected = tuple(allow_unexpected)
 
     def before_run(self, runner: Any) -> None:
-        """Compare class counts.
+        """Compare class counts; a teacher that predicts must be there.
 
         Raises:
-            ValueError: They disagree; names the data set, both counts and the fix.
+            UserError: They disagree; names the data set, both counts and the fix.
         """
-        expected = getattr(_bare(runner.model), 'num_classes', None)
+        model = _bare(runner.model)
+        if (getattr(model, 'test_cfg', None) or {}).get('use_teacher') and hasattr(
+                model, 'teacher_network'):
+            model.teacher_network()
+        expected = getattr(model, 'num_classes', None)
         if expected is None:
             return
         for name, loop in (
@@ -55,10 +63,10 @@ class SetupCheckHook(Hook):
             dataset = getattr(getattr(loop, 'dataloader', None), 'dataset', None)
             classes = (getattr(dataset, 'metainfo', None) or {}).get('classes')
             if classes is not None and len(classes) != expected:
-                raise ValueError(_class_message(name, dataset, classes, expected))
+                raise UserError(_class_message(name, dataset, classes, expected))
 
     def before_train(self, runner: Any) -> None:
-        """Compare class names with those of the earlier stages that a model loads.
+        """Compare class names with earlier stages'; tell if all iterations are done.
 
         Raises:
             CheckpointMismatch: They are others, or in another order.
@@ -67,6 +75,11 @@ class SetupCheckHook(Hook):
             classes = getattr(module, 'saved_classes', None)
             if classes is not None:
                 _compare_class_names(classes, runner, str(module.checkpoint))
+        if runner.iter >= runner.max_iters:
+            runner.logger.info(
+                f'All {runner.max_iters} iterations are done already: nothing is '
+                'trained. To train longer, begin a new run from the weights '
+                '(load_from=FILE, without --resume).')
 
     def after_load_checkpoint(self, runner: Any, checkpoint: dict) -> None:
         """Compare the loaded weights with the model.

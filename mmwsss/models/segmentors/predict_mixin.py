@@ -25,6 +25,7 @@ from mmwsss.cam import (
     with_mirror,
 )
 from mmwsss.registry import MODELS
+from mmwsss.utils.errors import UserError
 
 from ..utils import EMACopy, Features
 from ..utils.inference import InferenceCfg
@@ -68,7 +69,7 @@ class PredictMixin:
             :class:`~mmwsss.cam.ClassMaps` of the kept classes).
 
         Raises:
-            ValueError: if the model lacks the part that an output comes from.
+            UserError: if the model lacks the part that an output comes from.
         """
         cfg = InferenceCfg(**{**self.test_cfg, **overrides})
         if cfg.wants_cams and cfg.cam_filter == 'gt':
@@ -125,8 +126,8 @@ class PredictMixin:
                       pseudo='refine')
         for output in outputs:
             if output in makers and getattr(self, makers[output]) is None:
-                raise ValueError(f'test_cfg.outputs asks for {output!r}, but the model '
-                                 f'has no {makers[output]}')
+                raise UserError(f'test_cfg.outputs asks for {output!r}, but the model '
+                                f'has no {makers[output]}')
 
     def teacher_network(self) -> PredictMixin:
         """This model with the averaged copies in place of the networks they follow.
@@ -134,14 +135,15 @@ class PredictMixin:
         Everything else is shared with it; nothing is copied.
 
         Raises:
-            ValueError: if the backbone has no averaged copy.
+            UserError: if the backbone has no averaged copy.
         """
         teachers = {name.removesuffix('_ema'): child.module
                     for name, child in self.named_children()
                     if isinstance(child, EMACopy)}
         if 'backbone' not in teachers:
-            raise ValueError('test_cfg.use_teacher=True, but '
-                             f'{type(self).__name__} keeps no teacher of its backbone')
+            raise UserError(
+                f'test_cfg.use_teacher=True, but {type(self).__name__} keeps no '
+                'teacher of its backbone: leave it out')
         network = copy.copy(self)
         network._modules = {**self._modules, **teachers}
         return network

@@ -31,6 +31,8 @@ HINT = ('Train the base first, with its own config, then name its file: --cfg-op
         'model.checkpoint=FILE')
 #: the terms of the stage
 TERMS = ('mac', 'cls')
+#: the published scales of the teacher
+SCALES = (0.5, 1.0, 1.5, 2.0)
 
 
 class MultiScaleSelfTraining:
@@ -213,7 +215,10 @@ def _settings(model: WeakSegmentor, given: Mapping[str, Any]) -> SelfTrainingCfg
         raise ValueError('self-training trains the network itself, but test_cfg has '
                          'use_teacher=True: predictions would never change')
     settings = SelfTrainingCfg(**given)
-    return replace(settings, pair=settings.pair or base.cam_pair,
+    if settings.source == 'fused':
+        return settings
+    return replace(settings, scales=settings.scales or SCALES,
+                   pair=settings.pair or base.cam_pair,
                    normalise=settings.normalise or base.cam_normalise)
 
 

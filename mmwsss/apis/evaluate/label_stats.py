@@ -20,7 +20,7 @@ from mmwsss.evaluation.label_stats import LabelStats, mask_stats
 from mmwsss.evaluation.tables import percent, text_table
 from mmwsss.visualization import compose_panel, sample_tiles
 
-from .eval_maps import read_mask
+from .maps import read_mask
 
 Labels = Mapping[str, Sequence[int]]
 

@@ -27,9 +27,9 @@ from mmwsss.datasets.utils.score_io import save_scores
 from mmwsss.utils.atomic_file import is_whole
 from mmwsss.utils.label_png import save_label_png
 
-from .generate_cfg import SUFFIX, GenerateCfg
-from .generate_maps import ImageMaps
-from .refine_maps import Item, cam_stacks, refine_items, slots_to_ids
+from ..refine_maps import Item, cam_stacks, refine_items, slots_to_ids
+from .cfg import SUFFIX, GenerateCfg
+from .maps import ImageMaps
 
 _AHEAD = 4  # images waiting for each worker
 
@@ -88,7 +88,7 @@ def _thresholded(settings: GenerateCfg, maps: ClassMaps) -> torch.Tensor:
 def write_outputs(settings: GenerateCfg, out: str, maps: ImageMaps,
                   palette: Sequence[Sequence[int]] | None, device: str = 'cpu') -> None:
     """Write what is asked for of one image; the mask, which takes longest, last."""
-    for kind in ('cam', 'prob'):
+    for kind in ('cam', 'fused', 'prob'):
         if kind in settings.save:
             kept = getattr(maps, kind)
             save_scores(output_path(out, kind, maps.name), kept.maps, kept.ids,

@@ -53,6 +53,8 @@ class EvalCfg:
         erode: score eroded labels too (SemFormer sheet, section 4), of CAMs only.
         crf: preset of a dense CRF on the CAM at each threshold, or ``None``.
         unary: of the CRF, ``'labels'`` or ``'prob'``.
+        all_labels: the CRF on hard labels counts all classes (SMAF), not only those of
+            the image.
     """
 
     num_classes: int
@@ -62,6 +64,7 @@ class EvalCfg:
     erode: bool = False
     crf: str | None = None
     unary: str = 'labels'
+    all_labels: bool = False
 
     def __post_init__(self) -> None:
         if self.kind not in KINDS:
@@ -70,6 +73,9 @@ class EvalCfg:
             raise ValueError('eroded scoring is for CAMs without a CRF, as published')
         if self.crf is not None and self.kind != 'cam':
             raise ValueError('the CRF refines CAMs; masks are scored as they are')
+        if self.all_labels and (self.crf is None or self.unary != 'labels'):
+            raise ValueError("all_labels counts the labels of the CRF: give crf, with "
+                             "unary='labels'")
         if not self.thresholds or np.any(np.diff(self.thresholds) <= 0):
             raise ValueError(f'thresholds must increase, got {self.thresholds}')
         _ = self.refiner
@@ -77,7 +83,9 @@ class EvalCfg:
     @cached_property
     def refiner(self) -> nn.Module | None:
         """The CRF."""
-        return None if self.crf is None else DenseCRF(self.crf, self.unary)
+        count = self.num_classes if self.all_labels else None
+        return None if self.crf is None else DenseCRF(
+            self.crf, self.unary, num_labels=count)
 
 
 @dataclass

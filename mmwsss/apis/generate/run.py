@@ -22,8 +22,9 @@ from mmwsss.engine.processes import on_first_process, start_processes, tell
 from mmwsss.utils.manifest import MANIFEST, claim_folder, weights_hash, write_manifest
 from mmwsss.version import __version__
 
-from .generate_cfg import SAVED, GenerateCfg
-from .generate_data import (
+from ..inference import init_model
+from .cfg import SAVED, GenerateCfg
+from .data import (
     build_split,
     groups_of_one_size,
     labels_hash,
@@ -31,16 +32,9 @@ from .generate_data import (
     names_of,
     split_cfg,
 )
-from .generate_maps import (
-    ImageMaps,
-    NetworkMaps,
-    own_label,
-    plain_model,
-    with_defaults,
-)
-from .generate_walk import Affinity
-from .generate_write import Workers, is_done, output_path, write_outputs
-from .inference import init_model
+from .maps import ImageMaps, NetworkMaps, own_label, plain_model, with_defaults
+from .walk import Affinity
+from .write import Workers, is_done, output_path, write_outputs
 
 
 @dataclass
@@ -89,7 +83,7 @@ class RunOptions:
 def generate_labels(config: str | Path | Config, checkpoint: str, out: str | Path,
                     settings: GenerateCfg, run: RunOptions | None = None,
                     affinity: Affinity | None = None) -> GenerateReport:
-    """Write ``OUT/mask``, ``OUT/cam``, ``OUT/prob`` and ``OUT/manifest.json``.
+    """Write folders of masks and maps and ``manifest.json`` into ``OUT``.
 
     Each process takes every world-th batch that isn't finished. An interrupted call is
     resumed by calling it again; a folder of other settings or weights is refused.
@@ -124,7 +118,7 @@ def generate_labels(config: str | Path | Config, checkpoint: str, out: str | Pat
     dataset_cfg = split_cfg(cfg, settings.split, cam_filter, plain=from_folder)
     dataset = build_split(dataset_cfg)
     model = init_model(cfg, checkpoint, device)
-    _check_classes(model, dataset.metainfo['classes'])
+    _check_classes(model, dataset.metainfo['classes'], settings)
     settings = with_defaults(settings, model, cfg)
     identity = dict(settings.settings(), weights=weights_hash(model),
                     model=plain_model(cfg), dataset=dataset_cfg)
@@ -158,7 +152,8 @@ def describe(settings: GenerateCfg, model: nn.Module) -> str:
                   if settings.alpha is not None else f'background {settings.bkg_thr}')
     of = 'the decoder' if settings.source == 'seg' else f'the CAM, {background}'
     preset = f' with {settings.refiner.preset}' if settings.preset else ''
-    return f'{settings.refine}{preset} of {of}'
+    count = f' on {settings.num_classes} labels' if settings.num_classes else ''
+    return f'{settings.refine}{preset}{count} of {of}'
 
 
 def generate(dataset: Any, source: Callable[[Any], Sequence[ImageMaps]], out: Path,
@@ -241,8 +236,12 @@ def _finish(out: Path, settings: GenerateCfg, identity: dict, facts: dict,
     return mean
 
 
-def _check_classes(model: nn.Module, classes: Sequence[str]) -> None:
+def _check_classes(model: nn.Module, classes: Sequence[str], settings: GenerateCfg
+                   ) -> None:
     count = getattr(model, 'num_classes', len(classes))
     if count != len(classes):
         raise ValueError(f'the network has {count} classes with background, the data '
                          f'set {len(classes)}: {tuple(classes)}')
+    if settings.num_classes is not None and settings.num_classes < len(classes):
+        raise ValueError(f'num_classes={settings.num_classes} of the CRF are less than '
+                         f'the {len(classes)} of the data set, background included')

@@ -11,7 +11,7 @@ import numpy as np
 from mmwsss.evaluation import SegScores
 from mmwsss.evaluation.tables import percent, text_table
 
-from .eval_maps import EvalResult
+from .maps import EvalResult
 
 _FIGURES = (('mIoU', 'iou', 'present'), ('mIoU_fixed', 'iou', 'fixed'),
             ('FP', 'fp', 'fixed'), ('FN', 'fn', 'fixed'))

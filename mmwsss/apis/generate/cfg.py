@@ -8,12 +8,14 @@ from mmwsss.cam import check_thresholds
 from mmwsss.datasets.utils.score_io import DTYPES
 from mmwsss.models.utils.inference import FILTERS
 
-from .refine_maps import RefineCfg
+from ..refine_maps import RefineCfg
 
 REFINERS = ('none', 'par', 'crf', 'seeds', 'rw')
-SAVED = ('cam', 'mask', 'prob')
+SAVED = ('cam', 'fused', 'mask', 'prob')
 SOURCES = ('cam', 'seg')
-SUFFIX = dict(cam='.npz', mask='.png', prob='.npz')
+SUFFIX = dict(cam='.npz', fused='.npz', mask='.png', prob='.npz')
+#: of the maps that are saved, in pixels
+STRIDES = dict(cam=4, fused=1, prob=4)
 
 
 @dataclass(frozen=True)
@@ -28,7 +30,9 @@ class GenerateCfg:
             of each constant (:func:`mmwsss.cam.affinity_seeds`). ``'rw'``: maps that
             walked within the edges of an affinity network; with a ``preset`` a CRF on
             their hard label follows.
-        save: of ``'cam'``, ``'mask'`` and ``'prob'`` (softmax of the decoder).
+        save: of ``'cam'``, ``'mask'``, ``'prob'`` (softmax of the decoder) and
+            ``'fused'``: the class maps that self-training learns from (``fused_dir`` of
+            a data set), at full size.
         source: ``'cam'``, or ``'seg'``: masks from the decoder's probabilities.
         split: of the data set; ``None``: that of the training.
         bkg_thr: background of the CAMs. One constant or two (low, high); of seeds the
@@ -40,8 +44,12 @@ class GenerateCfg:
             after a walk).
         cam_filter: whose image labels choose the classes: ``'gt'``, ``'pred'`` or
             ``'none'``.
-        stride: of the maps that are saved, in pixels.
+        stride: of the maps that are saved, in pixels; default: 1 for ``'fused'``, 4
+            for the others.
         dtype: of the maps that are saved: ``'float16'`` or ``'uint8'``.
+        num_classes: how many labels the CRF on hard labels counts, background included
+            (published: SMAF 21, those of the data set); default: those of the image
+            (IRNet, SemFormer).
 
     Raises:
         ValueError: if a value is unknown, or they don't go together.
@@ -56,8 +64,9 @@ class GenerateCfg:
     preset: str | None = None
     unary: str | None = None
     cam_filter: str = 'gt'
-    stride: int = 4
+    stride: int | None = None
     dtype: str = 'float16'
+    num_classes: int | None = None
 
     def __post_init__(self) -> None:
         for name, known in (('refine', REFINERS), ('source', SOURCES),
@@ -67,9 +76,22 @@ class GenerateCfg:
                     f'{name} must be one of {known}, got {getattr(self, name)!r}')
         if not self.save or set(self.save) - set(SAVED):
             raise ValueError(f'save must name some of {SAVED}, got {self.save}')
-        if self.stride < 1:
+        if self.stride is not None and self.stride < 1:
             raise ValueError(f'stride must be 1 pixel or more, got {self.stride}')
+        if 'fused' in self.save:
+            self._check_fused()
         self._check_background()
+
+    def _check_fused(self) -> None:
+        if self.cam_filter != 'gt':
+            raise ValueError('fused maps are those of the classes of the image label: '
+                             f"cam_filter='gt', got {self.cam_filter!r}")
+        if self.refine == 'rw':
+            raise ValueError("fused maps are the network's own; for walked ones save "
+                             "'cam'")
+        if 'mask' not in self.save and self.refine != 'none':
+            raise ValueError(f'refine={self.refine!r} is of masks, fused maps stay as '
+                             "they are: leave it out, or save 'mask' too")
 
     def _check_background(self) -> None:
         if self.source == 'seg' and (self.bkg_thr or self.alpha is not None
@@ -90,6 +112,11 @@ class GenerateCfg:
                              f'{self.refine!r}')
         if self.refine == 'seeds' and self.unary == 'prob':
             raise ValueError("seeds are made of hard labels: unary='labels'")
+        if self.num_classes is not None and not self.hard_labels:
+            raise ValueError(
+                f'num_classes={self.num_classes} counts the labels of a CRF on hard '
+                "ones: give refine='crf' with unary='labels', or refine='rw' with a "
+                'preset')
         if self.refines and self.has_background:
             _ = self.refiner  # a preset that isn't there
 
@@ -104,16 +131,30 @@ class GenerateCfg:
         return self.refine in ('par', 'crf', 'seeds') or self.preset is not None
 
     @property
+    def hard_labels(self) -> bool:
+        """Whether masks come from one CRF on hard labels."""
+        default = 'labels' if self.refine == 'rw' else 'prob'
+        return (self.refines and self.refine in ('crf', 'rw')
+                and (self.unary or default) == 'labels')
+
+    def stride_of(self, kind: str) -> int:
+        """Of the maps of a kind that is saved, in pixels."""
+        return STRIDES[kind] if self.stride is None else self.stride
+
+    @property
     def refiner(self) -> RefineCfg:
         """How finished maps are refined."""
         refine = 'par' if self.refine == 'par' else 'crf'
         if self.source == 'seg':
-            return RefineCfg(refine, self.preset, 'prob', self.unary)
+            return RefineCfg(refine, self.preset, 'prob', self.unary,
+                             num_classes=self.num_classes)
         hard = self.refine in ('seeds', 'rw')
         preset = self.preset or ('irn' if self.refine == 'seeds' else None)
         return RefineCfg(refine, preset, 'cam', self.unary or (
-            'labels' if hard else None), self.bkg_thr, self.alpha)
+            'labels' if hard else None), self.bkg_thr, self.alpha, self.num_classes)
 
     def settings(self) -> dict[str, Any]:
         """By name, all on which a file's content depends."""
-        return {name: value for name, value in asdict(self).items() if name != 'save'}
+        found = {name: value for name, value in asdict(self).items() if name != 'save'}
+        return found | dict(stride=self.stride_of('cam'),
+                            fused_stride=self.stride_of('fused'))

@@ -20,7 +20,7 @@ from mmwsss.engine.inference_options import segmentor_cfg
 from mmwsss.evaluation import WSSSMetric
 from mmwsss.models import WeakSegmentor
 
-from .generate_cfg import GenerateCfg
+from .cfg import GenerateCfg
 
 #: a class whose probability rounds to 0 of 255 everywhere isn't stored
 ABSENT = 0.5 / 255
@@ -36,6 +36,7 @@ class ImageMaps(NamedTuple):
         image: path of the picture.
         size: (H, W) of the picture and of the mask.
         cam: class maps on the grid that is saved, or ``None``.
+        fused: the same on the grid of fused maps, or ``None``.
         full: maps at full size that the mask is made of: class maps, or probabilities
             with the ids 0..C; or ``None``.
         label: (H, W) finished label, 255 = ignored, or ``None``.
@@ -46,6 +47,7 @@ class ImageMaps(NamedTuple):
     image: str
     size: tuple[int, int]
     cam: ClassMaps | None = None
+    fused: ClassMaps | None = None
     full: ClassMaps | None = None
     label: np.ndarray | None = None
     prob: ClassMaps | None = None
@@ -80,15 +82,16 @@ class NetworkMaps:
         """Entries of ``test_cfg`` for this."""
         settings, mask = self.settings, 'mask' in self.settings.save
         from_cam = settings.source == 'cam'
-        self.saves = 'cam' in settings.save
-        self.full = mask and from_cam and not own
-        strides = ({settings.stride} if self.saves else set()) | (
-            {1} if self.full else set())
-        outputs = dict(class_maps=bool(strides), pseudo=mask and own,
+        self.strides = {kind: settings.stride_of(kind) for kind in ('cam', 'fused')
+                        if kind in settings.save}
+        if mask and from_cam and not own:
+            self.strides['full'] = 1
+        outputs = dict(class_maps=bool(self.strides), pseudo=mask and own,
                        prob='prob' in settings.save or (mask and not from_cam))
         overrides = dict(
             outputs=tuple(name for name, wanted in outputs.items() if wanted),
-            map_strides=tuple(sorted(strides)) or (1,), cam_filter=settings.cam_filter)
+            map_strides=tuple(sorted({*self.strides.values()})) or (1,),
+            cam_filter=settings.cam_filter)
         if own and settings.bkg_thr:
             low, high = settings.bkg_thr
             overrides |= dict(low_thr=low, high_thr=high)
@@ -108,21 +111,19 @@ class NetworkMaps:
     def _maps(self, sample: SegDataSample) -> ImageMaps:
         info, settings = sample.metainfo, self.settings
         size = tuple(info['ori_shape'][:2])
-        cam = sample.class_maps[settings.stride] if self.saves else None
-        full = sample.class_maps[1] if self.full else None
-        label = sample.pred_pseudo.data[0] if 'pred_pseudo' in sample else None
-        prob = None
+        found: dict[str, Any] = {kind: sample.class_maps[stride]
+                                 for kind, stride in self.strides.items()}
+        if 'pred_pseudo' in sample:
+            found['label'] = sample.pred_pseudo.data[0]
         if 'pred_prob' in sample:
             every = sample.pred_prob.data
             if 'mask' in settings.save and settings.source == 'seg':
-                full = ClassMaps(every, torch.arange(len(every)))
+                found['full'] = ClassMaps(every, torch.arange(len(every)))
             if 'prob' in settings.save:
-                prob = _present(resize(every[None], strided_size(
-                    size, settings.stride))[0])
-        maps = ImageMaps(info['img_id'], info['img_path'], size, cam, full, label, prob)
-        return maps._replace(**{
-            name: to_numpy(getattr(maps, name))
-            for name in ('cam', 'label', 'prob', 'full')})
+                found['prob'] = _present(resize(every[None], strided_size(
+                    size, settings.stride_of('prob')))[0])
+        return ImageMaps(info['img_id'], info['img_path'], size, **{
+            name: to_numpy(value) for name, value in found.items()})
 
 
 def _present(prob: torch.Tensor) -> ClassMaps:
@@ -130,11 +131,11 @@ def _present(prob: torch.Tensor) -> ClassMaps:
     return ClassMaps(prob[ids], ids)
 
 
-def to_numpy(value: ClassMaps | torch.Tensor | None) -> Any:
+def to_numpy(value: ClassMaps | torch.Tensor) -> Any:
     """Maps or a label as arrays."""
     if isinstance(value, ClassMaps):
         return ClassMaps(*(tensor.cpu().numpy() for tensor in value))
-    return None if value is None else value.cpu().numpy()
+    return value.cpu().numpy()
 
 
 def own_label(model: nn.Module, settings: GenerateCfg) -> bool:

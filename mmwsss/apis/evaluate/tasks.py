@@ -15,19 +15,20 @@ from mmwsss.datasets.files import FileFinder
 from mmwsss.datasets.label_sources import IMAGE_SUFFIXES
 from mmwsss.utils.manifest import read_manifest
 
-from .eval_maps import EvalTask
-from .generate_cfg import SUFFIX
-from .generate_data import build_split, split_cfg
+from ..generate.cfg import SUFFIX
+from ..generate.data import build_split, split_cfg
+from .maps import EvalTask
 
 _SHOWN = 5
+_FOLDERS = dict(cam=('cam', 'fused'), mask=('mask',))
 
 
 def maps_in(folder: str | Path, kind: str | None = None) -> tuple[Path, str]:
     """The folder of the files itself, and whether it holds CAMs or masks.
 
     Args:
-        folder: one that was generated (``cam/`` in it comes before ``mask/``), or a
-            folder of files.
+        folder: one that was generated (``cam/`` in it comes before ``fused/``, and
+            that before ``mask/``), or a folder of files.
         kind: ``'cam'`` or ``'mask'``; ``None``: what is there.
 
     Raises:
@@ -35,8 +36,8 @@ def maps_in(folder: str | Path, kind: str | None = None) -> tuple[Path, str]:
     """
     folder = Path(folder)
     for name in ('cam', 'mask') if kind is None else (kind,):
-        inner = folder / name
-        found = inner if inner.is_dir() else folder
+        inner = [folder / each for each in _FOLDERS[name] if (folder / each).is_dir()]
+        found = inner[0] if inner else folder
         if next(found.rglob(f'*{SUFFIX[name]}'), None) is not None:
             return found, name
     asked = ' or '.join(SUFFIX[name] for name in (('cam', 'mask') if kind is None

@@ -22,9 +22,9 @@ from mmwsss.models import AffinityNetwork
 from mmwsss.models.refiners import RandomWalk
 from mmwsss.utils.manifest import read_manifest, weights_hash
 
-from .generate_cfg import SUFFIX, GenerateCfg
-from .generate_maps import ImageMaps, NetworkMaps, plain_model, to_numpy
-from .inference import init_model
+from ..inference import init_model
+from .cfg import SUFFIX, GenerateCfg
+from .maps import ImageMaps, NetworkMaps, plain_model, to_numpy
 
 
 class FolderMaps:
@@ -109,7 +109,7 @@ class WalkMaps:
         return [self._with(maps, one) for maps, one in zip(found, walked, strict=True)]
 
     def _with(self, maps: ImageMaps, walked: torch.Tensor) -> ImageMaps:
-        grid = strided_size(maps.size, self.settings.stride)
+        grid = strided_size(maps.size, self.settings.stride_of('cam'))
         small = resize(walked[None], grid)[0]
         return maps._replace(full=ClassMaps(to_numpy(walked), maps.cam.ids),
                              cam=ClassMaps(to_numpy(small), maps.cam.ids))
@@ -173,7 +173,7 @@ class Affinity:
             replace_sync_bn(cfg.model)
         network = check_affinity(init_model(cfg, self.checkpoint, device))
         base = replace(settings, refine='none', save=('cam',), stride=network.stride,
-                       preset=None, unary=None)
+                       preset=None, unary=None, num_classes=None)
         facts = dict(weights=weights_hash(network), model=plain_model(cfg))
         return (WalkMaps(NetworkMaps(model, base), network, settings),
                 dict(affinity=facts))

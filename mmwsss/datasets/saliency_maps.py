@@ -1,0 +1,39 @@
+# Licensed under Apache-2.0.
+"""Saliency maps that go with the images: found and checked before training."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from .errors import SaliencyError
+from .files import FileFinder, picture_size
+from .transforms.load_saliency import check_size, saliency_size
+
+
+def find_saliency_maps(infos: Sequence[dict], folder: str,
+                       suffixes: str | Sequence[str], listed: bool = True) -> None:
+    """Give each image its ``sal_path``; of all pictures the headers are read.
+
+    Args:
+        infos: dicts of a data set's list; changed in place.
+        folder: holds ``<img_id><suffix>``.
+        suffixes: tried in order.
+        listed: look at the disk at all.
+
+    Raises:
+        SaliencyError: naming the first file that is missing, unreadable, or of another
+            size than its image.
+        UnreadableImageError: if an image can't be read.
+    """
+    files = FileFinder(folder, listed)
+    for info in infos:
+        info['sal_path'] = files.find(info['img_id'], suffixes)
+    if files.missing:
+        raise SaliencyError(
+            files.missing[0], f'is missing, with {len(files.missing) - 1} other '
+            f'saliency maps of {len(infos)}', 'check sal_dir, or make a map of '
+            'every image of the list')
+    if listed:
+        for info in infos:
+            check_size(info['sal_path'], saliency_size(info['sal_path']),
+                       info['img_path'], picture_size(info['img_path']))

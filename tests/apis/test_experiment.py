@@ -1,0 +1,66 @@
+# Licensed under Apache-2.0.
+"""An experiment trains once, tests as often as it was asked to, and is kept."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from mmwsss.apis.experiment import Experiment, ExperimentError, run_experiment
+
+CONFIG = '''
+model = dict(type='X', backbone=dict(pretrained=None))
+train_dataloader = dict(dataset=dict(data_root='data'))
+'''
+TRAIN = '''
+import pathlib, sys
+work = pathlib.Path(sys.argv[sys.argv.index('--work-dir') + 1])
+(work / 'iter_1.pth').touch()
+(work / 'last_checkpoint').write_text(str(work / 'iter_1.pth'))
+open('trained', 'a').write('x')
+'''
+TEST = '''
+import json, pathlib, sys
+work = pathlib.Path(sys.argv[sys.argv.index('--work-dir') + 1]) / '20260101'
+if 'fail=1' in sys.argv:
+    sys.exit('no such thing')
+work.mkdir(parents=True)
+(work / 'x.json').write_text(json.dumps(dict(mIoU=len(sys.argv[-1]))))
+'''
+
+
+@pytest.fixture
+def experiment(tmp_path: Path) -> Experiment:
+    (tmp_path / 'tools').mkdir()
+    (tmp_path / 'tools/train.py').write_text(TRAIN)
+    (tmp_path / 'tools/test.py').write_text(TEST)
+    (tmp_path / 'c.py').write_text(CONFIG)
+    base = tmp_path / 'base.pth'
+    base.write_text('weights')
+    return Experiment('c.py', tmp_path / 'work', tmp_path,
+                      options=(f'model.checkpoint={base}', 'a=1'),
+                      more_tests=dict(one_scale=('long_option=3', )))
+
+
+def test_every_test_has_its_metrics(experiment: Experiment) -> None:
+    result = run_experiment(experiment)
+    assert result['metrics'] == dict(mIoU=len('a=1'))
+    assert result['one_scale'] == dict(mIoU=len('long_option=3'))
+    assert run_experiment(experiment) == result
+    assert (experiment.root / 'trained').read_text() == 'x'
+
+
+def test_other_base_weights_train_anew(experiment: Experiment) -> None:
+    """A file that an option names counts by what it holds, not by its name."""
+    run_experiment(experiment)
+    (experiment.root / 'base.pth').write_text('other weights')
+    run_experiment(experiment)
+    assert (experiment.root / 'trained').read_text() == 'xx'
+
+
+def test_a_failed_test_names_its_log(experiment: Experiment) -> None:
+    failing = replace(experiment, more_tests=dict(bad=('fail=1', )))
+    with pytest.raises(ExperimentError, match=r'(?s)output\.log.*no such thing'):
+        run_experiment(failing)
