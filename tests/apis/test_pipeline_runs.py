@@ -115,6 +115,15 @@ def test_a_setting_of_a_stage_counts(config, work):
     assert command[command.index('--refine') + 1] == 'crf'
 
 
+def test_the_number_of_workers_runs_nothing_again(config, work):
+    """Fewer of them is what helps a stage that ran out of memory to go on."""
+    run_pipeline(make_run(config, work, masks__workers=4))
+    assert actions(make_run(config, work, masks__workers=1)) == ['skipped'] * 6
+    (work / '02_masks/run/mask/3.png').unlink()
+    assert actions(make_run(config, work, masks__workers=1))[1] == 'goes on'
+    assert '--workers 1' in (work / '02_masks/output.log').read_text()
+
+
 def test_seeds_reach_every_config(config, work):
     run_pipeline(make_run(config, work))
     one = outputs(work)

@@ -50,6 +50,7 @@ def stage_settings(stage: Stage, paths: Mapping[str, str]) -> dict[str, Any]:
     What comes from earlier stages counts by its content, not by its path, so that a
     whole pipeline can be moved.
     """
+    values = {k: v for k, v in stage.values.items() if k not in stage.kind.harmless}
     cfg = stage.read_config()
     config = None if cfg is None else plain(cfg.to_dict())
     inputs = {need: path_hash(paths[need])
@@ -57,7 +58,7 @@ def stage_settings(stage: Stage, paths: Mapping[str, str]) -> dict[str, Any]:
     lists = list_files(
         config or {}, LOADERS_READ.get(stage.type, ()), stage.values.get('split'))
     return dict(
-        type=stage.type, tool=stage.kind.tool, values=plain(stage.values),
+        type=stage.type, tool=stage.kind.tool, values=plain(values),
         args=list(stage.args), config=config,
         files=config_files(config or {}) | lists,
         inputs=inputs | {path: content_hash(path) for path in literal_paths(stage)})

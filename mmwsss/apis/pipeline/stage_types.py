@@ -29,6 +29,7 @@ class StageType:
         flags: settings ``some_key`` that become ``--some-key VALUE ...``; ``True``
             gives the bare option. With ``config`` here the stage may have one.
         joined: flags whose list is one value with commas.
+        harmless: flags that change no output: another value runs nothing again.
         choices: values that a flag may have.
         selects: the flag that lists which of ``yields`` are written, if there is one.
         out: the option that names the output.
@@ -45,6 +46,7 @@ class StageType:
     takes: tuple[str, ...] = ('config',)
     flags: tuple[str, ...] = ()
     joined: tuple[str, ...] = ()
+    harmless: tuple[str, ...] = ()
     choices: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     selects: str = ''
     out: str = '--work-dir'
@@ -124,7 +126,7 @@ STAGE_TYPES: dict[str, StageType] = {
         flags=('refine', 'split', 'save', 'source', 'bkg_thr', 'alpha', 'preset',
                'unary', 'num_classes', 'cam_filter', 'stride', 'dtype', 'affinity',
                'cams', 'batch_size', 'workers'),
-        joined=('save',), out='--out', selects='save',
+        joined=('save',), harmless=('workers',), out='--out', selects='save',
         choices=dict(refine=('none', 'par', 'crf', 'seeds', 'rw'),
                      save=('cam', 'fused', 'mask', 'prob')),
         yields=dict(
@@ -134,7 +136,8 @@ STAGE_TYPES: dict[str, StageType] = {
         tool='tools/eval_cam.py', takes=('maps',),
         flags=('kind', 'config', 'split', 'ann_dir', 'list', 'img_dir', 'num_classes',
                'thresholds', 'erode', 'crf', 'unary', 'all_labels', 'workers'),
-        out='--out', out_file='metrics.json', distributed=False,
+        harmless=('workers',), out='--out', out_file='metrics.json',
+        distributed=False,
         yields=dict(metrics=entry('metrics.json')), metrics=file_metrics),
     'test': StageType(
         tool='tools/test.py', takes=('config', 'checkpoint'), flags=('tta',),
