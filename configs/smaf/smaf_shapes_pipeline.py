@@ -26,7 +26,7 @@ stages = [
         preset='smaf_pseudo',
         unary='labels',
         num_classes=7,
-        bkg_thr=0.5,
+        bkg_thr=0.45,
         save=('cam', 'mask')),
     dict(name='cam_score', type='evaluate', maps='{masks.cam}', ann_dir=truth),
     dict(name='mask_score', type='evaluate', maps='{masks.mask}', ann_dir=truth),

@@ -8,7 +8,7 @@ model = dict(
     checkpoint='work_dirs/toco_vit-t_shapes/iter_600.pth',
     data_preprocessor=dict(zero_padding=('img', )),
     losses=dict(mac=dict(type='AttentionConsistency', kind='relu')),
-    self_training=dict(scales=(0.5, 1.0, 1.5, 2.0), bkg_thr=0.5),
+    self_training=dict(scales=(0.5, 1.0, 1.5, 2.0), bkg_thr=0.45),
     train_cfg=dict(weights=dict(cls=1.0, mac=10.0)))
 
 # The published geometry (long side 256 to 512, crop 448), scaled; no colour jitter.
