@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
 from functools import cache
@@ -188,6 +189,7 @@ def test_every_config_is_in_a_metafile():
 def local_links(path: Path) -> list[str]:
     """Targets of a Markdown file's links that point into the repository."""
     text = path.read_text(encoding='utf-8')
+    text = re.sub(r'^```.*?^```', '', text, flags=re.MULTILINE | re.DOTALL)  # code
     parts = [part.split(')')[0] for part in text.split('](')[1:]]
     return [
         part.split('#')[0] for part in parts if '://' not in part and part[0] != '#'
