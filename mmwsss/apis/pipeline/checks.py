@@ -1,5 +1,5 @@
 # Licensed under Apache-2.0.
-"""Files that the stages of a run will want: asked for before the first one starts."""
+"""What the stages of a run will want: asked for before the first one starts."""
 
 from __future__ import annotations
 
@@ -11,6 +11,19 @@ from .stages import PipelineError, Stage, find_needs
 
 _WEIGHTS = ('pretrained', 'load_from', 'checkpoint')
 _PATHS = ('ann_dir', 'img_dir', 'list', 'cams')
+
+
+def check_values(stages: Sequence[Stage]) -> None:
+    """Refuse settings that a stage's tool would refuse.
+
+    Raises:
+        PipelineError: naming the stage and the value.
+    """
+    for stage in stages:
+        try:
+            stage.kind.check(stage.values)
+        except ValueError as error:
+            raise PipelineError(f'stage {stage.name!r}: {error}') from error
 
 
 def check_files(stages: Sequence[Stage]) -> None:

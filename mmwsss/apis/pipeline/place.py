@@ -15,7 +15,7 @@ from typing import Any
 from mmwsss.utils.atomic_file import write_atomic
 
 from .hashes import path_hash
-from .stages import Stage
+from .stages import PipelineError, Stage
 
 ASIDE = 'aside'
 
@@ -144,5 +144,5 @@ def _read(path: Path) -> dict | None:
     try:
         return json.loads(path.read_text())
     except ValueError as error:
-        raise ValueError(f'{path} is no valid JSON ({error}): delete it, and the stage '
-                         'is taken as not finished') from error
+        raise PipelineError(f'{path} is no valid JSON ({error}): delete it, and the '
+                            'stage is taken as not finished') from error

@@ -15,6 +15,7 @@ def main() -> None:
     parser.add_argument('--refine', default='none')
     parser.add_argument('--split')
     parser.add_argument('--save', default='cam,mask')
+    parser.add_argument('--workers')
     args = parser.parse_args()
     cfg: dict = {}
     exec(Path(args.config).read_text(), cfg)
