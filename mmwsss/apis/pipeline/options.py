@@ -46,6 +46,8 @@ def with_options(stages: Sequence[Stage], seed: int | None, options: Mapping[str
 def _with_options(stage: Stage, seed: int | None, options: Mapping[str, Any]) -> Stage:
     overrides = {} if seed is None else {'randomness.seed': seed}
     values = dict(stage.values)
+    shared = any(key.startswith(f'{ALL}.') for key in options)
+    cfg = _config(stage) if shared and stage.config is not None else {}  # read once
     for name in (ALL, stage.name):  # what is for one stage wins
         for key, value in options.items():
             head, _, rest = key.partition('.')
@@ -55,7 +57,7 @@ def _with_options(stage: Stage, seed: int | None, options: Mapping[str, Any]) ->
                                  stage.kind.choices[rest])
                 values[rest] = value
             elif head == name and stage.config is not None:
-                if name != ALL or has_place(_config(stage), rest):
+                if name != ALL or has_place(cfg, rest):
                     overrides[rest] = value
             elif head == name != ALL:
                 raise PipelineError(
