@@ -11,7 +11,7 @@ import argparse
 import logging
 from pathlib import Path
 
-from mmengine.config import Config, DictAction
+from mmengine.config import Config
 from mmengine.logging import print_log
 
 from mmwsss.apis.pipeline import (
@@ -26,6 +26,7 @@ from mmwsss.apis.pipeline import (
     select,
     with_options,
 )
+from mmwsss.engine.cli import OptionsAction
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -48,10 +49,10 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
                         help='number of GPUs (without one: of CPU processes)')
     parser.add_argument('--seed', type=int, help='randomness.seed of all stages')
     parser.add_argument(
-        '--cfg-options', nargs='+', action=DictAction, default={},
+        '--cfg-options', nargs='+', action=OptionsAction, default={},
         metavar='STAGE.KEY=VALUE', help='change a stage or its config, e.g. '
         'masks.refine=crf cam.train_cfg.max_iters=2000; "all.KEY=VALUE" for every '
-        'config')
+        'config that has the place')
     args = parser.parse_args(argv)
     if args.gpus < 1 or (args.gpus > 1 and args.launcher == 'none'):
         parser.error(f'--gpus {args.gpus}: several processes need --launcher pytorch, '
@@ -79,7 +80,7 @@ def main(argv: list[str] | None = None) -> int:
             dry_run(run)
         else:
             print_log('\n' + run_pipeline(run))
-    except (PipelineError, StageError, BusyError) as error:
+    except (PipelineError, StageError, BusyError, OSError) as error:
         print_log(f'error: {error}', level=logging.ERROR)
         return 1
     except KeyboardInterrupt as stop:

@@ -346,7 +346,7 @@ def test_images_without_labels(run, tmp_path, place) -> None:
         run(cfg=cfg)
     report, out = run(cfg=cfg, cam_filter='pred', bkg_thr=(0.5,))
     assert report.images == 2 and len(contents(out)) == 4
-    with pytest.raises(LabelError, match=r'tarin\.txt is missing.*and --split$'):
+    with pytest.raises(LabelError, match=r'tarin\.txt is missing.*and --split'):
         run(cfg=cfg, split='tarin')
 
 

@@ -115,13 +115,22 @@ def test_a_setting_of_a_stage_counts(config, work):
     assert command[command.index('--refine') + 1] == 'crf'
 
 
-def test_the_number_of_workers_runs_nothing_again(config, work):
-    """Fewer of them is what helps a stage that ran out of memory to go on."""
-    run_pipeline(make_run(config, work, masks__workers=4))
-    assert actions(make_run(config, work, masks__workers=1)) == ['skipped'] * 6
-    (work / '02_masks/run/mask/3.png').unlink()
-    assert actions(make_run(config, work, masks__workers=1))[1] == 'goes on'
-    assert '--workers 1' in (work / '02_masks/output.log').read_text()
+def test_workers_are_no_setting(tmp_path, work):
+    """Fewer of them finish what was begun with more; nothing is run again."""
+    config = write_pipeline(
+        tmp_path / 'configs', net=NET + 'train_dataloader = dict(num_workers=2)\n')
+    run_pipeline(make_run(config, work, last='masks', masks__workers=4))
+    (work / '02_masks/record.json').unlink()  # as if it had been killed at its end
+    (work / '01_cam/record.json').unlink()
+    fewer = dict(masks__workers=1, cam__train_dataloader__num_workers=0)
+    run = make_run(config, work, **fewer)
+    run_pipeline(run)
+    found = run.show.actions()
+    assert (found['cam'], found['masks']) == ('goes on', 'runs')
+    assert not (work / 'aside').exists()
+    assert actions(make_run(config, work)) == ['skipped'] * 6
+    assert actions(make_run(config, work, cam__train_dataloader__batch_size=3))[0] == (
+        'runs anew')
 
 
 def test_seeds_reach_every_config(config, work):
@@ -272,6 +281,19 @@ def wait_for(condition, seconds: float = 30) -> None:
 
 
 # ------------------------------------------------------------------- stopped runs
+def test_a_work_dir_that_cannot_be_written(config, work):
+    work.write_text('a file')
+    with pytest.raises(OSError, match='work .*give another --work-dir'):
+        run_pipeline(make_run(config, work))
+
+
+def test_a_broken_record_is_named(config, work):
+    run_pipeline(make_run(config, work, only='cam'))
+    (work / '01_cam/record.json').write_text('{"name": ')
+    with pytest.raises(PipelineError, match='01_cam/record.json is no valid JSON.*del'):
+        run_pipeline(make_run(config, work))
+
+
 def test_two_runs_in_one_folder(config, work):
     process = fork_run(make_run(config, work, cam__pause=0.2))
     wait_for(lambda: (work / '01_cam/run/journal').exists())

@@ -25,7 +25,15 @@ from mmwsss.apis.pipeline.hashes import config_files, list_files, path_hash
 from mmwsss.apis.pipeline.plan import content_hash, literal_paths
 from mmwsss.apis.pipeline.process import progress
 from mmwsss.apis.pipeline.stages import fill, find_needs
-from tests.helpers.pipelines import NET, ROOT, STAGES, TYPES, make_run, write_pipeline
+from tests.helpers.pipelines import (
+    NET,
+    ROOT,
+    SEG,
+    STAGES,
+    TYPES,
+    make_run,
+    write_pipeline,
+)
 
 CAM = "dict(name='cam', type='train', config='net.py')"
 
@@ -91,10 +99,27 @@ def test_no_stages(tmp_path):
     (dict(cam_score__iters=3), "stage 'cam_score' has no config"),
     (dict(masks__refine='ccf'), "refine='ccf'"),
     (dict(masks__checkpoint='{seg.checkpoint}'), "'seg' does not exist"),
+    (dict(all__val_dataloder__dataset__split='test'),
+     "no config of the pipeline has 'val_dataloder.dataset'"),
 ])
 def test_options_of_the_command_line(tmp_path, work, options, message):
     with pytest.raises(PipelineError, match=message):
         make_run(write_pipeline(tmp_path), work, **options)
+
+
+@pytest.mark.parametrize('options,message', [
+    (dict(masks__bkg_thr='abc'), "stage 'masks': bkg_thr and alpha must be .*'abc'"),
+    (dict(masks__refine='rw'), "refine='rw' needs affinity="),
+    (dict(masks__refine='seeds', masks__bkg_thr=0.3), 'needs two constants'),
+    (dict(masks__preset='irn'), 'preset and unary are settings of the CRF'),
+    (dict(masks__refine='crf', masks__bkg_thr=0.3, masks__preset='inr'), "'inr'"),
+    (dict(cam_score__thresholds='0-1'), "stage 'cam_score': thresholds must be"),
+    (dict(cam_score__crf='irn'), 'give img_dir='),
+])
+def test_settings_that_a_tool_would_refuse(tmp_path, work, options, message):
+    run = make_run(write_pipeline(tmp_path), work, **options)
+    with pytest.raises(PipelineError, match=message):
+        dry_run(run)
 
 
 def test_options_for_all_and_for_one(tmp_path, work):
@@ -105,6 +130,24 @@ def test_options_for_all_and_for_one(tmp_path, work):
         cam=3, masks=3, segmenter=5, test=3)
     assert {cfg.randomness.seed for cfg in configs.values()} == {7}
     assert run.stages[1].values['save'] == ['cam', 'mask']
+
+
+def test_all_passes_over_configs_without_the_place(tmp_path, work):
+    """As a training that is never validated, among others that are."""
+    config = write_pipeline(tmp_path, seg=SEG + 'val_dataloader = None\n')
+    run = make_run(config, work, all__val_dataloader__dataset__split='few')
+    configs = {s.name: s.read_config() for s in run.stages if s.config}
+    assert configs['cam'].val_dataloader.dataset.split == 'few'
+    assert configs['segmenter'].val_dataloader is None
+
+
+def test_settings_that_no_config_has_are_shown(tmp_path, work):
+    run = make_run(write_pipeline(tmp_path), work, cam__iter=3, cam__iters=3,
+                   all__val_dataloader__dataset__indices=3)
+    dry_run(run)
+    assert run.show[-2:] == [
+        'new in the config of cam, masks, segmenter, test: '
+        'val_dataloader.dataset.indices', 'new in the config of cam: iter']
 
 
 @pytest.mark.parametrize('chosen,message', [
@@ -297,10 +340,13 @@ def test_what_is_shown_of_a_tool():
     echo = progress(shown.append, 'cam')
     for line in ('Could not import X', '11/21 13:05:06 - mmengine - INFO -',
                  'mm - INFO - Iter(train) [ 3/12]  loss: 1', '[>>>   ] 20/24, ETA: 1s',
-                 'KeyError: 3', 'error: no such file'):
+                 "11/21 13:05:06 - mmengine - INFO - cam_filter='gt': masked by the "
+                 'GROUND-TRUTH image labels', 'KeyError: 3', 'error: no such file'):
         echo(line)
-    assert shown == ['cam | Iter(train) [ 3/12]  loss: 1', 'cam | KeyError: 3',
-                     'cam | error: no such file']
+    assert shown == [
+        'cam | Iter(train) [ 3/12]  loss: 1',
+        "cam | cam_filter='gt': masked by the GROUND-TRUTH image labels",
+        'cam | KeyError: 3', 'cam | error: no such file']
     shown.clear()
     progress(shown.append, 'masks')('[>>>   ] 20/24, elapsed: 2s')  # long nothing
     assert shown == ['masks | 20/24, elapsed: 2s']

@@ -2,10 +2,11 @@
 """Methods of several stages in one command, resumed where they stopped."""
 
 from .lock import BusyError
+from .options import with_options
 from .process import Interrupted, StageError
 from .runner import PipelineRun, dry_run, run_pipeline, select
 from .stage_types import STAGE_TYPES, StageType
-from .stages import PipelineError, Stage, read_stages, with_options
+from .stages import PipelineError, Stage, read_stages
 
 __all__ = ['STAGE_TYPES', 'BusyError', 'Interrupted', 'PipelineError', 'PipelineRun',
            'Stage', 'StageError', 'StageType', 'dry_run', 'read_stages', 'run_pipeline',

@@ -1,5 +1,5 @@
 # Licensed under Apache-2.0.
-"""Files that the stages of a run will want: asked for before the first one starts."""
+"""What the stages of a run will want: asked for before the first one starts."""
 
 from __future__ import annotations
 
@@ -14,6 +14,19 @@ _WEIGHTS = ('pretrained', 'load_from', 'checkpoint')
 PATHS = ('ann_dir', 'img_dir', 'list', 'cams')
 #: data loaders of its config that a type of stage reads
 LOADERS_READ = dict(train=('train', 'val'), test=('test',))
+
+
+def check_values(stages: Sequence[Stage]) -> None:
+    """Refuse settings that a stage's tool would refuse.
+
+    Raises:
+        PipelineError: naming the stage and the value.
+    """
+    for stage in stages:
+        try:
+            stage.kind.check(stage.values)
+        except ValueError as error:
+            raise PipelineError(f'stage {stage.name!r}: {error}') from error
 
 
 def check_files(stages: Sequence[Stage]) -> None:

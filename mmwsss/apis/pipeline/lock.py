@@ -50,9 +50,9 @@ def work_dir_lock(work_dir: Path) -> Iterator[None]:
 
     Raises:
         BusyError: a run is at work there; names its process.
+        OSError: nothing can be written there; names the folder and the fix.
     """
-    work_dir.mkdir(parents=True, exist_ok=True)
-    with open(work_dir / 'lock', 'a+') as file:
+    with _open_lock(work_dir) as file:
         file.seek(0)
         holder = file.read().strip()
         if not try_lock(file):
@@ -68,6 +68,15 @@ def work_dir_lock(work_dir: Path) -> Iterator[None]:
             yield
         finally:
             _write(file, '')
+
+
+def _open_lock(work_dir: Path) -> IO:
+    try:
+        work_dir.mkdir(parents=True, exist_ok=True)
+        return open(work_dir / 'lock', 'a+')
+    except OSError as error:
+        raise OSError(f'nothing can be written into {work_dir} ({error.strerror}): '
+                      'give another --work-dir') from error
 
 
 def _write(file: IO, text: str) -> None:

@@ -21,6 +21,8 @@ from .place import Place
 from .stages import PipelineError, Stage, fill, find_needs
 
 _SHOWN = 3
+#: settings of a data loader that change no result: seeds belong to places in the data
+_LOADING = ('num_workers', 'persistent_workers', 'prefetch_factor', 'pin_memory')
 
 
 @dataclass(frozen=True)
@@ -50,7 +52,6 @@ def stage_settings(stage: Stage, paths: Mapping[str, str]) -> dict[str, Any]:
     What comes from earlier stages counts by its content, not by its path, so that a
     whole pipeline can be moved.
     """
-    values = {k: v for k, v in stage.values.items() if k not in stage.kind.harmless}
     cfg = stage.read_config()
     config = None if cfg is None else plain(cfg.to_dict())
     inputs = {need: path_hash(paths[need])
@@ -58,7 +59,7 @@ def stage_settings(stage: Stage, paths: Mapping[str, str]) -> dict[str, Any]:
     lists = list_files(
         config or {}, LOADERS_READ.get(stage.type, ()), stage.values.get('split'))
     return dict(
-        type=stage.type, tool=stage.kind.tool, values=plain(values),
+        type=stage.type, tool=stage.kind.tool, values=plain(stage.values),
         args=list(stage.args), config=config,
         files=config_files(config or {}) | lists,
         inputs=inputs | {path: content_hash(path) for path in literal_paths(stage)})
@@ -108,8 +109,9 @@ def decide(place: Place, paths: Mapping[str, str], waiting: Collection[str] = ()
         there = place.run.exists() and any(place.run.iterdir())
         return Decision(*(('restart', 'its folder holds files of unknown origin')
                           if there else ('run', 'not run yet')), *facts)
-    if begun['fingerprint'] != fingerprint:
-        return Decision('restart', _changes(begun['settings'], settings), *facts)
+    changes = _changes(place, begun['settings'], settings)
+    if changes:
+        return Decision('restart', changes, *facts)
     if record is None:
         _check_processes(place, begun, processes)
         return Decision('resume', 'was begun and has not finished', *facts)
@@ -130,11 +132,22 @@ def _check_yielded(place: Place, paths: Mapping[str, str]) -> None:
                 f'{name!r} in {place.folder.parent} to run it anew')
 
 
-def _changes(old: Mapping[str, Any], new: Mapping[str, Any]) -> str:
-    """The first differences, in words."""
-    found = differences(old, plain(new))
+def _changes(place: Place, old: Mapping[str, Any], new: Mapping[str, Any]) -> str:
+    """The first differences in words; empty if nothing that counts has changed."""
+    neutral = place.stage.kind.neutral
+    found = differences(_counting(old, neutral), _counting(plain(new), neutral))
     more = f' and {len(found) - _SHOWN} more' if len(found) > _SHOWN else ''
-    return f'changed: {"; ".join(found[:_SHOWN])}{more}'
+    return f'changed: {"; ".join(found[:_SHOWN])}{more}' if found else ''
+
+
+def _counting(settings: Mapping[str, Any], neutral: Collection[str]) -> dict[str, Any]:
+    """The settings without what changes no result, as the number of workers."""
+    values = {key: value for key, value in (settings['values'] or {}).items()
+              if key not in neutral}
+    config = {key: {name: item for name, item in value.items() if name not in _LOADING}
+              if key.endswith('_dataloader') and isinstance(value, Mapping) else value
+              for key, value in (settings['config'] or {}).items()}
+    return {**settings, 'values': values, 'config': config}
 
 
 def _check_processes(place: Place, begun: Mapping[str, Any], processes: int) -> None:
@@ -156,8 +169,8 @@ def keep(place: Place, paths: Mapping[str, str]) -> Decision:
     known = all(f'{name}.{what}' in paths for name, what in place.stage.needs)
     if known:
         settings = stage_settings(place.stage, paths)
-        if settings_hash(settings) != record['fingerprint']:
-            changes = _changes(place.begun()['settings'], settings)
+        changes = _changes(place, place.begun()['settings'], settings)
+        if changes:
             return Decision('keep', f'taken as it is, ALTHOUGH it has {changes}',
                             record=record)
     return Decision('keep', 'taken as it is', record=record)

@@ -23,8 +23,9 @@ Echo = Callable[[str], None]
 _POLL = 0.1
 _OWN_END, _GRACE = 2.0, 20.0  # seconds
 _MARKS = re.compile(
-    r'(Iter\((?:train|val|test)\)|Epoch\(|\w*Error\b|^error: |GROUND-TRUTH|resumed'
-    r'|All \d+ iterations are done).*')
+    r'(Iter\((?:train|val|test)\)|Epoch\(|\w*Error\b|^error: |resumed|'
+    r'All \d+ iterations are done|'
+    r'(?:(?<= - )|^)(?:(?! - ).)*GROUND-TRUTH).*')  # this one from its beginning
 _BAR = re.compile(r'(\d+/\d+, |\d+%\|).*')
 _BAR_SECONDS = 15.0
 

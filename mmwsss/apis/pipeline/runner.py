@@ -14,8 +14,9 @@ from mmwsss.engine.hooks.atomic_checkpoint_hook import IMAGE_SCORES
 from mmwsss.utils.atomic_file import write_atomic
 from mmwsss.version import __version__
 
-from .checks import check_files
+from .checks import check_files, check_values
 from .lock import work_dir_lock
+from .options import added_settings
 from .place import Place, find_place
 from .plan import Decision, as_typed, command, decide, keep
 from .process import (
@@ -31,6 +32,7 @@ from .summary import summarise
 
 _WORDS = dict(skip='skipped', run='runs', resume='goes on', restart='runs anew',
               wait='runs', keep='left out')
+_BEGIN = ('run', 'restart', 'wait')
 
 
 @dataclass(frozen=True)
@@ -97,6 +99,7 @@ def dry_run(run: PipelineRun, commands: bool = True) -> list[Decision]:
     paths: dict[str, str] = {}
     waiting: set[str] = set()
     decisions = []
+    check_values(run.stages)
     _check_given(run)
     for stage in run.stages:
         place, decision = run.place(stage), _decide(run, stage, paths, waiting)
@@ -111,8 +114,19 @@ def dry_run(run: PipelineRun, commands: bool = True) -> list[Decision]:
             line = command(place, paths, run.processes_of(stage), run.root,
                            resume=decision.action == 'resume')
             run.show(f'   python {as_typed(line)}')
+    _show_added(run, decisions)
     _check_files(run, decisions)
     return decisions
+
+
+def _show_added(run: PipelineRun, decisions: Sequence[Decision]) -> None:
+    """Settings that the configs don't have: meant so, or misspelt."""
+    added: dict[str, list[str]] = {}
+    for stage, decision in zip(run.stages, decisions):
+        for key in added_settings(stage) if decision.action in _BEGIN else ():
+            added.setdefault(key, []).append(stage.name)
+    for key, names in added.items():
+        run.show(f'new in the config of {", ".join(names)}: {key}')
 
 
 def run_pipeline(run: PipelineRun) -> str:
@@ -177,7 +191,7 @@ def _is_there(place: Place, record: Mapping[str, Any] | None, what: str) -> bool
 
 def _check_files(run: PipelineRun, decisions: Sequence[Decision]) -> None:
     check_files([stage for stage, decision in zip(run.stages, decisions)
-                 if decision.action in ('run', 'restart', 'wait')])
+                 if decision.action in _BEGIN])
 
 
 def _run_stage(run: PipelineRun, stage: Stage, decision: Decision,

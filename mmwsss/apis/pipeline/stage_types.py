@@ -11,6 +11,10 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
+
+from ..eval_maps import parse_thresholds
+from ..generate_cfg import GenerateCfg
 
 Finder = Callable[[Path], Path | None]
 Metrics = dict[str, float]
@@ -28,8 +32,8 @@ class StageType:
             required. ``config`` is given as the resolved config of the stage.
         flags: settings ``some_key`` that become ``--some-key VALUE ...``; ``True``
             gives the bare option. With ``config`` here the stage may have one.
+        neutral: flags that change no result, and so may change between two runs.
         joined: flags whose list is one value with commas.
-        harmless: flags that change no output: another value runs nothing again.
         choices: values that a flag may have.
         selects: the flag that lists which of ``yields`` are written, if there is one.
         out: the option that names the output.
@@ -40,13 +44,15 @@ class StageType:
         distributed: started on several processes by ``--launcher pytorch``.
         yields: by name, how what is left is found in the ``run`` folder.
         metrics: reads the scores in the ``run`` folder.
+        check: refuses settings that the tool would refuse (``ValueError``), before an
+            earlier stage has worked for hours.
     """
 
     tool: str
     takes: tuple[str, ...] = ('config',)
     flags: tuple[str, ...] = ()
+    neutral: tuple[str, ...] = ()
     joined: tuple[str, ...] = ()
-    harmless: tuple[str, ...] = ()
     choices: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     selects: str = ''
     out: str = '--work-dir'
@@ -55,6 +61,7 @@ class StageType:
     distributed: bool = True
     yields: Mapping[str, Finder] = field(default_factory=dict)
     metrics: Callable[[Path], Metrics] = lambda run: {}
+    check: Callable[[Mapping[str, Any]], object] = lambda values: None
 
     @property
     def has_config(self) -> bool:
@@ -116,6 +123,33 @@ def numbers(found: Mapping[str, object]) -> Metrics:
             if isinstance(value, (int, float)) and not isinstance(value, bool)}
 
 
+def check_generate(values: Mapping[str, Any]) -> None:
+    """As the tool checks them once the network is there."""
+    given = {key: values[key] for key in GenerateCfg.__dataclass_fields__
+             if key in values}
+    if isinstance(given.get('save'), str):
+        given['save'] = tuple(given['save'].split(','))
+    if 'bkg_thr' in given:
+        thresholds = given['bkg_thr']
+        many = isinstance(thresholds, (list, tuple))
+        given['bkg_thr'] = tuple(thresholds) if many else (thresholds,)
+    for value in (*given.get('bkg_thr', ()), given.get('alpha', 0.0)):
+        if not isinstance(value, (int, float)):
+            raise ValueError(f'bkg_thr and alpha must be numbers, got {value!r}')
+    cfg = GenerateCfg(**given)
+    if cfg.refine == 'rw' and not (values.get('affinity') or values.get('cams')):
+        raise ValueError("refine='rw' needs affinity=('CONFIG', 'CHECKPOINT') or, with "
+                         "an affinity network as config and checkpoint, cams='...'")
+
+
+def check_evaluate(values: Mapping[str, Any]) -> None:
+    """As the tool checks them once the maps are there."""
+    if 'thresholds' in values:
+        parse_thresholds(str(values['thresholds']))
+    if values.get('crf') and 'ann_dir' in values and 'img_dir' not in values:
+        raise ValueError("crf needs the pictures: give img_dir='...'")
+
+
 STAGE_TYPES: dict[str, StageType] = {
     'train': StageType(
         tool='tools/train.py', resume='--resume',
@@ -126,19 +160,21 @@ STAGE_TYPES: dict[str, StageType] = {
         flags=('refine', 'split', 'save', 'source', 'bkg_thr', 'alpha', 'preset',
                'unary', 'num_classes', 'cam_filter', 'stride', 'dtype', 'affinity',
                'cams', 'batch_size', 'workers'),
-        joined=('save',), harmless=('workers',), out='--out', selects='save',
+        joined=('save',), neutral=('workers',), out='--out', selects='save',
         choices=dict(refine=('none', 'par', 'crf', 'seeds', 'rw'),
                      save=('cam', 'fused', 'mask', 'prob')),
         yields=dict(
             dir=entry(), cam=entry('cam'), fused=entry('fused'), mask=entry('mask'),
-            prob=entry('prob'))),
+            prob=entry('prob')),
+        check=check_generate),
     'evaluate': StageType(
         tool='tools/eval_cam.py', takes=('maps',),
         flags=('kind', 'config', 'split', 'ann_dir', 'list', 'img_dir', 'num_classes',
                'thresholds', 'erode', 'crf', 'unary', 'all_labels', 'workers'),
-        harmless=('workers',), out='--out', out_file='metrics.json',
+        neutral=('workers',), out='--out', out_file='metrics.json',
         distributed=False,
-        yields=dict(metrics=entry('metrics.json')), metrics=file_metrics),
+        yields=dict(metrics=entry('metrics.json')), metrics=file_metrics,
+        check=check_evaluate),
     'test': StageType(
         tool='tools/test.py', takes=('config', 'checkpoint'), flags=('tta',),
         metrics=test_metrics),

@@ -6,7 +6,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -167,10 +167,11 @@ def _check_keys(where: str, entry: Mapping[str, Any], kind: StageType) -> None:
     if not isinstance(options, Mapping):
         raise PipelineError(f'cfg_options of {where} is {options!r}: write a dict')
     for key, allowed in kind.choices.items():
-        _check_choice(where, key, entry.get(key), allowed)
+        check_choice(where, key, entry.get(key), allowed)
 
 
-def _check_choice(where: str, key: str, given: Any, allowed: Sequence[str]) -> None:
+def check_choice(where: str, key: str, given: Any, allowed: Sequence[str]) -> None:
+    """Refuse a value, or one of several, that a setting can't have."""
     if given is None:
         return
     foreign = [v for v in as_list(given) if v not in allowed]
@@ -234,47 +235,3 @@ def _check_need(stage: Stage, name: str, what: str, earlier: Mapping[str, Stage]
     if saved and what in choices and what not in saved:
         raise PipelineError(
             f'{asked}, but {name!r} writes only {saved}: add {what!r} to its {select}')
-
-
-def with_options(stages: Sequence[Stage], seed: int | None, options: Mapping[str, Any]
-                 ) -> tuple[Stage, ...]:
-    """The stages with ``--seed`` and ``--cfg-options`` of the command line.
-
-    Args:
-        stages: as read.
-        seed: ``randomness.seed`` of every config, ``None``: theirs.
-        options: ``NAME.KEY``: value. NAME is a stage, or ``all``. KEY is a setting of
-            the stage itself (``masks.refine``), else a place in its config.
-
-    Raises:
-        PipelineError: if a name is none of a stage.
-    """
-    names = [stage.name for stage in stages]
-    for key in options:
-        if key.partition('.')[0] not in (*names, ALL) or not key.partition('.')[2]:
-            raise PipelineError(
-                f'--cfg-options {key}: begin with the stage that it is for, one of '
-                f'{[*names, ALL]}, as in {names[0]}.train_cfg.max_iters=100')
-    changed = tuple(_with_options(stage, seed, options) for stage in stages)
-    check_needs(changed)
-    return changed
-
-
-def _with_options(stage: Stage, seed: int | None, options: Mapping[str, Any]) -> Stage:
-    overrides = {} if seed is None else {'randomness.seed': seed}
-    values = dict(stage.values)
-    for name in (ALL, stage.name):  # what is for one stage wins
-        for key, value in options.items():
-            head, _, rest = key.partition('.')
-            if head == name and rest in stage.kind.keys:
-                if rest in stage.kind.choices:
-                    _check_choice(f'stage {stage.name!r}', rest, value,
-                                  stage.kind.choices[rest])
-                values[rest] = value
-            elif head == name and stage.config is not None:
-                overrides[rest] = value
-            elif head == name != ALL:
-                raise PipelineError(
-                    f'--cfg-options {key}: stage {stage.name!r} has no config; its own '
-                    f'settings are {sorted(stage.kind.keys)}')
-    return replace(stage, values=values, overrides=overrides)
