@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ..eval_maps import parse_thresholds
-from ..generate_cfg import GenerateCfg
+from ..evaluate.maps import parse_thresholds
+from ..generate.cfg import GenerateCfg
 
 Finder = Callable[[Path], Path | None]
 Metrics = dict[str, float]
