@@ -112,7 +112,7 @@ def test_files_that_do_not_fit(mxnet, tmp_path) -> None:
     torch.save({'layer1.0.conv1.weight': torch.zeros(1)}, bad)
     with pytest.raises(ValueError, match=r'bad\.pth holds no Wide-ResNet-38.*layout'):
         WideResNet38(**TINY, pretrained=str(bad)).init_weights()
-    with pytest.raises(FileNotFoundError, match='nowhere'):
+    with pytest.raises(FileNotFoundError, match='nowhere.*backbone.pretrained=FILE'):
         WideResNet38(**TINY, pretrained=str(tmp_path / 'nowhere.params')).init_weights()
     with pytest.raises(ValueError, match=r'not of this layout.*res9x'):
         convert_mxnet_wr38({'res9x': torch.zeros(1)})

@@ -14,6 +14,9 @@ from mmwsss.utils.mxnet_params import is_mxnet_params, read_mxnet_params
 
 from .convert import Rules, rename_keys
 
+HINT = ('The ImageNet weights of Wide-ResNet-38 must be fetched first '
+        '(configs/eps/README.md), then name their file: --cfg-options '
+        'model.backbone.pretrained=FILE')
 #: MXNet's names of a norm's tensors → PyTorch's
 _NORM = (('gamma', 'weight'), ('beta', 'bias'), (r'\w*mean', 'running_mean'),
          (r'\w*var', 'running_var'))
@@ -97,12 +100,16 @@ def load_wide_resnet(path: str) -> dict[str, Tensor]:
         path: MXNet's ``.params`` file (a path), or a ``.pth`` (a path or URL).
 
     Raises:
+        FileNotFoundError: if there is no such file.
         ValueError: naming the file, if it is of no known layout.
     """
     local = Path(path).expanduser()
     mxnet = local.is_file() and is_mxnet_params(local)
-    content = (read_mxnet_params(local) if mxnet
-               else load_checkpoint_file(path, map_location='cpu'))
+    try:
+        content = (read_mxnet_params(local) if mxnet
+                   else load_checkpoint_file(path, map_location='cpu'))
+    except FileNotFoundError as error:
+        raise FileNotFoundError(f'{error} {HINT}') from error
     try:
         return unwrap_wide_resnet(content)
     except ValueError as error:
