@@ -10,6 +10,7 @@ from mmengine.registry import init_default_scope
 
 from mmwsss.models.losses import SaliencyLoss, saliency_loss
 from mmwsss.registry import MODELS
+from tests.cam_method_tester import CAMMethodTester
 from tests.helpers.methods import (
     ROOT,
     build,
@@ -19,7 +20,6 @@ from tests.helpers.methods import (
     total,
     train_batch,
 )
-from tests.method_tester import CAMMethodTester
 
 TINY = 'configs/eps/eps_wr38-t_shapes.py'
 PLAIN = 'configs/eps/cls_wr38-t_shapes.py'

@@ -14,6 +14,7 @@ from mmengine.registry import init_default_scope
 from mmwsss.models import ClassTokenViT, WSSSViT
 from mmwsss.registry import MODELS
 from mmwsss.utils.weights import CheckpointMismatch
+from tests.cam_method_tester import CAMMethodTester
 from tests.helpers.methods import (
     ROOT,
     build,
@@ -24,7 +25,6 @@ from tests.helpers.methods import (
     total,
     train_batch,
 )
-from tests.method_tester import CAMMethodTester
 
 CAAE = 'configs/semformer/caae_deit-t_shapes.py'
 SEMFORMER = 'configs/semformer/semformer_deit-t_shapes.py'

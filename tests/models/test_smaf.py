@@ -18,6 +18,7 @@ from mmwsss.models import MultiScaleSelfTraining, WeakSegmentor
 from mmwsss.models.utils import SelfTrainingCfg
 from mmwsss.registry import MODELS
 from mmwsss.utils.weights import CheckpointMismatch
+from tests.cam_method_tester import CAMMethodTester
 from tests.helpers.methods import (
     LABELS,
     ROOT,
@@ -32,7 +33,7 @@ from tests.helpers.methods import (
     total,
     train_batch,
 )
-from tests.method_tester import CAMMethodTester, MethodTester
+from tests.method_tester import MethodTester
 
 SMAF = 'configs/smaf/smaf_toco_vit-t_shapes.py'
 SMAF_EPS = 'configs/smaf/smaf_eps_wr38-t_shapes.py'
