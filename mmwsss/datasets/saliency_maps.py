@@ -4,10 +4,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 from .errors import SaliencyError
 from .files import FileFinder, picture_size
-from .transforms.load_saliency import check_size, saliency_size
+from .transforms.load_saliency import check_size, decode_saliency, saliency_size
+from .verify import spread
+
+SAMPLES = 8
 
 
 def find_saliency_maps(infos: Sequence[dict], folder: str,
@@ -22,7 +26,7 @@ def find_saliency_maps(infos: Sequence[dict], folder: str,
 
     Raises:
         SaliencyError: naming the first file that is missing, unreadable, or of another
-            size than its image.
+            size than its image; or if maps go up to 1 instead of 255.
         UnreadableImageError: if an image can't be read.
     """
     files = FileFinder(folder, listed)
@@ -37,3 +41,14 @@ def find_saliency_maps(infos: Sequence[dict], folder: str,
         for info in infos:
             check_size(info['sal_path'], saliency_size(info['sal_path']),
                        info['img_path'], picture_size(info['img_path']))
+        _check_range([info['sal_path'] for info in spread(infos, SAMPLES)])
+
+
+def _check_range(paths: Sequence[str]) -> None:
+    """Maps of 0 and 1 would pass for pictures in which nothing is salient."""
+    highest = [(decode_saliency(Path(path).read_bytes(), path).max(), path)
+               for path in paths]
+    top, path = max(highest, default=(0, ''))
+    if top == 1:
+        raise SaliencyError(path, 'holds no value above 1, as the other maps looked at',
+                            'write salient pixels as 255, not as 1')

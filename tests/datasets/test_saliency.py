@@ -129,6 +129,19 @@ def test_more_than_eight_bits_are_refused(salient: Path) -> None:
         decode_saliency((salient / 'Saliency' / 'c.png').read_bytes(), 'c.png')
 
 
+def test_maps_of_0_and_1_are_refused(salient: Path) -> None:
+    """They would pass for pictures without anything salient."""
+    for name in LABELS:
+        path = salient / 'Saliency' / f'{name}.png'
+        binary = np.asarray(Image.open(path)) // 128
+        Image.fromarray(binary).save(path)
+    with pytest.raises(DataError, match='no value above 1.*as 255, not as 1'):
+        build(salient)
+    for name in LABELS:  # all of them empty: that may be so
+        Image.new('L', (32, 24)).save(salient / 'Saliency' / f'{name}.png')
+    build(salient)
+
+
 def test_unreadable_maps_are_named(salient: Path) -> None:
     (salient / 'Saliency' / 'a.png').write_bytes(b'no picture')
     for samples in (4, 0):
