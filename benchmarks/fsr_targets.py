@@ -20,13 +20,14 @@ from statistics import mean
 from typing import Any
 
 import torch
-from mmengine.config import Config, DictAction
+from mmengine.config import Config
 from mmengine.logging import MessageHub, print_log
 from mmengine.registry import init_default_scope
 from mmengine.runner import Runner, load_checkpoint
 from torch import Tensor, nn
 
 from mmwsss.cam import block_grid, uncertain_blocks
+from mmwsss.engine.cli import add_cfg_options, merged_config
 from mmwsss.registry import MODELS
 
 LATE = 10**9  # an iteration at which every term is active and masks are guided
@@ -38,7 +39,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument('config', type=Path)
     parser.add_argument('checkpoint', type=Path)
     parser.add_argument('--batches', type=int, default=10)
-    parser.add_argument('--cfg-options', nargs='+', action=DictAction, default={})
+    add_cfg_options(parser)
     return parser.parse_args(argv)
 
 
@@ -100,9 +101,8 @@ def measure(cfg: Config, checkpoint: Path, batches: int) -> dict[str, float]:
 def main(argv: list[str] | None = None) -> None:
     """Measure and print."""
     args = parse_args(argv)
-    cfg = Config.fromfile(args.config)
-    cfg.merge_from_dict(args.cfg_options)
-    for name, value in measure(cfg, args.checkpoint, args.batches).items():
+    found = measure(merged_config(args), args.checkpoint, args.batches)
+    for name, value in found.items():
         print_log(f'{name}: {value:.3f}')
 
 

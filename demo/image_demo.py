@@ -14,14 +14,13 @@ import argparse
 from pathlib import Path
 
 import numpy as np
-from mmengine.config import DictAction
 from mmengine.logging import print_log
 from mmengine.utils import track_iter_progress
 from PIL import Image
 from torch import nn
 
 from mmwsss.apis import init_model, predict_image, read_photo
-from mmwsss.engine.cli import plain_errors
+from mmwsss.engine.cli import OptionsAction, plain_errors
 from mmwsss.engine.inference_options import POST_PROCESSOR_HELP
 from mmwsss.visualization import (
     compose_panel,
@@ -74,7 +73,7 @@ def main() -> None:
     parser.add_argument('--out-dir', type=Path, default=Path('demo_out'))
     parser.add_argument('--device', default='cpu')
     parser.add_argument(
-        '--test-cfg', nargs='+', action=DictAction, default={}, metavar='KEY=VALUE',
+        '--test-cfg', nargs='+', action=OptionsAction, default={}, metavar='KEY=VALUE',
         help='entries of test_cfg to replace, e.g. squash=None cam_filter=none')
     parser.add_argument('--post-processor', metavar='NAME', help=POST_PROCESSOR_HELP)
     args = parser.parse_args()

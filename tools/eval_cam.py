@@ -18,7 +18,6 @@ it is an upper bound of what the CAM can give.
 from __future__ import annotations
 
 import argparse
-import json
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -38,7 +37,7 @@ from mmwsss.apis.evaluate.tasks import (
 from mmwsss.datasets.files import image_stem
 from mmwsss.datasets.label_sources import read_names
 from mmwsss.ops import DENSE_CRF_PRESETS
-from mmwsss.utils.atomic_file import write_atomic
+from mmwsss.utils.atomic_file import write_json
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
@@ -115,7 +114,7 @@ def main(argv: list[str] | None = None) -> dict:
     metrics = metrics_of(result, classes)
     print_log(f'\n{tables_of(result, classes)}')
     if args.out:
-        write_atomic(f'{json.dumps(metrics, indent=2)}\n'.encode(), args.out)
+        write_json(metrics, args.out)
     return metrics
 
 

@@ -22,6 +22,7 @@ from pathlib import Path
 from mmengine.config import Config
 
 from mmwsss.engine.inference_options import segmentor_cfg
+from mmwsss.utils.atomic_file import write_json
 
 RESULT = 'result.json'
 # A training process that loads its own pictures: one core each, same numbers.
@@ -128,16 +129,8 @@ def run_experiment(experiment: Experiment, echo: Echo | None = None) -> dict:
         config=experiment.config, seed=experiment.seed, fingerprint=fingerprint,
         seconds=round(time.time() - start), checkpoint=str(checkpoint),
         metrics=metrics.pop('test'), **metrics)
-    write_json(experiment.work_dir / RESULT, result)
+    write_json(result, experiment.work_dir / RESULT)
     return result
-
-
-def write_json(path: Path, content: object) -> None:
-    """Write through a temporary name."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f'.{os.getpid()}.{path.name}')
-    temporary.write_text(json.dumps(content, indent=2) + '\n')
-    os.replace(temporary, path)
 
 
 def _discard_other_run(work_dir: Path, fingerprint: str) -> None:

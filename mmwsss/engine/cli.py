@@ -13,12 +13,9 @@ from mmengine.config import Config, DictAction
 from mmengine.registry import RUNNERS
 from mmengine.runner import Runner
 
-from mmwsss.utils.checkpoint import UnsafeCheckpointError
 from mmwsss.utils.errors import UserError
-from mmwsss.utils.weights import CheckpointMismatch
 
 LAUNCHERS = ('none', 'pytorch', 'slurm', 'mpi')
-USER_ERRORS = (UserError, CheckpointMismatch, UnsafeCheckpointError, FileNotFoundError)
 
 
 class OptionsAction(DictAction):
@@ -34,13 +31,25 @@ class OptionsAction(DictAction):
         super().__call__(parser, namespace, values, option_string)
 
 
-def add_common_arguments(parser: argparse.ArgumentParser) -> None:
-    """Options that ``tools/train.py`` and ``tools/test.py`` both have."""
-    parser.add_argument('--work-dir', help='folder for logs and checkpoints')
+def add_cfg_options(parser: argparse.ArgumentParser) -> None:
+    """``--cfg-options``, for :func:`merged_config`."""
     parser.add_argument(
         '--cfg-options', nargs='+', action=OptionsAction, metavar='KEY=VALUE',
         help='override settings, e.g. train_cfg.max_iters=2000 '
         'model.train_cfg.high_thr=0.65; lists as "[a,b]" without spaces')
+
+
+def merged_config(args: argparse.Namespace) -> Config:
+    """The config file with ``--cfg-options`` merged in."""
+    cfg = Config.fromfile(args.config)
+    cfg.merge_from_dict(args.cfg_options or {})
+    return cfg
+
+
+def add_common_arguments(parser: argparse.ArgumentParser) -> None:
+    """Options that ``tools/train.py`` and ``tools/test.py`` both have."""
+    parser.add_argument('--work-dir', help='folder for logs and checkpoints')
+    add_cfg_options(parser)
     parser.add_argument(
         '--allow-pickle', action='store_true',
         help='unpickle checkpoints that hold code; only for files that you trust')
@@ -67,9 +76,7 @@ def parse(parser: argparse.ArgumentParser, argv: Sequence[str] | None
 
 def read_config(args: argparse.Namespace) -> Config:
     """The config file with ``--cfg-options`` and ``--work-dir`` merged in."""
-    cfg = Config.fromfile(args.config)
-    if args.cfg_options is not None:
-        cfg.merge_from_dict(args.cfg_options)
+    cfg = merged_config(args)
     if args.work_dir is not None:
         cfg.work_dir = args.work_dir
     elif cfg.get('work_dir') is None:
@@ -88,5 +95,5 @@ def plain_errors() -> Iterator[None]:
     """End with the message alone where the user's settings or files are wrong."""
     try:
         yield
-    except USER_ERRORS as error:
+    except (UserError, FileNotFoundError) as error:
         raise SystemExit(f'error: {error}') from None

@@ -3,8 +3,10 @@
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
+from typing import Any
 
 from mmengine.fileio import LocalBackend, register_backend
 
@@ -37,6 +39,11 @@ def write_atomic(
         os.replace(temporary, target)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def write_json(content: Any, path: str | os.PathLike) -> None:
+    """Write ``content`` as JSON, complete or not at all."""
+    write_atomic(f'{json.dumps(content, indent=2)}\n'.encode(), path)
 
 
 def is_whole(path: str | os.PathLike) -> bool:

@@ -30,6 +30,7 @@ from mmengine.logging import HistoryBuffer, print_log
 from mmengine.runner import checkpoint as mm_checkpoint
 from mmengine.runner.checkpoint import CheckpointLoader
 
+from .errors import UserError
 from .plain import restore_message_hub, to_plain
 from .weights import CheckpointMismatch, compare_weights, load_weights_strict
 
@@ -52,7 +53,7 @@ _BUFFER_METHODS = ('min', 'max', 'mean', 'current')
 _HASH = re.compile(r'-[0-9a-f]{8,64}\.[a-z]+$')
 
 
-class UnsafeCheckpointError(RuntimeError):
+class UnsafeCheckpointError(UserError):
     """A checkpoint needs pickled code to load, which is refused."""
 
 

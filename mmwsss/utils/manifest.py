@@ -13,12 +13,13 @@ import torch
 from torch import nn
 
 from .atomic_file import write_atomic
+from .errors import UserError
 
 MANIFEST = 'manifest.json'
 _SHOWN = 8
 
 
-class ManifestMismatch(ValueError):
+class ManifestMismatch(UserError):
     """A folder holds outputs of other settings."""
 
 
@@ -77,7 +78,7 @@ def claim_folder(folder: str | Path, settings: Mapping[str, Any],
     return content
 
 
-def settings_hash(settings: Mapping[str, Any]) -> str:
+def settings_hash(settings: Any) -> str:
     """16 hexadecimal digits; equal for equal settings, whatever their order."""
     text = json.dumps(plain(settings), sort_keys=True, ensure_ascii=False)
     return sha256(text.encode()).hexdigest()[:16]

@@ -8,11 +8,13 @@ from collections.abc import Mapping, Sequence
 
 from torch import Tensor, nn
 
+from .errors import UserError
+
 _ALWAYS_OPTIONAL = (r'num_batches_tracked$',)
 _LIST_LIMIT = 12
 
 
-class CheckpointMismatch(RuntimeError):
+class CheckpointMismatch(UserError):
     """A state dict does not fit the model."""
 
 

@@ -18,7 +18,6 @@ No pixel label is read.
 from __future__ import annotations
 
 import argparse
-import json
 import os
 from pathlib import Path
 
@@ -37,7 +36,7 @@ from mmwsss.datasets.errors import DataError
 from mmwsss.datasets.files import FileFinder
 from mmwsss.datasets.label_sources import IMAGE_SUFFIXES
 from mmwsss.datasets.verify import spread
-from mmwsss.utils.atomic_file import write_atomic
+from mmwsss.utils.atomic_file import write_json
 from mmwsss.utils.manifest import read_manifest
 
 
@@ -93,7 +92,7 @@ def main(argv: list[str] | None = None) -> dict:
     print_log(f'\n{stats_table(stats, classes)}')
     found = stats_dict(stats, classes)
     if args.out:
-        write_atomic(f'{json.dumps(found, indent=2)}\n'.encode(), args.out)
+        write_json(found, args.out)
     if args.sheet:
         draw_sheet(args, folder, names, classes, labels)
     return found

@@ -34,7 +34,7 @@ from mmwsss.datasets.shapes_generator import (
     draw_scene,
 )
 from mmwsss.datasets.shapes_saliency import draw_saliency
-from mmwsss.utils.atomic_file import write_atomic
+from mmwsss.utils.atomic_file import write_atomic, write_json
 from mmwsss.utils.label_png import save_label_png
 
 # Splits never share a picture number, whatever their sizes.
@@ -117,7 +117,7 @@ def check_record(out: Path, seed: int, size: int) -> None:
                 f'{out} was drawn with other settings ({path} differs from what '
                 'was asked for); choose another --out or delete the folder'
             )
-    write_atomic((json.dumps(record, indent=2) + '\n').encode(), path)
+    write_json(record, path)
 
 
 def draw_split(out: Path, split: str, count: int, args: argparse.Namespace) -> None:

@@ -18,13 +18,13 @@ import logging
 from pathlib import Path
 
 import numpy as np
-from mmengine.config import Config, DictAction
 from mmengine.logging import print_log
 from mmengine.registry import init_default_scope
 from PIL import Image, ImageDraw
 
 from mmwsss.datasets.seeding import mix_seed
 from mmwsss.datasets.verify import verify_items
+from mmwsss.engine.cli import add_cfg_options, merged_config
 from mmwsss.registry import DATASETS
 from mmwsss.visualization import full_palette, to_picture
 
@@ -110,15 +110,14 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument('--number', type=int, default=10)
     parser.add_argument('--seed', type=int, default=0, help='of the augmentation')
     parser.add_argument('--verify', action='store_true', help='read every file instead')
-    parser.add_argument('--cfg-options', nargs='+', action=DictAction)
+    add_cfg_options(parser)
     return parser.parse_args(argv)
 
 
 def main(argv: list[str] | None = None) -> None:
     """Browse or verify."""
     args = parse_args(argv)
-    cfg = Config.fromfile(args.config)
-    cfg.merge_from_dict(args.cfg_options or {})
+    cfg = merged_config(args)
     init_default_scope(cfg.get('default_scope', 'mmwsss'))
     loader = cfg.get(f'{args.part}_dataloader')
     if loader is None:

@@ -6,7 +6,7 @@ from __future__ import annotations
 import argparse
 import sys
 
-from mmengine.config import Config, DictAction
+from mmwsss.engine.cli import add_cfg_options, merged_config
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
@@ -14,22 +14,14 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description='Print a whole config.')
     parser.add_argument('config', help='config file')
     parser.add_argument('--out', metavar='FILE', help='write it to .py, .yml or .json')
-    parser.add_argument(
-        '--cfg-options',
-        nargs='+',
-        action=DictAction,
-        metavar='KEY=VALUE',
-        help='override settings',
-    )
+    add_cfg_options(parser)
     return parser.parse_args(argv)
 
 
 def main(argv: list[str] | None = None) -> None:
     """Merge, then print or write."""
     args = parse_args(argv)
-    cfg = Config.fromfile(args.config)
-    if args.cfg_options is not None:
-        cfg.merge_from_dict(args.cfg_options)
+    cfg = merged_config(args)
     if args.out is not None:
         cfg.dump(args.out)
     else:

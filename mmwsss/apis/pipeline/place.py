@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mmwsss.utils.atomic_file import write_atomic
+from mmwsss.utils.atomic_file import write_json
 
 from .hashes import path_hash
 from .stages import PipelineError, Stage
@@ -68,7 +68,7 @@ class Place:
         known |= dict(fingerprint=fingerprint, settings=settings, processes=processes,
                       started=time.time())
         (self.folder / 'record.json').unlink(missing_ok=True)
-        write_json(self.folder / 'begun.json', known)
+        write_json(known, self.folder / 'begun.json')
         self.run.mkdir(exist_ok=True)
 
     def last_session(self, begun: Mapping[str, Any]) -> float:
@@ -87,7 +87,7 @@ class Place:
             fingerprint=begun['fingerprint'], processes=begun['processes'],
             seconds=round(begun['seconds'] + time.time() - begun['started'], 1),
             yields=self.yields(), metrics=self.stage.kind.metrics(self.run), **facts)
-        write_json(self.folder / 'record.json', record)
+        write_json(record, self.folder / 'record.json')
         return record
 
     def yields(self) -> dict[str, dict]:
@@ -131,11 +131,6 @@ def find_place(work_dir: Path, stage: Stage) -> Place:
     there = sorted(work_dir.glob(f'[0-9][0-9]_{stage.name}'))
     return Place(there[0] if there else work_dir / f'{stage.number:02d}_{stage.name}',
                  stage)
-
-
-def write_json(path: Path, content: Any) -> None:
-    """Write at once, or not at all."""
-    write_atomic((json.dumps(content, indent=1) + '\n').encode(), path)
 
 
 def _read(path: Path) -> dict | None:

@@ -12,6 +12,8 @@ from typing import Any
 
 from mmengine.config import Config
 
+from mmwsss.utils.errors import UserError
+
 from .stage_types import STAGE_TYPES, StageType
 
 COMMON_KEYS = ('name', 'type', 'config', 'cfg_options', 'inputs', 'args')
@@ -20,7 +22,7 @@ _NAME = re.compile(r'[A-Za-z0-9][\w-]*')
 _NEED = re.compile(r'\{([A-Za-z0-9][\w-]*)\.(\w+)\}')
 
 
-class PipelineError(ValueError):
+class PipelineError(UserError):
     """A pipeline's description is wrong; names the value and the fix."""
 
 

@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from mmwsss.utils.atomic_file import write_atomic
+from mmwsss.utils.atomic_file import write_atomic, write_json
 
-from .place import find_place, write_json
+from .place import find_place
 from .stages import Stage
 
 #: column: the scores that it shows, the first that is there
@@ -32,7 +32,7 @@ def summarise(stages: Sequence[Stage], work_dir: Path) -> str:
         if record is not None:
             rows.append(_row(stage, record, stages))
     table = _table(rows)
-    write_json(work_dir / 'summary.json', rows)
+    write_json(rows, work_dir / 'summary.json')
     write_atomic((table + '\n').encode(), work_dir / 'summary.md')
     return table
 
