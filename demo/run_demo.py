@@ -15,7 +15,6 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -24,7 +23,13 @@ from PIL import Image
 from torch import nn
 
 from mmwsss.apis import init_model, predict_image, read_photo
-from mmwsss.apis.experiment import SINGLE_PROCESS, Experiment, run_experiment
+from mmwsss.apis.experiment import (
+    COLUMNS,
+    SINGLE_PROCESS,
+    Experiment,
+    run_experiment,
+)
+from mmwsss.apis.pipeline.process import progress
 from mmwsss.visualization import Tile, compose_panel, sample_outputs, sample_tiles
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -32,13 +37,6 @@ RUNS = {
     'plain CAM': 'configs/cam/cam_vit-t_shapes.py',
     'ToCo': 'configs/toco/toco_vit-t_shapes.py',
     'fully supervised': 'configs/toco/sup_vit-t_shapes.py',
-}
-COLUMNS = {
-    'CAM': 'cam_mIoU',
-    'aux CAM': 'aux_cam_mIoU',
-    'refined label': 'pseudo_mIoU',
-    '(labelled)': 'pseudo_labelled',
-    'seg': 'seg_mIoU',
 }
 
 
@@ -62,17 +60,6 @@ def draw_data(folder: Path) -> None:
     print_log(f'data: drawing Shapes to {folder} (about a minute)')
     command = ['tools/dataset_converters/shapes.py', '--out', str(folder)]
     subprocess.run([sys.executable, *command], cwd=ROOT, check=True)
-
-
-def progress(name: str) -> Callable[[str], None]:
-    """Prints the lines of a training that say how far it is."""
-
-    def echo(line: str) -> None:
-        for mark in ('Iter(train)', 'Iter(test)', 'Error'):
-            if mark in line:
-                print_log(f'{name} | {line[line.index(mark):][:150]}')
-
-    return echo
 
 
 def experiments(args: argparse.Namespace) -> dict[str, Experiment]:
@@ -154,7 +141,7 @@ def main(argv: list[str] | None = None) -> None:
         known = experiment.stored_result()
         print_log(f'{name}: ' + ('finished earlier, read from ' if known else
                                  'training, logs in ') + str(experiment.work_dir))
-        results[name] = run_experiment(experiment, progress(name))
+        results[name] = run_experiment(experiment, progress(print_log, name))
     print_log('\n\n' + table(results) + '\n\n' + verdict(results))
     print_log(f'picture: {panel(results, args)}')
     print_log(f'{(time.time() - start) / 60:.1f} minutes')
