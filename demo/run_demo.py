@@ -17,12 +17,11 @@ import sys
 import time
 from pathlib import Path
 
-import numpy as np
 from mmengine.logging import print_log
 from PIL import Image
-from torch import nn
 
-from mmwsss.apis import init_model, predict_image, read_photo
+from mmwsss.apis import init_model
+from mmwsss.apis.compare import comparison_panel
 from mmwsss.apis.experiment import (
     COLUMNS,
     SINGLE_PROCESS,
@@ -30,7 +29,6 @@ from mmwsss.apis.experiment import (
     run_experiment,
 )
 from mmwsss.apis.pipeline.process import progress
-from mmwsss.visualization import Tile, compose_panel, sample_outputs, sample_tiles
 
 ROOT = Path(__file__).resolve().parents[1]
 RUNS = {
@@ -97,34 +95,11 @@ def verdict(results: dict[str, dict]) -> str:
             f'and reaches {100 * seg / bound:.0f} % of the fully supervised network.')
 
 
-def tiles(model: nn.Module, name: str, photo: Path, truth: np.ndarray | None
-          ) -> list[Tile]:
-    """One row of the picture."""
-    pixels = read_photo(photo)
-    outputs = sample_outputs(predict_image(model, pixels), truth=False)
-    if truth is not None:
-        outputs['truth'] = truth
-    row = sample_tiles(pixels, outputs, model.dataset_meta['classes'],
-                       model.dataset_meta.get('palette'), min_side=160)
-    row[0].title = name
-    return row
-
-
 def panel(results: dict[str, dict], args: argparse.Namespace) -> Path:
     """Test pictures, the plain CAM above ToCo; returns the file."""
-    lines = (args.data / 'splits/test.txt').read_text().splitlines()
-    names = [line.split()[0] for line in lines if len(line.split()) > 2]
     models = {name: init_model(ROOT / RUNS[name], results[name]['checkpoint'])
               for name in ('plain CAM', 'ToCo')}
-    rows = []
-    for name in names[:args.num_images]:
-        truth = np.asarray(Image.open(args.data / f'SegmentationClass/{name}.png'))
-        for title, model in models.items():
-            photo = args.data / f'JPEGImages/{name}.jpg'
-            rows.append(tiles(model, title, photo, truth))
-    meta = models['ToCo'].dataset_meta
-    picture = compose_panel(rows, meta['classes'], meta.get('palette'),
-                            'test pictures; CAMs of the predicted classes')
+    picture = comparison_panel(models, args.data, args.num_images)
     path = args.work_dir / 'demo.png'
     Image.fromarray(picture).save(path)
     return path
