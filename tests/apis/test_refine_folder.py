@@ -180,7 +180,7 @@ def test_a_file_that_fails_is_named_and_the_others_go_on(folder, way) -> None:
         'im_1': 'im_1.npy holds NaN or infinite values.',
         'im_2': 'im_2.npy has maps of (9, 9), its image has (24, 20) (height, width).',
         'im_3': report.failed['im_3'].split(' Fix')[0].split('/')[-1]}
-    assert 'im_3.png is no readable image' in report.failed['im_3']
+    assert 'im_3.png cannot be read as an image' in report.failed['im_3']
     assert not list((folder / 'out').glob('*.tmp'))
 
 
