@@ -14,25 +14,23 @@ a fresh clone can add a row: ``--rows fsr``.
 from __future__ import annotations
 
 import argparse
-import json
-import os
 import sys
 import time
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
-from statistics import mean, stdev
 from typing import NamedTuple
 
 from mmengine.logging import print_log
+from tables import read_results, spread, write_results
 
 from mmwsss.apis.experiment import (
+    COLUMNS,
     SINGLE_PROCESS,
     Experiment,
-    ExperimentError,
     run_experiment,
-    write_json,
 )
+from mmwsss.apis.pipeline import ToolError
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -72,13 +70,6 @@ ROWS = {
     'wr38': Row('L_cls, Wide-ResNet-38', 'configs/eps/cls_wr38-t_shapes.py', '–'),
     'eps': Row('EPS', 'configs/eps/eps_wr38-t_shapes.py', '69.5 / – / –'),
 }  # fmt: skip
-COLUMNS = {
-    'CAM': 'cam_mIoU',
-    'aux CAM': 'aux_cam_mIoU',
-    'refined label': 'pseudo_mIoU',
-    '(labelled)': 'pseudo_labelled',
-    'seg': 'seg_mIoU',
-}
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
@@ -109,15 +100,6 @@ def plan(args: argparse.Namespace, rows: Iterable[str], seeds: Iterable[int]
     }  # fmt: skip
 
 
-def spread(values: list[float]) -> str:
-    """Mean ± sample standard deviation."""
-    if not values:
-        return '–'
-    if len(values) == 1:
-        return f'{values[0]:.1f}'
-    return f'{mean(values):.1f} ± {stdev(values):.1f}'
-
-
 def table(results: dict[str, dict[str, dict]]) -> str:
     """The markdown table of all rows that have results."""
     lines = [
@@ -138,14 +120,6 @@ def table(results: dict[str, dict[str, dict]]) -> str:
     return '\n'.join(lines) + '\n'
 
 
-def write_results(out: Path, results: dict[str, dict[str, dict]]) -> None:
-    """JSON and markdown, through temporary names."""
-    write_json(out, results)
-    temporary = out.with_name(f'.{os.getpid()}.{out.stem}.md')
-    temporary.write_text(table(results))
-    os.replace(temporary, out.with_suffix('.md'))
-
-
 def summary(metrics: dict[str, float]) -> str:
     """The table's numbers of one run in one line."""
     return ', '.join(f'{title} {metrics[key]:.1f}' for title, key in COLUMNS.items()
@@ -157,25 +131,13 @@ def entry(result: dict) -> dict:
     return {key: result[key] for key in ('config', 'seconds', 'metrics')}
 
 
-def published(path: Path) -> dict[str, dict[str, dict]]:
-    """What an existing results file holds of the rows that there are."""
-    if not path.exists():
-        return {}
-    try:
-        known = json.loads(path.read_text()).items()
-        return {row: dict(seeds) for row, seeds in known if row in ROWS}
-    except (AttributeError, TypeError, ValueError) as error:
-        raise ValueError(f'{path} is no results file of this script ({error}): name '
-                         'another with --out') from error
-
-
 def finished(args: argparse.Namespace) -> dict[str, dict[str, dict]]:
     """Results of earlier calls, of rows and seeds not asked for too: a call for one
     row doesn't drop the others from the table. Those of the results file come first,
     those of the work folder replace them."""
     folders = (p.name.removeprefix('seed_') for p in args.work_dir.glob('*/seed_*'))
     seeds = sorted({*args.seeds, *(int(n) for n in folders if n.isdigit())})
-    results = published(args.out)
+    results = read_results(args.out, ROWS)
     for (row, seed), experiment in plan(args, ROWS, seeds).items():
         stored = experiment.stored_result()
         if stored is not None:
@@ -197,12 +159,12 @@ def run_all(args: argparse.Namespace) -> list[str]:
             row, seed = futures[future]
             try:
                 result = future.result()
-            except ExperimentError as error:
+            except ToolError as error:
                 failures.append(f'{row}, seed {seed}: {error}')
                 print_log(failures[-1])
                 continue
             results.setdefault(row, {})[str(seed)] = entry(result)
-            write_results(args.out, results)
+            write_results(results, table(results), args.out)
             trained += not known[row, seed]
             left = sum(not f.done() for f in futures)
             minutes = (time.time() - start) / 60 / max(trained, 1) * left

@@ -17,13 +17,13 @@ import os
 import subprocess
 import sys
 from pathlib import Path
-from statistics import mean, stdev
+from statistics import mean
 from typing import NamedTuple
 
 from mmengine.logging import print_log
+from tables import read_results, spread, write_results
 
-from mmwsss.apis.experiment import SINGLE_PROCESS, write_json
-from mmwsss.utils.atomic_file import write_atomic
+from mmwsss.apis.experiment import SINGLE_PROCESS
 
 ROOT = Path(__file__).resolve().parents[1]
 #: results: pipeline → seed → the rows of its summary
@@ -100,11 +100,6 @@ def labelled(rows: list[dict]) -> str:
     return f', {mean(shares):.0f} % labelled' if min(shares) < 99.5 else ''
 
 
-def spread(values: list[float]) -> str:
-    """Mean ± sample standard deviation."""
-    return f'{mean(values):.1f}' + (f' ± {stdev(values):.1f}' if values[1:] else '')
-
-
 def table(results: Results) -> str:
     """The markdown table of all that has results."""
     lines = ['| pipeline | what | scored on | mIoU | seeds |',
@@ -128,12 +123,11 @@ def table(results: Results) -> str:
 def main(argv: list[str] | None = None) -> None:
     """Run all that was asked for; keep what other calls have written."""
     args = parse_args(argv)
-    results: Results = json.loads(args.out.read_text()) if args.out.exists() else {}
+    results: Results = read_results(args.out, PIPELINES)
     for seed in args.seeds:
         for name in args.pipelines:
             results.setdefault(name, {})[str(seed)] = run(name, seed, args)
-            write_json(args.out, results)
-            write_atomic(table(results).encode(), args.out.with_suffix('.md'))
+            write_results(results, table(results), args.out)
             print_log('\n' + table(results))
 
 

@@ -14,20 +14,13 @@ after every run.
 from __future__ import annotations
 
 import argparse
-import json
 from pathlib import Path
-from statistics import mean, stdev
 from typing import NamedTuple
 
 from mmengine.logging import print_log
+from tables import read_results, spread, write_results
 
-from mmwsss.apis.experiment import (
-    SINGLE_PROCESS,
-    Experiment,
-    run_experiment,
-    write_json,
-)
-from mmwsss.utils.atomic_file import write_atomic
+from mmwsss.apis.experiment import SINGLE_PROCESS, Experiment, run_experiment
 
 ROOT = Path(__file__).resolve().parents[1]
 #: results: base → stage → seed → what the runs found
@@ -114,11 +107,6 @@ def run(args: argparse.Namespace, name: str, stage: str, seed: int,
         more_tests=dict(one_scale=base.one_scale)))
 
 
-def spread(values: list[float]) -> str:
-    """Mean ± sample standard deviation."""
-    return f'{mean(values):.1f}' + (f' ± {stdev(values):.1f}' if values[1:] else '')
-
-
 def table(results: Results) -> str:
     """The markdown table of all that has results."""
     tests = ('metrics', 'one_scale')
@@ -140,11 +128,10 @@ def table(results: Results) -> str:
 def keep(args: argparse.Namespace, name: str, stage: str, seed: int, result: dict
          ) -> None:
     """Write one more result beside those of this and other calls."""
-    results: Results = json.loads(args.out.read_text()) if args.out.exists() else {}
+    results: Results = read_results(args.out, BASES)
     results.setdefault(name, {}).setdefault(stage, {})[str(seed)] = {
         key: result[key] for key in ('config', 'seconds', 'metrics', 'one_scale')}
-    write_json(args.out, results)
-    write_atomic(table(results).encode(), args.out.with_suffix('.md'))
+    write_results(results, table(results), args.out)
     print_log('\n' + table(results))
 
 

@@ -20,6 +20,7 @@ from PIL import Image
 from torch import nn
 
 from mmwsss.apis import init_model, predict_image, read_photo
+from mmwsss.datasets.label_sources import IMAGE_SUFFIXES
 from mmwsss.engine.cli import OptionsAction, plain_errors
 from mmwsss.engine.inference_options import POST_PROCESSOR_HELP
 from mmwsss.visualization import (
@@ -28,8 +29,6 @@ from mmwsss.visualization import (
     sample_tiles,
     save_label_png,
 )
-
-SUFFIXES = {'.jpg', '.jpeg', '.png', '.bmp', '.webp'}
 
 
 def photos(path: Path) -> list[Path]:
@@ -40,10 +39,10 @@ def photos(path: Path) -> list[Path]:
     """
     if path.is_file():
         return [path]
-    found = sorted(p for p in path.glob('*') if p.suffix.lower() in SUFFIXES)
+    found = sorted(p for p in path.glob('*') if p.suffix.lower() in IMAGE_SUFFIXES)
     if not found:
         raise FileNotFoundError(
-            f'{path} is neither a photo nor a folder with photos {sorted(SUFFIXES)}')
+            f'{path} is neither a photo nor a folder with photos {IMAGE_SUFFIXES}')
     return found
 
 

@@ -15,30 +15,26 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
 from mmengine.logging import print_log
 from PIL import Image
-from torch import nn
 
-from mmwsss.apis import init_model, predict_image, read_photo
-from mmwsss.apis.experiment import SINGLE_PROCESS, Experiment, run_experiment
-from mmwsss.visualization import Tile, compose_panel, sample_outputs, sample_tiles
+from mmwsss.apis import init_model
+from mmwsss.apis.compare import comparison_panel
+from mmwsss.apis.experiment import (
+    COLUMNS,
+    SINGLE_PROCESS,
+    Experiment,
+    run_experiment,
+)
+from mmwsss.apis.pipeline.process import progress
 
 ROOT = Path(__file__).resolve().parents[1]
 RUNS = {
     'plain CAM': 'configs/cam/cam_vit-t_shapes.py',
     'ToCo': 'configs/toco/toco_vit-t_shapes.py',
     'fully supervised': 'configs/toco/sup_vit-t_shapes.py',
-}
-COLUMNS = {
-    'CAM': 'cam_mIoU',
-    'aux CAM': 'aux_cam_mIoU',
-    'refined label': 'pseudo_mIoU',
-    '(labelled)': 'pseudo_labelled',
-    'seg': 'seg_mIoU',
 }
 
 
@@ -62,17 +58,6 @@ def draw_data(folder: Path) -> None:
     print_log(f'data: drawing Shapes to {folder} (about a minute)')
     command = ['tools/dataset_converters/shapes.py', '--out', str(folder)]
     subprocess.run([sys.executable, *command], cwd=ROOT, check=True)
-
-
-def progress(name: str) -> Callable[[str], None]:
-    """Prints the lines of a training that say how far it is."""
-
-    def echo(line: str) -> None:
-        for mark in ('Iter(train)', 'Iter(test)', 'Error'):
-            if mark in line:
-                print_log(f'{name} | {line[line.index(mark):][:150]}')
-
-    return echo
 
 
 def experiments(args: argparse.Namespace) -> dict[str, Experiment]:
@@ -110,34 +95,11 @@ def verdict(results: dict[str, dict]) -> str:
             f'and reaches {100 * seg / bound:.0f} % of the fully supervised network.')
 
 
-def tiles(model: nn.Module, name: str, photo: Path, truth: np.ndarray | None
-          ) -> list[Tile]:
-    """One row of the picture."""
-    pixels = read_photo(photo)
-    outputs = sample_outputs(predict_image(model, pixels), truth=False)
-    if truth is not None:
-        outputs['truth'] = truth
-    row = sample_tiles(pixels, outputs, model.dataset_meta['classes'],
-                       model.dataset_meta.get('palette'), min_side=160)
-    row[0].title = name
-    return row
-
-
 def panel(results: dict[str, dict], args: argparse.Namespace) -> Path:
     """Test pictures, the plain CAM above ToCo; returns the file."""
-    lines = (args.data / 'splits/test.txt').read_text().splitlines()
-    names = [line.split()[0] for line in lines if len(line.split()) > 2]
     models = {name: init_model(ROOT / RUNS[name], results[name]['checkpoint'])
               for name in ('plain CAM', 'ToCo')}
-    rows = []
-    for name in names[:args.num_images]:
-        truth = np.asarray(Image.open(args.data / f'SegmentationClass/{name}.png'))
-        for title, model in models.items():
-            photo = args.data / f'JPEGImages/{name}.jpg'
-            rows.append(tiles(model, title, photo, truth))
-    meta = models['ToCo'].dataset_meta
-    picture = compose_panel(rows, meta['classes'], meta.get('palette'),
-                            'test pictures; CAMs of the predicted classes')
+    picture = comparison_panel(models, args.data, args.num_images)
     path = args.work_dir / 'demo.png'
     Image.fromarray(picture).save(path)
     return path
@@ -154,7 +116,7 @@ def main(argv: list[str] | None = None) -> None:
         known = experiment.stored_result()
         print_log(f'{name}: ' + ('finished earlier, read from ' if known else
                                  'training, logs in ') + str(experiment.work_dir))
-        results[name] = run_experiment(experiment, progress(name))
+        results[name] = run_experiment(experiment, progress(print_log, name))
     print_log('\n\n' + table(results) + '\n\n' + verdict(results))
     print_log(f'picture: {panel(results, args)}')
     print_log(f'{(time.time() - start) / 60:.1f} minutes')

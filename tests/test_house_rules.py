@@ -73,19 +73,62 @@ def test_files_are_short():
     assert lengths[int(0.9 * (len(lengths) - 1))][0] <= 300, lengths[-8:]
 
 
+#: room: those that it may import from besides itself
+ROOMS = {
+    'ops': {'_ext'},
+    'cam': {'ops'},
+    'utils': {'version'},
+    'visualization': {'utils'},
+    'models': {'cam', 'ops', 'registry', 'utils'},
+    'datasets': {'cam', 'registry', 'utils'},
+    'evaluation': {'cam', 'registry', 'utils'},
+    'engine': {'registry', 'utils', 'visualization'},
+}
+ROOMS['apis'] = {'registry', 'version', *ROOMS}
+#: the same inside of `models`
+MODEL_ROOMS = {
+    'utils': set(),
+    **dict.fromkeys(
+        ('backbones', 'cam_heads', 'decode_heads', 'losses', 'projectors', 'refiners'),
+        {'utils'},
+    ),
+}
+MODEL_ROOMS['segmentors'] = set(MODEL_ROOMS)
+
+
+def foreign(folder: Path, allowed: set[str]) -> list[str]:
+    """Imports of rooms beside a folder's that aren't allowed."""
+    beside = '.'.join(folder.relative_to(ROOT).parts[:-1])
+    allowed = allowed | {folder.name}
+    return [
+        f'{where(path, node)} {name}'
+        for path in sorted(folder.rglob('*.py'))
+        for name, node in imported(path)
+        if name.startswith(f'{beside}.')
+        and name.removeprefix(f'{beside}.').split('.')[0] not in allowed
+    ]
+
+
+def test_rooms_import_only_rooms_below_them():
+    folders = {p.name for p in PACKAGE.iterdir() if (p / '__init__.py').is_file()}
+    assert folders == set(ROOMS)
+    folders = {p.parent.name for p in (PACKAGE / 'models').glob('*/__init__.py')}
+    assert folders == set(MODEL_ROOMS)
+    bad = [line for name, allowed in ROOMS.items()
+           for line in foreign(PACKAGE / name, allowed)]
+    bad += [line for name, allowed in MODEL_ROOMS.items()
+            for line in foreign(PACKAGE / 'models' / name, allowed)]
+    assert not bad, bad
+
+
 @pytest.mark.parametrize('room', ['ops', 'cam'])
-def test_low_rooms_know_nothing_above_them(room):
-    """`ops` imports nothing of mmwsss but itself, `cam` only itself and `ops`."""
-    allowed = {'ops': ('mmwsss.ops',), 'cam': ('mmwsss.ops', 'mmwsss.cam')}[room]
-    bad = []
-    for path in sorted((PACKAGE / room).rglob('*.py')):
-        for name, node in imported(path):
-            top = name.split('.')[0]
-            inside = (
-                top != 'mmwsss' or name.startswith(allowed) or name == 'mmwsss._ext'
-            )
-            if top in MM_STACK or not inside:
-                bad.append(f'{where(path, node)} {name}')
+def test_low_rooms_know_nothing_of_the_mm_stack(room):
+    bad = [
+        f'{where(path, node)} {name}'
+        for path in sorted((PACKAGE / room).rglob('*.py'))
+        for name, node in imported(path)
+        if name.split('.')[0] in MM_STACK
+    ]
     assert not bad, bad
 
 

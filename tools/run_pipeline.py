@@ -19,7 +19,7 @@ from mmwsss.apis.pipeline import (
     Interrupted,
     PipelineError,
     PipelineRun,
-    StageError,
+    ToolError,
     dry_run,
     read_stages,
     run_pipeline,
@@ -80,7 +80,7 @@ def main(argv: list[str] | None = None) -> int:
             dry_run(run)
         else:
             print_log('\n' + run_pipeline(run))
-    except (PipelineError, StageError, BusyError, OSError) as error:
+    except (PipelineError, ToolError, BusyError, OSError) as error:
         print_log(f'error: {error}', level=logging.ERROR)
         return 1
     except KeyboardInterrupt as stop:

@@ -9,12 +9,9 @@ ablation scripts.
 from __future__ import annotations
 
 import json
-import os
 import shutil
-import subprocess
-import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
@@ -23,6 +20,9 @@ from mmengine.config import Config
 
 from mmwsss.engine.inference_options import segmentor_cfg
 from mmwsss.utils.atomic_file import write_json
+from mmwsss.utils.manifest import settings_hash
+
+from .pipeline.process import Echo, ToolError, run_command
 
 RESULT = 'result.json'
 # A training process that loads its own pictures: one core each, same numbers.
@@ -31,11 +31,14 @@ SINGLE_PROCESS = tuple(
     for loader in ('train', 'val', 'test')
     for key in ('num_workers=0', 'persistent_workers=False')
 )
-Echo = Callable[[str], None]
-
-
-class ExperimentError(RuntimeError):
-    """A tool of an experiment failed; names its log."""
+#: column of a table: the score of a single-stage method that it shows
+COLUMNS = {
+    'CAM': 'cam_mIoU',
+    'aux CAM': 'aux_cam_mIoU',
+    'refined label': 'pseudo_mIoU',
+    '(labelled)': 'pseudo_labelled',
+    'seg': 'seg_mIoU',
+}
 
 
 @dataclass(frozen=True)
@@ -86,8 +89,7 @@ class Experiment:
         settings = [cfg.dump(), sorted(self.options), self.seed, contents]
         if self.more_tests:
             settings.append(sorted(self.more_tests.items()))
-        whole = json.dumps(settings)
-        return sha256(whole.encode()).hexdigest()[:16]
+        return settings_hash(settings)
 
     def stored_result(self) -> dict | None:
         """The result of an earlier run with the same settings, if there is one."""
@@ -111,7 +113,7 @@ def run_experiment(experiment: Experiment, echo: Echo | None = None) -> dict:
         name, ``seconds``, ``checkpoint``, ``config``, ``seed``, ``fingerprint``.
 
     Raises:
-        ExperimentError: if a tool fails.
+        ToolError: if a tool fails.
     """
     stored = experiment.stored_result()
     if stored is not None:
@@ -146,30 +148,16 @@ def _discard_other_run(work_dir: Path, fingerprint: str) -> None:
 
 
 def _call(experiment: Experiment, command: Sequence[str], echo: Echo | None) -> None:
-    log = experiment.work_dir / 'output.log'
     threads = str(experiment.threads)
-    env = dict(os.environ, OMP_NUM_THREADS=threads, MKL_NUM_THREADS=threads)
-    with open(log, 'a') as file, subprocess.Popen(
-            [sys.executable, *command], cwd=experiment.root, env=env, text=True,
-            stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as process:
-        try:
-            for line in process.stdout:
-                file.write(line)
-                if echo is not None:
-                    echo(line.rstrip())
-        except BaseException:
-            process.terminate()
-            raise
-    if process.returncode:
-        last = ''.join(log.read_text().splitlines(keepends=True)[-5:])
-        raise ExperimentError(
-            f'{" ".join(command)} failed with code {process.returncode}; the whole '
-            f'output is in {log}. It ends:\n{last}')
+    run_command(
+        command, experiment.work_dir / 'output.log', echo or (lambda line: None),
+        experiment.root, cwd=experiment.root,
+        env=dict(OMP_NUM_THREADS=threads, MKL_NUM_THREADS=threads))
 
 
 def _read_metrics(folder: Path) -> dict[str, float]:
     files = sorted(folder.glob('*/*.json'))
     if not files:
-        raise ExperimentError(f'{folder} holds no metrics: the test wrote no json')
+        raise ToolError(f'{folder} holds no metrics: the test wrote no json')
     metrics = json.loads(files[-1].read_text())
     return {key: round(float(value), 4) for key, value in metrics.items()}

@@ -17,10 +17,9 @@ from pathlib import Path
 import numpy as np
 import torch
 from mmengine.utils import ProgressBar
-from PIL import Image
 
-from mmwsss.datasets.errors import DataError
-from mmwsss.datasets.files import image_stem
+from mmwsss.datasets.errors import DataError, UnreadableImageError
+from mmwsss.datasets.files import image_stem, picture_size
 from mmwsss.datasets.utils.parallel import clean_processes, start_worker
 from mmwsss.datasets.utils.score_io import SUFFIXES
 from mmwsss.utils.atomic_file import is_whole
@@ -205,9 +204,8 @@ def _batched(tasks: Sequence[Task], cfg: RefineCfg, device: str, batch_size: int
 def _of_one_size(tasks: Sequence[Task], batch_size: int) -> Iterator[list[Task]]:
     def size(task: Task) -> tuple[int, ...]:
         try:
-            with Image.open(task.image) as photo:
-                return photo.size
-        except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
+            return picture_size(task.image)
+        except UnreadableImageError:
             return ()  # reading it will say why
 
     sizes = {task: size(task) for task in tasks}

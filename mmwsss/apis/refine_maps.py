@@ -6,17 +6,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 import torch
-from PIL import Image
 from torch import Tensor, nn
 
 from mmwsss.cam import IGNORE, refine_stacks, with_background
-from mmwsss.datasets.errors import DataError, ScoreError
-from mmwsss.datasets.transforms.load_rgb_image import decode_rgb
+from mmwsss.datasets.errors import ScoreError
+from mmwsss.datasets.transforms.load_rgb_image import read_rgb
 from mmwsss.datasets.utils.score_io import KINDS, load_scores
 from mmwsss.models.refiners import PAR, DenseCRF
 
@@ -103,11 +101,7 @@ def read_item(cfg: RefineCfg, task: Task) -> Item:
     Raises:
         DataError: if one can't be read, or they don't fit.
     """
-    try:
-        pixels = decode_rgb(Path(task.image).read_bytes())
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as err:
-        raise DataError(task.image, f'is no readable image ({err})',
-                        'fetch it again') from err
+    pixels = read_rgb(task.image)
     maps = load_scores(task.scores, cfg.kind, pixels.shape[:2], cfg.num_classes)
     if cfg.num_classes is not None and maps.ids.max() >= cfg.num_classes:
         raise ScoreError(task.scores, f'has a map of class {maps.ids.max()}, but '

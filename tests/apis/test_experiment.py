@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from mmwsss.apis.experiment import Experiment, ExperimentError, run_experiment
+from mmwsss.apis.experiment import Experiment, run_experiment
+from mmwsss.apis.pipeline import ToolError
 
 CONFIG = '''
 model = dict(type='X', backbone=dict(pretrained=None))
@@ -62,5 +63,5 @@ def test_other_base_weights_train_anew(experiment: Experiment) -> None:
 
 def test_a_failed_test_names_its_log(experiment: Experiment) -> None:
     failing = replace(experiment, more_tests=dict(bad=('fail=1', )))
-    with pytest.raises(ExperimentError, match=r'(?s)output\.log.*no such thing'):
+    with pytest.raises(ToolError, match=r'(?s)output\.log.*no such thing'):
         run_experiment(failing)

@@ -40,6 +40,7 @@ from tests.helpers.generation import (
     config_of,
     contents,
     draw_data,
+    read_png,
     start_tool,
     weights_of,
 )
@@ -69,11 +70,6 @@ def run(place, tmp_path):
     return generate
 
 
-def read(path: Path) -> np.ndarray:
-    with Image.open(path) as picture:
-        return np.asarray(picture)
-
-
 def predicted(place: Path, method: str, **overrides):
     """The network's own predictions, image by image, without the tool."""
     model = init_model(config_of(method, place / 'data'), weights_of(method, place))
@@ -99,7 +95,7 @@ def test_files_are_what_the_network_predicts(run, place) -> None:
         full, small = sample.class_maps[1], sample.class_maps[4]
         score, slot = full.maps.max(0)
         want = torch.where(score > 0.4, full.ids[slot], 0)
-        mask = read(out / 'mask' / f'{name}.png')
+        mask = read_png(out / 'mask' / f'{name}.png')
         assert np.array_equal(mask, want.numpy()) and mask.dtype == np.uint8
         got = load_scores(out / 'cam' / f'{name}.npz', 'cam', None)
         assert got.size == size and got.scores.shape[1:] == strided_size(size, 4)
@@ -131,7 +127,7 @@ def test_two_thresholds_leave_pixels_open(run) -> None:
     _, both = run(out='both', save=('mask',), bkg_thr=(0.3, 0.6))
     for name in NAMES:
         lenient, strict, got = (
-            read(out / 'mask' / f'{name}.png') for out in (low, high, both))
+            read_png(out / 'mask' / f'{name}.png') for out in (low, high, both))
         want = np.where(strict > 0, strict, np.where(lenient > 0, 255, 0))
         assert np.array_equal(got, want) and 255 in got
 
@@ -142,7 +138,7 @@ def test_par_is_the_own_label_of_the_network(run, place, thresholds) -> None:
     overrides = dict(zip(('low_thr', 'high_thr'), thresholds))
     for name, _, sample in predicted(place, 'toco', outputs=('pseudo',), **overrides):
         want = sample.pred_pseudo.data[0]
-        assert np.array_equal(read(out / 'mask' / f'{name}.png'), want.numpy())
+        assert np.array_equal(read_png(out / 'mask' / f'{name}.png'), want.numpy())
 
 
 def test_par_without_a_refiner_filters_the_cam(run, place) -> None:
@@ -164,8 +160,8 @@ def test_seeds(run, place) -> None:
         slots = affinity_seeds(pixels[None].float(), maps.maps[None], crf, 0.5, 0.15)
         table = torch.cat([torch.tensor([0]), maps.ids, torch.full((255,), 255)])
         want = table[slots[0].clamp_max(len(maps.ids) + 1)]
-        assert np.array_equal(read(out / 'mask' / f'{name}.png'), want.numpy())
-    assert any(255 in read(path) for path in (out / 'mask').iterdir())
+        assert np.array_equal(read_png(out / 'mask' / f'{name}.png'), want.numpy())
+    assert any(255 in read_png(path) for path in (out / 'mask').iterdir())
     assert run(out='inverted', refine='seeds', save=('mask',), bkg_thr=(0.5, 0.15))
 
 
@@ -173,7 +169,7 @@ def test_masks_of_the_decoder(run, place) -> None:
     _, out = run(source='seg', save=('mask',))
     for name, _, sample in predicted(place, 'toco', outputs=('seg',)):
         want = sample.pred_sem_seg.data[0].numpy()
-        assert np.array_equal(read(out / 'mask' / f'{name}.png'), want)
+        assert np.array_equal(read_png(out / 'mask' / f'{name}.png'), want)
     _, refined = run(out='crf', source='seg', refine='crf', save=('mask',))
     assert contents(refined).keys() == contents(out).keys()
 
@@ -193,7 +189,7 @@ def test_batches_of_one_size(run) -> None:
         one, other = (load_scores(out / 'cam' / f'{name}.npz', 'cam', None)
                       for out in (single, batched))
         np.testing.assert_allclose(one.scores, other.scores, atol=6e-4)
-        masks = [read(out / 'mask' / f'{name}.png') for out in (single, batched)]
+        masks = [read_png(out / 'mask' / f'{name}.png') for out in (single, batched)]
         assert (masks[0] != masks[1]).mean() < 1e-3
 
 
@@ -257,11 +253,11 @@ def test_one_call_refines_as_two(run, place, num_classes) -> None:
     refine_folder(place / 'data' / 'JPEGImages', plain / 'mask', plain / 'crf', cfg)
     compared = moved = 0
     for name, labels in zip(NAMES, LABELS, strict=True):
-        before = read(plain / 'mask' / f'{name}.png')
-        after = read(one / 'mask' / f'{name}.png')
+        before = read_png(plain / 'mask' / f'{name}.png')
+        after = read_png(one / 'mask' / f'{name}.png')
         # A file of labels doesn't tell of classes that have no pixel in it.
         if num_classes is not None or len(np.unique(before)) == len(labels) + 1:
-            assert np.array_equal(after, read(plain / 'crf' / f'{name}.png')), name
+            assert np.array_equal(after, read_png(plain / 'crf' / f'{name}.png')), name
             compared, moved = compared + 1, moved + (after != before).any()
     assert compared >= 4 and moved
 

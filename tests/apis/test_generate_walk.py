@@ -8,7 +8,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from PIL import Image
 
 from mmwsss.apis import Affinity, GenerateCfg, generate_labels, init_model
 from mmwsss.apis.generate.data import split_cfg
@@ -16,7 +15,13 @@ from mmwsss.datasets import DataError
 from mmwsss.datasets.transforms.load_rgb_image import decode_rgb
 from mmwsss.datasets.utils.score_io import load_scores
 from mmwsss.models.refiners import RandomWalk
-from tests.helpers.generation import config_of, contents, draw_data, weights_of
+from tests.helpers.generation import (
+    config_of,
+    contents,
+    draw_data,
+    read_png,
+    weights_of,
+)
 
 THRESHOLD = 0.25
 
@@ -41,11 +46,6 @@ def walk(place: Path, out: Path, method: str = 'irn', cams: str | None = 'cams',
     return contents(out)
 
 
-def read(path: Path) -> np.ndarray:
-    with Image.open(path) as picture:
-        return np.asarray(picture)
-
-
 def test_saved_cams_walk(place, tmp_path) -> None:
     walk(place, tmp_path, save=('mask', 'cam'))
     network = RandomWalk(init_model(
@@ -58,7 +58,7 @@ def test_saved_cams_walk(place, tmp_path) -> None:
         walked, = network([pixels.permute(2, 0, 1)], [torch.from_numpy(cam.scores)])
         score, slot = walked.max(0)
         want = torch.where(score > THRESHOLD, torch.from_numpy(cam.ids)[slot], 0)
-        mask = read(tmp_path / 'mask' / f'{path.stem}.png')
+        mask = read_png(tmp_path / 'mask' / f'{path.stem}.png')
         assert np.array_equal(mask, want.numpy())
         saved = load_scores(tmp_path / 'cam' / path.name, 'cam', None)
         assert saved.scores.shape == cam.scores.shape and (saved.ids == cam.ids).all()
@@ -72,7 +72,7 @@ def test_one_call_equals_two(place, tmp_path) -> None:
     one = walk(place, tmp_path / 'one', 'toco', None)
     assert one.keys() == two.keys() and len(one) == 5
     for name in one:
-        masks = [read(tmp_path / out / name) for out in ('one', 'two')]
+        masks = [read_png(tmp_path / out / name) for out in ('one', 'two')]
         assert (masks[0] != masks[1]).mean() < 5e-3 and masks[0].any()
 
 

@@ -9,8 +9,10 @@ import torch
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
 from mmseg.structures import SegDataSample
+from PIL import Image
 
 from mmwsss.apis import init_model, predict_image
+from mmwsss.apis.compare import comparison_panel
 from mmwsss.models import PostProcessMixin
 from tests.helpers.methods import ROOT, pictures
 from tests.models.test_post_processed import stock
@@ -64,3 +66,20 @@ def test_post_processor_of_our_own(photo) -> None:
     overridden = predict_image(model, photo, post_processor=None, outputs=('seg',))
     assert predict_image(model, photo, outputs=('seg',)).pred_sem_seg.data.shape == (
         overridden.pred_sem_seg.data.shape)
+
+
+def test_networks_side_by_side(photo, tmp_path) -> None:
+    """A row per network for each picture of several classes, in the list's order."""
+    for folder in ('JPEGImages', 'SegmentationClass', 'splits'):
+        (tmp_path / folder).mkdir()
+    for name in 'abc':
+        Image.fromarray(photo).save(tmp_path / f'JPEGImages/{name}.jpg')
+        mask = Image.fromarray(np.zeros(photo.shape[:2], np.uint8))
+        mask.save(tmp_path / f'SegmentationClass/{name}.png')
+    text = 'a dots\nb dots grid\nc dots check\n'
+    (tmp_path / 'splits/test.txt').write_text(text)
+    model = init_model(ROOT / 'configs/cam/cam_vit-t_shapes.py')
+    heights = [comparison_panel(dict.fromkeys(titles, model), tmp_path, count).shape[0]
+               for titles, count in (('x', 1), ('xy', 1), ('x', 9))]
+    row = heights[1] - heights[0]
+    assert row >= 160 and heights[2] - heights[0] == row

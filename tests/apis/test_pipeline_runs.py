@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from mmwsss.apis.pipeline import BusyError, PipelineError, StageError, run_pipeline
+from mmwsss.apis.pipeline import BusyError, PipelineError, ToolError, run_pipeline
 from mmwsss.apis.pipeline.lock import work_dir_lock, writers
 from tests.helpers.pipelines import (
     NET,
@@ -249,7 +249,7 @@ def test_a_stage_left_out_is_taken_as_it_is_and_said_so(config, work):
 
 
 def test_a_failing_stage_names_its_log_and_goes_on_when_mended(config, work):
-    with pytest.raises(StageError, match='told to fail: bad.*|05_segmenter') as error:
+    with pytest.raises(ToolError, match='told to fail: bad.*|05_segmenter') as error:
         run_pipeline(make_run(config, work, segmenter__fail='bad'))
     assert str(work / '05_segmenter/output.log') in str(error.value)
     assert 'RuntimeError: told to fail: bad' in str(error.value)
@@ -259,7 +259,7 @@ def test_a_failing_stage_names_its_log_and_goes_on_when_mended(config, work):
 
 
 def test_a_stage_that_leaves_nothing_fails(config, work):
-    with pytest.raises(StageError, match="left no 'checkpoint'.*'masks' needs"):
+    with pytest.raises(ToolError, match="left no 'checkpoint'.*'masks' needs"):
         run_pipeline(make_run(config, work, cam__iters=0))
 
 

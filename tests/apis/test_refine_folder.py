@@ -21,6 +21,7 @@ from mmwsss.ops import (
     unary_from_prob,
 )
 from mmwsss.utils.label_png import save_label_png
+from tests.helpers.generation import read_png
 from tests.helpers.methods import pictures
 
 SIZES = ((20, 24), (20, 24), (24, 20), (20, 24), (18, 18))
@@ -55,11 +56,6 @@ def folder(tmp_path) -> Path:
     return tmp_path
 
 
-def read(path: Path) -> np.ndarray:
-    with Image.open(path) as picture:
-        return np.asarray(picture)
-
-
 def image_of(folder: Path, name: str) -> torch.Tensor:
     path, = (folder / 'images').glob(f'{name}.*')
     with Image.open(path) as photo:
@@ -70,7 +66,7 @@ def image_of(folder: Path, name: str) -> torch.Tensor:
 def run(folder: Path, out: str, cfg: RefineCfg, **options) -> tuple:
     report = refine_folder(
         folder / 'images', folder / cfg.kind, folder / out, cfg, **options)
-    return report, {p.stem: read(p) for p in sorted((folder / out).glob('*.png'))}
+    return report, {p.stem: read_png(p) for p in sorted((folder / out).glob('*.png'))}
 
 
 @pytest.mark.parametrize('cfg', [
@@ -111,7 +107,7 @@ def test_labels_equal_the_operator(folder, num_classes) -> None:
     cfg = RefineCfg(kind='label', preset='smaf_pseudo', num_classes=num_classes)
     _, got = run(folder, 'out', cfg)
     for name in NAMES:
-        label = torch.from_numpy(read(folder / 'label' / f'{name}.png').copy()).long()
+        label = torch.tensor(read_png(folder / 'label' / f'{name}.png')).long()
         ids = label.unique() if num_classes is None else torch.arange(21)
         slots = torch.searchsorted(ids, label)
         q = dense_crf_labels(image_of(folder, name), slots[None], len(ids), 0.7,
@@ -184,7 +180,7 @@ def test_a_file_that_fails_is_named_and_the_others_go_on(folder, way) -> None:
         'im_1': 'im_1.npy holds NaN or infinite values.',
         'im_2': 'im_2.npy has maps of (9, 9), its image has (24, 20) (height, width).',
         'im_3': report.failed['im_3'].split(' Fix')[0].split('/')[-1]}
-    assert 'im_3.png is no readable image' in report.failed['im_3']
+    assert 'im_3.png cannot be read as an image' in report.failed['im_3']
     assert not list((folder / 'out').glob('*.tmp'))
 
 
@@ -297,4 +293,4 @@ def test_compact_cams(folder) -> None:
     _, fine = run(folder, 'fine', cfg)
     refine_folder(folder / 'images', folder / 'coarse', folder / 'out', cfg)
     for name in NAMES:
-        assert np.array_equal(read(folder / 'out' / f'{name}.png'), fine[name])
+        assert np.array_equal(read_png(folder / 'out' / f'{name}.png'), fine[name])

@@ -26,16 +26,9 @@ from mmwsss.models.losses import (
     activation_suppression,
     semantic_similarity,
 )
+from tests.goldens.semformer_model import GRADIENT, near
 
-FORWARD = dict(rtol=1e-4, atol=1e-5)
-GRADIENT = dict(rtol=1e-3, atol=1e-6)
 REDUCTIONS = ('sum', 'mean', 'max')
-
-
-def near(ours, theirs, **tolerance) -> None:
-    expected = torch.as_tensor(np.asarray(theirs))
-    torch.testing.assert_close(
-        ours.detach().reshape(expected.shape), expected, **(tolerance or FORWARD))
 
 
 def leaf(array) -> torch.Tensor:

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import torch
 from mmengine.config import Config
 from PIL import Image
@@ -23,6 +24,12 @@ SIZES = ((64, 80), (64, 80), (72, 64), (64, 80), (50, 61))
 CLASSES = ('stripes', 'dots', 'check', 'rings', 'zigzag', 'grid')
 LABELS = (('dots',), ('stripes', 'grid'), ('check',), ('dots', 'rings', 'zigzag'),
           ('grid',))
+
+
+def read_png(path: Path) -> np.ndarray:
+    """The stored numbers of a mask."""
+    with Image.open(path) as picture:
+        return np.asarray(picture)
 
 
 def draw_data(root: Path, count: int = len(SIZES)) -> Path:

@@ -29,7 +29,7 @@ def test_a_fresh_clone_keeps_rows(script: ModuleType, tmp_path) -> None:
     known = script.finished(args)
     assert known == dict(sup={'0': result(85.0), '1': result(87.0)})
     known.setdefault('fsr', {})['0'] = result(60.0)
-    script.write_results(out, known)
+    script.write_results(known, script.table(known), out)
     assert script.finished(args) == known
     rows = out.with_suffix('.md').read_text().splitlines()
     assert [line.split(' | ')[0] for line in rows[2:]] == [
@@ -53,4 +53,4 @@ def test_a_strange_file_is_named(script: ModuleType, tmp_path, text: str) -> Non
     out = tmp_path / 'results.json'
     out.write_text(text)
     with pytest.raises(ValueError, match=r'results\.json is no results file'):
-        script.published(out)
+        script.read_results(out, script.ROWS)

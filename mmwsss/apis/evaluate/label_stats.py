@@ -13,7 +13,7 @@ import numpy as np
 from mmwsss.datasets.errors import LabelError
 from mmwsss.datasets.files import image_stem
 from mmwsss.datasets.label_sources import read_labels
-from mmwsss.datasets.transforms.load_rgb_image import decode_rgb
+from mmwsss.datasets.transforms.load_rgb_image import read_rgb
 from mmwsss.datasets.utils.parallel import parallel_map
 from mmwsss.datasets.utils.score_io import load_scores
 from mmwsss.evaluation.label_stats import LabelStats, mask_stats
@@ -136,7 +136,7 @@ def contact_sheet(masks: Path, cams: Path | None, pictures: Mapping[str, str],
     """
     rows = []
     for name, path in pictures.items():
-        image = decode_rgb(Path(path).read_bytes())
+        image = read_rgb(path)
         outputs = dict(pseudo=read_mask(masks / f'{name}.png', len(classes)))
         if cams is not None:
             scores = load_scores(cams / f'{name}.npz', 'cam', image.shape[:2]).scores

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from mmwsss.cam import refine_stacks, strongest_class, with_background
 from mmwsss.datasets.errors import DataError, MaskError
 from mmwsss.datasets.transforms.load_mask import LoadMask, check_mask, decode_mask
-from mmwsss.datasets.transforms.load_rgb_image import decode_rgb
+from mmwsss.datasets.transforms.load_rgb_image import read_rgb
 from mmwsss.datasets.utils.parallel import parallel_map
 from mmwsss.datasets.utils.score_io import load_scores
 from mmwsss.evaluation import (
@@ -195,7 +195,7 @@ def score_refined_cam(cfg: EvalCfg, task: EvalTask) -> dict[str, list[ClassAreas
     truth = read_truth(task.truth)
     maps = load_scores(task.maps, 'cam', tuple(truth.shape))
     _check_ids(task.maps, maps.ids, cfg.num_classes)
-    picture = decode_rgb(Path(task.truth['img_path']).read_bytes())
+    picture = read_rgb(task.truth['img_path'])
     pixels = torch.from_numpy(picture.transpose(2, 0, 1).copy())[None].float()
     ids = torch.from_numpy(np.concatenate([[0], maps.ids]))
     cam = torch.from_numpy(maps.scores)[None]

@@ -10,11 +10,10 @@ from typing import Any
 
 from mmengine.config import Config
 from mmengine.dataset import pseudo_collate
-from PIL import Image
 from torch.utils.data import DataLoader
 
 from mmwsss.datasets import LabelError, WeakSegDataset
-from mmwsss.datasets.errors import UnreadableImageError
+from mmwsss.datasets.files import picture_size
 from mmwsss.registry import DATASETS
 from mmwsss.utils.manifest import settings_hash
 
@@ -111,20 +110,12 @@ def groups_of_one_size(dataset: WeakSegDataset, batch_size: int) -> list[list[in
     order: Sequence[int] = range(len(dataset))
     if batch_size == 1:
         return [[i] for i in order]
-    sizes = [_size(dataset.get_data_info(i)['img_path']) for i in order]
+    sizes = [picture_size(dataset.get_data_info(i)['img_path']) for i in order]
     by_size: dict[tuple[int, int], list[int]] = {}
     for i in order:
         by_size.setdefault(sizes[i], []).append(i)
     return [members[start:start + batch_size] for members in by_size.values()
             for start in range(0, len(members), batch_size)]
-
-
-def _size(path: str) -> tuple[int, int]:
-    try:
-        with Image.open(path) as photo:
-            return photo.size
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as err:
-        raise UnreadableImageError(path, err) from err
 
 
 def loader_of(dataset: WeakSegDataset, groups: Sequence[Sequence[int]], workers: int

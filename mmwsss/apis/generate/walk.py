@@ -15,7 +15,7 @@ from torch import nn
 
 from mmwsss.cam import ClassMaps, resize, strided_size
 from mmwsss.datasets.errors import DataError, ScoreError
-from mmwsss.datasets.transforms.load_rgb_image import decode_rgb
+from mmwsss.datasets.transforms.load_rgb_image import read_rgb
 from mmwsss.datasets.utils.score_io import load_scores
 from mmwsss.engine.launch import replace_sync_bn
 from mmwsss.models import AffinityNetwork
@@ -130,7 +130,7 @@ def check_affinity(network: nn.Module) -> AffinityNetwork:
 
 def _pixels(maps: ImageMaps) -> torch.Tensor:
     """The picture itself: test pipelines may resize what the CAM network sees."""
-    pixels = decode_rgb(Path(maps.image).read_bytes())
+    pixels = read_rgb(maps.image)
     if pixels.shape[:2] != tuple(maps.size):
         raise DataError(maps.image, f'is {pixels.shape[:2]}, its maps are for '
                         f'{maps.size}', 'generate the maps again')

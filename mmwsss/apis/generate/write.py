@@ -21,7 +21,7 @@ from mmwsss.cam import (
     three_way_label,
     threshold_label,
 )
-from mmwsss.datasets.transforms.load_rgb_image import decode_rgb
+from mmwsss.datasets.transforms.load_rgb_image import read_rgb
 from mmwsss.datasets.utils.parallel import clean_processes, start_worker
 from mmwsss.datasets.utils.score_io import save_scores
 from mmwsss.utils.atomic_file import is_whole
@@ -50,7 +50,7 @@ def mask_of(settings: GenerateCfg, maps: ImageMaps, device: str = 'cpu') -> np.n
         return maps.label.astype(np.uint8)
     full = ClassMaps(*map(torch.from_numpy, maps.full))
     if settings.refines:
-        pixels = torch.from_numpy(decode_rgb(Path(maps.image).read_bytes()).copy())
+        pixels = torch.from_numpy(read_rgb(maps.image).copy())
         pixels = pixels.permute(2, 0, 1)
         return (_seeds if settings.refine == 'seeds' else _refined)(
             settings, pixels, full, device)

@@ -3,11 +3,11 @@
 
 from .lock import BusyError
 from .options import with_options
-from .process import Interrupted, StageError
+from .process import Interrupted, ToolError
 from .runner import PipelineRun, dry_run, run_pipeline, select
 from .stage_types import STAGE_TYPES, StageType
 from .stages import PipelineError, Stage, read_stages
 
 __all__ = ['STAGE_TYPES', 'BusyError', 'Interrupted', 'PipelineError', 'PipelineRun',
-           'Stage', 'StageError', 'StageType', 'dry_run', 'read_stages', 'run_pipeline',
+           'Stage', 'ToolError', 'StageType', 'dry_run', 'read_stages', 'run_pipeline',
            'select', 'with_options']

@@ -11,7 +11,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
@@ -30,7 +30,7 @@ _BAR = re.compile(r'(\d+/\d+, |\d+%\|).*')
 _BAR_SECONDS = 15.0
 
 
-class StageError(RuntimeError):
+class ToolError(RuntimeError):
     """A tool failed, or left nothing; names its log."""
 
 
@@ -38,24 +38,33 @@ class Interrupted(KeyboardInterrupt):
     """The run was told to end by a signal other than Ctrl-C."""
 
 
-def run_command(command: Sequence[str], log: Path, echo: Echo, root: Path) -> None:
+def run_command(command: Sequence[str], log: Path, echo: Echo, root: Path,
+                cwd: Path | None = None, env: Mapping[str, str] | None = None) -> None:
     """Run ``python COMMAND`` to its end; all output goes to ``log``.
 
     The tool and all its processes print right into the file, and hold its lock while
     they live, so that :func:`end_leftovers` can tell what a killed run has left. If
     this call is interrupted, the tool is ended before the interruption goes on.
 
+    Args:
+        command: arguments after ``python``.
+        log: file that the output is appended to.
+        echo: gets every line of it.
+        root: folder of ``mmwsss``, put on the tool's path.
+        cwd: working directory of the tool; ``None``: this process's.
+        env: further variables of the tool's environment.
+
     Raises:
-        StageError: if it fails; its last lines are in the message.
+        ToolError: if it fails; its last lines are in the message.
     """
     with open(log, 'ab') as file:
         try_lock(file)
         file.write(f'\n{time.strftime("%Y-%m-%d %H:%M:%S")} $ python '
                    f'{shlex.join(command)}\n'.encode())
         file.flush()
-        code = _follow(command, file, log, echo, root)
+        code = _follow(command, file, log, echo, cwd, _environment(root, env))
     if code:
-        raise StageError(
+        raise ToolError(
             f'{shlex.join(command)}\nfailed with code {code}; the whole output is in '
             f'{log}. It ends:\n{tail(log)}')
 
@@ -82,15 +91,18 @@ def end_leftovers(log: Path) -> int:
     return len(left)
 
 
-def _follow(command: Sequence[str], file: IO[bytes], log: Path, echo: Echo, root: Path
-            ) -> int:
+def _environment(root: Path, more: Mapping[str, str] | None) -> dict[str, str]:
     path = os.pathsep.join(filter(None, (str(root), os.environ.get('PYTHONPATH'))))
-    env = os.environ | dict(PYTHONPATH=path, PYTHONUNBUFFERED='1')
+    return os.environ | dict(PYTHONPATH=path, PYTHONUNBUFFERED='1') | dict(more or {})
+
+
+def _follow(command: Sequence[str], file: IO[bytes], log: Path, echo: Echo,
+            cwd: Path | None, env: Mapping[str, str]) -> int:
     with open(log, 'rb') as reader:
         reader.seek(0, os.SEEK_END)
         process = subprocess.Popen(
             [sys.executable, *command], stdin=subprocess.DEVNULL, stdout=file,
-            stderr=subprocess.STDOUT, env=env)
+            stderr=subprocess.STDOUT, cwd=cwd, env=env)
         try:
             while process.poll() is None:
                 time.sleep(_POLL)

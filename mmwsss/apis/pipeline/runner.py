@@ -21,7 +21,7 @@ from .place import Place, find_place
 from .plan import Decision, as_typed, command, decide, keep
 from .process import (
     Echo,
-    StageError,
+    ToolError,
     end_leftovers,
     progress,
     run_command,
@@ -137,7 +137,7 @@ def run_pipeline(run: PipelineRun) -> str:
 
     Raises:
         PipelineError: for what is missing or can't work, before any stage starts.
-        StageError: if a stage fails.
+        ToolError: if a stage fails.
         BusyError: if another run works in the same folder.
     """
     with signals_interrupt(), work_dir_lock(run.work_dir):
@@ -222,7 +222,7 @@ def _check_left(run: PipelineRun, place: Place) -> None:
     for stage in run.stages:
         for name, what in stage.needs:
             if name == place.stage.name and what not in there:
-                raise StageError(
+                raise ToolError(
                     f'stage {name!r} has ended but left no {what!r} in {place.run}, '
                     f'which {stage.name!r} needs; see {place.log}')
 

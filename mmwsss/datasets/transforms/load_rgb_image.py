@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import io
+import os
 
 import numpy as np
 from mmcv.transforms import BaseTransform
@@ -24,6 +25,22 @@ def decode_rgb(content: bytes) -> np.ndarray:
         return np.asarray(img.convert('RGB'))
 
 
+def read_rgb(path: str | os.PathLike, backend_args: dict | None = None) -> np.ndarray:
+    """Read an image file as :func:`decode_rgb` decodes it.
+
+    Args:
+        path: of the image.
+        backend_args: arguments of mmengine's file client, None for local files.
+
+    Raises:
+        UnreadableImageError: if the file is missing or is no whole image.
+    """
+    try:
+        return decode_rgb(fileio.get(path, backend_args=backend_args))
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as err:
+        raise UnreadableImageError(str(path), err) from err
+
+
 @TRANSFORMS.register_module()
 class LoadRGBImage(BaseTransform):
     """Read ``img_path`` with PIL as RGB.
@@ -44,11 +61,6 @@ class LoadRGBImage(BaseTransform):
         Raises:
             UnreadableImageError: if the file is missing or is no whole image.
         """
-        path = results['img_path']
-        try:
-            img = decode_rgb(fileio.get(path, backend_args=self.backend_args))
-        except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as err:
-            raise UnreadableImageError(path, err) from err
-        results['img'] = img
+        img = results['img'] = read_rgb(results['img_path'], self.backend_args)
         results['ori_shape'] = results['img_shape'] = img.shape[:2]
         return results
