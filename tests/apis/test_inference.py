@@ -79,6 +79,7 @@ def test_networks_side_by_side(photo, tmp_path) -> None:
     text = 'a dots\nb dots grid\nc dots check\n'
     (tmp_path / 'splits/test.txt').write_text(text)
     model = init_model(ROOT / 'configs/cam/cam_vit-t_shapes.py')
+    model.dataset_meta = dict(classes=[str(i) for i in range(model.num_classes)])
     heights = [comparison_panel(dict.fromkeys(titles, model), tmp_path, count).shape[0]
                for titles, count in (('x', 1), ('xy', 1), ('x', 9))]
     row = heights[1] - heights[0]
