@@ -112,7 +112,7 @@ def resize_to_corners(maps: Tensor, size: tuple[int, int]) -> Tensor:
 
 
 def activation_maps(logits: Tensor, valid: Tensor) -> Tensor:
-    """Activation M in [0, 1] at the auto-encoder's size (sheet, section 2.2).
+    """Activation M in [0, 1] at the auto-encoder's size (SemFormer's release).
 
     As released the logits are resized, not their sigmoid.
 

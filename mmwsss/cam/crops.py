@@ -1,5 +1,5 @@
 # Licensed under Apache-2.0.
-"""Local crops for class-token contrast (ToCo, section 3.3; sheet section 5)."""
+"""Local crops for class-token contrast (ToCo, section 3.3)."""
 
 from __future__ import annotations
 

@@ -104,7 +104,7 @@ def merge_mirror(plain: Tensor, mirrored: Tensor, how: str = 'max') -> Tensor:
 
 
 def normalise_cam(cam: Tensor, eps: float = NORMALISE_EPS) -> Tensor:
-    """Min-max normalisation per image and class (ToCo sheet, section 2, step 5).
+    """Min-max normalisation per image and class (ToCo's release).
 
     The spatial minimum is subtracted *after* ReLU and summation, so a map that is
     positive everywhere is stretched to start at 0 and one that is zero everywhere

@@ -15,7 +15,7 @@ from .fusion import NORMALISE_EPS
 
 
 def resize_corners(maps: Tensor, size: tuple[int, int]) -> Tensor:
-    """Bilinear between corner-aligned grids, no antialiasing (SMAF sheet, 3.3).
+    """Bilinear between corner-aligned grids, no antialiasing (SMAF's release).
 
     Args:
         maps: (B, C, h, w).
@@ -51,7 +51,7 @@ def reactivate(maps: Tensor) -> Tensor:
 
 def attention_target(fused: Tensor, label: Tensor, bkg_thr: float = 0.2,
                      reactivated: bool = True) -> Tensor:
-    """What the student's attention should be (SMAF, section 3.3; sheet, 3.3 step 2).
+    """What the student's attention should be (SMAF, section 3.3).
 
     Args:
         fused: (B, C, H, W) fused attention in [0, 1].
@@ -74,7 +74,7 @@ def winning_label(target: Tensor) -> Tensor:
 
 
 def softmax_attention(logits: Tensor, size: tuple[int, int]) -> Tensor:
-    """Attention of a network with a background channel (SMAF sheet, 3.3 step 3).
+    """Attention of a network with a background channel (SMAF's release).
 
     The logits are resized first, corner-aligned; the softmax comes after it, the other
     way round than at test time. There is no normalisation by the maximum.
@@ -91,7 +91,7 @@ def softmax_attention(logits: Tensor, size: tuple[int, int]) -> Tensor:
 
 def relu_attention(logits: Tensor, size: tuple[int, int], eps: float = NORMALISE_EPS
                    ) -> Tensor:
-    """Attention of a network without background channel (SMAF sheet, section 7).
+    """Attention of a network without background channel (SMAF's release).
 
     ReLU, then division by the spatial maximum, through which no gradient goes: a map
     can't grow by lowering its peak. For classes that the image holds only; the maximum

@@ -108,7 +108,7 @@ def refined_label(
     box: Tensor | None = None,
     downscale: int = 2,
 ) -> Tensor:
-    """Refined pseudo label (ToCo sheet, section 3; AFA, FSR alike).
+    """Refined pseudo label (releases of ToCo, AFA, FSR).
 
     Args: see :func:`refine_soft_maps`; box: (B, 4) real pixels or ``None``.
 

@@ -14,7 +14,7 @@ REDUCTIONS = ('sum', 'mean', 'max')
 
 def clamped_cosine(x: Tensor, y: Tensor, floor: float = NORM_FLOOR,
                    margin: float = CLAMP_MARGIN) -> Tensor:
-    """Cosine similarity, kept away from its ends (SemFormer sheet, section 1.2).
+    """Cosine similarity, kept away from its ends (SemFormer's release).
 
     Where it is clamped the gradient is 0; a zero vector is similar to nothing.
 

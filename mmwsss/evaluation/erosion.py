@@ -16,7 +16,7 @@ EROSION_SIZE = 7
 
 
 def erode_labels(label: Tensor, size: int = EROSION_SIZE) -> Tensor:
-    """Erode every label of label maps (SemFormer sheet, section 4).
+    """Erode every label of label maps (SemFormer's release).
 
     Args:
         label: (..., H, W) integer ids; 255 is a label like the others.

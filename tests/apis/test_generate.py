@@ -152,7 +152,7 @@ def test_par_without_a_refiner_filters_the_cam(run, place) -> None:
 
 
 def test_seeds(run, place) -> None:
-    """The sheet's rule with the roles of the constants inverted, as published."""
+    """The published rule with the roles of the constants inverted, as published."""
     _, out = run(refine='seeds', save=('mask',), bkg_thr=(0.15, 0.5))
     crf = DenseCRF('irn', 'labels')
     for name, pixels, sample in predicted(place, 'toco', outputs=('class_maps',)):

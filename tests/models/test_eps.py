@@ -130,7 +130,7 @@ def inputs(seed: int = 0, dtype=torch.float32) -> tuple[torch.Tensor, ...]:
 
 
 def masked_loss(logits, saliency, label, tau, lam) -> torch.Tensor:
-    """The definition by loops over images and classes (section 3 of the sheet)."""
+    """The definition by loops over images and classes ."""
     prob, terms = logits.softmax(1), []
     for p, s, y in zip(prob, saliency[:, 0, ::4, ::4], label, strict=True):
         fg, bg = torch.zeros_like(s), p[-1].clone()

@@ -31,7 +31,7 @@ def seeded(seed: int = 0, **settings) -> WideResNet38:
 
 
 def mxnet_name(key: str) -> str:
-    """MXNet's name of a key, as the table of the sheet (section 1.4) has it."""
+    """MXNet's name of a key, as its public file has it."""
     kinds = dict(weight='gamma', bias='beta', running_mean='moving_mean',
                  running_var='moving_var')
     unit, _, rest = key.partition('.')

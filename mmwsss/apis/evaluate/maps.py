@@ -50,7 +50,7 @@ class EvalCfg:
         kind: ``'cam'`` (files of scores, every threshold) or ``'mask'`` (labels as they
             are; 255 is not scored).
         thresholds: of the background, increasing.
-        erode: score eroded labels too (SemFormer sheet, section 4), of CAMs only.
+        erode: score eroded labels too (SemFormer's release), of CAMs only.
         crf: preset of a dense CRF on the CAM at each threshold, or ``None``.
         unary: of the CRF, ``'labels'`` or ``'prob'``.
         all_labels: the CRF on hard labels counts all classes (SMAF), not only those of

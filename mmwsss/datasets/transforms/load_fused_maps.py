@@ -39,7 +39,7 @@ class LoadFusedMaps(BaseTransform):
     ``gt_labels`` and ``ori_shape``. Added key: ``fused`` (K, H, W) float32, one map
     for each label in ascending order (other maps of the file are noise and left out);
     its name is added to ``map_fields``: the maps follow the geometry of the image,
-    bilinear and corner-aligned, and are 0 outside (SMAF sheet, section 3.2). Maps that
+    bilinear and corner-aligned, and are 0 outside (SMAF's release). Maps that
     are stored coarser than the image are brought to its size first.
     """
 

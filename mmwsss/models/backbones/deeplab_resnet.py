@@ -13,8 +13,8 @@ class DeepLabResNet(ResNet):
     """mmseg's ResNet as DeepLab-v2 has it: Caffe style, output stride 8.
 
     The stride lies in the first 1×1 convolution of a bottleneck, the pooling after the
-    stem rounds sizes up, stages 3 and 4 are dilated; norms are frozen (EPS sheet,
-    section 6).
+    stem rounds sizes up, stages 3 and 4 are dilated; norms are frozen (EPS's
+    release).
 
     Args:
         depth: 50, 101 or 152.

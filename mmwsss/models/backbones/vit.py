@@ -21,7 +21,7 @@ class WSSSViT(VisionTransformer):
 
     Patches at the right and bottom edge that don't fit are dropped (floor), as in timm.
     The final LayerNorm is applied to the last block's output only: an earlier tap is
-    the raw residual stream (ToCo sheet, section 1.1). Attention is fused.
+    the raw residual stream (ToCo's release). Attention is fused.
 
     As a plain backbone (``forward``) it returns a tuple of maps (B, D, H/p, W/p), so
     that every mmseg head and segmentor works on it; :meth:`encode` adds the class

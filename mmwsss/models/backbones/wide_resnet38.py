@@ -36,7 +36,7 @@ def norm(cfg: dict, width: int) -> nn.Module:
 
 
 class BasicUnit(nn.Module):
-    """Pre-activation unit of two 3×3 convolutions (EPS sheet, section 1.1).
+    """Pre-activation unit of two 3×3 convolutions (EPS's release).
 
     ``a = ReLU(BN(x))``; the shortcut is a 1×1 convolution of ``a`` where the shape
     changes, else the raw ``x``; nothing follows the sum.
@@ -69,8 +69,7 @@ class BasicUnit(nn.Module):
 class BottleneckUnit(nn.Module):
     """Pre-activation unit 1×1, dilated 3×3, 1×1 with channel dropout between them.
 
-    Inner widths are a quarter and a half of the output's. Source: EPS sheet,
-    section 1.1.
+    Inner widths are a quarter and a half of the output's. Source: EPS's release.
 
     Args:
         width, out: channels.
@@ -106,7 +105,7 @@ class WideResNet38(BaseModule):
     """Wide-ResNet-38, model A1 of "Wider or Deeper" at output stride 8.
 
     Its parameters carry the names of the public checkpoints (``b4_3.conv_branch2a``).
-    Source: EPS sheet, section 1; Wu et al., Wider or Deeper, 2016.
+    Source: Wu et al., Wider or Deeper, 2016.
 
     Args:
         widths: output channels of conv1a and of the stages b2 to b7. The inner width

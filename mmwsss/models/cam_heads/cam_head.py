@@ -18,7 +18,7 @@ POOLING: dict[str, Callable[[Tensor], Tensor]] = {
 class CAMHead(BaseModule):
     """Image classifier whose weights, applied to the unpooled map, give the CAM.
 
-    Pooling comes first, then a 1×1 convolution without bias (ToCo sheet, section 1.2).
+    Pooling comes first, then a 1×1 convolution without bias (ToCo's release).
 
     Args:
         in_channels: D of the map.

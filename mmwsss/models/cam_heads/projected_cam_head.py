@@ -14,7 +14,7 @@ from .cam_head import CAMHead
 class ProjectedCAMHead(CAMHead):
     """A CAM head behind a projection: 1×1 convolution, resting norm, ReLU.
 
-    That of SMAF's release (sheet, section 2). Its norm is never trained: in evaluation
+    That of SMAF's release. Its norm is never trained: in evaluation
     mode, weight and bias frozen.
 
     Args:

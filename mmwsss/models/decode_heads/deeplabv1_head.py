@@ -12,7 +12,7 @@ from mmwsss.registry import MODELS
 
 @MODELS.register_module()
 class DeepLabV1Head(BaseDecodeHead):
-    """DeepLab's first decoder as WSSS retrains it (SemFormer sheet, section 6).
+    """DeepLab's first decoder as WSSS retrains it (SemFormer's release).
 
     A dilated 3×3 and a 1×1 convolution, each with norm and ReLU, dropout of single
     values, a 1×1 classifier with bias; logits are resized with corners aligned.

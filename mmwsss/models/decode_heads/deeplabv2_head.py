@@ -14,7 +14,7 @@ from mmwsss.registry import MODELS
 class DeepLabV2Head(BaseDecodeHead):
     """DeepLab-v2's pyramid: dilated 3×3 classifiers side by side, summed to logits.
 
-    No norm, no hidden layer, no pooling of the image (EPS sheet, section 6; Chen et
+    No norm, no hidden layer, no pooling of the image (EPS's release; Chen et
     al., DeepLab, 2017). mmseg's ``ASPPHead`` is DeepLab-v3's.
 
     Args:

@@ -14,7 +14,7 @@ KINDS = ('softmax', 'relu')
 
 @in_float32
 def softmax_consistency(logits: Tensor, target: Tensor) -> Tensor:
-    r"""L_mac of a network with a background channel (SMAF, Eq. 9; sheet, 3.3).
+    r"""L_mac of a network with a background channel (SMAF, Eq. 9; its release).
 
     .. math:: L_{mac} = \operatorname{mean}\,(M - F')^2
 
@@ -41,7 +41,7 @@ def softmax_consistency(logits: Tensor, target: Tensor) -> Tensor:
 
 def relu_consistency(logits: Tensor, target: Tensor, labels: ImageLabels,
                      background: bool = False) -> Tensor:
-    r"""L_mac of a network without background channel (SMAF sheet, section 7).
+    r"""L_mac of a network without background channel (SMAF's release).
 
     The mean of :math:`(M - F')^2` over pixels and over the classes that the images
     hold. M is the ReLU of the logits, divided by its detached maximum. Absent classes

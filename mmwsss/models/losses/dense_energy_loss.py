@@ -15,7 +15,7 @@ def dense_energy_loss(pixels: Tensor, logits: Tensor, label: Tensor,
                       box: Tensor | None = None, scale: float = 1e-7,
                       sigma_rgb: float = 15.0, sigma_xy: float = 100.0,
                       scale_factor: float = 0.5, exact_grad: bool = False) -> Tensor:
-    """Dense-energy regulariser L_reg (ToCo, Eq. 9; sheet section 6.2).
+    """Dense-energy regulariser L_reg (ToCo, Eq. 9; its release).
 
     Args:
         pixels: (B, 3, H, W) grey levels 0..255.

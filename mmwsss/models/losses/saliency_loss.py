@@ -16,7 +16,7 @@ OVERLAP_EPS = 1e-4
 @torch.no_grad()
 def saliency_overlap(prob: Tensor, saliency: Tensor, eps: float = OVERLAP_EPS
                      ) -> Tensor:
-    """The share of each class's confident area that is salient (EPS sheet, section 3).
+    """The share of each class's confident area that is salient (EPS's release).
 
     ``o_c = Σ [p_c > ½] [s > ½] / (Σ [p_c > ½] + eps h w)``.
 
@@ -60,7 +60,7 @@ def saliency_class_weights(overlap: Tensor, label: Tensor, overlap_thr: float,
 @in_float32
 def saliency_loss(logits: Tensor, saliency: Tensor, label: Tensor,
                   overlap_thr: float = 0.4, fg_weight: float = 0.5) -> Tensor:
-    r"""Saliency loss L_sal (EPS, CVPR 2021; its sheet, section 3).
+    r"""Saliency loss L_sal (EPS, CVPR 2021; its release).
 
     .. math::
         \hat s = \lambda F + (1 - \lambda) G, \qquad

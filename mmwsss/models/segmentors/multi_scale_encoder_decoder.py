@@ -35,7 +35,7 @@ class MultiScaleEncoderDecoder(EncoderDecoder):
     * ``train_cfg.scales``, the first one 1 (DeepLab-v2: 1, 0.5, 0.75): a cross entropy
       for each scale, and one for the pixel-wise maximum of all logits on the grid of
       the first; the losses are summed, labels resized to each grid by nearest
-      neighbours (EPS sheet, section 6).
+      neighbours (EPS's release).
     * ``test_cfg.scales``, ``flip`` and ``fuse``: logits of all scales, and of mirrors,
       resized to the input and fused by ``'max'`` (DeepLab-v2) or ``'mean'``
       (DeepLab-v1 in SemFormer).
