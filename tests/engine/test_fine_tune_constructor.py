@@ -25,7 +25,7 @@ def test_groups_of_semformer() -> None:
     model = build(SEMFORMER)
     settings = Config.fromfile(ROOT / SEMFORMER).optim_wrapper
     optimizer = build_optim_wrapper(model, settings).optimizer
-    assert type(optimizer) is torch.optim.SGD and optimizer.defaults['nesterov']
+    assert isinstance(optimizer, torch.optim.SGD) and optimizer.defaults['nesterov']
     base, decay = settings.optimizer.lr, settings.optimizer.weight_decay
     found = {id(p): (g['lr'] / base, g['weight_decay'])
              for g in optimizer.param_groups for p in g['params']}
