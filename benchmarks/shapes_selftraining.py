@@ -130,7 +130,7 @@ def keep(args: argparse.Namespace, name: str, stage: str, seed: int, result: dic
     """Write one more result beside those of this and other calls."""
     results: Results = read_results(args.out, BASES)
     results.setdefault(name, {}).setdefault(stage, {})[str(seed)] = {
-        key: result[key] for key in ('config', 'seconds', 'metrics', 'one_scale')}
+        key: result[key] for key in ('config', 'metrics', 'one_scale')}
     write_results(results, table(results), args.out)
     print_log('\n' + table(results))
 

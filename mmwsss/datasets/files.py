@@ -9,7 +9,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from .errors import UnreadableImageError
+from .errors import DataError, UnreadableImageError
 from .label_sources import IMAGE_SUFFIXES
 
 
@@ -63,3 +63,18 @@ class FileFinder:
                 return path + suffix
         self.missing.append(path + suffixes[0])
         return self.missing[-1]
+
+    def refuse_missing(self, error: type[DataError], kind: str, count: int, fix: str
+                       ) -> None:
+        """Raise ``error``, naming the first absent file, if there is one.
+
+        Args:
+            error: class of the error.
+            kind: of what the files are, in the plural.
+            count: how many were looked for.
+            fix: what to do.
+        """
+        if self.missing:
+            others = len(self.missing) - 1
+            raise error(self.missing[0],
+                        f'is missing, with {others} other {kind} of {count}', fix)

@@ -30,11 +30,10 @@ def find_fused_maps(infos: Sequence[dict], folder: str, listed: bool = True) -> 
     labelled = [info for info in infos if info['gt_labels']]
     for info in labelled:
         info['fused_path'] = files.find(info['img_id'], SUFFIXES)
-    if files.missing:
-        raise ScoreError(
-            files.missing[0], f'is missing, with {len(files.missing) - 1} other fused '
-            f'maps of {len(labelled)}', 'check fused_dir; it is the folder DIR/fused '
-            'of tools/generate_pseudo_labels.py --out DIR --save fused, of this split')
+    files.refuse_missing(
+        ScoreError, 'fused maps', len(labelled),
+        'check fused_dir; it is the folder DIR/fused of '
+        'tools/generate_pseudo_labels.py --out DIR --save fused, of this split')
     if listed:
         for info in labelled:
             check_maps(info)

@@ -32,11 +32,9 @@ def find_saliency_maps(infos: Sequence[dict], folder: str,
     files = FileFinder(folder, listed)
     for info in infos:
         info['sal_path'] = files.find(info['img_id'], suffixes)
-    if files.missing:
-        raise SaliencyError(
-            files.missing[0], f'is missing, with {len(files.missing) - 1} other '
-            f'saliency maps of {len(infos)}', 'check sal_dir, or make a map of '
-            'every image of the list')
+    files.refuse_missing(
+        SaliencyError, 'saliency maps', len(infos),
+        'check sal_dir, or make a map of every image of the list')
     if listed:
         for info in infos:
             check_size(info['sal_path'], saliency_size(info['sal_path']),

@@ -4,11 +4,11 @@
 from __future__ import annotations
 
 import pytest
-import torch
 from mmengine.config import Config
 from mmengine.optim import build_optim_wrapper
 from torch import nn
 
+from mmwsss.engine.optimizers import SlipSGD
 from tests.helpers.methods import ROOT, build
 
 SEMFORMER = 'configs/semformer/semformer_deit-t_shapes.py'
@@ -25,7 +25,7 @@ def test_groups_of_semformer() -> None:
     model = build(SEMFORMER)
     settings = Config.fromfile(ROOT / SEMFORMER).optim_wrapper
     optimizer = build_optim_wrapper(model, settings).optimizer
-    assert isinstance(optimizer, torch.optim.SGD) and optimizer.defaults['nesterov']
+    assert type(optimizer) is SlipSGD and optimizer.defaults['nesterov']
     base, decay = settings.optimizer.lr, settings.optimizer.weight_decay
     found = {id(p): (g['lr'] / base, g['weight_decay'])
              for g in optimizer.param_groups for p in g['params']}
