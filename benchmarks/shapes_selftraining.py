@@ -67,6 +67,7 @@ STAGES = {
         'model.train_cfg.weights.mac=0.0', 'model.train_cfg.weights.cls=1.0'), True),
     'smaf': Stage('SMAF', everywhere=True),
     'with_cls': Stage('with L_cls', ('model.train_cfg.weights.cls=1.0', )),
+    'scales_0.5_1_1.5_2': Stage('teacher at 0.5, 1, 1.5, 2', scales(0.5, 1, 1.5, 2)),
     'scales_0.5_1': Stage('teacher at 0.5, 1', scales(0.5, 1)),
     'scales_1_1.5': Stage('teacher at 1, 1.5', scales(1, 1.5)),
     'scales_1_2': Stage('teacher at 1, 2', scales(1, 2)),
