@@ -75,8 +75,10 @@ STAGES = {
     'scale_1': Stage('teacher at 1', scales(1)),
     'scale_1.5': Stage('teacher at 1.5', scales(1.5)),
     'scale_2': Stage('teacher at 2', scales(2)),
-    'not_reactivated': Stage(
-        'without reactivation', ('model.self_training.reactivated=False', )),
+    'not_reactivated': Stage('without reactivation', (
+        'model.self_training.reactivated=False', 'model.losses.mac.background=False')),
+    'constant': Stage('without reactivation, constant as a target', (
+        'model.self_training.reactivated=False', )),
 }  # yapf: disable
 
 

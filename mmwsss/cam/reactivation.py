@@ -58,7 +58,9 @@ def attention_target(fused: Tensor, label: Tensor, bkg_thr: float = 0.2,
         label: (B, C) multi-hot image labels.
         bkg_thr: the constant of the background channel, in (0, 1].
         reactivated: ``False`` leaves reactivation out (Table 5): maps and constant
-            stay as they are.
+            stay as they are. The paper sets the constant as a part of reactivation, so
+            the loss should then leave the background out: a softmax can't be near
+            0 for all classes and near the constant for the background at once.
 
     Returns:
         (B, C + 1, H, W) in [0, 1], the background last.

@@ -17,7 +17,7 @@ from mmwsss.cam import (
     winning_label,
 )
 from mmwsss.models import AttentionConsistency
-from mmwsss.models.losses import relu_consistency
+from mmwsss.models.losses import relu_consistency, softmax_consistency
 
 
 def maps(*values: float) -> torch.Tensor:
@@ -101,6 +101,22 @@ def test_absent_classes_are_left_alone(background: bool) -> None:
                 terms.append((rest - target[i, -1]).square().mean())
             got, count = got + sum(terms), count + len(terms)
     torch.testing.assert_close(loss.detach(), got / count)
+
+
+@pytest.mark.parametrize('background', [False, True])
+def test_softmax_with_and_without_the_background(background: bool) -> None:
+    logits, target = torch.randn(2, 4, 3, 3), torch.rand(2, 4, 3, 3)
+    channels = 4 if background else 3
+    expected = (logits.softmax(1) - target)[:, :channels].square().mean()
+    torch.testing.assert_close(
+        softmax_consistency(logits, target, background), expected)
+    module = AttentionConsistency(background=background)
+    torch.testing.assert_close(module(logits, target, None), expected)
+
+
+@pytest.mark.parametrize('kind,background', [('softmax', True), ('relu', False)])
+def test_background_counts_where_it_has_a_channel(kind: str, background: bool) -> None:
+    assert AttentionConsistency(kind).background is background
 
 
 def test_no_class_at_all() -> None:

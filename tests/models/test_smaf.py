@@ -304,8 +304,6 @@ def test_kind_of_the_head(config: str, kind: str, tmp_path) -> None:
     (dict(test_cfg=dict(use_teacher=True)), 'use_teacher=True'),
     (dict(losses=dict(mac=dict(type='AttentionConsistency', kind='tanh'))),
      'kind must be'),
-    (dict(losses=dict(mac=dict(type='AttentionConsistency', background=True))),
-     'background is for'),
     (dict(losses=dict(ptc=dict(type='PatchTokenContrast'))), r"\['ptc'\]"),
 ])
 def test_settings_that_do_not_fit(settings: dict, match: str, tmp_path) -> None:

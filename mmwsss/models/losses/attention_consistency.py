@@ -13,7 +13,8 @@ KINDS = ('softmax', 'relu')
 
 
 @in_float32
-def softmax_consistency(logits: Tensor, target: Tensor) -> Tensor:
+def softmax_consistency(logits: Tensor, target: Tensor, background: bool = True
+                        ) -> Tensor:
     r"""L_mac of a network with a background channel (SMAF, Eq. 9; its release).
 
     .. math:: L_{mac} = \operatorname{mean}\,(M - F')^2
@@ -23,6 +24,8 @@ def softmax_consistency(logits: Tensor, target: Tensor) -> Tensor:
     Args:
         logits: (B, C + 1, h, w), the background last.
         target: (B, C + 1, H, W) in [0, 1], see :func:`mmwsss.cam.attention_target`.
+        background: ``False``: over the C classes alone, as Eq. 9 is written; the
+            background then takes what they leave.
 
     Returns:
         0-dim float32 loss in [0, 1].
@@ -36,7 +39,8 @@ def softmax_consistency(logits: Tensor, target: Tensor) -> Tensor:
             "in images and channels, background included; kind='softmax' is for heads "
             "with a background channel, kind='relu' for the others")
     attention = softmax_attention(logits, tuple(target.shape[-2:]))
-    return (attention - target).square().mean()
+    channels = slice(None if background else -1)
+    return (attention - target)[:, channels].square().mean()
 
 
 def relu_consistency(logits: Tensor, target: Tensor, labels: ImageLabels,
@@ -93,20 +97,19 @@ class AttentionConsistency(nn.Module):
             channel, the last one (EPS); see :func:`softmax_consistency`. ``'relu'``:
             it has none (CAM, ToCo, FSR, AFA, SemFormer); see
             :func:`relu_consistency`.
-        background: for ``'relu'``: add the background term (the published networks
-            have a channel for it).
+        background: compare the background, too; ``None``: where the network has a
+            channel for it (published).
 
     Raises:
         ValueError: if the kind is unknown.
     """
 
-    def __init__(self, kind: str = 'softmax', background: bool = False) -> None:
+    def __init__(self, kind: str = 'softmax', background: bool | None = None) -> None:
         super().__init__()
         if kind not in KINDS:
             raise ValueError(f'kind must be one of {KINDS}, got {kind!r}')
-        if background and kind == 'softmax':
-            raise ValueError("background is for kind='relu': a softmax has its channel")
-        self.kind, self.background = kind, background
+        self.kind = kind
+        self.background = kind == 'softmax' if background is None else background
 
     def forward(self, logits: Tensor, target: Tensor, labels: ImageLabels) -> Tensor:
         """The loss of dense CAM logits with gradient, see the functions.
@@ -117,5 +120,5 @@ class AttentionConsistency(nn.Module):
             labels: the classes of the images.
         """
         if self.kind == 'softmax':
-            return softmax_consistency(logits, target)
+            return softmax_consistency(logits, target, self.background)
         return relu_consistency(logits, target, labels, self.background)

@@ -28,7 +28,8 @@ class SelfTrainingCfg:
             the base model's ``test_cfg`` (``cam_pair``, ``cam_normalise``).
         bkg_thr: constant of the background channel, in (0, 1]. Published: 0.2, for the
             softmax maps of EPS.
-        reactivated: ``False`` leaves reactivation out (Table 5).
+        reactivated: ``False`` leaves reactivation out (Table 5); the constant, which
+            belongs to it, is then no target: set ``losses.mac.background=False``.
         stride: pixels of the picture a pixel of the target.
 
     Raises:
