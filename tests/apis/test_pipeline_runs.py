@@ -133,6 +133,14 @@ def test_workers_are_no_setting(tmp_path, work):
         'runs anew')
 
 
+def test_what_is_shown_is_no_setting(config, work):
+    run_pipeline(make_run(config, work))
+    louder = dict(cam__default_hooks__logger__interval=1, all__log_level='DEBUG')
+    assert actions(make_run(config, work, **louder)) == ['skipped'] * 6
+    hook = dict(cam__default_hooks__checkpoint__interval=1)
+    assert actions(make_run(config, work, **hook))[0] == 'runs anew'
+
+
 def test_seeds_reach_every_config(config, work):
     run_pipeline(make_run(config, work))
     one = outputs(work)

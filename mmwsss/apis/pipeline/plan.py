@@ -23,6 +23,8 @@ from .stages import PipelineError, Stage, fill, find_needs
 _SHOWN = 3
 #: settings of a data loader that change no result: seeds belong to places in the data
 _LOADING = ('num_workers', 'persistent_workers', 'prefetch_factor', 'pin_memory')
+#: settings of a config, and of its default hooks, that only say what is shown
+_SHOWING = ('log_level', 'log_processor', 'logger', 'vis_backends', 'visualizer')
 
 
 @dataclass(frozen=True)
@@ -142,12 +144,17 @@ def _changes(place: Place, old: Mapping[str, Any], new: Mapping[str, Any]) -> st
 
 def _counting(settings: Mapping[str, Any], neutral: Collection[str]) -> dict[str, Any]:
     """The settings without what changes no result, as the number of workers."""
-    values = {key: value for key, value in (settings['values'] or {}).items()
-              if key not in neutral}
-    config = {key: {name: item for name, item in value.items() if name not in _LOADING}
-              if key.endswith('_dataloader') and isinstance(value, Mapping) else value
-              for key, value in (settings['config'] or {}).items()}
+    config = _without(settings['config'] or {}, _SHOWING)
+    for key, value in config.items():
+        if key.endswith('_dataloader') and isinstance(value, Mapping):
+            config[key] = _without(value, _LOADING)
+    config['default_hooks'] = _without(config.get('default_hooks') or {}, _SHOWING)
+    values = _without(settings['values'] or {}, neutral)
     return {**settings, 'values': values, 'config': config}
+
+
+def _without(settings: Mapping[str, Any], keys: Collection[str]) -> dict[str, Any]:
+    return {key: value for key, value in settings.items() if key not in keys}
 
 
 def _check_processes(place: Place, begun: Mapping[str, Any], processes: int) -> None:
