@@ -113,10 +113,6 @@ def table(results: Results) -> str:
                 lines.append(f'| {pipeline.title} | {title}{labelled(rows)} | '
                              f'{rows[0]["scored_on"]} | {spread(values)} | '
                              f'{len(values)} |')
-        hours = [sum(r['hours'] for r in found) for found in runs.values()]
-        if hours:
-            lines.append(f'| {pipeline.title} | *minutes, all stages* | | '
-                         f'{spread([60 * h for h in hours])} | {len(hours)} |')
     return '\n'.join(lines) + '\n'
 
 
