@@ -23,8 +23,10 @@ def rename(key: str) -> str:
 
 
 def test_head(case):
-    maps = [torch.from_numpy(case[f'feat{i}']) for i in range(1, 6)]
-    head = EdgeHead([one.shape[1] for one in maps])
+    count = sum(key.startswith('feat') for key in case)
+    maps = [torch.from_numpy(case[f'feat{i}']) for i in range(1, count + 1)]
+    head = EdgeHead([one.shape[1] for one in maps],
+                    channels=len(case['sd.fc_edge1.0.weight']))
     state = {rename(key.removeprefix('sd.')): torch.from_numpy(value)
              for key, value in case.items() if key.startswith('sd.')}
     head.load_state_dict(state, strict=True)

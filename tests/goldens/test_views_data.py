@@ -35,6 +35,9 @@ def view(data: dict, prefix: str, size: int) -> tuple[dict, tuple]:
     box = F.crop_box(results['img'].shape[:2], *place)
     results['img'] = F.pad_crop(np.ascontiguousarray(results['img']), *place)
     fields.crop_fields(results, *place)
+    if prefix + 'crop_hw' in data:
+        copied = box[1] - box[0], box[3] - box[2]
+        np.testing.assert_array_equal(copied, data[prefix + 'crop_hw'])
     return results, box
 
 
