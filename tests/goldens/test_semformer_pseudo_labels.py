@@ -73,7 +73,7 @@ def test_pseudo_masks(case, image, iterations):
 def test_hard_labels(case, image, iterations):
     label = torch.from_numpy(case['crf_in'])[None].long()
     settings = dict(DENSE_CRF_PRESETS['irn'], iter_max=iterations)
-    count = int(label.max()) + 1
+    count = max(len(case['keys']), int(label.max()) + 1)
     marginals = dense_crf_labels(image, label, count, 0.7, **settings)
     same_labels(marginals.argmax(1), case[f'crf_out_t{iterations}'])
 

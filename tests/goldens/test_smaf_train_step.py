@@ -9,11 +9,11 @@ import torch
 from mmengine.structures import PixelData
 from mmseg.structures import SegDataSample
 
+from mmwsss.engine.optimizers import SlipSGD
 from mmwsss.models.utils.convert_smaf import convert_smaf
 from mmwsss.registry import MODELS
 from tests.goldens.toco_model import close
 
-MOMENTUM = 5e-4  # the effective one: the release passes the weight decay there
 POWER = 0.9
 STATE = 'sd/'
 
@@ -83,10 +83,10 @@ def test_four_steps(golden) -> None:
     flags = dict(zip(data['param_names'].tolist(), data['requires_grad'], strict=True))
     assert {k: p.requires_grad for k, p in ours.items()} == flags
     rates = {0: 1.0, 2: 10.0}
-    optimizer = torch.optim.SGD([
+    optimizer = SlipSGD([
         dict(params=[p for k, p in ours.items() if groups[k] == group],
              lr=rate * float(data['lr']))
-        for group, rate in rates.items()], momentum=MOMENTUM,
+        for group, rate in rates.items()], float(data['lr']),
         weight_decay=float(data['weight_decay']))
     bases = [group['lr'] for group in optimizer.param_groups]
     images = torch.from_numpy(data['x'].astype(np.float32))
