@@ -1,10 +1,11 @@
 # SMAF as published: EPS -> its fused maps of train_aug -> self-training on them -> CRF
 # masks -> DeepLab-v2, on VOC. Saliency maps are needed for EPS only.
-#   python tools/run_pipeline.py configs/smaf/smaf_eps_voc_pipeline.py
+#   python tools/run_pipeline.py configs/smaf/smaf_eps_voc_pipeline.py \
+#       --launcher pytorch --gpus 2
+# Batches are those of two GPUs.
 base = 'configs/eps/eps_wr38_voc.py'
 smaf = 'configs/smaf/smaf_eps_wr38_voc.py'
 segmenter = 'configs/pseudo/deeplabv2_r101_voc-pseudo.py'
-truth = 'data/VOCdevkit/VOC2012/SegmentationClassAug'  # read to score, never to train
 
 stages = [
     dict(name='eps', type='train', config=base),
@@ -39,7 +40,9 @@ stages = [
         num_classes=21,
         bkg_thr=0.2,
         save='mask'),
-    dict(name='mask_score', type='evaluate', maps='{masks.mask}', ann_dir=truth),
+    # Truth is read to score the 1,464 images of `train`, never to train.
+    dict(name='mask_score', type='evaluate', maps='{masks.mask}', config=smaf,
+         split='train'),
     dict(
         name='segmenter',
         type='train',
@@ -50,4 +53,11 @@ stages = [
         type='test',
         config=segmenter,
         checkpoint='{segmenter.checkpoint}'),
+    # The published figures have a CRF behind the segmenter.
+    dict(
+        name='crf_test',
+        type='test',
+        config=segmenter,
+        checkpoint='{segmenter.checkpoint}',
+        args=('--post-processor', 'crf:deeplab')),
 ]

@@ -80,8 +80,10 @@ def random_walk(
         dtype = compute_dtype(cam, edge)
         cam, edge = cam.to(dtype), edge.to(dtype)
         weights = path_affinity(edge, radius) ** beta
-        # Symmetric: what a column of T sums are the weights of one pixel.
-        weights = weights / weights.sum(dim=1, keepdim=True)
+        # Symmetric: what a column of T sums are the weights of one pixel. In double
+        # precision: a sum that is rounded to float32 errs once for each step.
+        total = weights.sum(dim=1, keepdim=True, dtype=torch.float64)
+        weights = (weights.double() / total).to(dtype)
         start = (cam * (1 - edge)).contiguous()
         offsets = disc_offsets(radius)
         return kernels.propagate(weights, start, offsets, 2**num_squarings)

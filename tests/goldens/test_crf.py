@@ -17,7 +17,7 @@ from mmwsss.ops import (
     unary_from_prob,
 )
 
-Q_TOL = 1e-3
+Q_TOL = 1e-4
 HALF_TOL = 2.5e-4  # of values stored in half precision
 LABEL_SHARE = 0.9999
 NUM_LABELS = 21  # of the runs called "21 labels"
@@ -133,7 +133,8 @@ def test_labels_of_the_full_set(golden):
         agree(marginals[present], data[f'{run[1]}/Q_present'])
         absent = [label for label in range(NUM_LABELS) if label not in present]
         stored = data[f'{run[1]}/Q_absent_one'].astype(np.float32)
-        assert np.abs(marginals[absent].numpy() - stored).max() <= Q_TOL
+        error = np.abs(marginals[absent].numpy() - stored).max(initial=0)
+        assert error <= Q_TOL + HALF_TOL
 
 
 def test_labels_of_the_compact_set(golden):

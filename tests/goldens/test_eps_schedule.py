@@ -52,7 +52,8 @@ def test_without_the_slip_it_is_another_optimizer(golden) -> None:
     data = golden('eps_polyopt')
     params, _, optimizer = run(data, momentum=0.9, momentum_slip=False)
     assert {group['momentum'] for group in optimizer.param_groups} == {0.9}
-    assert np.abs(params - data['params']).max() > 1e-3
+    moved = np.abs(data['params'][-1] - data['init']).max()
+    assert np.abs(params - data['params']).max() > 0.1 * moved
 
 
 @pytest.mark.parametrize('name', CONFIGS)

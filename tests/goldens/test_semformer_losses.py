@@ -157,7 +157,7 @@ def test_token_similarity(case) -> None:
 
 def test_suppression_and_complementation(case) -> None:
     pairs = pairs_of(case['labels'])
-    grads = {}
+    grads, losses = {}, {}
     for name in ('as', 'ac'):
         logits = leaf(case['mask_logits'])
         maps, valid = maps_of(case, logits)
@@ -166,11 +166,12 @@ def test_suppression_and_complementation(case) -> None:
         near(loss, case[f'loss_{name}'])
         loss.backward()
         near(logits.grad, case[f'grad_{name}_mask_logits'], **GRADIENT)
-        grads[name] = logits.grad
+        grads[name], losses[name] = logits.grad, loss.item()
     weights = dict(zip(('ss', 'cf', 'cb', 'as', 'ac'), case['loss_weights'].tolist()))
     near(sum(weights[k] * g for k, g in grads.items()), case['grad_total_mask_logits'],
          **GRADIENT)
-    total = sum(weight * float(case[f'loss_{k}']) for k, weight in weights.items())
+    rest = {k: float(case[f'loss_{k}']) for k in ('ss', 'cf', 'cb')}
+    total = sum(weights[k] * value for k, value in (losses | rest).items())
     near(torch.tensor(total), case['loss_total'])
 
 

@@ -18,10 +18,10 @@ def crf(iter_max: int) -> DenseCRF:
     return DenseCRF(preset='irn', unary='labels', iter_max=iter_max)
 
 
-def same_labels(ours: torch.Tensor, theirs: np.ndarray) -> None:
+def same_labels(ours: torch.Tensor, theirs: np.ndarray, limit: float = SHARE) -> None:
     assert ours.shape[-2:] == theirs.shape
     share = (ours.squeeze().numpy() != theirs).mean()
-    assert share <= SHARE, float(share)
+    assert share <= limit, float(share)
 
 
 @pytest.fixture
@@ -61,17 +61,19 @@ def test_seeds(case, image, name):
 
 @pytest.mark.parametrize('iterations', [0, 1, 3])
 def test_pseudo_masks(case, image, iterations):
+    """Without an iteration the labels stay what they were: no pixel may differ."""
     walked = torch.from_numpy(case['rw'])[None]
     slots = refined_slots(
         image, walked, float(case['pseudo_threshold']), crf(iterations))
-    same_labels(to_ids(case, slots), case[f'pseudo_crf{iterations}'])
+    same_labels(to_ids(case, slots), case[f'pseudo_crf{iterations}'],
+                SHARE if iterations else 0)
 
 
 @pytest.mark.parametrize('iterations', [1, 10])
 def test_hard_labels(case, image, iterations):
     label = torch.from_numpy(case['crf_in'])[None].long()
     settings = dict(DENSE_CRF_PRESETS['irn'], iter_max=iterations)
-    count = int(label.max()) + 1
+    count = max(len(case['keys']), int(label.max()) + 1)
     marginals = dense_crf_labels(image, label, count, 0.7, **settings)
     same_labels(marginals.argmax(1), case[f'crf_out_t{iterations}'])
 
@@ -81,4 +83,4 @@ def test_probabilities(case, image):
     marginals = dense_crf(image, unary, **DENSE_CRF_PRESETS['psa'])[0]
     theirs = case['crf_soft_out_t10']
     assert (marginals.argmax(0).numpy() != theirs.argmax(0)).mean() <= SHARE
-    np.testing.assert_allclose(marginals, theirs, atol=1e-3)
+    np.testing.assert_allclose(marginals, theirs, rtol=0, atol=1e-4)

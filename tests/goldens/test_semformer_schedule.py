@@ -79,10 +79,13 @@ def test_valid_pixels(golden) -> None:
 
 def test_sizes(golden) -> None:
     g = golden('semformer_inputs')
-    for width, height, scale, *expected in g['scale_cases'].tolist():
-        assert view_size((int(width), int(height)), scale, 16) == tuple(expected)
+    for width, height, scale, *expected in g['scale_cases']:
+        # stored as float32: 0.7, not 0.699999988
+        found = view_size((int(width), int(height)), float(str(scale)), 16)
+        assert found == tuple(expected)
     for height, width, *expected in g['stride_cases'].tolist():
         assert strided_size((height, width), 4) == tuple(expected[:2])
+        assert view_size((height, width), 1.0, 16) == tuple(expected[2:])
 
 
 def test_positions(golden) -> None:

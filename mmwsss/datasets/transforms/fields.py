@@ -20,10 +20,14 @@ from . import functional as F
 
 def resize_map(array: np.ndarray, size: tuple[int, int],
                align_corners: bool) -> np.ndarray:
-    """Bilinear (..., H, W) to (..., *size), without antialiasing."""
-    maps = torch.from_numpy(array).reshape(1, -1, *array.shape[-2:])
+    """Bilinear (..., H, W) to (..., *size), without antialiasing.
+
+    In double precision (SMAF's release): float32 places the sampling points of a large
+    map to 1e-5 pixels only.
+    """
+    maps = torch.from_numpy(array).double().reshape(1, -1, *array.shape[-2:])
     out = interpolate(maps, size, mode='bilinear', align_corners=align_corners)
-    return out.reshape(*array.shape[:-2], *size).numpy()
+    return out.reshape(*array.shape[:-2], *size).numpy().astype(array.dtype)
 
 
 def resize_fields(results: dict, size: tuple[int, int],
