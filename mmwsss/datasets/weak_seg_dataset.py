@@ -216,6 +216,7 @@ class WeakSegDataset(BaseSegDataset):
         """Add ``sal_path``; the maps must all be there, at the size of their images."""
         if not self.sal_dir:
             return
+        infos = self._taken(infos)
         find_saliency_maps(infos, self.sal_dir, self.sal_suffix, self._is_listed())
         if self._is_listed() and not self.with_masks:  # else checked with the masks
             for info in spread(infos, self.check_samples):
@@ -225,6 +226,7 @@ class WeakSegDataset(BaseSegDataset):
         """Add ``fused_path``; the maps must all be there, of images of that size."""
         if not self.fused_dir:
             return
+        infos = self._taken(infos)
         find_fused_maps(infos, self.fused_dir, self._is_listed())
         if self._is_listed() and not self.with_masks:  # else checked with the masks
             for info in spread(infos, self.check_samples):

@@ -96,6 +96,15 @@ def test_missing_maps(folder, fused, lacking: str) -> None:
         build(folder, fused)
 
 
+def test_only_the_images_that_are_taken_need_maps(folder, fused) -> None:
+    """As those that generate_pseudo_labels.py makes of a few images."""
+    for name in 'cd':
+        (fused / f'{name}.npz').unlink()
+    assert 'fused' in build(folder, fused, indices=2)[1]['data_samples']
+    with pytest.raises(ScoreError, match=r'c\.npz is missing, with 0 other.*of 3'):
+        build(folder, fused, indices=3)
+
+
 def test_no_folder(folder) -> None:
     with pytest.raises(ScoreError, match='with 3 other fused maps of 4.*--save fused'):
         build(folder, folder / 'nowhere')

@@ -103,6 +103,14 @@ def test_missing_maps_are_refused_at_start(salient: Path) -> None:
         build(salient, sal_dir='elsewhere')
 
 
+def test_only_the_images_that_are_taken_need_maps(salient: Path) -> None:
+    for name in 'cd':
+        (salient / 'Saliency' / f'{name}.png').unlink()
+    assert 'saliency' in build(salient, indices=2)[1]['data_samples']
+    with pytest.raises(DataError, match=r'c\.png is missing, with 0 other.*of 3'):
+        build(salient, indices=3)
+
+
 @pytest.mark.parametrize('kwargs', [{}, dict(test_mode=True)])
 def test_wrong_size_is_refused_at_start(salient: Path, kwargs: dict) -> None:
     Image.new('L', (24, 32)).save(salient / 'Saliency' / 'a.png')
