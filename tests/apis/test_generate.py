@@ -320,6 +320,36 @@ def test_other_settings_are_refused(run) -> None:
     assert report.skipped == 0 and contents(out) != before
 
 
+def test_files_of_unknown_origin_are_refused(run) -> None:
+    """Without a manifest nobody knows what they were made with."""
+    _, out = run(bkg_thr=(0.5,))
+    (out / 'manifest.json').unlink()
+    for overwrite in (False, True):
+        with pytest.raises(ValueError, match=r'no manifest\.json.*\.npz\).*delete'):
+            run(bkg_thr=(0.4,), options=RunOptions(overwrite=overwrite))
+
+
+def test_a_kill_while_overwriting_mixes_nothing(run, monkeypatch) -> None:
+    """Whatever is left then is still known to be of the old settings."""
+    _, out = run(bkg_thr=(0.5,))
+    deleted = []
+
+    def killed(folder: Path, **_: object) -> None:
+        if deleted:
+            raise KeyboardInterrupt
+        deleted.append(folder)
+
+    monkeypatch.setattr('mmwsss.apis.generate.run.shutil.rmtree', killed)
+    with pytest.raises(KeyboardInterrupt):
+        run(bkg_thr=(0.4,), options=RunOptions(overwrite=True))
+    monkeypatch.undo()
+    assert (out / 'manifest.json').is_file() and any((out / 'mask').iterdir())
+    with pytest.raises(ValueError, match=r'bkg_thr: \[0.5\] → \[0.4\]'):
+        run(bkg_thr=(0.4,))
+    report, _ = run(bkg_thr=(0.4,), options=RunOptions(overwrite=True))
+    assert report.skipped == 0
+
+
 def test_other_image_labels_are_refused(run, tmp_path) -> None:
     """They choose the classes; where the network does, they don't matter."""
     root = draw_data(tmp_path / 'data', 2)

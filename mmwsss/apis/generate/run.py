@@ -19,11 +19,17 @@ from mmengine.utils import ProgressBar
 from torch import nn
 
 from mmwsss.engine.processes import on_first_process, start_processes, tell
-from mmwsss.utils.manifest import MANIFEST, claim_folder, weights_hash, write_manifest
+from mmwsss.utils.manifest import (
+    MANIFEST,
+    ManifestMismatch,
+    claim_folder,
+    weights_hash,
+    write_manifest,
+)
 from mmwsss.version import __version__
 
 from ..inference import init_model
-from .cfg import SAVED, GenerateCfg
+from .cfg import SAVED, SUFFIX, GenerateCfg
 from .data import (
     build_split,
     groups_of_one_size,
@@ -187,16 +193,39 @@ def _plan(dataset: Any, names: list[str], out: Path, settings: GenerateCfg,
     if len(set(names)) < len(names):
         raise ValueError('two images of the data set have one name: their outputs '
                          'would overwrite each other')
-    if run.overwrite and (out / MANIFEST).is_file():
-        (out / MANIFEST).unlink()
-        for kind in SAVED:
-            shutil.rmtree(out / kind, ignore_errors=True)
+    if (out / MANIFEST).is_file():
+        if run.overwrite:
+            _empty(out)
+    else:
+        _check_empty(out)
     claim_folder(out, identity, **facts, finished=False)
     for kind in SAVED:
         for rest in (out / kind).rglob('*.tmp'):  # of a call that was killed
             rest.unlink(missing_ok=True)
     return [group for group in groups_of_one_size(dataset, batch_size)
             if not all(is_done(out, settings.save, names[i]) for i in group)]
+
+
+def _empty(out: Path) -> None:
+    """Delete an earlier run; its manifest last, so that a kill leaves nothing that
+    could pass for outputs of the next settings."""
+    for kind in SAVED:
+        shutil.rmtree(out / kind, ignore_errors=True)
+    (out / MANIFEST).unlink()
+
+
+def _check_empty(out: Path) -> None:
+    """Files of which no manifest tells the settings must not pass for finished ones.
+
+    Raises:
+        ManifestMismatch: naming the first of them.
+    """
+    for kind in SAVED:
+        found = next((out / kind).rglob(f'*{SUFFIX[kind]}'), None)
+        if found is not None:
+            raise ManifestMismatch(
+                f'{out} holds files that no {MANIFEST} tells the settings of (first: '
+                f'{found}). Fix: give another folder, or delete {out / kind}.')
 
 
 def _run(groups: Sequence[Sequence[int]], loader: Any, source: Callable, out: Path,
