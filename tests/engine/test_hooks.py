@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 from mmengine.hooks import CheckpointHook
+from mmengine.runner import ValLoop
 from mmengine.structures import PixelData
 from mmseg.structures import SegDataSample
 from PIL import Image
@@ -78,6 +79,44 @@ def test_killed_while_saving(tmp_path, monkeypatch):
     assert [p.name for p in tmp_path.glob('iter_*')] == ['iter_6.pth']
 
 
+@pytest.mark.parametrize('killed', [3, 6])
+def test_killed_while_validating(tmp_path, monkeypatch, killed):
+    """The scores and the best checkpoint are those of a run that wasn't."""
+    whole, resumed = tmp_path / 'whole', tmp_path / 'resumed'
+    build_runner(CONFIG, whole).train()
+    validate = ValLoop.run
+
+    def run(self):
+        if self.runner.iter == killed:
+            raise KeyboardInterrupt
+        return validate(self)
+
+    monkeypatch.setattr(ValLoop, 'run', run)
+    with pytest.raises(KeyboardInterrupt):
+        build_runner(CONFIG, resumed).train()
+    assert (resumed / 'last_checkpoint').read_text().endswith(f'iter_{killed}.pth')
+    monkeypatch.undo()
+    runner = build_runner(CONFIG, resumed, resume=True)
+    runner.train()
+    best = [[p.name for p in folder.glob('best_*.pth')] for folder in (whole, resumed)]
+    assert best[0] == best[1] and len(best[0]) == 1
+    assert 'seg_mIoU' in ' '.join(runner.message_hub.log_scalars)
+
+
+@pytest.mark.parametrize('step,validations', [(2, 2), (3, 2), (4, 1), (6, 1)])
+def test_only_a_validated_iteration_is_validated_again(
+        tmp_path, monkeypatch, step, validations):
+    settings = dict(default_hooks__checkpoint__interval=1,
+                    default_hooks__checkpoint__max_keep_ckpts=-1)
+    build_runner(CONFIG, tmp_path, **settings).train()
+    done, validate = [], ValLoop.run
+    monkeypatch.setattr(
+        ValLoop, 'run', lambda self: done.append(self.runner.iter) or validate(self))
+    build_runner(CONFIG, tmp_path / 'resumed', resume=True,
+                 load_from=str(tmp_path / f'iter_{step}.pth'), **settings).train()
+    assert len(done) == validations and done[-1] == 6
+
+
 @pytest.mark.parametrize('key', ['seg_mIoU', 'cam_oracle_mIoU', 'cls_mAP', 'sim_mAP'])
 def test_pixel_labels_that_choose_a_checkpoint_are_named(key, monkeypatch):
     told = []
@@ -86,7 +125,7 @@ def test_pixel_labels_that_choose_a_checkpoint_are_named(key, monkeypatch):
     monkeypatch.setattr(CheckpointHook, 'before_train', lambda *_: None)
     hook = AtomicCheckpointHook(
         by_epoch=False, interval=1, save_best=key, rule='greater')
-    hook.before_train(None)
+    hook.before_train(SimpleNamespace(iter=0, train_loop=None, _resume=False))
     assert len(told) == ('mIoU' in key)
     assert all('PIXEL labels' in text and key in text for text in told)
 

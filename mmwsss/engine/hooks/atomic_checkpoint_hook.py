@@ -28,6 +28,10 @@ class AtomicCheckpointHook(CheckpointHook):
     What is saved is plain data (:func:`mmwsss.utils.checkpoint.to_plain`), so that
     resuming runs without unpickling code.
 
+    A checkpoint is saved before the validation of its iteration, which a kill may cut
+    off. A run that goes on from it validates first, so that no score and no choice of
+    ``save_best`` is lost, also where nothing is left to train.
+
     Where ``save_best`` names a score of pixels, the log says that the choice reads
     pixel labels, which weakly supervised training doesn't have.
 
@@ -43,7 +47,8 @@ class AtomicCheckpointHook(CheckpointHook):
         super().__init__(*args, backend_args=backend_args, **kwargs)
 
     def before_train(self, runner: Any) -> None:
-        """As in mmengine; tells what the choice of a checkpoint reads."""
+        """As in mmengine; tells what the choice of a checkpoint reads, and makes up for
+        a validation that may have been cut off."""
         super().before_train(runner)
         keys = [self.save_best] if isinstance(self.save_best, str) else self.save_best
         pixels = [key for key in keys or () if not key.startswith(IMAGE_SCORES)]
@@ -51,6 +56,10 @@ class AtomicCheckpointHook(CheckpointHook):
             print_log(f'save_best={pixels}: the best checkpoint is chosen by the PIXEL '
                       'labels of the validation images; the last one is not',
                       'current', logging.WARNING)
+        if _validates_at_once(runner):
+            print_log(f'The validation of iteration {runner.iter} may have been cut '
+                      'off: it is done again.', 'current')
+            runner.val_loop.run()
 
     def before_save_checkpoint(self, runner: Any, checkpoint: dict) -> None:
         """Make everything plain; runs last (lowest priority), after other hooks."""
@@ -128,6 +137,15 @@ class AtomicCheckpointHook(CheckpointHook):
             self.file_backend.remove(path)
         elif self.file_backend.isdir(path):  # deepspeed saves folders
             self.file_backend.rmtree(path)
+
+
+def _validates_at_once(runner: Any) -> bool:
+    """Whether a run goes on from a checkpoint that a validation came after."""
+    step, loop = runner.iter, runner.train_loop
+    return bool(
+        runner._resume and step and runner.val_loop is not None
+        and step >= loop.val_begin
+        and (step % loop.val_interval == 0 or step == loop.max_iters))
 
 
 class _DeferredRemoval:
