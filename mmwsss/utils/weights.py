@@ -12,6 +12,7 @@ from .errors import UserError
 
 _ALWAYS_OPTIONAL = (r'num_batches_tracked$',)
 _LIST_LIMIT = 12
+FIX = 'use the config that the file was made with'
 
 
 class CheckpointMismatch(UserError):
@@ -31,6 +32,7 @@ def compare_weights(
     source: str = 'the checkpoint',
     allow_missing: Sequence[str] = (),
     allow_unexpected: Sequence[str] = (),
+    fix: str = FIX,
 ) -> None:
     """Check that ``state_dict`` fits ``model`` in keys and shapes.
 
@@ -42,6 +44,7 @@ def compare_weights(
         allow_missing: Regular expressions (searched) of model keys that the file
             may lack.
         allow_unexpected: Regular expressions of file keys that the model may lack.
+        fix: What to do, for the message.
 
     Raises:
         CheckpointMismatch: With the list of keys and the likely fix.
@@ -72,11 +75,7 @@ def compare_weights(
             'converter (tools/model_converters).'
         )
     else:
-        lines.append(
-            'Fix: use the config that the file was made with, or name keys '
-            'that may differ in SetupCheckHook(allow_missing=[...], '
-            'allow_unexpected=[...]).'
-        )
+        lines.append(f'Fix: {fix}.')
     raise CheckpointMismatch('\n'.join(lines))
 
 
@@ -86,9 +85,10 @@ def load_weights_strict(
     source: str = 'the checkpoint',
     allow_missing: Sequence[str] = (),
     allow_unexpected: Sequence[str] = (),
+    fix: str = FIX,
 ) -> None:
     """Load weights after :func:`compare_weights`; arguments as there."""
-    compare_weights(model, state_dict, source, allow_missing, allow_unexpected)
+    compare_weights(model, state_dict, source, allow_missing, allow_unexpected, fix)
     model.load_state_dict(strip_prefix(state_dict), strict=False)
 
 

@@ -10,7 +10,7 @@ from torch import nn
 
 from mmwsss.registry import HOOKS
 from mmwsss.utils.errors import UserError
-from mmwsss.utils.weights import CheckpointMismatch, compare_weights
+from mmwsss.utils.weights import FIX, CheckpointMismatch, compare_weights
 
 _RESUME_KEYS = ('meta', 'message_hub', 'optimizer')
 
@@ -110,6 +110,8 @@ class SetupCheckHook(Hook):
             source,
             self.allow_missing,
             self.allow_unexpected,
+            f'{FIX}, or name keys that may differ in SetupCheckHook('
+            'allow_missing=[...], allow_unexpected=[...])',
         )
 
 

@@ -9,7 +9,8 @@ from torch import nn
 
 from mmwsss.registry import MODELS
 from mmwsss.utils.checkpoint import load_checkpoint_file
-from mmwsss.utils.weights import load_weights_strict
+from mmwsss.utils.errors import UserError
+from mmwsss.utils.weights import FIX, load_weights_strict
 
 
 class FrozenNetwork(nn.Module):
@@ -44,15 +45,15 @@ class FrozenNetwork(nn.Module):
             device: where it is wanted at first.
 
         Raises:
-            ValueError: if no checkpoint is named.
+            UserError: if no checkpoint is named.
             FileNotFoundError: if there is no such file.
             CheckpointMismatch: if keys, shapes or the number of classes differ.
         """
         if self.network is None:
             name = self.cfg.get('type')
             if self.checkpoint is None:
-                raise ValueError(f'the checkpoint of the frozen {name} is not set. '
-                                 f'{self.hint}')
+                raise UserError(f'the checkpoint of the frozen {name} is not set. '
+                                f'{self.hint}')
             try:
                 loaded = load_checkpoint_file(self.checkpoint, map_location='cpu')
             except FileNotFoundError as error:
@@ -64,7 +65,7 @@ class FrozenNetwork(nn.Module):
                 network = MODELS.build(self.cfg)
             load_weights_strict(
                 network, state, f'{self.checkpoint}, the frozen {name},',
-                allow_unexpected=self.unused)
+                allow_unexpected=self.unused, fix=self.hint or FIX)
             object.__setattr__(
                 self, 'network', network.requires_grad_(False).eval().to(device))
         return self.network
