@@ -178,6 +178,22 @@ def test_missing_files_are_named_before_the_first_stage(tmp_path, work):
     assert not list(work.glob('0*'))
 
 
+def test_a_training_cut_short_needs_a_shorter_warm_up(tmp_path, work):
+    """Said at once, not when the last stage begins."""
+    net = NET + ("train_cfg = dict(max_iters=100)\n"
+                 "param_scheduler = [dict(type='PolyWarmupLR', warmup_iters=50)]\n")
+    config = write_pipeline(tmp_path, net=net)
+    dry_run(make_run(config, work))
+    options = dict(segmenter__train_cfg__max_iters=50)
+    with pytest.raises(PipelineError, match=(
+            r"^stage 'segmenter': param_scheduler\.0\.warmup_iters=50 of 50 iterations"
+            r'.*all\.param_scheduler\.0\.warmup_iters=N')):
+        dry_run(make_run(config, work, **options))
+    dry_run(make_run(config, work, **options, all__param_scheduler__0__warmup_iters=5))
+    settled = dict(all__param_scheduler__0__total_iters=200)  # longer than the run
+    dry_run(make_run(config, work, **options, **settled))
+
+
 def test_dry_run_shows_commands_and_does_nothing(tmp_path, work):
     config = write_pipeline(tmp_path)
     run = make_run(config, work, processes=2)

@@ -43,6 +43,31 @@ def check_files(stages: Sequence[Stage]) -> None:
             'run from the folder that they are relative to')
 
 
+def check_schedules(stages: Sequence[Stage]) -> None:
+    """Refuse trainings that end within their warm-up, as they do when cut short.
+
+    Raises:
+        PipelineError: naming all of them, and the option that is lacking.
+    """
+    wrong = [f'stage {stage.name!r}: {problem}' for stage in stages
+             if stage.type == 'train' for problem in _warm_ups(stage.read_config())]
+    if wrong:
+        raise PipelineError(
+            '; '.join(wrong) + '. Shorten the warm-up with the training: '
+            '--cfg-options all.param_scheduler.0.warmup_iters=N')
+
+
+def _warm_ups(cfg: Mapping[str, Any]) -> Iterator[str]:
+    length = (cfg.get('train_cfg') or {}).get('max_iters')
+    schedules = cfg.get('param_scheduler') or []
+    for i, schedule in enumerate(
+            schedules if isinstance(schedules, (list, tuple)) else [schedules]):
+        warm_up, total = schedule.get('warmup_iters'), schedule.get(
+            'total_iters', length)
+        if warm_up is not None and total is not None and warm_up >= total:
+            yield (f'param_scheduler.{i}.warmup_iters={warm_up} of {total} iterations')
+
+
 def _missing(stage: Stage) -> Iterator[str]:
     for key, value in stage.values.items():
         if (key in stage.kind.takes or key in PATHS) and _is_absent(value):

@@ -14,7 +14,7 @@ from mmwsss.engine.hooks.atomic_checkpoint_hook import IMAGE_SCORES
 from mmwsss.utils.atomic_file import write_atomic
 from mmwsss.version import __version__
 
-from .checks import check_files, check_values
+from .checks import check_files, check_schedules, check_values
 from .lock import work_dir_lock
 from .options import added_settings
 from .place import Place, find_place
@@ -190,8 +190,10 @@ def _is_there(place: Place, record: Mapping[str, Any] | None, what: str) -> bool
 
 
 def _check_files(run: PipelineRun, decisions: Sequence[Decision]) -> None:
-    check_files([stage for stage, decision in zip(run.stages, decisions)
-                 if decision.action in _BEGIN])
+    begun = [stage for stage, decision in zip(run.stages, decisions)
+             if decision.action in _BEGIN]
+    check_schedules(begun)
+    check_files(begun)
 
 
 def _run_stage(run: PipelineRun, stage: Stage, decision: Decision,
