@@ -178,6 +178,19 @@ def test_missing_files_are_named_before_the_first_stage(tmp_path, work):
     assert not list(work.glob('0*'))
 
 
+def test_weights_that_are_not_read_may_be_missing(tmp_path, work):
+    """Self-training starts from a checkpoint, not from its base's ImageNet weights."""
+    (tmp_path / 'base.pth').touch()
+    network = "dict(segmentor=dict(backbone=dict(pretrained='nowhere/vit.pth')){})\n"
+    checkpoint = f', checkpoint={str(tmp_path / "base.pth")!r}'
+    dry_run(make_run(write_pipeline(
+        tmp_path, net=f'{NET}model = {network.format(checkpoint)}'), work))
+    for other in ('', ", checkpoint='nowhere/base.pth'"):
+        with pytest.raises(PipelineError, match=r'there is no file nowhere/\w+\.pth'):
+            dry_run(make_run(write_pipeline(
+                tmp_path, net=f'{NET}model = {network.format(other)}'), work))
+
+
 def test_a_training_cut_short_needs_a_shorter_warm_up(tmp_path, work):
     """Said at once, not when the last stage begins."""
     net = NET + ("train_cfg = dict(max_iters=100)\n"

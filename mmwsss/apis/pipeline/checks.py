@@ -91,8 +91,12 @@ def _missing_in(cfg: Mapping[str, Any], parts: Sequence[str]) -> Iterator[str]:
         for place, path in _entries(loader, ('data_root',)):
             if _is_absent(path):
                 yield f'there is no data_root {path} ({part}_dataloader.{place})'
-    for place, path in _entries(cfg.get('model') or {}, _WEIGHTS):
-        if 'train' in parts and _is_absent(path):
+    model = cfg.get('model') or {}
+    for place, path in _entries(model, _WEIGHTS):
+        # Self-training takes all weights of its network from one checkpoint.
+        unread = (model.get('checkpoint') and place.startswith('segmentor.')
+                  and place.endswith('.pretrained'))
+        if 'train' in parts and not unread and _is_absent(path):
             yield f'there is no file {path} (model.{place})'
     if 'train' in parts and _is_absent(cfg.get('load_from')):
         yield f'there is no file {cfg["load_from"]} (load_from)'
