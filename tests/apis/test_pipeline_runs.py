@@ -14,6 +14,7 @@ import pytest
 
 from mmwsss.apis.pipeline import BusyError, PipelineError, ToolError, run_pipeline
 from mmwsss.apis.pipeline.lock import work_dir_lock, writers
+from mmwsss.apis.pipeline.summary import summarise
 from tests.helpers.pipelines import (
     NET,
     STAGES,
@@ -66,6 +67,18 @@ def test_a_whole_run_and_its_table(config, work):
     assert resolved['iters'] == 12
     record = json.loads((work / '01_cam/record.json').read_text())
     assert record['yields']['checkpoint']['path'] == 'run/iter_12.pth'
+
+
+def test_the_table_tells_threshold_and_eroded_score(config, work):
+    """CAMs of SemFormer and IRNet are published eroded."""
+    run = make_run(config, work)
+    run_pipeline(run)
+    record = work / '03_cam_score/record.json'
+    content = json.loads(record.read_text())
+    content['metrics'] |= dict(mIoU=55.0, threshold=0.21, eroded_mIoU=63.7)
+    record.write_text(json.dumps(content))
+    assert ('| cam_score | train, best threshold 0.21; eroded 63.70 | 55.00 |'
+            in summarise(run.stages, work))
 
 
 def test_finished_stages_are_skipped(config, work):

@@ -84,9 +84,12 @@ def _table(rows: Sequence[Mapping[str, Any]]) -> str:
 
 
 def _scored(row: Mapping[str, Any]) -> str:
-    """Split, and the threshold where it was chosen on the truth."""
+    """Split, the threshold where it was chosen on the truth, and what the eroded labels
+    score, as SemFormer and IRNet publish CAMs."""
     if all(value is None for value in row['scores'].values()):
         return '–'
     threshold = row['metrics'].get('cam_threshold')
     best = '' if threshold is None else f', best threshold {threshold:g}'
-    return f'{row["scored_on"] or "–"}{best}'
+    eroded = row['metrics'].get('cam_eroded_mIoU')
+    eroded = '' if eroded is None else f'; eroded {eroded:.2f}'
+    return f'{row["scored_on"] or "–"}{best}{eroded}'

@@ -10,6 +10,7 @@ from typing import Any
 from mmengine.dist import is_main_process
 from mmengine.hooks import CheckpointHook
 from mmengine.logging import print_log
+from mmengine.runner import IterBasedTrainLoop
 
 from mmwsss.registry import HOOKS
 from mmwsss.utils.atomic_file import write_atomic
@@ -144,6 +145,7 @@ def _validates_at_once(runner: Any) -> bool:
     step, loop = runner.iter, runner.train_loop
     return bool(
         runner._resume and step and runner.val_loop is not None
+        and isinstance(loop, IterBasedTrainLoop)  # the others' intervals are epochs
         and step >= loop.val_begin
         and (step % loop.val_interval == 0 or step == loop.max_iters))
 
