@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 import torch
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
@@ -113,8 +114,10 @@ def free_port() -> int:
 
 
 def load(path: Path) -> Any:
-    """A file that the test itself made."""
-    return torch.load(path, map_location='cpu', weights_only=False)
+    """A file that the test itself made; the tools may have forbidden pickles here."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv('TORCH_FORCE_WEIGHTS_ONLY_LOAD', raising=False)
+        return torch.load(path, map_location='cpu', weights_only=False)
 
 
 def assert_same(first: Any, second: Any, where: str = '') -> None:
