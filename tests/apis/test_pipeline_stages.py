@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 from dataclasses import replace
@@ -12,6 +13,7 @@ from pathlib import Path
 
 import pytest
 from mmengine.config import Config
+from PIL import Image
 
 from mmwsss.apis.pipeline import (
     STAGE_TYPES,
@@ -175,6 +177,37 @@ def test_missing_files_are_named_before_the_first_stage(tmp_path, work):
                  "stage 'segmenter': there is no file nowhere/vit.pth",
                  "stage 'cam_score': there is no ann_dir nowhere/masks"):
         assert part in str(error.value)
+    assert not list(work.glob('0*'))
+
+
+@pytest.mark.parametrize('lacking', ['JPEGImages', 'Saliency', 'SegmentationClass'])
+def test_missing_files_of_a_data_set(tmp_path, work, lacking):
+    """The last stage reads it; masks that are still to come aren't asked for."""
+    data = tmp_path / 'data'
+    for folder, suffix in (('JPEGImages', 'jpg'), ('Saliency', 'png'),
+                           ('SegmentationClass', 'png')):
+        (data / folder).mkdir(parents=True)
+        Image.new('RGB' if suffix == 'jpg' else 'L', (8, 6)).save(
+            data / folder / f'1.{suffix}')
+    (data / 'splits').mkdir()
+    for split in ('train', 'val'):
+        (data / f'splits/{split}.txt').write_text('1 cat\n')
+    (data / 'classes.txt').write_text('cat\n')
+    shared = f"type='ShapesDataset', data_root={str(data)!r}"
+    seg = (f"_base_ = ['net.py']\nmask_dir = None\n"
+           f"train_dataloader = dict(dataset=dict({shared}, sal_dir='Saliency', "
+           "mask_dir='soon'))\n"
+           f"val_dataloader = dict(dataset=dict({shared}, test_mode=True, "
+           "pipeline=[dict(type='Unknown')]))\n")
+    stages = STAGES.replace(
+        "dict(mask_dir='{masks.mask}')",
+        "{'train_dataloader.dataset.mask_dir': '{masks.mask}'}")
+    config = write_pipeline(tmp_path / 'configs', stages, seg=seg)
+    dry_run(make_run(config, work))
+    shutil.rmtree(data / lacking)
+    wanted = rf"'segmenter', \w+_dataloader: .*{lacking}"
+    with pytest.raises(PipelineError, match=wanted):
+        run_pipeline(make_run(config, work))
     assert not list(work.glob('0*'))
 
 

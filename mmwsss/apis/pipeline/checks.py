@@ -3,9 +3,13 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
+
+from mmwsss.datasets import WeakSegDataset
+from mmwsss.registry import DATASETS
 
 from .stages import PipelineError, Stage, find_needs
 
@@ -41,6 +45,39 @@ def check_files(stages: Sequence[Stage]) -> None:
         raise PipelineError(
             '; '.join(missing) + '. Correct the paths (cfg_options of the stage), or '
             'run from the folder that they are relative to')
+
+
+def check_data(stages: Sequence[Stage]) -> None:
+    """Look for the images, labels, masks and maps of all data sets of mmwsss.
+
+    What earlier stages will have made is left out.
+
+    Raises:
+        PipelineError: with the stage, the loader, the first file and the fix.
+    """
+    seen: list[dict] = []
+    for stage in stages:
+        cfg = stage.read_config() if _parts(stage) else {}
+        for part in _parts(stage):
+            dataset = _given_dataset(cfg.get(f'{part}_dataloader') or {})
+            if dataset is None or dataset in seen:
+                continue
+            seen.append(dataset)
+            try:
+                DATASETS.build(dataset)
+            except (ValueError, OSError) as error:
+                raise PipelineError(
+                    f'stage {stage.name!r}, {part}_dataloader: {error}') from error
+
+
+def _given_dataset(loader: Mapping[str, Any]) -> dict[str, Any] | None:
+    """The data set without transforms, if it is one of mmwsss."""
+    dataset = dict(loader.get('dataset') or {})
+    kind = DATASETS.get(dataset['type']) if 'type' in dataset else None
+    if not (inspect.isclass(kind) and issubclass(kind, WeakSegDataset)):
+        return None
+    given = {key: value for key, value in dataset.items() if not any(find_needs(value))}
+    return given | dict(pipeline=[])
 
 
 def check_schedules(stages: Sequence[Stage]) -> None:

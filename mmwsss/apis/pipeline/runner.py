@@ -14,7 +14,7 @@ from mmwsss.engine.hooks.atomic_checkpoint_hook import IMAGE_SCORES
 from mmwsss.utils.atomic_file import write_atomic
 from mmwsss.version import __version__
 
-from .checks import check_files, check_schedules, check_values
+from .checks import check_data, check_files, check_schedules, check_values
 from .lock import work_dir_lock
 from .options import added_settings
 from .place import Place, find_place
@@ -194,6 +194,7 @@ def _check_files(run: PipelineRun, decisions: Sequence[Decision]) -> None:
              if decision.action in _BEGIN]
     check_schedules(begun)
     check_files(begun)
+    check_data(begun)
 
 
 def _run_stage(run: PipelineRun, stage: Stage, decision: Decision,
