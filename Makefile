@@ -95,7 +95,7 @@ $(STAMP)-deps: $(STAMP)-mmcv requirements/runtime.txt requirements/tests.txt
 	@touch $@
 
 $(STAMP)-done: $(STAMP)-deps setup.py pyproject.toml model-index.yml $(OPS)
-	@echo '== 5/5 mmwsss, editable, its operators compiled (a minute)'
+	@echo '== 5/5 mmwsss, editable, its operators compiled (minutes)'
 	$(BUILD_ENV) $(PIP) install --no-build-isolation --no-deps -e .
 	$(PY) -m mmwsss.utils.collect_env
 	@touch $@

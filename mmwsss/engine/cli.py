@@ -15,6 +15,8 @@ from mmengine.runner import Runner
 
 from mmwsss.utils.errors import UserError
 
+#: a class that a config names, built with a setting that it doesn't have
+_UNKNOWN_SETTING = '__init__() got an unexpected keyword argument'
 LAUNCHERS = ('none', 'pytorch', 'slurm', 'mpi')
 
 
@@ -97,3 +99,8 @@ def plain_errors() -> Iterator[None]:
         yield
     except (UserError, FileNotFoundError) as error:
         raise SystemExit(f'error: {error}') from None
+    except TypeError as error:
+        if _UNKNOWN_SETTING not in str(error):
+            raise
+        raise SystemExit(f'error: {error}. Correct the setting in the config or in '
+                         '--cfg-options') from None

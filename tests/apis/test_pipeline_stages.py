@@ -144,12 +144,25 @@ def test_all_passes_over_configs_without_the_place(tmp_path, work):
 
 
 def test_settings_that_no_config_has_are_shown(tmp_path, work):
-    run = make_run(write_pipeline(tmp_path), work, cam__iter=3, cam__iters=3,
+    run = make_run(write_pipeline(tmp_path), work, cam__epochs=3, cam__iters=3,
                    all__val_dataloader__dataset__indices=3)
     dry_run(run)
     assert run.show[-2:] == [
         'new in the config of cam, masks, segmenter, test: '
-        'val_dataloader.dataset.indices', 'new in the config of cam: iter']
+        'val_dataloader.dataset.indices', 'new in the config of cam: epochs']
+
+
+@pytest.mark.parametrize('stage,key,meant', [
+    ('cam', 'iter', 'iters'), ('masks', 'refin', 'refine'),
+    ('segmenter', 'val_dataloader.dataset.splits', 'val_dataloader.dataset.split')])
+def test_settings_that_are_misspelt(tmp_path, work, stage, key, meant):
+    """Of the config, and of the stage itself."""
+    given = {f'{stage}.{key}'.replace('.', '__'): 3}
+    run = make_run(write_pipeline(tmp_path), work, **given)
+    with pytest.raises(PipelineError, match=(
+            f"stage '{stage}' has no setting {key}: did you mean {meant}\\?")):
+        run_pipeline(run)
+    assert not list(work.glob('0*'))
 
 
 @pytest.mark.parametrize('chosen,message', [

@@ -21,6 +21,7 @@ from mmwsss.engine.hooks import AtomicCheckpointHook, SetupCheckHook
 from mmwsss.engine.hooks.cam_panel_hook import plain_view
 from mmwsss.engine.hooks.iter_seed_hook import iteration_seed
 from mmwsss.engine.hooks.label_stats_hook import collapse_messages
+from mmwsss.registry import HOOKS
 from mmwsss.utils.atomic_file import AtomicLocalBackend, write_atomic
 from mmwsss.utils.checkpoint import CheckpointMismatch
 from mmwsss.utils.errors import UserError
@@ -350,6 +351,14 @@ def test_tools_end_with_the_message_alone():
         raise DataError('a', 'is missing', 'fetch b')
     with pytest.raises(ValueError, match='of the code'), plain_errors():
         raise ValueError('of the code')
+
+
+def test_a_misspelt_setting_of_a_class_ends_with_the_message():
+    message = r"^error: .*'intervals'\. Correct"
+    with pytest.raises(SystemExit, match=message), plain_errors():
+        HOOKS.build(dict(type='LabelStatsHook', intervals=1))
+    with pytest.raises(TypeError, match='of the code'), plain_errors():
+        raise TypeError('of the code')
 
 
 def test_published_file_cannot_be_resumed(tmp_path):

@@ -19,7 +19,6 @@ from ..generate.cfg import SUFFIX
 from ..generate.data import build_split, split_cfg
 from .maps import EvalTask
 
-_SHOWN = 5
 _FOLDERS = dict(cam=('cam', 'fused'), mask=('mask',))
 
 
@@ -108,7 +107,8 @@ def eval_tasks(folder: Path, kind: str, infos: Sequence[Mapping[str, Any]]
     tasks = [EvalTask(str(folder / f'{info["img_id"]}{SUFFIX[kind]}'), dict(info))
              for info in infos]
     _complain('maps', [t.maps for t in tasks if not Path(t.maps).is_file()], len(tasks),
-              'generate them for this split, or score another one')
+              'generate them for this split, score another one with --split, or with '
+              '--ann-dir alone all maps that are there')
     if not tasks:
         raise DataError(str(folder), 'has nothing to score', 'give names of images')
     return tasks
@@ -116,6 +116,5 @@ def eval_tasks(folder: Path, kind: str, infos: Sequence[Mapping[str, Any]]
 
 def _complain(what: str, missing: Sequence[str], total: int, fix: str) -> None:
     if missing:
-        more = ', ...' if missing[_SHOWN:] else ''
         raise DataError(missing[0], f'is missing, with {len(missing) - 1} other {what} '
-                        f'of {total}: {", ".join(missing[:_SHOWN])}{more}', fix)
+                        f'of {total}', fix)

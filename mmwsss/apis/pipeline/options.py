@@ -5,9 +5,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from difflib import get_close_matches
 from typing import Any
 
 from .stages import ALL, PipelineError, Stage, check_choice, check_needs
+
+_ABSENT = object()
+_ALIKE = 0.85  # two keys are taken for one, misspelt
 
 
 def with_options(stages: Sequence[Stage], seed: int | None, options: Mapping[str, Any]
@@ -70,25 +74,45 @@ def added_settings(stage: Stage) -> list[str]:
     """Options that set what the stage's config file doesn't have.
 
     They may be meant (``default_hooks.checkpoint.save_best``), or misspelt.
+
+    Raises:
+        PipelineError: if one is almost what the config has in that place.
     """
     if stage.config is None:
         return []
     own = _config(replace(stage, cfg_options={}, overrides={}))
     keys = dict.fromkeys((*_flat(stage.cfg_options), *_flat(stage.overrides)))
-    return [key for key in keys if not has_place(own, f'{key}.')]
+    added = [key for key in keys if not has_place(own, f'{key}.')]
+    for key in added:
+        place, _, last = key.rpartition('.')
+        beside = _at(own, place.split('.') if place else ())
+        known = list(beside) if isinstance(beside, Mapping) else []
+        known += [] if place else sorted(stage.kind.keys)
+        meant = get_close_matches(last, known, n=1, cutoff=_ALIKE)
+        if meant:
+            raise PipelineError(f'stage {stage.name!r} has no setting {key}: did you '
+                                f'mean {place}{"." if place else ""}{meant[0]}?')
+    return added
 
 
 def has_place(cfg: Any, key: str) -> bool:
     """Whether a config has what the last part of a key with dots is a setting of."""
-    *parents, _ = key.split('.')
-    for part in parents:
+    *parents, last = key.split('.')
+    found = _at(cfg, parents)
+    return found is not _ABSENT and (
+        isinstance(found, (Mapping, list, tuple)) or not last)
+
+
+def _at(cfg: Any, parts: Sequence[str]) -> Any:
+    """What a config has at a place, or ``_ABSENT``."""
+    for part in parts:
         if isinstance(cfg, (list, tuple)) and part.isdigit() and int(part) < len(cfg):
             cfg = cfg[int(part)]
         elif isinstance(cfg, Mapping) and part in cfg:
             cfg = cfg[part]
         else:
-            return False
-    return isinstance(cfg, (Mapping, list, tuple)) or not key.rpartition('.')[2]
+            return _ABSENT
+    return cfg
 
 
 def _config(stage: Stage) -> Mapping[str, Any]:

@@ -23,6 +23,7 @@ from mmwsss.cam import (
     winning_label,
 )
 from mmwsss.registry import MODELS
+from mmwsss.utils.errors import UserError
 
 from ..utils import FrozenNetwork, InferenceCfg, LossSchedule, SelfTrainingCfg
 from .weak_segmentor import WeakSegmentor
@@ -186,7 +187,7 @@ def self_training(
 
     Raises:
         TypeError: if the base isn't a network of mmwsss.
-        ValueError: if settings and network don't belong together.
+        UserError: if settings and network don't belong together.
     """
     segmentor = copy.deepcopy(segmentor)
     segmentor['data_preprocessor'] = {
@@ -212,7 +213,7 @@ def _settings(model: WeakSegmentor, given: Mapping[str, Any]) -> SelfTrainingCfg
     """The settings; how views meet is the base's business unless it is said."""
     base = InferenceCfg.of(model.test_cfg)
     if base.use_teacher:
-        raise ValueError('self-training trains the network itself, but test_cfg has '
+        raise UserError('self-training trains the network itself, but test_cfg has '
                          'use_teacher=True: predictions would never change')
     settings = SelfTrainingCfg(**given)
     if settings.source == 'fused':
@@ -236,7 +237,7 @@ def _set_losses(model: WeakSegmentor, losses: Mapping[str, dict],
     weights = model.train_cfg['weights']
     foreign = (set(weights) | set(losses)) - set(TERMS)
     if foreign:
-        raise ValueError(f'self-training has the loss terms {TERMS}, got '
+        raise UserError(f'self-training has the loss terms {TERMS}, got '
                          f'{sorted(foreign)}')
     kept = {term: loss for term, loss in model.losses.items()
             if term in weights or loss.state_dict()}

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from mmwsss.cam.fusion import NORMALISE
+from mmwsss.utils.errors import UserError
 
 SOURCES = ('online', 'fused')
 PAIRS = ('sum', 'max', 'mean')
@@ -33,7 +34,7 @@ class SelfTrainingCfg:
         stride: pixels of the picture a pixel of the target.
 
     Raises:
-        ValueError: naming the entry that is out of range, or without effect.
+        UserError: naming the entry that is out of range, or without effect.
     """
 
     source: str = 'online'
@@ -48,18 +49,18 @@ class SelfTrainingCfg:
         for key, known in (('source', SOURCES), ('pair', (None, *PAIRS)),
                            ('normalise', (None, *NORMALISE))):
             if getattr(self, key) not in known:
-                raise ValueError(f'self_training.{key} must be one of {known}, got '
+                raise UserError(f'self_training.{key} must be one of {known}, got '
                                  f'{getattr(self, key)!r}')
         if self.scales is not None and (not self.scales or min(self.scales) <= 0):
-            raise ValueError('self_training.scales must hold positive numbers, got '
+            raise UserError('self_training.scales must hold positive numbers, got '
                              f'{self.scales}')
         self._check_views()
         if not 0 < self.bkg_thr <= 1:
-            raise ValueError(
+            raise UserError(
                 'self_training.bkg_thr must be in (0, 1]: reactivation divides by it '
                 f'where nothing is active; got {self.bkg_thr}')
         if self.stride < 1:
-            raise ValueError(
+            raise UserError(
                 f'self_training.stride must be 1 or more, got {self.stride}')
 
     def _check_views(self) -> None:
@@ -67,7 +68,7 @@ class SelfTrainingCfg:
         given = {key: getattr(self, key) for key in VIEWS
                  if getattr(self, key) is not None}
         if self.source == 'fused' and given:
-            raise ValueError(
+            raise UserError(
                 f"self_training.{next(iter(given))} has no effect with source='fused', "
                 f'where the maps in fused_dir decide; got {given}. Set it to None and '
                 'generate the maps so (--cfg-options model.test_cfg.cam_scales=... '
