@@ -112,12 +112,19 @@ def _class_count_lines(
             continue
         offset = classes - shape[0]  # 0: with background, 1: foreground only
         if offset in (0, 1):
-            return [
+            lines = [
                 f'It was made for {file_shape[0] + offset} classes (background '
                 f'included), the model has num_classes={classes}: choose the '
                 "config of the file's dataset, or set num_classes and the dataset "
                 'to agree.'
             ]
+            if file_shape[0] == shape[0] + (1 if offset else -1):
+                lines.append(
+                    f'Or one of them has a channel for the background in {key} and '
+                    "the other has none (as EPS and a plain classifier): choose the "
+                    "config of the file's method."
+                )
+            return lines
     return []
 
 

@@ -183,6 +183,14 @@ def test_class_count_is_named():
         load_weights_strict(Segmenter(7), Segmenter(21).state_dict(), 'voc.pth')
 
 
+@pytest.mark.parametrize('classes,told', [(7, True), (9, False), (21, False)])
+def test_a_background_channel_is_thought_of(classes, told):
+    """Between EPS and a plain classifier of the same data."""
+    with pytest.raises(CheckpointMismatch) as error:
+        load_weights_strict(Segmenter(6), Segmenter(classes).state_dict())
+    assert ('channel for the background' in str(error.value)) is told
+
+
 def test_wrong_keys_are_listed():
     state = Segmenter(3).state_dict()
     state['stranger'] = state.pop('cam_head.weight')
