@@ -13,6 +13,7 @@ from mmwsss.engine.cli import (
     parse,
     plain_errors,
     read_config,
+    save_metrics,
 )
 from mmwsss.engine.inference_options import (
     POST_PROCESSOR_HELP,
@@ -59,8 +60,9 @@ def build_config(args: argparse.Namespace) -> Config:
 
 
 def main(argv: list[str] | None = None) -> None:
-    """Build the runner and test."""
-    make_runner(build_config(parse_args(argv))).test()
+    """Build the runner, test, and write the scores to ``metrics.json``."""
+    runner = make_runner(build_config(parse_args(argv)))
+    save_metrics(runner.test(), runner.work_dir)
 
 
 if __name__ == '__main__':

@@ -23,6 +23,7 @@ from mmwsss.utils.atomic_file import write_json
 from mmwsss.utils.manifest import settings_hash
 
 from .pipeline.process import Echo, ToolError, run_command
+from .pipeline.stage_types import file_metrics
 
 RESULT = 'result.json'
 # A training process that loads its own pictures: one core each, same numbers.
@@ -156,8 +157,7 @@ def _call(experiment: Experiment, command: Sequence[str], echo: Echo | None) -> 
 
 
 def _read_metrics(folder: Path) -> dict[str, float]:
-    files = sorted(folder.glob('*/*.json'))
-    if not files:
-        raise ToolError(f'{folder} holds no metrics: the test wrote no json')
-    metrics = json.loads(files[-1].read_text())
-    return {key: round(float(value), 4) for key, value in metrics.items()}
+    metrics = file_metrics(folder)
+    if not metrics:
+        raise ToolError(f'{folder} holds no metrics: the test wrote none')
+    return metrics

@@ -6,17 +6,23 @@ from __future__ import annotations
 import argparse
 import os
 import os.path as osp
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from numbers import Real
+from typing import Any
 
 from mmengine.config import Config, DictAction
+from mmengine.dist import is_main_process
 from mmengine.registry import RUNNERS
 from mmengine.runner import Runner
 
+from mmwsss.utils.atomic_file import write_json
 from mmwsss.utils.errors import UserError
 
 #: a class that a config names, built with a setting that it doesn't have
 _UNKNOWN_SETTING = '__init__() got an unexpected keyword argument'
+#: scores of a test, in its work dir
+METRICS = 'metrics.json'
 LAUNCHERS = ('none', 'pytorch', 'slurm', 'mpi')
 
 
@@ -90,6 +96,17 @@ def read_config(args: argparse.Namespace) -> Config:
 def make_runner(cfg: Config) -> Runner:
     """The runner that the config asks for."""
     return RUNNERS.build(cfg) if 'runner_type' in cfg else Runner.from_cfg(cfg)
+
+
+def save_metrics(metrics: Mapping[str, Any], work_dir: str | os.PathLike) -> None:
+    """Write the scores of a test: once, by the first process, and whole.
+
+    (mmengine's own file is written by every process, one over the other.)
+    """
+    if is_main_process():
+        scores = {key: float(value) for key, value in metrics.items()
+                  if isinstance(value, Real)}
+        write_json(scores, osp.join(work_dir, METRICS))
 
 
 @contextmanager

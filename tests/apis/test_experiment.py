@@ -24,11 +24,11 @@ open('trained', 'a').write('x')
 '''
 TEST = '''
 import json, pathlib, sys
-work = pathlib.Path(sys.argv[sys.argv.index('--work-dir') + 1]) / '20260101'
+work = pathlib.Path(sys.argv[sys.argv.index('--work-dir') + 1])
 if 'fail=1' in sys.argv:
     sys.exit('no such thing')
-work.mkdir(parents=True)
-(work / 'x.json').write_text(json.dumps(dict(mIoU=len(sys.argv[-1]))))
+work.mkdir(parents=True, exist_ok=True)
+(work / 'metrics.json').write_text(json.dumps(dict(mIoU=len(sys.argv[-1]))))
 '''
 
 

@@ -2,14 +2,16 @@
 """What the entry points do to a config."""
 
 import argparse
+import json
 import os
 
+import numpy as np
 import pytest
 import torch
 from mmengine.config import Config
 
-from mmwsss.engine import inference_options, launch
-from mmwsss.engine.cli import add_common_arguments, parse
+from mmwsss.engine import cli, inference_options, launch
+from mmwsss.engine.cli import add_common_arguments, parse, save_metrics
 from mmwsss.engine.optimizers import MergedOptimWrapperConstructor, merged_constructor
 from mmwsss.engine.optimizers.merged_constructor import merge_groups
 from tests.helpers.training import ROOT
@@ -197,3 +199,14 @@ def test_options_without_a_value_are_named(wrong, capsys):
     with pytest.raises(SystemExit):
         parse(parser, [*good, wrong])
     assert f"--cfg-options: '{wrong}' is no KEY=VALUE" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize('main', [True, False])
+def test_scores_are_written_once(tmp_path, monkeypatch, main):
+    """By the first process alone; what is no number stays out."""
+    monkeypatch.setattr(cli, 'is_main_process', lambda: main)
+    save_metrics(dict(seg_mIoU=np.float32(50), count=3, table='| a |'), tmp_path)
+    file = tmp_path / 'metrics.json'
+    assert file.exists() is main
+    if main:
+        assert json.loads(file.read_text()) == dict(seg_mIoU=50.0, count=3.0)

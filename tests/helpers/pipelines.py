@@ -118,6 +118,5 @@ def outputs(work_dir: Path) -> dict[str, str]:
     """Contents of all checkpoints, masks and scores."""
     kinds = ('.pth', '.png')
     files = [p for p in work_dir.glob('[0-9]*/run/**/*') if p.suffix in kinds]
-    files += [*work_dir.glob('[0-9]*/run/metrics.json'),
-              *work_dir.glob('[0-9]*/run/now/now.json')]
+    files += work_dir.glob('[0-9]*/run/metrics.json')
     return {str(p.relative_to(work_dir)): p.read_text() for p in sorted(files)}

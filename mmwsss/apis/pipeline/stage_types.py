@@ -13,6 +13,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from mmwsss.engine.cli import METRICS
+
 from ..evaluate.maps import parse_thresholds
 from ..generate.cfg import GenerateCfg
 
@@ -105,15 +107,9 @@ def validation_metrics(run: Path) -> Metrics:
     return scores
 
 
-def test_metrics(run: Path) -> Metrics:
-    """The scores of the last test."""
-    files = sorted(run.glob('*/*.json'))
-    return numbers(json.loads(files[-1].read_text())) if files else {}
-
-
 def file_metrics(run: Path) -> Metrics:
-    """The scores in ``metrics.json``."""
-    file = run / 'metrics.json'
+    """The scores in ``metrics.json``, as ``eval_cam.py`` and ``test.py`` leave them."""
+    file = run / METRICS
     return numbers(json.loads(file.read_text())) if file.is_file() else {}
 
 
@@ -171,11 +167,11 @@ STAGE_TYPES: dict[str, StageType] = {
         tool='tools/eval_cam.py', takes=('maps',),
         flags=('kind', 'config', 'split', 'ann_dir', 'list', 'img_dir', 'num_classes',
                'thresholds', 'erode', 'crf', 'unary', 'all_labels', 'workers'),
-        neutral=('workers',), out='--out', out_file='metrics.json',
+        neutral=('workers',), out='--out', out_file=METRICS,
         distributed=False,
-        yields=dict(metrics=entry('metrics.json')), metrics=file_metrics,
+        yields=dict(metrics=entry(METRICS)), metrics=file_metrics,
         check=check_evaluate),
     'test': StageType(
         tool='tools/test.py', takes=('config', 'checkpoint'), flags=('tta',),
-        metrics=test_metrics),
+        metrics=file_metrics),
 }
