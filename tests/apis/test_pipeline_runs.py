@@ -51,7 +51,7 @@ def test_a_whole_run_and_its_table(config, work):
     assert [row['stage'] for row in rows] == NAMES
     shown = {row['stage']: row for row in rows}
     cam = json.loads((work / '03_cam_score/run/metrics.json').read_text())['mIoU']
-    seg = json.loads((work / '06_test/run/now/now.json').read_text())['seg_mIoU']
+    seg = json.loads((work / '06_test/run/metrics.json').read_text())['seg_mIoU']
     assert shown['cam_score']['scores'] == {
         'CAM mIoU': round(cam, 4), 'pseudo-mask mIoU': None, 'segmenter mIoU': None}
     assert shown['cam_score']['scored_on'] == 'train'
