@@ -239,12 +239,10 @@ class WeakSegDataset(BaseSegDataset):
         files = FileFinder('', True)
         for info in infos:
             files.find(info['seg_map_path'], '')
-        if files.missing:
-            raise DataError(
-                files.missing[0], f'is missing, with {len(files.missing) - 1} other '
-                f'masks of {len(infos)}', _MASK_FIX if self.mask_dir is None else
-                'write all masks of this split (tools/generate_pseudo_labels.py), and '
-                'give their folder as mask_dir')
+        files.refuse_missing(
+            DataError, 'masks', len(infos), _MASK_FIX if self.mask_dir is None else
+            'write all masks of this split (tools/generate_pseudo_labels.py), and '
+            'give their folder as mask_dir')
         for info in spread(infos, self.check_samples):
             verify_item(info, self.ignore_index)
 

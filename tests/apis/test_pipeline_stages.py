@@ -217,6 +217,9 @@ def test_missing_files_of_a_data_set(tmp_path, work, lacking):
         "{'train_dataloader.dataset.mask_dir': '{masks.mask}'}")
     config = write_pipeline(tmp_path / 'configs', stages, seg=seg)
     dry_run(make_run(config, work))
+    strange = dict(segmenter__train_dataloader__dataset__strange=1)
+    with pytest.raises(PipelineError, match="train_dataloader: .*'strange'"):
+        dry_run(make_run(config, work, **strange))
     shutil.rmtree(data / lacking)
     wanted = rf"'segmenter', \w+_dataloader: .*{lacking}"
     with pytest.raises(PipelineError, match=wanted):

@@ -85,9 +85,10 @@ def folder_infos(ann_dir: str | Path, names: Sequence[str], num_classes: int,
         if image_dir is not None:
             info['img_path'] = images.find(name, IMAGE_SUFFIXES)
         infos.append(info)
-    _complain('pixel labels', truths.missing, len(names),
-              'give --list FILE with the names of a split that has pixel labels')
-    _complain('pictures', images.missing, len(names), 'correct --img-dir')
+    truths.refuse_missing(
+        DataError, 'pixel labels', len(names),
+        'give --list FILE with the names of a split that has pixel labels')
+    images.refuse_missing(DataError, 'pictures', len(names), 'correct --img-dir')
     return infos
 
 
@@ -104,17 +105,12 @@ def eval_tasks(folder: Path, kind: str, infos: Sequence[Mapping[str, Any]]
     Raises:
         DataError: if maps are missing, or there is nothing to score.
     """
-    tasks = [EvalTask(str(folder / f'{info["img_id"]}{SUFFIX[kind]}'), dict(info))
+    maps = FileFinder(str(folder), True)
+    tasks = [EvalTask(maps.find(info['img_id'], SUFFIX[kind]), dict(info))
              for info in infos]
-    _complain('maps', [t.maps for t in tasks if not Path(t.maps).is_file()], len(tasks),
-              'generate them for this split, score another one with --split, or with '
-              '--ann-dir alone all maps that are there')
+    maps.refuse_missing(
+        DataError, 'maps', len(tasks), 'generate them for this split, score another '
+        'one with --split, or with --ann-dir alone all maps that are there')
     if not tasks:
         raise DataError(str(folder), 'has nothing to score', 'give names of images')
     return tasks
-
-
-def _complain(what: str, missing: Sequence[str], total: int, fix: str) -> None:
-    if missing:
-        raise DataError(missing[0], f'is missing, with {len(missing) - 1} other {what} '
-                        f'of {total}', fix)

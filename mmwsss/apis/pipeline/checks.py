@@ -65,7 +65,7 @@ def check_data(stages: Sequence[Stage]) -> None:
             seen.append(dataset)
             try:
                 DATASETS.build(dataset)
-            except (ValueError, OSError) as error:
+            except (ValueError, TypeError, OSError) as error:
                 raise PipelineError(
                     f'stage {stage.name!r}, {part}_dataloader: {error}') from error
 

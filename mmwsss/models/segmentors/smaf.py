@@ -214,7 +214,7 @@ def _settings(model: WeakSegmentor, given: Mapping[str, Any]) -> SelfTrainingCfg
     base = InferenceCfg.of(model.test_cfg)
     if base.use_teacher:
         raise UserError('self-training trains the network itself, but test_cfg has '
-                         'use_teacher=True: predictions would never change')
+                        'use_teacher=True: predictions would never change')
     settings = SelfTrainingCfg(**given)
     if settings.source == 'fused':
         return settings
@@ -238,7 +238,7 @@ def _set_losses(model: WeakSegmentor, losses: Mapping[str, dict],
     foreign = (set(weights) | set(losses)) - set(TERMS)
     if foreign:
         raise UserError(f'self-training has the loss terms {TERMS}, got '
-                         f'{sorted(foreign)}')
+                        f'{sorted(foreign)}')
     kept = {term: loss for term, loss in model.losses.items()
             if term in weights or loss.state_dict()}
     built = {term: MODELS.build(cfg) for term, cfg in (

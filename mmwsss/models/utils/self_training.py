@@ -50,10 +50,10 @@ class SelfTrainingCfg:
                            ('normalise', (None, *NORMALISE))):
             if getattr(self, key) not in known:
                 raise UserError(f'self_training.{key} must be one of {known}, got '
-                                 f'{getattr(self, key)!r}')
+                                f'{getattr(self, key)!r}')
         if self.scales is not None and (not self.scales or min(self.scales) <= 0):
             raise UserError('self_training.scales must hold positive numbers, got '
-                             f'{self.scales}')
+                            f'{self.scales}')
         self._check_views()
         if not 0 < self.bkg_thr <= 1:
             raise UserError(
