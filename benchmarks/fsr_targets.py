@@ -62,8 +62,9 @@ def watch(loss: nn.Module, term: str, seen: dict[str, list[float]]) -> None:
     loss.register_forward_pre_hook(note, with_kwargs=True)
 
 
-def note_uncertain(model: nn.Module, data: dict[str, Any],
-                   seen: dict[str, list[float]]) -> None:
+def note_uncertain(
+    model: nn.Module, data: dict[str, Any], seen: dict[str, list[float]]
+) -> None:
     """Shares of uncertain pixels and blocks."""
     cfg, images = model.masking, data['inputs'][model.masking.view]
     labels = model.image_labels(data['data_samples'], images.device)

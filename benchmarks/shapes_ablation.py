@@ -81,15 +81,22 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument('--threads', type=int, default=1, help='threads of a run')
     parser.add_argument('--work-dir', type=Path, default=ROOT / 'work_dirs/shapes')
     parser.add_argument(
-        '--out', type=Path, default=ROOT / 'benchmarks/results/shapes_ablation.json')
-    parser.add_argument('--cfg-options', nargs='+', default=[], metavar='KEY=VALUE',
-                        help='more options for every run; earlier runs with other '
-                        'options are put aside')
+        '--out', type=Path, default=ROOT / 'benchmarks/results/shapes_ablation.json'
+    )
+    parser.add_argument(
+        '--cfg-options',
+        nargs='+',
+        default=[],
+        metavar='KEY=VALUE',
+        help='more options for every run; earlier runs with other '
+        'options are put aside',
+    )
     return parser.parse_args(argv)
 
 
-def plan(args: argparse.Namespace, rows: Iterable[str], seeds: Iterable[int]
-         ) -> dict[tuple[str, int], Experiment]:
+def plan(
+    args: argparse.Namespace, rows: Iterable[str], seeds: Iterable[int]
+) -> dict[tuple[str, int], Experiment]:
     """The experiments, seed by seed, so that a first table is there early."""
     return {
         (row, seed): Experiment(
@@ -115,15 +122,21 @@ def table(results: dict[str, dict[str, dict]]) -> str:
             for key in COLUMNS.values()
         ]
         command = f'`python benchmarks/shapes_ablation.py --rows {name}`'
-        lines.append(f'| {row.title} | ' + ' | '.join(cells)
-                     + f' | {row.paper} | {len(runs)} | {command} |')
+        lines.append(
+            f'| {row.title} | '
+            + ' | '.join(cells)
+            + f' | {row.paper} | {len(runs)} | {command} |'
+        )
     return '\n'.join(lines) + '\n'
 
 
 def summary(metrics: dict[str, float]) -> str:
     """The table's numbers of one run in one line."""
-    return ', '.join(f'{title} {metrics[key]:.1f}' for title, key in COLUMNS.items()
-                     if key in metrics)
+    return ', '.join(
+        f'{title} {metrics[key]:.1f}'
+        for title, key in COLUMNS.items()
+        if key in metrics
+    )
 
 
 def entry(result: dict) -> dict:
@@ -151,10 +164,12 @@ def run_all(args: argparse.Namespace) -> list[str]:
     failures: list[str] = []
     start, trained = time.time(), 0
     with ThreadPoolExecutor(args.jobs) as pool:
-        known = {key: one.stored_result() is not None
-                 for key, one in experiments.items()}
-        futures = {pool.submit(run_experiment, one): key
-                   for key, one in experiments.items()}
+        known = {
+            key: one.stored_result() is not None for key, one in experiments.items()
+        }
+        futures = {
+            pool.submit(run_experiment, one): key for key, one in experiments.items()
+        }
         for done, future in enumerate(as_completed(futures), 1):
             row, seed = futures[future]
             try:
@@ -168,9 +183,11 @@ def run_all(args: argparse.Namespace) -> list[str]:
             trained += not known[row, seed]
             left = sum(not f.done() for f in futures)
             minutes = (time.time() - start) / 60 / max(trained, 1) * left
-            print_log(f'{done}/{len(futures)} {row}, seed {seed}: '
-                      f'{summary(result["metrics"])} ({result["seconds"]} s); '
-                      f'about {minutes:.0f} minutes left')
+            print_log(
+                f'{done}/{len(futures)} {row}, seed {seed}: '
+                f'{summary(result["metrics"])} ({result["seconds"]} s); '
+                f'about {minutes:.0f} minutes left'
+            )
     print_log('\n' + table(results))
     return failures
 

@@ -44,8 +44,10 @@ def load(folder: Path) -> nn.Module:
 def main(argv: list[str] | None = None) -> None:
     """Predict, draw, write."""
     args = parse_args(argv)
-    models = {title: load(Path(folder)) for title, folder in
-              (run.split('=', 1) for run in args.runs)}
+    models = {
+        title: load(Path(folder))
+        for title, folder in (run.split('=', 1) for run in args.runs)
+    }
     panel = comparison_panel(models, args.data, args.num_images)
     picture = Image.fromarray(panel).quantize(COLOURS, dither=Image.Dither.NONE)
     picture.save(args.out, optimize=True)

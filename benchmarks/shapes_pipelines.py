@@ -65,13 +65,16 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__.split('\n')[0])
     parser.add_argument(
-        '--pipelines', nargs='+', choices=PIPELINES, default=list(PIPELINES))
+        '--pipelines', nargs='+', choices=PIPELINES, default=list(PIPELINES)
+    )
     parser.add_argument('--seeds', nargs='+', type=int, default=[0, 1, 2])
     parser.add_argument('--threads', type=int, default=1, help='threads of a stage')
     parser.add_argument(
-        '--work-dir', type=Path, default=ROOT / 'work_dirs/shapes_pipelines')
+        '--work-dir', type=Path, default=ROOT / 'work_dirs/shapes_pipelines'
+    )
     parser.add_argument(
-        '--out', type=Path, default=ROOT / 'benchmarks/results/shapes_pipelines.json')
+        '--out', type=Path, default=ROOT / 'benchmarks/results/shapes_pipelines.json'
+    )
     return parser.parse_args(argv)
 
 
@@ -82,10 +85,21 @@ def run(name: str, seed: int, args: argparse.Namespace) -> list[dict]:
     # The loader's processes only wait for each other where threads are few.
     options = [f'all.{option}' for option in SINGLE_PROCESS if 'train' in option]
     subprocess.run(
-        [sys.executable, 'tools/run_pipeline.py', PIPELINES[name].config, '--work-dir',
-         str(folder), '--seed', str(seed), '--cfg-options', *options], cwd=ROOT,
+        [
+            sys.executable,
+            'tools/run_pipeline.py',
+            PIPELINES[name].config,
+            '--work-dir',
+            str(folder),
+            '--seed',
+            str(seed),
+            '--cfg-options',
+            *options,
+        ],
+        cwd=ROOT,
         env=dict(os.environ, OMP_NUM_THREADS=threads, MKL_NUM_THREADS=threads),
-        check=True)
+        check=True,
+    )
     return json.loads((folder / 'summary.json').read_text())
 
 
@@ -102,17 +116,21 @@ def labelled(rows: list[dict]) -> str:
 
 def table(results: Results) -> str:
     """The markdown table of all that has results."""
-    lines = ['| pipeline | what | scored on | mIoU | seeds |',
-             '|---|---|---|---:|---:|']
+    lines = [
+        '| pipeline | what | scored on | mIoU | seeds |',
+        '|---|---|---|---:|---:|',
+    ]
     for name, pipeline in PIPELINES.items():
         runs = results.get(name, {})
         for stage, title in pipeline.stages.items():
             rows = [r for found in runs.values() for r in found if r['stage'] == stage]
             values = [v for v in map(score, rows) if v is not None]
             if values:
-                lines.append(f'| {pipeline.title} | {title}{labelled(rows)} | '
-                             f'{rows[0]["scored_on"]} | {spread(values)} | '
-                             f'{len(values)} |')
+                lines.append(
+                    f'| {pipeline.title} | {title}{labelled(rows)} | '
+                    f'{rows[0]["scored_on"]} | {spread(values)} | '
+                    f'{len(values)} |'
+                )
     return '\n'.join(lines) + '\n'
 
 

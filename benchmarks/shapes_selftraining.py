@@ -25,7 +25,7 @@ from mmwsss.apis.experiment import SINGLE_PROCESS, Experiment, run_experiment
 ROOT = Path(__file__).resolve().parents[1]
 #: results: base → stage → seed → what the runs found
 Results = dict[str, dict[str, dict[str, dict]]]
-ONE_SCALE = ('model.test_cfg.cam_scales=[1.0]', )
+ONE_SCALE = ('model.test_cfg.cam_scales=[1.0]',)
 ABLATED = 'eps'  # the published base
 
 
@@ -59,7 +59,7 @@ BASES = {
 
 def scales(*values: float) -> tuple[str, ...]:
     """The option that sets the teacher's scales."""
-    return (f'model.self_training.scales=[{",".join(map(str, values))}]', )
+    return (f'model.self_training.scales=[{",".join(map(str, values))}]',)
 
 
 STAGES = {
@@ -90,50 +90,72 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument('--seeds', nargs='+', type=int, default=[0, 1, 2])
     parser.add_argument('--threads', type=int, default=1, help='threads of a run')
     parser.add_argument(
-        '--work-dir', type=Path, default=ROOT / 'work_dirs/shapes_selftraining')
-    parser.add_argument('--out', type=Path,
-                        default=ROOT / 'benchmarks/results/shapes_selftraining.json')
+        '--work-dir', type=Path, default=ROOT / 'work_dirs/shapes_selftraining'
+    )
+    parser.add_argument(
+        '--out', type=Path, default=ROOT / 'benchmarks/results/shapes_selftraining.json'
+    )
     return parser.parse_args(argv)
 
 
-def run(args: argparse.Namespace, name: str, stage: str, seed: int,
-        checkpoint: str | None = None) -> dict:
+def run(
+    args: argparse.Namespace,
+    name: str,
+    stage: str,
+    seed: int,
+    checkpoint: str | None = None,
+) -> dict:
     """Train and test a base, or with its ``checkpoint`` a stage on top of it."""
     base = BASES[name]
     options = (*SINGLE_PROCESS,)
     if checkpoint is not None:
         options += (f'model.checkpoint={checkpoint}', *STAGES[stage].options)
-    return run_experiment(Experiment(
-        config=base.config if checkpoint is None else base.smaf,
-        work_dir=args.work_dir.resolve() / name / stage / f'seed_{seed}', root=ROOT,
-        options=options, seed=seed, threads=args.threads,
-        more_tests=dict(one_scale=base.one_scale)))
+    return run_experiment(
+        Experiment(
+            config=base.config if checkpoint is None else base.smaf,
+            work_dir=args.work_dir.resolve() / name / stage / f'seed_{seed}',
+            root=ROOT,
+            options=options,
+            seed=seed,
+            threads=args.threads,
+            more_tests=dict(one_scale=base.one_scale),
+        )
+    )
 
 
 def table(results: Results) -> str:
     """The markdown table of all that has results."""
     tests = ('metrics', 'one_scale')
-    lines = ['| base | stage | CAM | at its best threshold | CAM, one scale | '
-             'at its best threshold | seeds |', '|---|---|' + '---:|' * 5]
+    lines = [
+        '| base | stage | CAM | at its best threshold | CAM, one scale | '
+        'at its best threshold | seeds |',
+        '|---|---|' + '---:|' * 5,
+    ]
     for name, base in BASES.items():
         for stage in ('base', *STAGES):
             runs = list(results.get(name, {}).get(stage, {}).values())
             if not runs:
                 continue
-            cells = [spread([found[test][f'cam_{kind}mIoU'] for found in runs])
-                     for test in tests for kind in ('', 'oracle_')]
+            cells = [
+                spread([found[test][f'cam_{kind}mIoU'] for found in runs])
+                for test in tests
+                for kind in ('', 'oracle_')
+            ]
             title = STAGES[stage].title if stage in STAGES else '–'
-            lines.append(f'| {base.title} | {title} | ' + ' | '.join(cells)
-                         + f' | {len(runs)} |')
+            lines.append(
+                f'| {base.title} | {title} | ' + ' | '.join(cells) + f' | {len(runs)} |'
+            )
     return '\n'.join(lines) + '\n'
 
 
-def keep(args: argparse.Namespace, name: str, stage: str, seed: int, result: dict
-         ) -> None:
+def keep(
+    args: argparse.Namespace, name: str, stage: str, seed: int, result: dict
+) -> None:
     """Write one more result beside those of this and other calls."""
     results: Results = read_results(args.out, BASES)
     results.setdefault(name, {}).setdefault(stage, {})[str(seed)] = {
-        key: result[key] for key in ('config', 'metrics', 'one_scale')}
+        key: result[key] for key in ('config', 'metrics', 'one_scale')
+    }
     write_results(results, table(results), args.out)
     print_log('\n' + table(results))
 

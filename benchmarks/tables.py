@@ -30,8 +30,10 @@ def read_results(path: Path, known: Container[str]) -> dict[str, dict]:
         found = json.loads(path.read_text()).items()
         return {name: dict(runs) for name, runs in found if name in known}
     except (AttributeError, TypeError, ValueError) as error:
-        raise ValueError(f'{path} is no results file of this script ({error}): name '
-                         'another with --out') from error
+        raise ValueError(
+            f'{path} is no results file of this script ({error}): name '
+            'another with --out'
+        ) from error
 
 
 def write_results(results: Mapping[str, Mapping], table: str, path: Path) -> None:

@@ -35,8 +35,12 @@ from mmwsss.registry import MODELS
 
 #: part → the model's methods and modules that belong to it
 PARTS = {
-    'forward': ('encode_views', 'encode_student', 'classification',
-                'decode_head.forward'),
+    'forward': (
+        'encode_views',
+        'encode_student',
+        'classification',
+        'decode_head.forward',
+    ),
     'CAM': ('fused_cams',),
     'mask CAM': ('uncertainty_cam',),
     'teacher': ('follow_student', 'encode_teacher', 'project_patches'),
@@ -44,8 +48,14 @@ PARTS = {
     'crops': ('local_crops', 'class_contrast'),
     'PAR': ('pseudo_label',),
     'energy': ('losses.reg.forward',),
-    'losses': ('token_pairs', 'losses.ptc.forward', 'losses.ctc.forward',
-               'losses.seg.forward', 'losses.unc.forward', 'losses.cer.forward'),
+    'losses': (
+        'token_pairs',
+        'losses.ptc.forward',
+        'losses.ctc.forward',
+        'losses.seg.forward',
+        'losses.unc.forward',
+        'losses.cer.forward',
+    ),
 }
 LATE = 10**9  # an iteration at which every scheduled term is active
 
@@ -102,19 +112,23 @@ class Stopwatch:
         def run(*args, **kwargs):
             with self.part(part):
                 return function(*args, **kwargs)
+
         return run
 
 
 def published_order(model: nn.Module) -> None:
     """Make a ToCo model do the released amount of work; its result stays the same."""
     encode_views, fused, pseudo = (
-        model.encode_views, model.fused_cams, model.pseudo_label)
+        model.encode_views,
+        model.fused_cams,
+        model.pseudo_label,
+    )
     cam_logits = model.cam_logits
 
     def views(inputs):
         both = torch.cat([inputs['view1'], inputs['view2']])
         model.encode(inputs['view1'])  # main pass, apart from the student's
-        model.encode(both)             # the teacher's, with a graph
+        model.encode(both)  # the teacher's, with a graph
         return encode_views(inputs)
 
     def with_decoder(features):
@@ -125,15 +139,18 @@ def published_order(model: nn.Module) -> None:
     def refine(images, cam, labels, *args, **kwargs):
         one = partial(pseudo, *args, **kwargs)
         for _ in ('high', 'low'):
-            out = [one(images[i:i + 1], cam[i:i + 1], labels.select(slice(i, i + 1)))
-                   for i in range(len(images))]
+            out = [
+                one(images[i : i + 1], cam[i : i + 1], labels.select(slice(i, i + 1)))
+                for i in range(len(images))
+            ]
         return torch.cat(out)
 
     model.encode_views = views
     model.fused_cams = lambda images, labels, features=None: fused(images, labels)
     model.cam_logits = with_decoder
     model.pseudo_label = lambda images, cam, labels, box=None, **kw: refine(
-        images, cam, labels, **kw)
+        images, cam, labels, **kw
+    )
 
 
 def crop_size(cfg: Config) -> int:
@@ -195,8 +212,11 @@ def measure(cfg: Config, args: argparse.Namespace, published: bool) -> dict:
     seconds = {p: statistics.median(r.get(p, 0.0) for r in rows) for p in rows[0]}
     total = statistics.median(sum(r.values()) for r in rows)
     # Before counting, which materialises the attention maps.
-    memory = (torch.cuda.max_memory_allocated() if args.device == 'cuda'
-              else resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024)
+    memory = (
+        torch.cuda.max_memory_allocated()
+        if args.device == 'cuda'
+        else resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    )
     # Fused attention counts as nothing on a CPU: count under the MATH backend.
     watch.counter = FlopCounterMode(display=False)
     watch.macs.clear()
@@ -214,8 +234,8 @@ def table(result: dict) -> str:
         share = seconds / result['total']
         lines.append(f'| {part} | {seconds:.3f} | {share:.0%} | {macs:.1f} |')
     macs = sum(result['macs'].values()) / 1e9
-    lines.append(f"| **total** | {result['total']:.3f} | 100% | {macs:.1f} |")
-    lines.append(f"\npeak memory {result['memory'] / 2**30:.2f} GiB")
+    lines.append(f'| **total** | {result["total"]:.3f} | 100% | {macs:.1f} |')
+    lines.append(f'\npeak memory {result["memory"] / 2**30:.2f} GiB')
     return '\n'.join(lines)
 
 
@@ -228,11 +248,13 @@ def main() -> None:
     parser.add_argument('--repeat', type=int, default=3)
     parser.add_argument('--threads', type=int, default=torch.get_num_threads())
     parser.add_argument(
-        '--device', default='cuda' if torch.cuda.is_available() else 'cpu')
+        '--device', default='cuda' if torch.cuda.is_available() else 'cpu'
+    )
     parser.add_argument('--amp', action='store_true')
     parser.add_argument('--no-count', dest='count', action='store_false')
     parser.add_argument(
-        '--published', action='store_true', help='also the released order of work')
+        '--published', action='store_true', help='also the released order of work'
+    )
     parser.add_argument('--out', type=Path, help='write the report to this file')
     args = parser.parse_args()
 
@@ -240,15 +262,24 @@ def main() -> None:
     MessageHub.get_current_instance().update_info('iter', LATE)
     cfg = Config.fromfile(args.config)
     ours = measure(cfg, args, published=False)
-    name = torch.cuda.get_device_name() if args.device == 'cuda' else (
-        f'CPU, {args.threads} threads')
-    report = [f'{args.config}, batch {args.batch}, {name}, torch {torch.__version__}'
-              f"{', AMP' if args.amp else ''}\n", table(ours)]
+    name = (
+        torch.cuda.get_device_name()
+        if args.device == 'cuda'
+        else (f'CPU, {args.threads} threads')
+    )
+    report = [
+        f'{args.config}, batch {args.batch}, {name}, torch {torch.__version__}'
+        f'{", AMP" if args.amp else ""}\n',
+        table(ours),
+    ]
     if args.published:
         theirs = measure(cfg, args, published=True)
         ratio = theirs['total'] / ours['total']
-        report += ['\nreleased order of work, same process:\n', table(theirs),
-                   f'\ntime ratio released / ours: {ratio:.2f}']
+        report += [
+            '\nreleased order of work, same process:\n',
+            table(theirs),
+            f'\ntime ratio released / ours: {ratio:.2f}',
+        ]
     print_log('\n' + '\n'.join(report), 'current')
     if args.out:
         args.out.write_text('\n'.join(report) + '\n')

@@ -42,7 +42,8 @@ def photos(path: Path) -> list[Path]:
     found = sorted(p for p in path.glob('*') if p.suffix.lower() in IMAGE_SUFFIXES)
     if not found:
         raise FileNotFoundError(
-            f'{path} is neither a photo nor a folder with photos {IMAGE_SUFFIXES}')
+            f'{path} is neither a photo nor a folder with photos {IMAGE_SUFFIXES}'
+        )
     return found
 
 
@@ -72,8 +73,13 @@ def main() -> None:
     parser.add_argument('--out-dir', type=Path, default=Path('demo_out'))
     parser.add_argument('--device', default='cpu')
     parser.add_argument(
-        '--test-cfg', nargs='+', action=OptionsAction, default={}, metavar='KEY=VALUE',
-        help='entries of test_cfg to replace, e.g. squash=None cam_filter=none')
+        '--test-cfg',
+        nargs='+',
+        action=OptionsAction,
+        default={},
+        metavar='KEY=VALUE',
+        help='entries of test_cfg to replace, e.g. squash=None cam_filter=none',
+    )
     parser.add_argument('--post-processor', metavar='NAME', help=POST_PROCESSOR_HELP)
     args = parser.parse_args()
 

@@ -45,8 +45,13 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument('--work-dir', type=Path, default=ROOT / 'work_dirs/demo')
     parser.add_argument('--threads', type=int, default=min(os.cpu_count() or 1, 4))
     parser.add_argument('--num-images', type=int, default=4, help='in the picture')
-    parser.add_argument('--cfg-options', nargs='+', default=[], metavar='KEY=VALUE',
-                        help='more options for every training, to try things')
+    parser.add_argument(
+        '--cfg-options',
+        nargs='+',
+        default=[],
+        metavar='KEY=VALUE',
+        help='more options for every training, to try things',
+    )
     return parser.parse_args(argv)
 
 
@@ -62,8 +67,10 @@ def draw_data(folder: Path) -> None:
 
 def experiments(args: argparse.Namespace) -> dict[str, Experiment]:
     """The three runs; the keys are the titles of the table."""
-    roots = [f'{loader}_dataloader.dataset.data_root={args.data}'
-             for loader in ('train', 'val', 'test')]
+    roots = [
+        f'{loader}_dataloader.dataset.data_root={args.data}'
+        for loader in ('train', 'val', 'test')
+    ]
     return {
         name: Experiment(
             config=config, work_dir=args.work_dir / Path(config).stem, root=ROOT,
@@ -75,8 +82,10 @@ def experiments(args: argparse.Namespace) -> dict[str, Experiment]:
 
 def table(results: dict[str, dict]) -> str:
     """The numbers of all runs, on the test split."""
-    lines = ['| mIoU, test split | ' + ' | '.join(COLUMNS) + ' |',
-             '| :--------------- |' + ' ------: |' * len(COLUMNS)]
+    lines = [
+        '| mIoU, test split | ' + ' | '.join(COLUMNS) + ' |',
+        '| :--------------- |' + ' ------: |' * len(COLUMNS),
+    ]
     for name, result in results.items():
         values = [result['metrics'].get(key) for key in COLUMNS.values()]
         cells = ['–' if value is None else f'{value:.1f}' for value in values]
@@ -89,16 +98,20 @@ def verdict(results: dict[str, dict]) -> str:
     seg = results['ToCo']['metrics']['seg_mIoU']
     cam = results['plain CAM']['metrics']['cam_mIoU']
     bound = results['fully supervised']['metrics']['seg_mIoU']
-    return ('CAMs and refined labels are masked by the image labels and scored where '
-            'they label; segmentations see the picture alone.\n'
-            f"ToCo's segmentation is {seg - cam:+.1f} points from the baseline's CAM "
-            f'and reaches {100 * seg / bound:.0f} % of the fully supervised network.')
+    return (
+        'CAMs and refined labels are masked by the image labels and scored where '
+        'they label; segmentations see the picture alone.\n'
+        f"ToCo's segmentation is {seg - cam:+.1f} points from the baseline's CAM "
+        f'and reaches {100 * seg / bound:.0f} % of the fully supervised network.'
+    )
 
 
 def panel(results: dict[str, dict], args: argparse.Namespace) -> Path:
     """Test pictures, the plain CAM above ToCo; returns the file."""
-    models = {name: init_model(ROOT / RUNS[name], results[name]['checkpoint'])
-              for name in ('plain CAM', 'ToCo')}
+    models = {
+        name: init_model(ROOT / RUNS[name], results[name]['checkpoint'])
+        for name in ('plain CAM', 'ToCo')
+    }
     picture = comparison_panel(models, args.data, args.num_images)
     path = args.work_dir / 'demo.png'
     Image.fromarray(picture).save(path)
@@ -114,8 +127,11 @@ def main(argv: list[str] | None = None) -> None:
     results = {}
     for name, experiment in experiments(args).items():
         known = experiment.stored_result()
-        print_log(f'{name}: ' + ('finished earlier, read from ' if known else
-                                 'training, logs in ') + str(experiment.work_dir))
+        print_log(
+            f'{name}: '
+            + ('finished earlier, read from ' if known else 'training, logs in ')
+            + str(experiment.work_dir)
+        )
         results[name] = run_experiment(experiment, progress(print_log, name))
     print_log('\n\n' + table(results) + '\n\n' + verdict(results))
     print_log(f'picture: {panel(results, args)}')

@@ -17,8 +17,11 @@ def _child(name: str, *locations: str) -> Registry:
     """The child of ``mmseg.registry.<name>`` in our scope."""
     parent = getattr(mmseg, name)
     return Registry(
-        parent.name, parent=parent, scope=SCOPE,
-        locations=[f'{SCOPE}.{room}' for room in locations])
+        parent.name,
+        parent=parent,
+        scope=SCOPE,
+        locations=[f'{SCOPE}.{room}' for room in locations],
+    )
 
 
 RUNNERS = _child('RUNNERS')

@@ -84,8 +84,11 @@ class CAMMethodTester:
         """Each phase has its terms, up to the last iteration before the next."""
         for begin in begins(model):
             for iteration in {max(begin - 1, 0), begin}:
-                got = {k.removeprefix('loss_') for k in step(model, iteration)
-                       if k.startswith('loss_')}
+                got = {
+                    k.removeprefix('loss_')
+                    for k in step(model, iteration)
+                    if k.startswith('loss_')
+                }
                 assert got == set(model.schedule(iteration)), iteration
 
     def test_weights_are_factors(self, model) -> None:
@@ -95,7 +98,8 @@ class CAMMethodTester:
         weighted, plain = step(model, last), step(ones, last)
         for term, weight in weights.items():
             torch.testing.assert_close(
-                weighted[f'loss_{term}'], weight * plain[f'loss_{term}'])
+                weighted[f'loss_{term}'], weight * plain[f'loss_{term}']
+            )
 
     @pytest.mark.parametrize('inactive', ['zero_grad', 'off'])
     def test_modules_without_a_term(self, inactive: str) -> None:
@@ -104,12 +108,16 @@ class CAMMethodTester:
         grads = gradients(model, total(step(model, 0)))
         if inactive == 'zero_grad':  # DDP and AdamW see every weight in every phase
             assert set(grads) == {
-                k for k, p in model.named_parameters() if p.requires_grad}
+                k for k, p in model.named_parameters() if p.requires_grad
+            }
         for name, terms in model.TERM_MODULES.items():
             if active & set(terms) or getattr(model, name.split('.')[0], None) is None:
                 continue
-            names = [k for k, p in model.named_parameters()
-                     if p.requires_grad and f'{k}.'.startswith(f'{name}.')]
+            names = [
+                k
+                for k, p in model.named_parameters()
+                if p.requires_grad and f'{k}.'.startswith(f'{name}.')
+            ]
             assert names, name
             for key in names:
                 assert (key in grads) == (inactive == 'zero_grad')
@@ -194,7 +202,9 @@ class CAMMethodTester:
         for sizes in (((64, 80), (64, 80)), ((64, 80), (72, 56))):  # tensor, list
             samples = model.predict(
                 **predict_batch(model, (0, 3), sizes),
-                **self.protocols[protocol], cam_filter=cam_filter)
+                **self.protocols[protocol],
+                cam_filter=cam_filter,
+            )
             kept = [every] * 2 if cam_filter != 'gt' else [LABELS[0], LABELS[3]]
             assert_outputs(model, samples, outputs, kept)
 
@@ -202,9 +212,13 @@ class CAMMethodTester:
     def test_prediction_never_reads_labels(self, model, cam_filter: str) -> None:
         model.eval()
         results = [
-            fields(model.predict(**predict_batch(model, labels=kind),
-                                 cam_filter=cam_filter))
-            for kind in ('gt', 'wrong', 'none')]
+            fields(
+                model.predict(
+                    **predict_batch(model, labels=kind), cam_filter=cam_filter
+                )
+            )
+            for kind in ('gt', 'wrong', 'none')
+        ]
         for other in results[1:]:
             assert_same_predictions(results[0], other, exact=True)
         with pytest.raises(ValueError, match='no gt_labels'):
@@ -214,8 +228,11 @@ class CAMMethodTester:
         data = predict_batch(model)
         data['data_samples'] = None
         for one in fields(model.eval().predict(**data, cam_filter='pred')):
-            assert all(value.shape[-2:] == (64, 80) for name, value in one.items()
-                       if name != 'pred_score')
+            assert all(
+                value.shape[-2:] == (64, 80)
+                for name, value in one.items()
+                if name != 'pred_score'
+            )
 
     @pytest.mark.parametrize('where', ['input', 'label'])
     def test_class_maps(self, model, where: str) -> None:
@@ -243,16 +260,19 @@ class CAMMethodTester:
         assert_same_predictions(*same, exact=True)
         views['inputs']['scale_0.5'] = torch.zeros_like(scaled)
         other = fields(model.predict(**views, **settings))
-        assert not torch.equal(
-            same[0][0]['pred_cam.score'], other[0]['pred_cam.score'])
+        assert not torch.equal(same[0][0]['pred_cam.score'], other[0]['pred_cam.score'])
 
     @pytest.mark.parametrize('protocol', protocols)
     def test_a_batch_is_its_images(self, model, protocol: str) -> None:
         model.eval()
         settings = self.protocols[protocol] | dict(cam_filter='gt')
         both = fields(model.predict(**predict_batch(model), **settings))
-        single = [fields(model.predict(
-            **predict_batch(model, (i,), ((64, 80),)), **settings))[0] for i in (0, 1)]
+        single = [
+            fields(
+                model.predict(**predict_batch(model, (i,), ((64, 80),)), **settings)
+            )[0]
+            for i in (0, 1)
+        ]
         assert_same_predictions(both, single, exact=False)
 
     def test_mirrored_cams(self, model) -> None:

@@ -44,12 +44,16 @@ class MethodTester(CAMMethodTester):
         samples = model.eval().predict(**predict_batch(model), **tta)
         assert_outputs(model, samples, tta['outputs'], LABELS)
         plain = model.predict(**predict_batch(model), outputs=('seg',))
-        assert any(not torch.equal(a.pred_sem_seg.data, b.pred_sem_seg.data)
-                   for a, b in zip(samples, plain))
+        assert any(
+            not torch.equal(a.pred_sem_seg.data, b.pred_sem_seg.data)
+            for a, b in zip(samples, plain)
+        )
 
     def test_mirrors(self, model) -> None:
         """With mirrors, the mirrored image has the mirrored prediction."""
         results = mirrored(model, ('seg', 'cam'))
         assert_same_predictions(*results[:2], exact=False)
-        assert any(not torch.equal(a['pred_sem_seg.data'], b['pred_sem_seg.data'])
-                   for a, b in zip(*results[2:]))
+        assert any(
+            not torch.equal(a['pred_sem_seg.data'], b['pred_sem_seg.data'])
+            for a, b in zip(*results[2:])
+        )

@@ -37,8 +37,19 @@ def shapes(tmp_path_factory) -> Path:
     """A small Shapes data set without masks of its own; seeds beside it."""
     folder = tmp_path_factory.mktemp('irn')
     data, seeds = folder / 'shapes', folder / 'seeds'
-    run('tools/dataset_converters/shapes.py', '--out', data, '--train', '12', '--val',
-        '2', '--test', '2', '--jobs', '1')
+    run(
+        'tools/dataset_converters/shapes.py',
+        '--out',
+        data,
+        '--train',
+        '12',
+        '--val',
+        '2',
+        '--test',
+        '2',
+        '--jobs',
+        '1',
+    )
     seeds.mkdir()
     for file in (data / 'SegmentationClass').glob('train*.png'):
         label = np.array(Image.open(file))
@@ -52,8 +63,11 @@ def shapes(tmp_path_factory) -> Path:
 def config(shapes, tmp_path) -> Path:
     """Four iterations of the Shapes config."""
     path = tmp_path / 'irn.py'
-    path.write_text(CONFIG.format(
-        base=str(BASE), data=str(shapes), seeds=str(shapes.parent / 'seeds')))
+    path.write_text(
+        CONFIG.format(
+            base=str(BASE), data=str(shapes), seeds=str(shapes.parent / 'seeds')
+        )
+    )
     return path
 
 
@@ -63,8 +77,12 @@ def test_missing_seeds(config, shapes, tmp_path) -> None:
     shutil.copytree(shapes.parent / 'seeds', few)
     gone = sorted(few.iterdir())[3]
     gone.unlink()
-    done = train(config, tmp_path / 'run', check=False, options={
-        'train_dataloader.dataset.mask_dir': str(few)})
+    done = train(
+        config,
+        tmp_path / 'run',
+        check=False,
+        options={'train_dataloader.dataset.mask_dir': str(few)},
+    )
     text = done.stdout + done.stderr
     assert done.returncode and f'{gone} is missing, with 0 other' in text, text[-2000:]
     assert 'mask_dir' in text and 'Iter(train)' not in text
@@ -81,7 +99,7 @@ def test_train_then_walk(config, shapes, tmp_path, monkeypatch) -> None:
     assert model.dataset_meta['classes'][0] == 'background'
     photo = next((shapes / 'JPEGImages').glob('*.jpg'))
     pixels = torch.from_numpy(np.array(Image.open(photo))).permute(2, 0, 1)
-    walked, = RandomWalk(model)([pixels], [torch.rand(2, 24, 24)])
+    (walked,) = RandomWalk(model)([pixels], [torch.rand(2, 24, 24)])
     assert walked.shape == (2, 96, 96) and walked.max() == 1
 
 

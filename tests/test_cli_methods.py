@@ -64,31 +64,43 @@ train_dataloader = dict(dataset=dict(fused_dir={maps!r}, pipeline=[
     dict(type='PILRandomFlip'), dict(type='PILPadCrop', crop_size=96),
     dict(type='PackWeakInputs')]))
 """
-BEGIN = "model = dict(train_cfg=dict(weights=dict({})))\n"
-EARLIER = "model = dict(caae=dict(checkpoint={!r}))\n"
-STEPS = dict(seg='seg=[(0, 0.0), (2, 0.1)]', reg='reg=[(0, 0.0), (2, 0.05)]',
-             aff='aff=[(0, 0.0), (2, 0.1)]')
+BEGIN = 'model = dict(train_cfg=dict(weights=dict({})))\n'
+EARLIER = 'model = dict(caae=dict(checkpoint={!r}))\n'
+STEPS = dict(
+    seg='seg=[(0, 0.0), (2, 0.1)]',
+    reg='reg=[(0, 0.0), (2, 0.05)]',
+    aff='aff=[(0, 0.0), (2, 0.1)]',
+)
 #: what else a method switches on by iteration
 SWITCHES = {
     AFA: "model = dict(train_cfg=dict(seg_source=[(0, 'cam'), (3, 'propagated')], "
-         "weights=dict({})))\n",
+    'weights=dict({})))\n',
     FSR: "model = dict(train_cfg=dict(mask=dict(strategy=[(0, 'random'), (2, 'uncertai"
-         "n')]), teacher_temp=dict(iters=3), weights=dict({})))\n"}
+    "n')]), teacher_temp=dict(iters=3), weights=dict({})))\n",
+}
 
 
 def run(*command: str, check: bool = True) -> str:
     """Run a tool on the CPU; gives all that it prints."""
     env = os.environ | dict(
-        CUDA_VISIBLE_DEVICES='-1', OMP_NUM_THREADS='1', PYTHONPATH=str(ROOT))
-    done = subprocess.run([sys.executable, *map(str, command)], cwd=ROOT, env=env,
-                          capture_output=True, text=True, timeout=TIMEOUT)
+        CUDA_VISIBLE_DEVICES='-1', OMP_NUM_THREADS='1', PYTHONPATH=str(ROOT)
+    )
+    done = subprocess.run(
+        [sys.executable, *map(str, command)],
+        cwd=ROOT,
+        env=env,
+        capture_output=True,
+        text=True,
+        timeout=TIMEOUT,
+    )
     text = done.stdout + done.stderr
     assert not (check and done.returncode), text[-4000:]
     return text
 
 
-def short_config(config: str, data: Path, folder: Path, terms: str = '',
-                 limit: str = '') -> Path:
+def short_config(
+    config: str, data: Path, folder: Path, terms: str = '', limit: str = ''
+) -> Path:
     """A config for a few iterations on the pictures of ``data``."""
     text = SHORT.format(base=str(ROOT / config), data=str(data), limit=limit)
     if terms:
@@ -117,8 +129,19 @@ def base_checkpoint(config: str, folder: Path) -> str:
 def shapes(tmp_path_factory) -> Path:
     """A small Shapes data set."""
     folder = tmp_path_factory.mktemp('shapes')
-    run('tools/dataset_converters/shapes.py', '--out', folder, '--train', '24', '--val',
-        '6', '--test', '6', '--jobs', '1')
+    run(
+        'tools/dataset_converters/shapes.py',
+        '--out',
+        folder,
+        '--train',
+        '24',
+        '--val',
+        '6',
+        '--test',
+        '6',
+        '--jobs',
+        '1',
+    )
     return folder
 
 
@@ -143,14 +166,24 @@ def toco(weak, tmp_path_factory) -> Path:
     return short_config(TOCO, weak, tmp_path_factory.mktemp('toco'), 'seg reg')
 
 
-@pytest.fixture(scope='session', params=[
-    (TOCO, 'seg reg'), (AFA, 'seg reg aff'), (FSR, 'seg reg'), (CAAE, ''),
-    (SEMFORMER, ''), (EPS, ''), (SMAF, '')],
-    ids=['toco', 'afa', 'fsr', 'caae', 'semformer', 'eps', 'smaf'])
+@pytest.fixture(
+    scope='session',
+    params=[
+        (TOCO, 'seg reg'),
+        (AFA, 'seg reg aff'),
+        (FSR, 'seg reg'),
+        (CAAE, ''),
+        (SEMFORMER, ''),
+        (EPS, ''),
+        (SMAF, ''),
+    ],
+    ids=['toco', 'afa', 'fsr', 'caae', 'semformer', 'eps', 'smaf'],
+)
 def method(request, weak, tmp_path_factory) -> Path:
     """The short config of each method."""
     return short_config(
-        request.param[0], weak, tmp_path_factory.mktemp('method'), request.param[1])
+        request.param[0], weak, tmp_path_factory.mktemp('method'), request.param[1]
+    )
 
 
 @pytest.fixture(scope='session')
@@ -164,8 +197,10 @@ def trained(toco) -> tuple[Path, str]:
 def losses(log: str) -> list[dict[str, float]]:
     """The terms of each logged training iteration."""
     lines = [line for line in log.splitlines() if 'Iter(train)' in line]
-    return [{k: float(v) for k, v in re.findall(r'(loss\w*): (\S+)', line)}
-            for line in lines]
+    return [
+        {k: float(v) for k, v in re.findall(r'(loss\w*): (\S+)', line)}
+        for line in lines
+    ]
 
 
 def scores(log: str) -> dict[str, float]:
@@ -180,11 +215,13 @@ def test_training(trained) -> None:
     assert len(steps) == 6
     warm_up = {'loss', *(f'loss_{t}' for t in ('cls', 'cls_aux', 'ptc', 'ctc'))}
     assert [set(s) - warm_up for s in steps] == [set()] * 2 + [
-        {'loss_seg', 'loss_reg'}] * 4
+        {'loss_seg', 'loss_reg'}
+    ] * 4
     assert np.isfinite([v for s in steps for v in s.values()]).all()
     for s in steps[:2]:  # later ones are means over windows of unlike lengths
         assert s['loss'] == pytest.approx(
-            sum(v for k, v in s.items() if k != 'loss'), abs=2e-3)
+            sum(v for k, v in s.items() if k != 'loss'), abs=2e-3
+        )
     got = scores(log)
     for name in ('seg_mIoU', 'cam_mIoU', 'aux_cam_mIoU', 'pseudo_mIoU', 'cls_mAP'):
         assert 0 <= got[name] <= 100
@@ -204,8 +241,18 @@ def test_testing(trained, toco, tmp_path) -> None:
     work_dir, trained_log = trained
     show, out = tmp_path / 'show', tmp_path / 'out'
     checkpoint = work_dir / 'iter_6.pth'
-    log = run('tools/test.py', toco, checkpoint, '--work-dir', tmp_path / 'test',
-              '--show-dir', show, '--out', out, '--tta')
+    log = run(
+        'tools/test.py',
+        toco,
+        checkpoint,
+        '--work-dir',
+        tmp_path / 'test',
+        '--show-dir',
+        show,
+        '--out',
+        out,
+        '--tta',
+    )
     assert 0 <= scores(log)['seg_mIoU'] <= 100
     names = {p.stem for p in out.iterdir()}
     assert len(names) == 6 and {p.stem for p in show.iterdir()} == names
@@ -226,23 +273,35 @@ def test_post_processor(trained, toco, tmp_path) -> None:
     command = ['tools/test.py', toco, checkpoint, '--work-dir', tmp_path / 'test']
     plain = scores(run(*command, '--out', out / 'plain'))
     refined = scores(run(*command, '--out', out / 'crf', '--post-processor', 'crf:psa'))
-    pairs = [[np.asarray(Image.open(out / kind / p.name)) for kind in ('plain', 'crf')]
-             for p in (out / 'plain').iterdir()]
+    pairs = [
+        [np.asarray(Image.open(out / kind / p.name)) for kind in ('plain', 'crf')]
+        for p in (out / 'plain').iterdir()
+    ]
     assert len(pairs) == 6 and any((a != b).any() for a, b in pairs)
     assert refined['cam_mIoU'] == plain['cam_mIoU']
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize('config,terms', [
-    (AFA, 'seg reg aff'), (FSR, 'seg reg'), (CAM, 'seg'), (SMAF, ''), (UPPER, '')])
+@pytest.mark.parametrize(
+    'config,terms',
+    [(AFA, 'seg reg aff'), (FSR, 'seg reg'), (CAM, 'seg'), (SMAF, ''), (UPPER, '')],
+)
 def test_other_configs_train_and_test(config, terms, shapes, tmp_path) -> None:
     short = short_config(config, shapes, tmp_path, terms)
     done = train(short, tmp_path / 'run')
     steps = losses(done.stdout + done.stderr)
     assert len(steps) == 6 and all(np.isfinite(list(s.values())).all() for s in steps)
     tta = ['--tta'] if config != UPPER else []
-    log = run('tools/test.py', short, tmp_path / 'run' / 'iter_6.pth', '--work-dir',
-              tmp_path / 'test', '--out', tmp_path / 'out', *tta)
+    log = run(
+        'tools/test.py',
+        short,
+        tmp_path / 'run' / 'iter_6.pth',
+        '--work-dir',
+        tmp_path / 'test',
+        '--out',
+        tmp_path / 'out',
+        *tta,
+    )
     assert 0 <= scores(log)['seg_mIoU'] <= 100
     assert len(list((tmp_path / 'out').iterdir())) == 6
 
@@ -252,35 +311,54 @@ def test_semformer_stage_by_stage(weak, shapes, tmp_path) -> None:
     stages = []
     for config in (CAAE, SEMFORMER):
         (tmp_path / Path(config).stem).mkdir()
-        short, run_dir = short_config(
-            config, weak, tmp_path / Path(config).stem), tmp_path / 'run' / config
-        options = {'train_dataloader.num_workers': 0,
-                   'train_dataloader.persistent_workers': False}
+        short, run_dir = (
+            short_config(config, weak, tmp_path / Path(config).stem),
+            tmp_path / 'run' / config,
+        )
+        options = {
+            'train_dataloader.num_workers': 0,
+            'train_dataloader.persistent_workers': False,
+        }
         if stages:
             options['model.caae.checkpoint'] = stages[0][0] / 'iter_6.pth'
         done = train(short, run_dir, options=options)
         stages.append((run_dir, done.stdout + done.stderr))
-    for (_, log), terms in zip(stages, (
-            ('sim', 'recon'), ('cf', 'cb', 'sup', 'comp', 'ss'))):
+    for (_, log), terms in zip(
+        stages, (('sim', 'recon'), ('cf', 'cb', 'sup', 'comp', 'ss'))
+    ):
         steps = losses(log)
         assert len(steps) == 6 and set(steps[0]) == {
-            'loss', *(f'loss_{t}' for t in terms)}
+            'loss',
+            *(f'loss_{t}' for t in terms),
+        }
         assert np.isfinite([v for s in steps for v in s.values()]).all()
     assert {'cls_mAP', 'sim_mAP', 'sim_thr'} <= set(scores(stages[0][1]))
     assert 'cam_oracle_mIoU' in scores(stages[1][1])
     state = torch.load(stages[1][0] / 'iter_6.pth', weights_only=True)['state_dict']
     assert not [k for k in state if 'caae' in k or 'judge' in k or 'semantics' in k]
     short = tmp_path / Path(SEMFORMER).stem / f'{Path(SEMFORMER).stem}.py'
-    log = run('tools/test.py', short, stages[1][0] / 'iter_6.pth', '--work-dir',
-              tmp_path / 'test', '--show-dir', tmp_path / 'show', '--cfg-options',
-              'model.caae.checkpoint=None')
+    log = run(
+        'tools/test.py',
+        short,
+        stages[1][0] / 'iter_6.pth',
+        '--work-dir',
+        tmp_path / 'test',
+        '--show-dir',
+        tmp_path / 'show',
+        '--cfg-options',
+        'model.caae.checkpoint=None',
+    )
     assert 0 <= scores(log)['cam_mIoU'] <= 100
     assert len(list((tmp_path / 'show').iterdir())) == 6
 
 
 def test_missing_first_stage(weak, tmp_path) -> None:
-    done = train(short_config(SEMFORMER, weak, tmp_path), tmp_path / 'run', check=False,
-                 options={'model.caae.checkpoint': tmp_path / 'none.pth'})
+    done = train(
+        short_config(SEMFORMER, weak, tmp_path),
+        tmp_path / 'run',
+        check=False,
+        options={'model.caae.checkpoint': tmp_path / 'none.pth'},
+    )
     assert done.returncode and 'Train the auto-encoder first' in done.stderr
     assert 'Iter(train)' not in done.stdout + done.stderr
 
@@ -291,15 +369,27 @@ def test_self_training_on_maps_of_the_tools(weak, tmp_path) -> None:
     short = short_config(SMAF, weak, tmp_path)
     base = short_config(TOCO, weak, tmp_path)
     maps = tmp_path / 'maps'
-    run('tools/generate_pseudo_labels.py', base, tmp_path / 'earlier.pth', '--out',
-        maps, '--save', 'fused')
+    run(
+        'tools/generate_pseudo_labels.py',
+        base,
+        tmp_path / 'earlier.pth',
+        '--out',
+        maps,
+        '--save',
+        'fused',
+    )
     fused = tmp_path / 'fused.py'
     fused.write_text(FUSED.format(base=str(short), maps=str(maps / 'fused')))
     done = train(fused, tmp_path / 'fused')
     steps = losses(done.stdout + done.stderr)
     assert len(steps) == 6 and all(np.isfinite(s['loss_mac']) for s in steps)
-    log = run('tools/test.py', base, tmp_path / 'fused' / 'iter_6.pth', '--work-dir',
-              tmp_path / 'test')
+    log = run(
+        'tools/test.py',
+        base,
+        tmp_path / 'fused' / 'iter_6.pth',
+        '--work-dir',
+        tmp_path / 'test',
+    )
     assert 0 <= scores(log)['cam_mIoU'] <= 100
 
     lost = sorted((maps / 'fused').iterdir())[3]
@@ -317,11 +407,21 @@ def test_the_teacher_is_tested(weak, tmp_path) -> None:
     state = torch.load(checkpoint, weights_only=True)['state_dict']
     copies = [k for k in state if '_ema.module.' in k]
     assert copies and any(
-        not torch.equal(state[k], state[k.replace('_ema.module', '')]) for k in copies)
+        not torch.equal(state[k], state[k.replace('_ema.module', '')]) for k in copies
+    )
     assert state['losses.unc.center'].any() and state['losses.cer.center'].any()
-    logs = [run('tools/test.py', short, checkpoint, '--work-dir', tmp_path / kind,
-                '--cfg-options', f'model.test_cfg.use_teacher={kind}')
-            for kind in ('False', 'True')]
+    logs = [
+        run(
+            'tools/test.py',
+            short,
+            checkpoint,
+            '--work-dir',
+            tmp_path / kind,
+            '--cfg-options',
+            f'model.test_cfg.use_teacher={kind}',
+        )
+        for kind in ('False', 'True')
+    ]
     student, teacher = (scores(log) for log in logs)
     assert student.keys() == teacher.keys() and student != teacher
 
@@ -331,7 +431,8 @@ def test_the_teacher_is_tested(weak, tmp_path) -> None:
 def test_resume_is_exact(method, tmp_path, processes: int, workers: int) -> None:
     """Stopped after the switch of phases, with the teacher already moved."""
     assert_resume_is_exact(
-        method, tmp_path, stop=3, total=5, workers=workers, processes=processes)
+        method, tmp_path, stop=3, total=5, workers=workers, processes=processes
+    )
 
 
 @pytest.mark.slow
@@ -344,11 +445,14 @@ def test_two_processes_end_with_equal_weights(method, tmp_path) -> None:
 def test_gradient_of_two_processes(method, tmp_path, begin: int) -> None:
     """With all terms, and with modules that have no term yet."""
     terms = Config.fromfile(method).model.train_cfg.weights
-    weights = {term: weight if begin == 0 else [(0, 0.0), (begin, weight)]
-               for term, weight in dict(seg=0.1, reg=0.05, aff=0.1).items()
-               if term in terms}
+    weights = {
+        term: weight if begin == 0 else [(0, 0.0), (begin, weight)]
+        for term, weight in dict(seg=0.1, reg=0.05, aff=0.1).items()
+        if term in terms
+    }
     assert_gradient_is_mean_of_processes(
-        method, tmp_path, overrides=dict(model=dict(train_cfg=dict(weights=weights))))
+        method, tmp_path, overrides=dict(model=dict(train_cfg=dict(weights=weights)))
+    )
 
 
 # ------------------------------------------------------------------ mmseg's own models
@@ -390,8 +494,9 @@ def test_post_processor_of_a_stock_config(shapes, tmp_path) -> None:
     data.mkdir()
     for folder in ('JPEGImages', 'SegmentationClass'):
         (data / folder).symlink_to(shapes / folder)
-    (data / 'names.txt').write_text(''.join(
-        f'{p.stem}\n' for p in sorted((shapes / 'JPEGImages').glob('test*'))))
+    (data / 'names.txt').write_text(
+        ''.join(f'{p.stem}\n' for p in sorted((shapes / 'JPEGImages').glob('test*')))
+    )
     masks = {}
     for kind in ('plain', 'crf'):
         config.write_text(STOCK.format(data=str(data), out=str(tmp_path / kind)))
@@ -405,11 +510,18 @@ def test_post_processor_of_a_stock_config(shapes, tmp_path) -> None:
             torch.nn.init.normal_(model.decode_head.conv_seg.weight)
             torch.save(dict(state_dict=model.state_dict()), tmp_path / 'fcn.pth')
         refine = ['--post-processor', 'crf:psa'] if kind == 'crf' else []
-        log = run('tools/test.py', config, tmp_path / 'fcn.pth', '--work-dir',
-                  tmp_path / 'test', *refine)
+        log = run(
+            'tools/test.py',
+            config,
+            tmp_path / 'fcn.pth',
+            '--work-dir',
+            tmp_path / 'test',
+            *refine,
+        )
         assert 'mIoU' in log and 'do not match exactly' not in log
-        masks[kind] = [np.asarray(Image.open(p)) for p in
-                       sorted((tmp_path / kind).iterdir())]
+        masks[kind] = [
+            np.asarray(Image.open(p)) for p in sorted((tmp_path / kind).iterdir())
+        ]
     assert len(masks['crf']) == 6 and masks['crf'][0].shape == (96, 96)
     assert any((a != b).any() for a, b in zip(*masks.values(), strict=True))
 
@@ -418,24 +530,39 @@ def test_post_processor_of_a_stock_config(shapes, tmp_path) -> None:
 @pytest.fixture(scope='session')
 def photos(tmp_path_factory) -> Path:
     """A few photos of COCO in the layout of the data set."""
-    source = Path(os.environ.get('MMWSSS_TINY_COCO')
-                  or ROOT.parent / 'shared' / 'data' / 'tiny_coco')
+    source = Path(
+        os.environ.get('MMWSSS_TINY_COCO')
+        or ROOT.parent / 'shared' / 'data' / 'tiny_coco'
+    )
     if not source.is_dir():
-        pytest.skip(f'no photos in {source}; set MMWSSS_TINY_COCO to a folder with '
-                    'annotations, train2017 and val2017')
+        pytest.skip(
+            f'no photos in {source}; set MMWSSS_TINY_COCO to a folder with '
+            'annotations, train2017 and val2017'
+        )
     folder = tmp_path_factory.mktemp('coco')
     for split in ('train', 'val'):
-        run('tools/dataset_converters/coco14.py', '--split', split, '--images',
-            source / f'{split}2017', '--annotations',
-            source / 'annotations' / f'instances_{split}2017.json', '--out', folder,
-            '--keep-empty')
+        run(
+            'tools/dataset_converters/coco14.py',
+            '--split',
+            split,
+            '--images',
+            source / f'{split}2017',
+            '--annotations',
+            source / 'annotations' / f'instances_{split}2017.json',
+            '--out',
+            folder,
+            '--keep-empty',
+        )
     return folder
 
 
 def test_real_photos(photos, tmp_path) -> None:
     config = short_config(COCO, photos, tmp_path, 'seg reg', limit='indices=4')
-    done = train(config, tmp_path / 'run', options={
-        'train_cfg.max_iters': 3, 'train_cfg.val_interval': 3})
+    done = train(
+        config,
+        tmp_path / 'run',
+        options={'train_cfg.max_iters': 3, 'train_cfg.val_interval': 3},
+    )
     log = done.stdout + done.stderr
     steps = losses(log)
     assert len(steps) == 3 and 'loss_reg' in steps[2]

@@ -114,10 +114,16 @@ def test_rooms_import_only_rooms_below_them():
     assert folders == set(ROOMS)
     folders = {p.parent.name for p in (PACKAGE / 'models').glob('*/__init__.py')}
     assert folders == set(MODEL_ROOMS)
-    bad = [line for name, allowed in ROOMS.items()
-           for line in foreign(PACKAGE / name, allowed)]
-    bad += [line for name, allowed in MODEL_ROOMS.items()
-            for line in foreign(PACKAGE / 'models' / name, allowed)]
+    bad = [
+        line
+        for name, allowed in ROOMS.items()
+        for line in foreign(PACKAGE / name, allowed)
+    ]
+    bad += [
+        line
+        for name, allowed in MODEL_ROOMS.items()
+        for line in foreign(PACKAGE / 'models' / name, allowed)
+    ]
     assert not bad, bad
 
 

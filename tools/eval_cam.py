@@ -43,46 +43,73 @@ from mmwsss.utils.atomic_file import write_json
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument('maps', metavar='DIR', help='folder of CAMs or masks')
     parser.add_argument(
-        '--kind', choices=('cam', 'mask'), help='what to score; default: CAMs where '
-        'there are any')
+        '--kind',
+        choices=('cam', 'mask'),
+        help='what to score; default: CAMs where there are any',
+    )
     truth = parser.add_mutually_exclusive_group(required=True)
     truth.add_argument('--ann-dir', metavar='DIR', help='folder of pixel labels')
     truth.add_argument('--config', help='config of whose data set they are')
     parser.add_argument(
-        '--split', help='of the data set of --config; default: its training images')
+        '--split', help='of the data set of --config; default: its training images'
+    )
     parser.add_argument(
-        '--list', metavar='FILE', help='names to score, first word of each line; '
-        'default: with --ann-dir all of DIR')
+        '--list',
+        metavar='FILE',
+        help='names to score, first word of each line; '
+        'default: with --ann-dir all of DIR',
+    )
     parser.add_argument(
-        '--img-dir', metavar='DIR', help='pictures for --crf with --ann-dir')
+        '--img-dir', metavar='DIR', help='pictures for --crf with --ann-dir'
+    )
     parser.add_argument(
-        '--num-classes', type=int, help='background included; default: those of the '
-        'config or of the manifest of DIR')
+        '--num-classes',
+        type=int,
+        help='background included; default: those of the '
+        'config or of the manifest of DIR',
+    )
     parser.add_argument(
-        '--thresholds', default='0:1:0.01', metavar='LOW:HIGH:STEP', help='both ends '
-        'included, or numbers with commas; default 0:1:0.01')
+        '--thresholds',
+        default='0:1:0.01',
+        metavar='LOW:HIGH:STEP',
+        help='both ends included, or numbers with commas; default 0:1:0.01',
+    )
     parser.add_argument(
-        '--erode', action='store_true', help='score CAM labels eroded by 7x7 pixels '
-        'too, as IRNet and SemFormer publish them')
+        '--erode',
+        action='store_true',
+        help='score CAM labels eroded by 7x7 pixels '
+        'too, as IRNet and SemFormer publish them',
+    )
     parser.add_argument(
-        '--crf', nargs='?', const='irn', choices=sorted(DENSE_CRF_PRESETS),
-        help='refine the CAM at each threshold (slow: name few); default preset irn')
+        '--crf',
+        nargs='?',
+        const='irn',
+        choices=sorted(DENSE_CRF_PRESETS),
+        help='refine the CAM at each threshold (slow: name few); default preset irn',
+    )
     parser.add_argument(
-        '--unary', choices=('labels', 'prob'), default='labels', help='of the CRF')
+        '--unary', choices=('labels', 'prob'), default='labels', help='of the CRF'
+    )
     parser.add_argument(
-        '--all-labels', action='store_true', help='the CRF counts all classes as '
-        'labels, as SMAF is published; default: those of the image')
+        '--all-labels',
+        action='store_true',
+        help='the CRF counts all classes as '
+        'labels, as SMAF is published; default: those of the image',
+    )
     parser.add_argument('--out', metavar='FILE', help='write all figures as JSON')
     parser.add_argument(
-        '--workers', type=int, default=os.cpu_count() or 1, help='processes')
+        '--workers', type=int, default=os.cpu_count() or 1, help='processes'
+    )
     return parser.parse_args(argv)
 
 
-def find_truth(args: argparse.Namespace, folder: Path, kind: str
-               ) -> tuple[list[dict], Sequence[str]]:
+def find_truth(
+    args: argparse.Namespace, folder: Path, kind: str
+) -> tuple[list[dict], Sequence[str]]:
     """Images with the places of their pixel labels, and the class names."""
     listed = args.list and [image_stem(name) for name in read_names(args.list)]
     if args.config:
@@ -94,12 +121,15 @@ def find_truth(args: argparse.Namespace, folder: Path, kind: str
     if args.num_classes:
         classes = tuple(map(str, range(args.num_classes)))
     if classes is None:
-        raise ValueError(f'{folder} has no manifest that names classes: give '
-                         '--num-classes, background included')
+        raise ValueError(
+            f'{folder} has no manifest that names classes: give '
+            '--num-classes, background included'
+        )
     if args.crf and not args.img_dir:
         raise ValueError('--crf needs the pictures: give --img-dir, or --config')
-    return folder_infos(args.ann_dir, listed or names_in(folder, kind), len(classes),
-                        args.img_dir), classes
+    return folder_infos(
+        args.ann_dir, listed or names_in(folder, kind), len(classes), args.img_dir
+    ), classes
 
 
 def main(argv: list[str] | None = None) -> dict:
@@ -107,8 +137,15 @@ def main(argv: list[str] | None = None) -> dict:
     args = parse_args(argv)
     folder, kind = maps_in(args.maps, args.kind)
     infos, classes = find_truth(args, folder, kind)
-    cfg = EvalCfg(len(classes), kind, parse_thresholds(args.thresholds), args.erode,
-                  args.crf, args.unary, args.all_labels)
+    cfg = EvalCfg(
+        len(classes),
+        kind,
+        parse_thresholds(args.thresholds),
+        args.erode,
+        args.crf,
+        args.unary,
+        args.all_labels,
+    )
     tasks = eval_tasks(folder, kind, infos)
     result = evaluate_maps(tasks, cfg, args.workers)
     metrics = metrics_of(result, classes)

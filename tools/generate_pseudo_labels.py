@@ -40,63 +40,110 @@ from mmwsss.ops import DENSE_CRF_PRESETS
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument('config', help='config of the network')
     parser.add_argument('checkpoint', help='its weights, file or URL')
     parser.add_argument('--out', required=True, metavar='DIR', help='where to write')
     parser.add_argument(
-        '--refine', choices=REFINERS, default='none', help='how a mask comes from the '
+        '--refine',
+        choices=REFINERS,
+        default='none',
+        help='how a mask comes from the '
         'CAM: threshold only; the refined label of the network (or PAR); dense CRF; '
-        'seeds of an affinity network; random walk')
+        'seeds of an affinity network; random walk',
+    )
     parser.add_argument(
-        '--split', help="of the data set; default: the config's training images")
+        '--split', help="of the data set; default: the config's training images"
+    )
     parser.add_argument(
-        '--save', type=lambda text: tuple(text.split(',')), default=('cam', 'mask'),
-        metavar='WHAT', help=f'some of {",".join(SAVED)}, with commas; default '
-        'cam,mask. fused: CAMs at full size, which self-training reads as fused_dir')
+        '--save',
+        type=lambda text: tuple(text.split(',')),
+        default=('cam', 'mask'),
+        metavar='WHAT',
+        help=f'some of {",".join(SAVED)}, with commas; default '
+        'cam,mask. fused: CAMs at full size, which self-training reads as fused_dir',
+    )
     parser.add_argument(
-        '--source', choices=SOURCES, default='cam',
-        help="seg: masks from the decoder's probabilities")
+        '--source',
+        choices=SOURCES,
+        default='cam',
+        help="seg: masks from the decoder's probabilities",
+    )
     parser.add_argument(
-        '--bkg-thr', type=float, nargs='+', default=(), metavar='T', help='background '
+        '--bkg-thr',
+        type=float,
+        nargs='+',
+        default=(),
+        metavar='T',
+        help='background '
         'of the CAM: a constant, or a low and a high one with 255 between them; of '
-        'seeds the background\'s, then the foreground\'s. Default: bkg_thr of the '
+        "seeds the background's, then the foreground's. Default: bkg_thr of the "
         "config's evaluator; for the network's own label low_thr and high_thr of its "
-        'test_cfg')
+        'test_cfg',
+    )
     parser.add_argument(
-        '--alpha', type=float, help='background (1 - max CAM)^ALPHA instead')
+        '--alpha', type=float, help='background (1 - max CAM)^ALPHA instead'
+    )
     parser.add_argument(
-        '--preset', choices=sorted(DENSE_CRF_PRESETS), help='settings of the CRF')
+        '--preset', choices=sorted(DENSE_CRF_PRESETS), help='settings of the CRF'
+    )
     parser.add_argument(
-        '--unary', choices=('prob', 'labels'), help='of the CRF: the maps, or only the '
-        'strongest class of a pixel with confidence 0.7')
+        '--unary',
+        choices=('prob', 'labels'),
+        help='of the CRF: the maps, or only the '
+        'strongest class of a pixel with confidence 0.7',
+    )
     parser.add_argument(
-        '--num-classes', type=int, metavar='N', help='labels that the CRF on hard '
+        '--num-classes',
+        type=int,
+        metavar='N',
+        help='labels that the CRF on hard '
         'labels counts, background included, as SMAF is published (VOC: 21); default: '
-        "those of the image, as IRNet's and SemFormer's")
+        "those of the image, as IRNet's and SemFormer's",
+    )
     parser.add_argument(
-        '--cam-filter', choices=FILTERS, default='gt', help='which classes an image '
+        '--cam-filter',
+        choices=FILTERS,
+        default='gt',
+        help='which classes an image '
         'may have: those of its image label (default), those that the network '
-        'predicts (photos without labels), all')
+        'predicts (photos without labels), all',
+    )
     parser.add_argument(
-        '--stride', type=int, help='of saved maps, in pixels; default 1 for fused, 4 '
-        'for the others')
+        '--stride',
+        type=int,
+        help='of saved maps, in pixels; default 1 for fused, 4 for the others',
+    )
     parser.add_argument(
-        '--dtype', choices=DTYPES, default='float16', help='of saved maps')
+        '--dtype', choices=DTYPES, default='float16', help='of saved maps'
+    )
     parser.add_argument(
-        '--affinity', nargs=2, metavar=('CONFIG', 'CHECKPOINT'),
-        help='for --refine rw: the affinity network')
+        '--affinity',
+        nargs=2,
+        metavar=('CONFIG', 'CHECKPOINT'),
+        help='for --refine rw: the affinity network',
+    )
     parser.add_argument(
-        '--cams', metavar='DIR', help='for --refine rw: CAMs that are there; config '
-        'and checkpoint are then those of the affinity network')
+        '--cams',
+        metavar='DIR',
+        help='for --refine rw: CAMs that are there; config '
+        'and checkpoint are then those of the affinity network',
+    )
     parser.add_argument(
-        '--batch-size', type=int, help='images of one size at once; default 8 on a '
-        'GPU, else 1')
+        '--batch-size',
+        type=int,
+        help='images of one size at once; default 8 on a GPU, else 1',
+    )
     parser.add_argument(
-        '--workers', type=int, help='processes that refine on a CPU, threads that '
-        'write on a GPU, for each process; default: the cores, or 2 on a GPU')
+        '--workers',
+        type=int,
+        help='processes that refine on a CPU, threads that '
+        'write on a GPU, for each process; default: the cores, or 2 on a GPU',
+    )
     parser.add_argument(
-        '--overwrite', action='store_true', help='delete what an earlier run wrote')
+        '--overwrite', action='store_true', help='delete what an earlier run wrote'
+    )
     add_common_arguments(parser)
     return parse(parser, argv)
 
@@ -104,9 +151,19 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
 def settings_of(args: argparse.Namespace) -> GenerateCfg:
     """What to generate, as the command line says."""
     return GenerateCfg(
-        args.refine, args.save, args.source, args.split, tuple(args.bkg_thr),
-        args.alpha, args.preset, args.unary, args.cam_filter, args.stride, args.dtype,
-        args.num_classes)
+        args.refine,
+        args.save,
+        args.source,
+        args.split,
+        tuple(args.bkg_thr),
+        args.alpha,
+        args.preset,
+        args.unary,
+        args.cam_filter,
+        args.stride,
+        args.dtype,
+        args.num_classes,
+    )
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -116,14 +173,24 @@ def main(argv: list[str] | None = None) -> None:
     if args.affinity or args.cams:
         config, checkpoint = args.affinity or (None, None)
         affinity = Affinity(config, checkpoint, args.cams)
-    run = RunOptions(args.launcher, args.batch_size, args.workers, None,
-                     args.overwrite, args.allow_pickle)
-    report = generate_labels(read_config(args), args.checkpoint, args.out,
-                             settings_of(args), run, affinity)
-    sizes = ', '.join(f'{kind} {size} bytes'
-                      for kind, size in report.bytes_per_image.items())
-    tell(f'{report.images - report.skipped} images in {report.seconds:.0f} s, '
-         f'{report.skipped} were there; in {report.out}: {sizes} an image')
+    run = RunOptions(
+        args.launcher,
+        args.batch_size,
+        args.workers,
+        None,
+        args.overwrite,
+        args.allow_pickle,
+    )
+    report = generate_labels(
+        read_config(args), args.checkpoint, args.out, settings_of(args), run, affinity
+    )
+    sizes = ', '.join(
+        f'{kind} {size} bytes' for kind, size in report.bytes_per_image.items()
+    )
+    tell(
+        f'{report.images - report.skipped} images in {report.seconds:.0f} s, '
+        f'{report.skipped} were there; in {report.out}: {sizes} an image'
+    )
 
 
 if __name__ == '__main__':

@@ -36,39 +36,65 @@ PALETTES = dict(voc=None, coco=COCO14WeakDataset.METAINFO['palette'])
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument('images', type=Path, help='folder of JPEG or PNG images')
     parser.add_argument('scores', type=Path, help='folder of the maps')
     parser.add_argument('out', type=Path, help='folder of the labels')
     parser.add_argument('--refine', choices=('crf', 'par'), default='crf')
     parser.add_argument(
-        '--preset', choices=sorted(DENSE_CRF_PRESETS), help='settings of the CRF; '
-        'default: toco_seg for probabilities, toco_cam for CAMs, irn for labels')
+        '--preset',
+        choices=sorted(DENSE_CRF_PRESETS),
+        help='settings of the CRF; '
+        'default: toco_seg for probabilities, toco_cam for CAMs, irn for labels',
+    )
     parser.add_argument(
-        '--kind', choices=KINDS, default='prob', help='what the maps are: '
-        'probabilities of all classes, CAMs of foreground classes, hard labels')
+        '--kind',
+        choices=KINDS,
+        default='prob',
+        help='what the maps are: '
+        'probabilities of all classes, CAMs of foreground classes, hard labels',
+    )
     parser.add_argument(
-        '--unary', choices=('prob', 'labels'), help='of the CRF: the maps, or only the '
-        'strongest class of a pixel with confidence 0.7 (default for labels)')
+        '--unary',
+        choices=('prob', 'labels'),
+        help='of the CRF: the maps, or only the '
+        'strongest class of a pixel with confidence 0.7 (default for labels)',
+    )
     parser.add_argument(
-        '--bkg-thr', type=float, nargs='+', default=(), metavar='T', help='background '
-        'of CAMs: one constant, or a low and a high one with 255 between them')
+        '--bkg-thr',
+        type=float,
+        nargs='+',
+        default=(),
+        metavar='T',
+        help='background '
+        'of CAMs: one constant, or a low and a high one with 255 between them',
+    )
     parser.add_argument(
-        '--alpha', type=float, help='background of CAMs: (1 - max CAM)^ALPHA instead')
+        '--alpha', type=float, help='background of CAMs: (1 - max CAM)^ALPHA instead'
+    )
     parser.add_argument(
-        '--num-classes', type=int, help='of hard labels, background included; '
-        'default: as many as an image holds')
+        '--num-classes',
+        type=int,
+        help='of hard labels, background included; default: as many as an image holds',
+    )
     parser.add_argument(
-        '--list', metavar='FILE', help='names to refine, one a line; default: all')
+        '--list', metavar='FILE', help='names to refine, one a line; default: all'
+    )
     parser.add_argument('--palette', choices=sorted(PALETTES), default='voc')
     parser.add_argument(
-        '--workers', type=int, default=os.cpu_count() or 1,
-        help='processes on a CPU, threads that read and write on a GPU')
+        '--workers',
+        type=int,
+        default=os.cpu_count() or 1,
+        help='processes on a CPU, threads that read and write on a GPU',
+    )
     parser.add_argument('--device', default='cpu', help='cpu, cuda, cuda:1, ...')
     parser.add_argument(
-        '--batch-size', type=int, help='images of one size at once; default 8 on a GPU')
+        '--batch-size', type=int, help='images of one size at once; default 8 on a GPU'
+    )
     parser.add_argument(
-        '--overwrite', action='store_true', help='write labels again that are there')
+        '--overwrite', action='store_true', help='write labels again that are there'
+    )
     return parser.parse_args(argv)
 
 
@@ -76,17 +102,35 @@ def main(argv: list[str] | None = None) -> int:
     """Refine as the command line says; gives the exit code."""
     args = parse_args(argv)
     cfg = RefineCfg(
-        args.refine, args.preset, args.kind, args.unary, tuple(args.bkg_thr),
-        alpha=args.alpha, num_classes=args.num_classes, palette=PALETTES[args.palette])
+        args.refine,
+        args.preset,
+        args.kind,
+        args.unary,
+        tuple(args.bkg_thr),
+        alpha=args.alpha,
+        num_classes=args.num_classes,
+        palette=PALETTES[args.palette],
+    )
     report = refine_folder(
-        args.images, args.scores, args.out, cfg,
-        names=args.list and read_names(args.list), workers=args.workers,
-        device=args.device, batch_size=args.batch_size, overwrite=args.overwrite)
-    print_log(f'\n{report.written} labels written to {args.out}, {report.skipped} were '
-              f'there, {len(report.failed)} failed')
+        args.images,
+        args.scores,
+        args.out,
+        cfg,
+        names=args.list and read_names(args.list),
+        workers=args.workers,
+        device=args.device,
+        batch_size=args.batch_size,
+        overwrite=args.overwrite,
+    )
+    print_log(
+        f'\n{report.written} labels written to {args.out}, {report.skipped} were '
+        f'there, {len(report.failed)} failed'
+    )
     if report.skipped:
-        print_log('Labels that were there keep the settings they were made with; '
-                  '--overwrite makes them anew')
+        print_log(
+            'Labels that were there keep the settings they were made with; '
+            '--overwrite makes them anew'
+        )
     for message in report.failed.values():
         print_log(message, level=logging.ERROR)
     return 1 if report.failed else 0

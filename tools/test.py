@@ -31,13 +31,18 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument('config', help='config file')
     parser.add_argument('checkpoint', help='checkpoint file or URL')
     parser.add_argument(
-        '--out', metavar='DIR', help='write predictions as palette PNG masks')
+        '--out', metavar='DIR', help='write predictions as palette PNG masks'
+    )
     parser.add_argument(
-        '--show-dir', metavar='DIR',
-        help='write a panel per image (image, CAM, labels, prediction, truth)')
+        '--show-dir',
+        metavar='DIR',
+        help='write a panel per image (image, CAM, labels, prediction, truth)',
+    )
     parser.add_argument(
-        '--tta', action='store_true',
-        help="use the config's tta_cfg (scales, mirror, CRF) in model.test_cfg")
+        '--tta',
+        action='store_true',
+        help="use the config's tta_cfg (scales, mirror, CRF) in model.test_cfg",
+    )
     parser.add_argument('--post-processor', metavar='NAME', help=POST_PROCESSOR_HELP)
     add_common_arguments(parser)
     return parse(parser, argv)

@@ -22,14 +22,21 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description='Train a model.')
     parser.add_argument('config', help='config file')
     parser.add_argument(
-        '--resume', nargs='?', const='auto', metavar='CHECKPOINT',
+        '--resume',
+        nargs='?',
+        const='auto',
+        metavar='CHECKPOINT',
         help='continue a run: from its last checkpoint in the work dir, or from '
-        'CHECKPOINT')
+        'CHECKPOINT',
+    )
     parser.add_argument(
-        '--amp', action='store_true', help='mixed precision (needs a GPU)')
+        '--amp', action='store_true', help='mixed precision (needs a GPU)'
+    )
     parser.add_argument(
-        '--auto-scale-lr', action='store_true',
-        help='scale the learning rate linearly with the batch size')
+        '--auto-scale-lr',
+        action='store_true',
+        help='scale the learning rate linearly with the batch size',
+    )
     add_common_arguments(parser)
     return parse(parser, argv)
 
@@ -41,7 +48,8 @@ def build_config(args: argparse.Namespace) -> Config:
         cfg.resume = True
         cfg.load_from = None if args.resume == 'auto' else args.resume
     return prepare_run(
-        cfg, args.launcher, args.amp, args.auto_scale_lr, args.allow_pickle)
+        cfg, args.launcher, args.amp, args.auto_scale_lr, args.allow_pickle
+    )
 
 
 def main(argv: list[str] | None = None) -> None:

@@ -5,8 +5,10 @@ _base_ = [
     '../_base_/default_runtime.py',
 ]
 
-pretrained = ('https://download.openmmlab.com/mmsegmentation/v0.5/pretrain/segformer/'
-              'mit_b1_20220624-02e5a6a1.pth')
+pretrained = (
+    'https://download.openmmlab.com/mmsegmentation/v0.5/pretrain/segformer/'
+    'mit_b1_20220624-02e5a6a1.pth'
+)
 
 model = dict(
     num_classes={{_base_.num_classes}},
@@ -16,20 +18,25 @@ model = dict(
         weights=dict(
             aff=[(0, 0.0), (5001, 0.1)],
             seg=[(0, 0.0), (5001, 0.1)],
-            reg=[(0, 0.0), (5001, 0.01)]),
+            reg=[(0, 0.0), (5001, 0.01)],
+        ),
         # decoder and affinity change to the propagated label together
         seg_source=[(0, 'cam'), (15001, 'propagated')],
-        aff_source=[(0, 'cam'), (15001, 'propagated')]))
+        aff_source=[(0, 'cam'), (15001, 'propagated')],
+    ),
+)
 
 optim_wrapper = dict(
-    paramwise_cfg=dict(custom_keys=dict(affinity_head=dict(lr_mult=10.0))))
+    paramwise_cfg=dict(custom_keys=dict(affinity_head=dict(lr_mult=10.0)))
+)
 param_scheduler = [
     dict(
         type='PolyWarmupLR',
         warmup_iters=1500,
         warmup_ratio=1e-6,
         power=1.0,
-        by_epoch=False)
+        by_epoch=False,
+    )
 ]
 randomness = dict(seed=1)
 val_evaluator = dict(bkg_thr=0.45)
@@ -37,10 +44,11 @@ test_evaluator = dict(bkg_thr=0.45)
 
 # `tools/test.py --tta`: long side 512, mean of the mirrored pair, maximum over scales.
 tta_cfg = dict(
-    outputs=('seg', ),
+    outputs=('seg',),
     resize_long=512,
     seg_scales=(1.0, 0.5, 0.75),
     seg_flip=True,
     seg_pair='mean',
     seg_fuse='max',
-    seg_fuse_at='logits')
+    seg_fuse_at='logits',
+)

@@ -24,14 +24,18 @@ optim_wrapper = dict(
         custom_keys=dict(
             cam_head=dict(lr_mult=40.0),
             affinity_head=dict(lr_mult=6.0),
-            decode_head=dict(lr_mult=6.0))))
+            decode_head=dict(lr_mult=6.0),
+        )
+    ),
+)
 
 # `tools/test.py --tta`: mean of the mirrored pair, maximum over scales.
 tta_cfg = dict(
-    outputs=('seg', ),
+    outputs=('seg',),
     resize_long=96,
     seg_scales=(1.0, 0.75, 1.25),
     seg_flip=True,
     seg_pair='mean',
     seg_fuse='max',
-    seg_fuse_at='logits')
+    seg_fuse_at='logits',
+)

@@ -14,22 +14,19 @@ model = dict(
         pooling='avg',
         relu=True,
         dropout_ratio=0.2,
-        init_cfg=dict(type='Xavier', distribution='uniform', layer='Conv2d')),
+        init_cfg=dict(type='Xavier', distribution='uniform', layer='Conv2d'),
+    ),
     losses=dict(cls=dict(type='MultiLabelSoftMargin')),
     train_cfg=dict(weights=dict(cls=1.0)),
-    test_cfg={{_base_.model.test_cfg}})
+    test_cfg={{_base_.model.test_cfg}},
+)
 
 # no saliency map is read
 train_pipeline = [
     dict(type='LoadRGBImage'),
     dict(type='PILResizeLongSide', side_range=(80, 128), resample='bicubic'),
     dict(type='PILRandomFlip', prob=0.5),
-    dict(
-        type='PILColorJitter',
-        brightness=0.3,
-        contrast=0.3,
-        saturation=0.3,
-        hue=0.1),
+    dict(type='PILColorJitter', brightness=0.3, contrast=0.3, saturation=0.3, hue=0.1),
     dict(type='PILPadCrop', crop_size=96),
     dict(type='PackWeakInputs'),
 ]

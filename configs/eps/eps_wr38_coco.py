@@ -10,7 +10,8 @@ pretrained = 'data/pretrained/ilsvrc-cls_rna-a1_cls1000_ep-0001.params'
 model = dict(
     num_classes={{_base_.num_classes}},
     backbone=dict(pretrained=pretrained),
-    losses=dict(sal=dict(fg_weight=0.9)))
+    losses=dict(sal=dict(fg_weight=0.9)),
+)
 
 # 15 epochs. The launch script of the release asks for 256,500 iterations, but in its
 # log the learning rate has come to 0 here and stays there.

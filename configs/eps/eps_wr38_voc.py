@@ -10,6 +10,4 @@ _base_ = [
 # does as well.
 pretrained = 'data/pretrained/ilsvrc-cls_rna-a1_cls1000_ep-0001.params'
 
-model = dict(
-    num_classes={{_base_.num_classes}},
-    backbone=dict(pretrained=pretrained))
+model = dict(num_classes={{_base_.num_classes}}, backbone=dict(pretrained=pretrained))

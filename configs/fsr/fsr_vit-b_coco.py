@@ -5,8 +5,10 @@ _base_ = [
     '../_base_/default_runtime.py',
 ]
 
-pretrained = ('https://github.com/rwightman/pytorch-image-models/releases/download/'
-              'v0.1-vitjx/jx_vit_base_p16_224-80ecf9dd.pth')
+pretrained = (
+    'https://github.com/rwightman/pytorch-image-models/releases/download/'
+    'v0.1-vitjx/jx_vit_base_p16_224-80ecf9dd.pth'
+)
 
 model = dict(
     num_classes={{_base_.num_classes}},
@@ -15,19 +17,21 @@ model = dict(
         weights=dict(
             ptc=[(0, 0.0), (12000, 0.2)],
             seg=[(0, 0.0), (8000, 0.1)],
-            reg=[(0, 0.0), (8000, 0.05)]),
+            reg=[(0, 0.0), (8000, 0.05)],
+        ),
         high_thr=0.65,
         mask=dict(strategy=[(0, 'random'), (16000, 'uncertain')]),
         teacher_temp=dict(iters=10000),
-        ema_momentum=dict(iters=80000)),
-    test_cfg=dict(high_thr=0.65))
+        ema_momentum=dict(iters=80000),
+    ),
+    test_cfg=dict(high_thr=0.65),
+)
 val_evaluator = dict(bkg_thr=0.45)
 test_evaluator = dict(bkg_thr=0.45)
 
 # Two views of one photo, drawn independently. 4 GPUs x 2 images.
 view = [
-    dict(
-        type='PILRandomResizedCrop', size=448, area=(0.32, 1.0), resample='bicubic'),
+    dict(type='PILRandomResizedCrop', size=448, area=(0.32, 1.0), resample='bicubic'),
     dict(type='PILRandomFlip'),
     dict(
         type='PILColorJitter',
@@ -35,7 +39,8 @@ view = [
         contrast=0.4,
         saturation=0.2,
         hue=0.1,
-        prob=0.5),
+        prob=0.5,
+    ),
 ]
 train_pipeline = [
     dict(type='LoadRGBImage'),
@@ -47,9 +52,10 @@ train_dataloader = dict(dataset=dict(pipeline=train_pipeline))
 # `tools/test.py --tta`: as on VOC. (ToCo's protocol of COCO: squash=(448, 448),
 # seg_pair='max', seg_fuse='sum'.)
 tta_cfg = dict(
-    outputs=('seg', ),
+    outputs=('seg',),
     squash=None,
     seg_scales=(1.0, 1.25, 1.5),
     seg_flip=True,
     seg_pair='sum',
-    seg_fuse='max')
+    seg_fuse='max',
+)

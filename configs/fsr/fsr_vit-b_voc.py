@@ -7,17 +7,16 @@ _base_ = [
 
 # timm's ViT-B/16: ImageNet-21k pre-training, 1k fine-tuning (hash 80ecf9dd). A URL or
 # a path; timm's, DeiT's and mmpretrain's layouts are recognised.
-pretrained = ('https://github.com/rwightman/pytorch-image-models/releases/download/'
-              'v0.1-vitjx/jx_vit_base_p16_224-80ecf9dd.pth')
+pretrained = (
+    'https://github.com/rwightman/pytorch-image-models/releases/download/'
+    'v0.1-vitjx/jx_vit_base_p16_224-80ecf9dd.pth'
+)
 
-model = dict(
-    num_classes={{_base_.num_classes}},
-    backbone=dict(pretrained=pretrained))
+model = dict(num_classes={{_base_.num_classes}}, backbone=dict(pretrained=pretrained))
 
 # Two views of one photo, drawn independently. 4 GPUs x 2 images.
 view = [
-    dict(
-        type='PILRandomResizedCrop', size=448, area=(0.32, 1.0), resample='bicubic'),
+    dict(type='PILRandomResizedCrop', size=448, area=(0.32, 1.0), resample='bicubic'),
     dict(type='PILRandomFlip'),
     dict(
         type='PILColorJitter',
@@ -25,7 +24,8 @@ view = [
         contrast=0.4,
         saturation=0.2,
         hue=0.1,
-        prob=0.5),
+        prob=0.5,
+    ),
 ]
 train_pipeline = [
     dict(type='LoadRGBImage'),
@@ -37,9 +37,10 @@ train_dataloader = dict(dataset=dict(pipeline=train_pipeline))
 # `tools/test.py --tta`: native size, sum of the mirrored pair, maximum over scales.
 # With dense CRF: --cfg-options tta_cfg.post_processor.type=DenseCRF
 tta_cfg = dict(
-    outputs=('seg', ),
+    outputs=('seg',),
     squash=None,
     seg_scales=(1.0, 1.25, 1.5),
     seg_flip=True,
     seg_pair='sum',
-    seg_fuse='max')
+    seg_fuse='max',
+)

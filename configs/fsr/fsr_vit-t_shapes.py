@@ -17,7 +17,8 @@ view = [
         contrast=0.4,
         saturation=0.2,
         hue=0.1,
-        prob=0.5),
+        prob=0.5,
+    ),
 ]
 train_pipeline = [
     dict(type='LoadRGBImage'),
@@ -28,8 +29,9 @@ train_dataloader = dict(dataset=dict(pipeline=train_pipeline))
 
 # `tools/test.py --tta`
 tta_cfg = dict(
-    outputs=('seg', ),
+    outputs=('seg',),
     seg_scales=(1.0, 1.25, 1.5),
     seg_flip=True,
     seg_pair='sum',
-    seg_fuse='max')
+    seg_fuse='max',
+)

@@ -20,10 +20,12 @@ model = dict(
         base_channels=16,
         frozen_stages=-1,
         norm_eval=False,
-        pretrained=None),
+        pretrained=None,
+    ),
     edge_head=dict(in_channels=(16, 16, 32, 64, 128)),
     radius=5,
-    test_cfg=dict(radius=3, num_squarings=6, pad_to=None))
+    test_cfg=dict(radius=3, num_squarings=6, pad_to=None),
+)
 
 train_pipeline = [
     dict(type='LoadRGBImage'),
@@ -34,8 +36,8 @@ train_pipeline = [
     dict(type='PackWeakInputs'),
 ]
 train_dataloader = dict(
-    batch_size=16,
-    dataset=dict(mask_dir=mask_dir, pipeline=train_pipeline))
+    batch_size=16, dataset=dict(mask_dir=mask_dir, pipeline=train_pipeline)
+)
 # Nothing to measure by itself: what counts are the masks after the walk.
 val_dataloader = None
 val_evaluator = None

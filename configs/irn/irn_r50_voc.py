@@ -19,18 +19,13 @@ train_pipeline = [
     dict(type='LoadMask'),
     dict(type='PILResizeLongSide', side_range=(320, 640), resample='bicubic'),
     dict(type='PILRandomFlip', prob=0.5),
-    dict(
-        type='PILColorJitter',
-        brightness=0.3,
-        contrast=0.3,
-        saturation=0.3,
-        hue=0.1),
+    dict(type='PILColorJitter', brightness=0.3, contrast=0.3, saturation=0.3, hue=0.1),
     dict(type='PILPadCrop', crop_size=512),
     dict(type='PackWeakInputs'),
 ]
 train_dataloader = dict(
-    batch_size=16,
-    dataset=dict(mask_dir=mask_dir, pipeline=train_pipeline))
+    batch_size=16, dataset=dict(mask_dir=mask_dir, pipeline=train_pipeline)
+)
 # Nothing to measure by itself: what counts are the masks after the walk.
 val_dataloader = None
 val_evaluator = None

@@ -16,9 +16,11 @@ _base_ = [
 model = dict(
     backbone=dict(
         init_cfg=dict(
-            type='Pretrained',
-            checkpoint='open-mmlab://detectron2/resnet101_caffe')),
-    decode_head=dict(num_classes={{_base_.num_classes}}))
+            type='Pretrained', checkpoint='open-mmlab://detectron2/resnet101_caffe'
+        )
+    ),
+    decode_head=dict(num_classes={{_base_.num_classes}}),
+)
 
 train_pipeline = [
     # B, G, R; masks are drawn on the stored pixels
@@ -52,7 +54,9 @@ optim_wrapper = dict(
             'convs.1.bias': dict(lr_mult=20.0, decay_mult=0.0),
             'convs.2.bias': dict(lr_mult=20.0, decay_mult=0.0),
             'convs.3.bias': dict(lr_mult=20.0, decay_mult=0.0),
-        }))
+        }
+    ),
+)
 # The rate changes every 10 iterations.
 param_scheduler = [
     dict(type='PolyWarmupLR', warmup_iters=0, power=0.9, hold=10, by_epoch=False)

@@ -9,7 +9,8 @@ _base_ = [
 
 model = dict(
     data_preprocessor=dict(size={{_base_.crop_size}}),
-    decode_head=dict(num_classes={{_base_.num_classes}}))
+    decode_head=dict(num_classes={{_base_.num_classes}}),
+)
 # Trained on pixels: no CAM to look at, no shares of labels.
 custom_hooks = [
     dict(type='SetupCheckHook'),

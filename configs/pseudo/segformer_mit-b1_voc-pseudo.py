@@ -8,7 +8,8 @@ _base_ = [
 
 model = dict(
     data_preprocessor=dict(size={{_base_.crop_size}}),
-    decode_head=dict(num_classes={{_base_.num_classes}}))
+    decode_head=dict(num_classes={{_base_.num_classes}}),
+)
 auto_scale_lr = dict(base_batch_size=16)
 # Trained on pixels: no CAM to look at, no shares of labels.
 custom_hooks = [

@@ -7,21 +7,15 @@ _base_ = [
 ]
 
 # DeiT-B/16, ImageNet-1k, distilled (hash df68dfff). A URL or a path.
-pretrained = ('https://dl.fbaipublicfiles.com/deit/'
-              'deit_base_distilled_patch16_224-df68dfff.pth')
+pretrained = (
+    'https://dl.fbaipublicfiles.com/deit/deit_base_distilled_patch16_224-df68dfff.pth'
+)
 
-model = dict(
-    num_classes={{_base_.num_classes}},
-    backbone=dict(pretrained=pretrained))
+model = dict(num_classes={{_base_.num_classes}}, backbone=dict(pretrained=pretrained))
 
 train_pipeline = [
     dict(type='LoadRGBImage'),
-    dict(
-        type='PILColorJitter',
-        brightness=0.3,
-        contrast=0.3,
-        saturation=0.3,
-        hue=0.1),
+    dict(type='PILColorJitter', brightness=0.3, contrast=0.3, saturation=0.3, hue=0.1),
     # Published; before the crop it changes nothing but blur, and costs most of the
     # loader's time. Without: --cfg-options
     # train_dataloader.dataset.pipeline.2.scale_range="(1.0,1.0)"
@@ -33,14 +27,13 @@ train_pipeline = [
 # Images squashed to the network's size; their labels are compared, no masks.
 test_pipeline = [
     dict(type='LoadRGBImage'),
-    dict(
-        type='Resize', scale=(224, 224), backend='pillow', interpolation='bilinear'),
+    dict(type='Resize', scale=(224, 224), backend='pillow', interpolation='bilinear'),
     dict(type='PackWeakInputs'),
 ]
 train_dataloader = dict(batch_size=32, dataset=dict(pipeline=train_pipeline))
 val_dataloader = dict(
-    batch_size=64,
-    dataset=dict(split='train', with_masks=False, pipeline=test_pipeline))
+    batch_size=64, dataset=dict(split='train', with_masks=False, pipeline=test_pipeline)
+)
 test_dataloader = val_dataloader
 # sim_mAP, the score by which the release keeps a checkpoint; here the last one is kept,
 # unless --cfg-options default_hooks.checkpoint.save_best=sim_mAP

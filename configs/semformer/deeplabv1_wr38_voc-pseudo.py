@@ -11,7 +11,8 @@ pretrained = 'data/pretrained/ilsvrc-cls_rna-a1_cls1000_ep-0001.params'
 
 model = dict(
     backbone=dict(pretrained=pretrained),
-    decode_head=dict(num_classes={{_base_.num_classes}}))
+    decode_head=dict(num_classes={{_base_.num_classes}}),
+)
 
 train_pipeline = [
     dict(type='LoadRGBImage'),
@@ -41,11 +42,17 @@ optim_wrapper = dict(
             'decode_head': dict(lr_mult=10.0),
             # a longer key wins over `decode_head`
             'conv_seg.bias': dict(lr_mult=20.0, decay_mult=0.0),
-        }))
+        }
+    ),
+)
 param_scheduler = [
     dict(
-        type='PolyWarmupLR', warmup_iters=0, total_iters=20001, power=0.9,
-        by_epoch=False)
+        type='PolyWarmupLR',
+        warmup_iters=0,
+        total_iters=20001,
+        power=0.9,
+        by_epoch=False,
+    )
 ]
 randomness = dict(seed=1)
 auto_scale_lr = dict(base_batch_size=10)

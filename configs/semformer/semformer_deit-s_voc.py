@@ -9,21 +9,13 @@ _base_ = [
 ]
 
 # DeiT-S/16, ImageNet-1k, not distilled (hash cd65a155). A URL or a path.
-pretrained = ('https://dl.fbaipublicfiles.com/deit/'
-              'deit_small_patch16_224-cd65a155.pth')
+pretrained = 'https://dl.fbaipublicfiles.com/deit/deit_small_patch16_224-cd65a155.pth'
 
-model = dict(
-    num_classes={{_base_.num_classes}},
-    backbone=dict(pretrained=pretrained))
+model = dict(num_classes={{_base_.num_classes}}, backbone=dict(pretrained=pretrained))
 
 train_pipeline = [
     dict(type='LoadRGBImage'),
-    dict(
-        type='PILColorJitter',
-        brightness=0.3,
-        contrast=0.3,
-        saturation=0.3,
-        hue=0.1),
+    dict(type='PILColorJitter', brightness=0.3, contrast=0.3, saturation=0.3, hue=0.1),
     dict(type='PILResizeLongSide', side_range=(224, 896), resample='bicubic'),
     dict(type='PILRandomFlip'),
     dict(type='PILPadCrop', crop_size=448),
@@ -47,7 +39,8 @@ test_evaluator = val_evaluator
 train_cfg = dict(max_iters=26440, val_interval=26440)
 optim_wrapper = dict(
     optimizer=dict(lr=0.005),
-    paramwise_cfg=dict(new=('backbone.class_tokens', 'backbone.class_pos')))
+    paramwise_cfg=dict(new=('backbone.class_tokens', 'backbone.class_pos')),
+)
 auto_scale_lr = dict(base_batch_size=8)
 
 # No pseudo label in training: no shares of labels.

@@ -8,17 +8,13 @@ _base_ = [
 
 model = dict(
     num_classes={{_base_.num_classes}},
-    caae=dict(checkpoint='work_dirs/caae_deit-t_shapes/iter_300.pth'))
+    caae=dict(checkpoint='work_dirs/caae_deit-t_shapes/iter_300.pth'),
+)
 
 # As on VOC; the long side in [72, 144] instead of [48, 192], where textures drown.
 train_pipeline = [
     dict(type='LoadRGBImage'),
-    dict(
-        type='PILColorJitter',
-        brightness=0.3,
-        contrast=0.3,
-        saturation=0.3,
-        hue=0.1),
+    dict(type='PILColorJitter', brightness=0.3, contrast=0.3, saturation=0.3, hue=0.1),
     dict(type='PILResizeLongSide', side_range=(72, 144), resample='bicubic'),
     dict(type='PILRandomFlip'),
     dict(type='PILPadCrop', crop_size=96),
@@ -41,7 +37,8 @@ test_evaluator = val_evaluator
 train_cfg = dict(max_iters=600, val_interval=600)
 optim_wrapper = dict(
     optimizer=dict(lr=0.001, momentum_slip=False),
-    paramwise_cfg=dict(new=('backbone.class_tokens', 'backbone.class_pos')))
+    paramwise_cfg=dict(new=('backbone.class_tokens', 'backbone.class_pos')),
+)
 auto_scale_lr = dict(base_batch_size=8)
 
 custom_hooks = [

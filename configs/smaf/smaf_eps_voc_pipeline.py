@@ -15,15 +15,17 @@ stages = [
         config=base,
         checkpoint='{eps.checkpoint}',
         split='train_aug',
-        save='fused'),
+        save='fused',
+    ),
     dict(
         name='smaf',
         type='train',
         config=smaf,
         cfg_options={
             'model.checkpoint': '{eps.checkpoint}',
-            'train_dataloader.dataset.fused_dir': '{teacher.fused}'
-        }),
+            'train_dataloader.dataset.fused_dir': '{teacher.fused}',
+        },
+    ),
     # Seeds on train, at the threshold 0.2 and at the best.
     dict(name='seeds', type='test', config=smaf, checkpoint='{smaf.checkpoint}'),
     # Hard labels of confidence 0.7, all 21 labels in the CRF, as published. Without
@@ -39,25 +41,31 @@ stages = [
         unary='labels',
         num_classes=21,
         bkg_thr=0.2,
-        save='mask'),
+        save='mask',
+    ),
     # Truth is read to score the 1,464 images of `train`, never to train.
-    dict(name='mask_score', type='evaluate', maps='{masks.mask}', config=smaf,
-         split='train'),
+    dict(
+        name='mask_score',
+        type='evaluate',
+        maps='{masks.mask}',
+        config=smaf,
+        split='train',
+    ),
     dict(
         name='segmenter',
         type='train',
         config=segmenter,
-        cfg_options={'train_dataloader.dataset.mask_dir': '{masks.mask}'}),
+        cfg_options={'train_dataloader.dataset.mask_dir': '{masks.mask}'},
+    ),
     dict(
-        name='test',
-        type='test',
-        config=segmenter,
-        checkpoint='{segmenter.checkpoint}'),
+        name='test', type='test', config=segmenter, checkpoint='{segmenter.checkpoint}'
+    ),
     # The published figures have a CRF behind the segmenter.
     dict(
         name='crf_test',
         type='test',
         config=segmenter,
         checkpoint='{segmenter.checkpoint}',
-        args=('--post-processor', 'crf:deeplab')),
+        args=('--post-processor', 'crf:deeplab'),
+    ),
 ]

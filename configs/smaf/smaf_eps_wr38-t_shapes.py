@@ -9,7 +9,8 @@ model = dict(
     checkpoint='work_dirs/eps_wr38-t_shapes/iter_600.pth',
     losses=dict(mac=dict(type='AttentionConsistency', kind='softmax')),
     self_training=dict(scales=(1.0, 1.5, 2.0), bkg_thr=0.35),
-    train_cfg=dict(weights=dict(mac=100.0)))
+    train_cfg=dict(weights=dict(mac=100.0)),
+)
 
 # The published geometry (long side 256 to 512, crop 448), scaled; no colour jitter.
 train_pipeline = [
@@ -30,5 +31,6 @@ param_scheduler = [
         warmup_iters=10,
         warmup_ratio=1e-6,
         power=0.9,
-        by_epoch=False)
+        by_epoch=False,
+    )
 ]

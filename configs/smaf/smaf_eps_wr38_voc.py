@@ -14,7 +14,8 @@ model = dict(
     losses=dict(mac=dict(type='AttentionConsistency', kind='softmax')),
     self_training=dict(source='fused', bkg_thr=0.2),
     # the paper adds cls=1.0
-    train_cfg=dict(weights=dict(mac=100.0)))
+    train_cfg=dict(weights=dict(mac=100.0)),
+)
 
 # As EPS, without its colour jitter; no saliency map is read. The released order of
 # resamplings: maps go with the picture, then to a quarter of the crop.
@@ -25,7 +26,8 @@ train_pipeline = [
         type='PILResizeLongSide',
         side_range=(256, 512),
         resample='bicubic',
-        align_corners=True),
+        align_corners=True,
+    ),
     dict(type='PILRandomFlip', prob=0.5),
     dict(type='PILPadCrop', crop_size=448),
     dict(type='PackWeakInputs'),
@@ -34,4 +36,6 @@ train_dataloader = dict(
     dataset=dict(
         sal_dir=None,
         fused_dir='work_dirs/eps_wr38_voc/maps/fused',
-        pipeline=train_pipeline))
+        pipeline=train_pipeline,
+    )
+)

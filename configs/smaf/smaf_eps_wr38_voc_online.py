@@ -4,7 +4,8 @@ _base_ = ['./smaf_eps_wr38_voc.py']
 
 model = dict(
     self_training=dict(source='online', scales=(0.5, 1.0, 1.5, 2.0)),
-    train_cfg=dict(weights=dict(cls=1.0)))
+    train_cfg=dict(weights=dict(cls=1.0)),
+)
 
 train_pipeline = [
     dict(type='LoadRGBImage'),

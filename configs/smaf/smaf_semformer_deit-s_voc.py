@@ -9,7 +9,8 @@ model = dict(
     checkpoint='work_dirs/semformer_deit-s_voc/iter_26440.pth',
     losses=dict(mac=dict(type='AttentionConsistency', kind='relu')),
     self_training=dict(scales=(0.5, 1.0, 1.5, 2.0), bkg_thr=0.25),
-    train_cfg=dict(weights=dict(mac=10.0)))
+    train_cfg=dict(weights=dict(mac=10.0)),
+)
 
 # No colour jitter. 1 GPU x 8 images.
 train_pipeline = [

@@ -9,7 +9,8 @@ model = dict(
     checkpoint='work_dirs/semformer_deit-t_shapes/iter_600.pth',
     losses=dict(mac=dict(type='AttentionConsistency', kind='relu')),
     self_training=dict(scales=(0.5, 1.0, 1.5, 2.0), bkg_thr=0.4),
-    train_cfg=dict(weights=dict(mac=10.0)))
+    train_cfg=dict(weights=dict(mac=10.0)),
+)
 
 # The published geometry (long side 256 to 512, crop 448), scaled; no colour jitter.
 train_pipeline = [

@@ -13,7 +13,8 @@ stages = [
         name='smaf',
         type='train',
         config=smaf,
-        cfg_options={'model.checkpoint': '{base.checkpoint}'}),
+        cfg_options={'model.checkpoint': '{base.checkpoint}'},
+    ),
     dict(name='smaf_test', type='test', config=smaf, checkpoint='{smaf.checkpoint}'),
     # Hard labels of confidence 0.7, all 7 labels in the CRF.
     dict(
@@ -27,17 +28,17 @@ stages = [
         unary='labels',
         num_classes=7,
         bkg_thr=0.45,
-        save=('cam', 'mask')),
+        save=('cam', 'mask'),
+    ),
     dict(name='cam_score', type='evaluate', maps='{masks.cam}', ann_dir=truth),
     dict(name='mask_score', type='evaluate', maps='{masks.mask}', ann_dir=truth),
     dict(
         name='segmenter',
         type='train',
         config=segmenter,
-        cfg_options={'train_dataloader.dataset.mask_dir': '{masks.mask}'}),
+        cfg_options={'train_dataloader.dataset.mask_dir': '{masks.mask}'},
+    ),
     dict(
-        name='test',
-        type='test',
-        config=segmenter,
-        checkpoint='{segmenter.checkpoint}'),
+        name='test', type='test', config=segmenter, checkpoint='{segmenter.checkpoint}'
+    ),
 ]

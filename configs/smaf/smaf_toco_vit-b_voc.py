@@ -6,10 +6,11 @@ model = dict(
     type='MultiScaleSelfTraining',
     segmentor={{_base_.model}},
     checkpoint='work_dirs/toco_vit-b_voc/iter_20000.pth',
-    data_preprocessor=dict(zero_padding=('img', )),
+    data_preprocessor=dict(zero_padding=('img',)),
     losses=dict(mac=dict(type='AttentionConsistency', kind='relu')),
     self_training=dict(scales=(0.5, 1.0, 1.5, 2.0), bkg_thr=0.45),
-    train_cfg=dict(weights=dict(cls=1.0, mac=10.0)))
+    train_cfg=dict(weights=dict(cls=1.0, mac=10.0)),
+)
 
 # No colour jitter. 1 GPU x 8 images.
 train_pipeline = [
@@ -31,5 +32,6 @@ param_scheduler = [
         warmup_iters=200,
         warmup_ratio=1e-6,
         power=0.9,
-        by_epoch=False)
+        by_epoch=False,
+    )
 ]

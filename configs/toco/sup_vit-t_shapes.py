@@ -16,9 +16,11 @@ model = dict(
         in_channels=96,
         channels=96,
         dilation=2,
-        num_classes={{_base_.num_classes}}),
+        num_classes={{_base_.num_classes}},
+    ),
     train_cfg=dict(),
-    test_cfg=dict(mode='whole'))
+    test_cfg=dict(mode='whole'),
+)
 
 train_pipeline = [
     dict(type='LoadRGBImage'),
@@ -32,11 +34,11 @@ train_pipeline = [
         contrast=0.4,
         saturation=0.2,
         hue=0.1,
-        prob=0.8),
+        prob=0.8,
+    ),
     dict(type='PackWeakInputs'),
 ]
-train_dataloader = dict(
-    dataset=dict(with_masks=True, pipeline=train_pipeline))
+train_dataloader = dict(dataset=dict(with_masks=True, pipeline=train_pipeline))
 # The labels of the pixels are known here: no CAM to look at, no shares of labels.
 custom_hooks = [
     dict(type='SetupCheckHook'),

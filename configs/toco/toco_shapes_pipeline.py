@@ -14,17 +14,17 @@ stages = [
         checkpoint='{toco.checkpoint}',
         split='train',
         refine='par',
-        save=('cam', 'mask')),
+        save=('cam', 'mask'),
+    ),
     dict(name='cam_score', type='evaluate', maps='{masks.cam}', ann_dir=truth),
     dict(name='mask_score', type='evaluate', maps='{masks.mask}', ann_dir=truth),
     dict(
         name='segmenter',
         type='train',
         config=segmenter,
-        cfg_options={'train_dataloader.dataset.mask_dir': '{masks.mask}'}),
+        cfg_options={'train_dataloader.dataset.mask_dir': '{masks.mask}'},
+    ),
     dict(
-        name='test',
-        type='test',
-        config=segmenter,
-        checkpoint='{segmenter.checkpoint}'),
+        name='test', type='test', config=segmenter, checkpoint='{segmenter.checkpoint}'
+    ),
 ]

@@ -5,8 +5,10 @@ _base_ = [
     '../_base_/default_runtime.py',
 ]
 
-pretrained = ('https://github.com/rwightman/pytorch-image-models/releases/download/'
-              'v0.1-vitjx/jx_vit_base_p16_224-80ecf9dd.pth')
+pretrained = (
+    'https://github.com/rwightman/pytorch-image-models/releases/download/'
+    'v0.1-vitjx/jx_vit_base_p16_224-80ecf9dd.pth'
+)
 
 model = dict(
     num_classes={{_base_.num_classes}},
@@ -19,18 +21,22 @@ model = dict(
             ptc=[(0, 0.0), (12001, 0.2)],
             ctc=[(0, 0.0), (12001, 0.5)],
             seg=[(0, 0.0), (8001, 0.1)],
-            reg=[(0, 0.0), (8001, 0.05)]),
+            reg=[(0, 0.0), (8001, 0.05)],
+        ),
         pseudo_source=[(0, 'aux_cam'), (12001, 'cam')],
-        high_thr=0.65),
-    test_cfg=dict(high_thr=0.65))
+        high_thr=0.65,
+    ),
+    test_cfg=dict(high_thr=0.65),
+)
 val_evaluator = dict(bkg_thr=0.45)
 test_evaluator = dict(bkg_thr=0.45)
 
 # `tools/test.py --tta`: 448x448, maximum of the mirrored pair, sum over scales.
 tta_cfg = dict(
-    outputs=('seg', ),
+    outputs=('seg',),
     squash=(448, 448),
     seg_scales=(1.0, 1.25, 1.5),
     seg_flip=True,
     seg_pair='max',
-    seg_fuse='sum')
+    seg_fuse='sum',
+)

@@ -7,9 +7,9 @@ _base_ = [
     '../_base_/default_runtime.py',
 ]
 
-pretrained = ('https://github.com/rwightman/pytorch-image-models/releases/download/'
-              'v0.1-vitjx/jx_vit_base_p16_224-80ecf9dd.pth')
+pretrained = (
+    'https://github.com/rwightman/pytorch-image-models/releases/download/'
+    'v0.1-vitjx/jx_vit_base_p16_224-80ecf9dd.pth'
+)
 
-model = dict(
-    num_classes={{_base_.num_classes}},
-    backbone=dict(pretrained=pretrained))
+model = dict(num_classes={{_base_.num_classes}}, backbone=dict(pretrained=pretrained))

@@ -7,19 +7,20 @@ _base_ = [
 
 # timm's ViT-B/16: ImageNet-21k pre-training, 1k fine-tuning (hash 80ecf9dd). A URL or
 # a path; timm's, DeiT's and mmpretrain's layouts are recognised.
-pretrained = ('https://github.com/rwightman/pytorch-image-models/releases/download/'
-              'v0.1-vitjx/jx_vit_base_p16_224-80ecf9dd.pth')
+pretrained = (
+    'https://github.com/rwightman/pytorch-image-models/releases/download/'
+    'v0.1-vitjx/jx_vit_base_p16_224-80ecf9dd.pth'
+)
 
-model = dict(
-    num_classes={{_base_.num_classes}},
-    backbone=dict(pretrained=pretrained))
+model = dict(num_classes={{_base_.num_classes}}, backbone=dict(pretrained=pretrained))
 
 # `tools/test.py --tta`: native size, sum of the mirrored pair, maximum over scales.
 # With dense CRF: --cfg-options model.test_cfg.post_processor.type=DenseCRF
 tta_cfg = dict(
-    outputs=('seg', ),
+    outputs=('seg',),
     squash=None,
     seg_scales=(1.0, 1.5, 1.25),
     seg_flip=True,
     seg_pair='sum',
-    seg_fuse='max')
+    seg_fuse='max',
+)

@@ -13,14 +13,18 @@ model = dict(
     aux_cam_head=dict(in_channels=192),
     decode_head=dict(in_channels=192, channels=128),
     proj_head=dict(
-        in_channels=192, hidden_channels=256, bottleneck_channels=64, out_channels=256),
+        in_channels=192, hidden_channels=256, bottleneck_channels=64, out_channels=256
+    ),
     losses=dict(ctc=dict(temperature=1.0)),
     train_cfg=dict(
         weights=dict(seg=[(0, 0.0), (6, 0.1)], reg=[(0, 0.0), (6, 0.05)]),
         high_thr=0.65,
-        local_crops=dict(crop_num=8, crop_size=48)),
+        local_crops=dict(crop_num=8, crop_size=48),
+    ),
     test_cfg=dict(
-        outputs=('seg', 'cam', 'aux_cam', 'pseudo'), squash=(224, 224), high_thr=0.65))
+        outputs=('seg', 'cam', 'aux_cam', 'pseudo'), squash=(224, 224), high_thr=0.65
+    ),
+)
 
 auto_scale_lr = dict(base_batch_size=2)
 train_cfg = dict(max_iters=20, val_interval=20)
@@ -30,10 +34,10 @@ param_scheduler = [
         warmup_iters=5,
         warmup_ratio=1e-6,
         power=0.9,
-        by_epoch=False)
+        by_epoch=False,
+    )
 ]
-default_hooks = dict(
-    logger=dict(interval=5), checkpoint=dict(interval=10))
+default_hooks = dict(logger=dict(interval=5), checkpoint=dict(interval=10))
 custom_hooks = [
     dict(type='SetupCheckHook'),
     dict(type='IterSeedHook'),

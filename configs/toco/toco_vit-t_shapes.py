@@ -9,8 +9,9 @@ model = dict(num_classes={{_base_.num_classes}})
 
 # `tools/test.py --tta`
 tta_cfg = dict(
-    outputs=('seg', ),
+    outputs=('seg',),
     seg_scales=(1.0, 1.25, 1.5),
     seg_flip=True,
     seg_pair='sum',
-    seg_fuse='max')
+    seg_fuse='max',
+)

@@ -3,4 +3,5 @@ _base_ = ['./toco_vit-t_shapes_ctc.py']
 
 model = dict(
     proj_head=None,
-    train_cfg=dict(weights=dict(_delete_=True, cls=1.0, cls_aux=1.0, ptc=0.2)))
+    train_cfg=dict(weights=dict(_delete_=True, cls=1.0, cls_aux=1.0, ptc=0.2)),
+)

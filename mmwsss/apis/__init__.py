@@ -8,6 +8,17 @@ from .inference import dataset_meta, init_model, predict_image, read_photo
 from .refine import RefineReport, refine_folder
 from .refine_maps import RefineCfg
 
-__all__ = ['Affinity', 'GenerateCfg', 'GenerateReport', 'RefineCfg', 'RefineReport',
-           'RunOptions', 'dataset_meta', 'generate_labels', 'init_model',
-           'predict_image', 'read_photo', 'refine_folder']
+__all__ = [
+    'Affinity',
+    'GenerateCfg',
+    'GenerateReport',
+    'RefineCfg',
+    'RefineReport',
+    'RunOptions',
+    'dataset_meta',
+    'generate_labels',
+    'init_model',
+    'predict_image',
+    'read_photo',
+    'refine_folder',
+]

@@ -15,8 +15,9 @@ from mmwsss.visualization import Tile, compose_panel, sample_outputs, sample_til
 from .inference import predict_image, read_photo
 
 
-def comparison_panel(models: Mapping[str, nn.Module], data: Path, num_images: int
-                     ) -> np.ndarray:
+def comparison_panel(
+    models: Mapping[str, nn.Module], data: Path, num_images: int
+) -> np.ndarray:
     """One row per network for each of the first test pictures with several classes.
 
     Args:
@@ -29,11 +30,18 @@ def comparison_panel(models: Mapping[str, nn.Module], data: Path, num_images: in
     """
     lines = (data / 'splits/test.txt').read_text().splitlines()
     names = [line.split()[0] for line in lines if len(line.split()) > 2]
-    rows = [_row(model, title, data, name) for name in names[:num_images]
-            for title, model in models.items()]
+    rows = [
+        _row(model, title, data, name)
+        for name in names[:num_images]
+        for title, model in models.items()
+    ]
     meta = next(iter(models.values())).dataset_meta
-    return compose_panel(rows, meta['classes'], meta.get('palette'),
-                         'test pictures; CAMs of the predicted classes')
+    return compose_panel(
+        rows,
+        meta['classes'],
+        meta.get('palette'),
+        'test pictures; CAMs of the predicted classes',
+    )
 
 
 def _row(model: nn.Module, title: str, data: Path, name: str) -> list[Tile]:
@@ -43,6 +51,7 @@ def _row(model: nn.Module, title: str, data: Path, name: str) -> list[Tile]:
         outputs['truth'] = np.asarray(truth)
     meta = model.dataset_meta
     tiles = sample_tiles(
-        pixels, outputs, meta['classes'], meta.get('palette'), min_side=160)
+        pixels, outputs, meta['classes'], meta.get('palette'), min_side=160
+    )
     tiles[0].title = title
     return tiles

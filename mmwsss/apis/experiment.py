@@ -67,26 +67,45 @@ class Experiment:
 
     def train_command(self) -> list[str]:
         """Arguments after ``python``."""
-        return ['tools/train.py', self.config, '--work-dir', str(self.work_dir),
-                '--resume', '--cfg-options', f'randomness.seed={self.seed}',
-                *self.options]
+        return [
+            'tools/train.py',
+            self.config,
+            '--work-dir',
+            str(self.work_dir),
+            '--resume',
+            '--cfg-options',
+            f'randomness.seed={self.seed}',
+            *self.options,
+        ]
 
     def test_command(self, checkpoint: Path, name: str = 'test') -> list[str]:
         """Arguments after ``python``."""
-        return ['tools/test.py', self.config, str(checkpoint), '--work-dir',
-                str(self.work_dir / name), '--cfg-options', *self.options,
-                *self.more_tests.get(name, ())]
+        return [
+            'tools/test.py',
+            self.config,
+            str(checkpoint),
+            '--work-dir',
+            str(self.work_dir / name),
+            '--cfg-options',
+            *self.options,
+            *self.more_tests.get(name, ()),
+        ]
 
     def fingerprint(self) -> str:
         """Changes with the config, the options, the weights started from, the data."""
         cfg = Config.fromfile(self.root / self.config)
         dataset = cfg.train_dataloader.dataset
-        files = (segmentor_cfg(cfg).backbone.get('pretrained'),
-                 cfg.model.get('checkpoint'),
-                 *(option.partition('=')[2] for option in self.options),
-                 f'{dataset.get("data_root")}/shapes.json')
-        contents = [sha256((self.root / f).read_bytes()).hexdigest()
-                    for f in files if f and (self.root / f).is_file()]
+        files = (
+            segmentor_cfg(cfg).backbone.get('pretrained'),
+            cfg.model.get('checkpoint'),
+            *(option.partition('=')[2] for option in self.options),
+            f'{dataset.get("data_root")}/shapes.json',
+        )
+        contents = [
+            sha256((self.root / f).read_bytes()).hexdigest()
+            for f in files
+            if f and (self.root / f).is_file()
+        ]
         settings = [cfg.dump(), sorted(self.options), self.seed, contents]
         if self.more_tests:
             settings.append(sorted(self.more_tests.items()))
@@ -129,9 +148,14 @@ def run_experiment(experiment: Experiment, echo: Echo | None = None) -> dict:
         _call(experiment, experiment.test_command(checkpoint, name), echo)
         metrics[name] = _read_metrics(experiment.work_dir / name)
     result = dict(
-        config=experiment.config, seed=experiment.seed, fingerprint=fingerprint,
-        seconds=round(time.time() - start), checkpoint=str(checkpoint),
-        metrics=metrics.pop('test'), **metrics)
+        config=experiment.config,
+        seed=experiment.seed,
+        fingerprint=fingerprint,
+        seconds=round(time.time() - start),
+        checkpoint=str(checkpoint),
+        metrics=metrics.pop('test'),
+        **metrics,
+    )
     write_json(result, experiment.work_dir / RESULT)
     return result
 
@@ -151,9 +175,13 @@ def _discard_other_run(work_dir: Path, fingerprint: str) -> None:
 def _call(experiment: Experiment, command: Sequence[str], echo: Echo | None) -> None:
     threads = str(experiment.threads)
     run_command(
-        command, experiment.work_dir / 'output.log', echo or (lambda line: None),
-        experiment.root, cwd=experiment.root,
-        env=dict(OMP_NUM_THREADS=threads, MKL_NUM_THREADS=threads))
+        command,
+        experiment.work_dir / 'output.log',
+        echo or (lambda line: None),
+        experiment.root,
+        cwd=experiment.root,
+        env=dict(OMP_NUM_THREADS=threads, MKL_NUM_THREADS=threads),
+    )
 
 
 def _read_metrics(folder: Path) -> dict[str, float]:

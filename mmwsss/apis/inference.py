@@ -25,8 +25,12 @@ from mmwsss.utils.checkpoint import (
 )
 
 
-def init_model(config: str | Path | Config, checkpoint: str | None = None,
-               device: str = 'cpu', post_processor: str | None = None) -> nn.Module:
+def init_model(
+    config: str | Path | Config,
+    checkpoint: str | None = None,
+    device: str = 'cpu',
+    post_processor: str | None = None,
+) -> nn.Module:
     """Build a model and load its weights strictly.
 
     Args:
@@ -46,8 +50,11 @@ def init_model(config: str | Path | Config, checkpoint: str | None = None,
             post-processor.
     """
     use_safe_checkpoints()
-    cfg = (copy.deepcopy(config) if isinstance(config, Config)
-           else Config.fromfile(str(config)))
+    cfg = (
+        copy.deepcopy(config)
+        if isinstance(config, Config)
+        else Config.fromfile(str(config))
+    )
     init_default_scope(cfg.get('default_scope', 'mmwsss'))
     network = segmentor_cfg(cfg)
     if 'pretrained' in network.get('backbone', {}):
@@ -67,7 +74,8 @@ def init_model(config: str | Path | Config, checkpoint: str | None = None,
 def dataset_meta(cfg: Config) -> dict[str, Any]:
     """Class names and palette of the config's data set class, without its files."""
     dataset = (cfg.get('test_dataloader') or cfg.get('train_dataloader') or {}).get(
-        'dataset', {})
+        'dataset', {}
+    )
     kind = DATASETS.get(dataset['type']) if 'type' in dataset else None
     return {**getattr(kind, 'METAINFO', {}), **dataset.get('metainfo', {})}
 
@@ -88,8 +96,9 @@ def read_photo(path: str | Path) -> np.ndarray:
         raise ValueError(f'{path} is not a readable image: {error}') from error
 
 
-def predict_image(model: nn.Module, image: str | Path | np.ndarray,
-                  **overrides: Any) -> SegDataSample:
+def predict_image(
+    model: nn.Module, image: str | Path | np.ndarray, **overrides: Any
+) -> SegDataSample:
     """Predict one photo. No label is read: CAMs are masked by predicted classes.
 
     Args:
@@ -108,13 +117,15 @@ def predict_image(model: nn.Module, image: str | Path | np.ndarray,
     pixels = image if isinstance(image, np.ndarray) else read_photo(image)
     if pixels.ndim != 3 or pixels.shape[2] != 3 or pixels.dtype != np.uint8:
         raise ValueError(
-            f'image must be RGB (H, W, 3) uint8, got {pixels.shape} {pixels.dtype}')
+            f'image must be RGB (H, W, 3) uint8, got {pixels.shape} {pixels.dtype}'
+        )
     size = pixels.shape[:2]
     if isinstance(model.data_preprocessor, ImgDataPreprocessor):
         pixels = pixels[..., ::-1]  # mmseg's pipelines load BGR
     packed = PackWeakInputs()(dict(img=pixels, ori_shape=size, img_shape=size))
     batch = model.data_preprocessor(
-        dict(inputs=[packed['inputs']], data_samples=[packed['data_samples']]))
+        dict(inputs=[packed['inputs']], data_samples=[packed['data_samples']])
+    )
     if hasattr(model, 'cam_head'):  # a plain segmentor has no labels to choose from
         overrides = {'cam_filter': 'pred', **overrides}
     with torch.no_grad():

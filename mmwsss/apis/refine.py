@@ -47,9 +47,16 @@ class RefineReport:
 
 
 def refine_folder(
-    images: str | Path, scores: str | Path, out: str | Path, cfg: RefineCfg, *,
-    names: Sequence[str] | None = None, workers: int = 0, device: str = 'cpu',
-    batch_size: int | None = None, overwrite: bool = False,
+    images: str | Path,
+    scores: str | Path,
+    out: str | Path,
+    cfg: RefineCfg,
+    *,
+    names: Sequence[str] | None = None,
+    workers: int = 0,
+    device: str = 'cpu',
+    batch_size: int | None = None,
+    overwrite: bool = False,
 ) -> RefineReport:
     """Refine the score maps of a folder; writes ``OUT/NAME.png``.
 
@@ -108,8 +115,13 @@ def _check_device(device: str) -> None:
 
 
 # ------------------------------------------------------------------ what there is to do
-def plan(images: str | Path, scores: str | Path, out: str | Path, kind: str,
-         names: Sequence[str] | None = None) -> list[Task]:
+def plan(
+    images: str | Path,
+    scores: str | Path,
+    out: str | Path,
+    kind: str,
+    names: Sequence[str] | None = None,
+) -> list[Task]:
     """The files that belong together, by name.
 
     Raises:
@@ -119,17 +131,29 @@ def plan(images: str | Path, scores: str | Path, out: str | Path, kind: str,
     maps = _by_stem(scores, lambda name: name.lower().endswith(SUFFIXES[kind]))
     if Path(out).resolve() in (Path(images).resolve(), Path(scores).resolve()):
         raise DataError(str(out), 'holds the images or the maps', 'give another folder')
-    wanted = sorted(photos) if names is None else list(
-        dict.fromkeys(map(image_stem, names)))
-    _complain(images, [n for n in wanted if n not in photos], 'no image',
-              'take them out of the list of names')
-    _complain(scores, [n for n in wanted if n not in maps],
-              f'no maps ({", ".join(SUFFIXES[kind])})',
-              'compute them, or give a list of the names to refine')
+    wanted = (
+        sorted(photos) if names is None else list(dict.fromkeys(map(image_stem, names)))
+    )
+    _complain(
+        images,
+        [n for n in wanted if n not in photos],
+        'no image',
+        'take them out of the list of names',
+    )
+    _complain(
+        scores,
+        [n for n in wanted if n not in maps],
+        f'no maps ({", ".join(SUFFIXES[kind])})',
+        'compute them, or give a list of the names to refine',
+    )
     if names is None:
         spare = sorted(set(maps) - set(photos))
-        _complain(images, spare, f'maps in {scores}, no image',
-                  'give the folder of their images')
+        _complain(
+            images,
+            spare,
+            f'maps in {scores}, no image',
+            'give the folder of their images',
+        )
     if not wanted:
         raise DataError(str(images), 'holds no image', 'give a folder of images')
     return [Task(photos[n], maps[n], str(Path(out) / f'{n}.png')) for n in wanted]
@@ -152,14 +176,15 @@ def _complain(folder: str | Path, lacking: list[str], problem: str, fix: str) ->
         more = ', ...' if len(lacking) > _SHOWN else ''
         shown = ', '.join(lacking[:_SHOWN]) + more
         raise DataError(
-            str(folder), f'has {problem} for {len(lacking)} names: {shown}', fix)
+            str(folder), f'has {problem} for {len(lacking)} names: {shown}', fix
+        )
 
 
 # ------------------------------------------------------------------ the ways to do it
 def _one_file(cfg: RefineCfg, task: Task) -> str | None:
     """Read, refine, write; gives the message of an error."""
     try:
-        label, = refine_items(cfg, [read_item(cfg, task)])
+        (label,) = refine_items(cfg, [read_item(cfg, task)])
         save_label_png(label, task.out, cfg.palette)
     except Exception as err:  # whatever it is, the other files go on
         return _message(task, err)
@@ -173,7 +198,8 @@ def _message(task: Task, err: Exception) -> str:
 
 def _in_processes(tasks: Sequence[Task], cfg: RefineCfg, workers: int) -> Results:
     pool = ProcessPoolExecutor(
-        min(workers, len(tasks)), clean_processes(__name__), initializer=start_worker)
+        min(workers, len(tasks)), clean_processes(__name__), initializer=start_worker
+    )
     try:
         futures = {pool.submit(partial(_one_file, cfg), task): task for task in tasks}
         for future in as_completed(futures):
@@ -182,13 +208,15 @@ def _in_processes(tasks: Sequence[Task], cfg: RefineCfg, workers: int) -> Result
         raise RuntimeError(
             'a worker process was killed, perhaps for want of memory (go on with fewer '
             "workers), or the script has no `if __name__ == '__main__':` around its "
-            'call: finished labels stay') from err
+            'call: finished labels stay'
+        ) from err
     finally:  # also after Ctrl-C: files at work are finished, no other is begun
         pool.shutdown(wait=True, cancel_futures=True)
 
 
-def _batched(tasks: Sequence[Task], cfg: RefineCfg, device: str, batch_size: int,
-             threads: int) -> Results:
+def _batched(
+    tasks: Sequence[Task], cfg: RefineCfg, device: str, batch_size: int, threads: int
+) -> Results:
     with ThreadPoolExecutor(threads) as pool:
         for chunk in _of_one_size(tasks, batch_size):
             errors: dict[Task, str | None] = dict.fromkeys(chunk)
@@ -212,7 +240,7 @@ def _of_one_size(tasks: Sequence[Task], batch_size: int) -> Iterator[list[Task]]
     for _, group in groupby(sorted(tasks, key=sizes.get), sizes.get):
         members = list(group)
         for start in range(0, len(members), batch_size):
-            yield members[start:start + batch_size]
+            yield members[start : start + batch_size]
 
 
 def _attempt(cfg: RefineCfg, task: Task) -> Item | str:
@@ -222,8 +250,9 @@ def _attempt(cfg: RefineCfg, task: Task) -> Item | str:
         return _message(task, err)
 
 
-def _alike(items: dict[Task, Item | str], errors: dict[Task, str | None]
-           ) -> list[dict[Task, Item]]:
+def _alike(
+    items: dict[Task, Item | str], errors: dict[Task, str | None]
+) -> list[dict[Task, Item]]:
     """Items with as many maps together; errors of reading are noted."""
     groups: dict[tuple[int, ...], dict[Task, Item]] = {}
     for task, item in items.items():
@@ -234,8 +263,9 @@ def _alike(items: dict[Task, Item | str], errors: dict[Task, str | None]
     return list(groups.values())
 
 
-def _refine_group(cfg: RefineCfg, group: dict[Task, Item], device: str,
-                  errors: dict[Task, str | None]) -> dict[Task, np.ndarray]:
+def _refine_group(
+    cfg: RefineCfg, group: dict[Task, Item], device: str, errors: dict[Task, str | None]
+) -> dict[Task, np.ndarray]:
     try:
         return dict(zip(group, refine_items(cfg, list(group.values()), device)))
     except Exception as err:

@@ -71,18 +71,22 @@ class RefineCfg:
         if self.refine not in ('crf', 'par') or self.kind not in KINDS:
             raise ValueError(
                 f"refine must be 'crf' or 'par' and kind one of {KINDS}, got "
-                f'{self.refine!r} and {self.kind!r}')
+                f'{self.refine!r} and {self.kind!r}'
+            )
         if self.refine == 'par' and (self.preset or self.unary):
             raise ValueError('preset and unary are settings of the CRF, not of PAR')
         if self.kind != 'cam' and (self.bkg_thr or self.alpha is not None):
             raise ValueError(
-                f'bkg_thr and alpha give CAMs a background; kind is {self.kind!r}')
+                f'bkg_thr and alpha give CAMs a background; kind is {self.kind!r}'
+            )
         if self.kind == 'cam':
             with_background(torch.zeros(1, 1, 1, 1), self.bkg_thr, self.alpha)
         hard = self.kind == 'label' or self.unary == 'labels'
         if self.num_classes is not None and not hard:
-            raise ValueError("num_classes is for hard labels, those of unary='labels' "
-                             f'too; kind is {self.kind!r}')
+            raise ValueError(
+                "num_classes is for hard labels, those of unary='labels' "
+                f'too; kind is {self.kind!r}'
+            )
         _ = self.module
 
     @cached_property
@@ -91,8 +95,11 @@ class RefineCfg:
         if self.refine == 'par':
             return PAR()
         unary = self.unary or ('labels' if self.kind == 'label' else 'prob')
-        return DenseCRF(self.preset or DEFAULT_PRESETS[self.kind], unary,
-                        num_labels=self.num_classes if unary == 'labels' else None)
+        return DenseCRF(
+            self.preset or DEFAULT_PRESETS[self.kind],
+            unary,
+            num_labels=self.num_classes if unary == 'labels' else None,
+        )
 
 
 def read_item(cfg: RefineCfg, task: Task) -> Item:
@@ -104,8 +111,11 @@ def read_item(cfg: RefineCfg, task: Task) -> Item:
     pixels = read_rgb(task.image)
     maps = load_scores(task.scores, cfg.kind, pixels.shape[:2], cfg.num_classes)
     if cfg.num_classes is not None and maps.ids.max() >= cfg.num_classes:
-        raise ScoreError(task.scores, f'has a map of class {maps.ids.max()}, but '
-                         f'num_classes={cfg.num_classes}', 'raise num_classes')
+        raise ScoreError(
+            task.scores,
+            f'has a map of class {maps.ids.max()}, but num_classes={cfg.num_classes}',
+            'raise num_classes',
+        )
     stacks, ids = torch.from_numpy(maps.scores)[None], torch.from_numpy(maps.ids)
     if cfg.kind == 'cam':
         stacks, ids = cam_stacks(cfg, stacks[0], ids)
@@ -121,18 +131,20 @@ def cam_stacks(cfg: RefineCfg, cam: Tensor, ids: Tensor) -> tuple[Tensor, Tensor
 
 
 @torch.no_grad()
-def refine_items(cfg: RefineCfg, items: Sequence[Item], device: str = 'cpu'
-                 ) -> list[np.ndarray]:
+def refine_items(
+    cfg: RefineCfg, items: Sequence[Item], device: str = 'cpu'
+) -> list[np.ndarray]:
     """Labels (H, W) uint8 of images of one size and number of maps, at once."""
     pixels = torch.stack([item.pixels for item in items]).to(device).float()
     stacks = torch.stack([item.stacks for item in items]).to(device)
     slots = refine_stacks(pixels, stacks, cfg.module, cfg.refine == 'par').cpu()
-    return [slots_to_ids(slot, item.ids)
-            for slot, item in zip(slots, items, strict=True)]
+    return [
+        slots_to_ids(slot, item.ids) for slot, item in zip(slots, items, strict=True)
+    ]
 
 
 def slots_to_ids(slots: Tensor, ids: Tensor) -> np.ndarray:
     """Numbers of maps (H, W), 255 = ignored → their class ids, uint8."""
     table = torch.full((IGNORE + 1,), IGNORE)
-    table[:len(ids)] = ids
+    table[: len(ids)] = ids
     return table[slots].numpy().astype(np.uint8)

@@ -78,11 +78,13 @@ class BoxGeometry:
         self.boxes = boxes.long()
         self.starts = self.boxes[:, 0], self.boxes[:, 2]
         self.lengths = tuple(
-            (self.boxes[:, i + 1] - self.boxes[:, i]).clamp_min(1) for i in (0, 2))
+            (self.boxes[:, i + 1] - self.boxes[:, i]).clamp_min(1) for i in (0, 2)
+        )
         self.small = tuple((n // downscale).clamp_min(1) for n in self.lengths)
         self.steps = tuple(
             torch.arange(max(side // downscale, 1), device=boxes.device)
-            for side in size)
+            for side in size
+        )
 
     def to_canvas(self, maps: Tensor, place: str) -> Tensor:
         """(B, M, H, W) → canvas; ``place``: ``'half_pixel'``, ``'aligned'``."""
@@ -90,20 +92,39 @@ class BoxGeometry:
         rows, cols = (
             linear_weights(where(steps, long, small), start, side)
             for steps, long, small, start, side in zip(
-                self.steps, self.lengths, self.small, self.starts, self.size,
-                strict=True))
+                self.steps,
+                self.lengths,
+                self.small,
+                self.starts,
+                self.size,
+                strict=True,
+            )
+        )
         return rows[:, None] @ maps @ cols[:, None].mT
 
     def to_image(self, canvas: Tensor) -> Tensor:
         """Canvas → (B, M, H, W), half-pixel centres, 0 outside the boxes."""
         rows, cols = (
             linear_weights(
-                half_pixel((torch.arange(side, device=canvas.device) - start[:, None])
-                           .clamp_min(0), small, long),
-                torch.zeros_like(start), len(steps))
+                half_pixel(
+                    (
+                        torch.arange(side, device=canvas.device) - start[:, None]
+                    ).clamp_min(0),
+                    small,
+                    long,
+                ),
+                torch.zeros_like(start),
+                len(steps),
+            )
             for steps, long, small, start, side in zip(
-                self.steps, self.lengths, self.small, self.starts, self.size,
-                strict=True))
+                self.steps,
+                self.lengths,
+                self.small,
+                self.starts,
+                self.size,
+                strict=True,
+            )
+        )
         maps = rows[:, None] @ canvas @ cols[:, None].mT
         return maps * box_mask(self.boxes, self.size)[:, None]
 
@@ -111,15 +132,17 @@ class BoxGeometry:
         """Fill what lies beyond the boxes with their last row and column."""
         rows, cols = (
             torch.minimum(steps, small[:, None] - 1)
-            for steps, small in zip(self.steps, self.small, strict=True))
+            for steps, small in zip(self.steps, self.small, strict=True)
+        )
         index = rows[:, :, None] * canvas.shape[-1] + cols[:, None]
         flat = canvas.flatten(2)
         taken = flat.gather(2, index.flatten(1)[:, None].expand_as(flat))
         return taken.view_as(canvas)
 
 
-def par_in_boxes(images: Tensor, maps: Tensor, boxes: Tensor, par: PARSettings,
-                 downscale: int = 2) -> Tensor:
+def par_in_boxes(
+    images: Tensor, maps: Tensor, boxes: Tensor, par: PARSettings, downscale: int = 2
+) -> Tensor:
     """PAR on the boxes only, as if each were an image of its own.
 
     The image's box is shrunk with half-pixel centres, the maps with aligned corners
@@ -143,13 +166,18 @@ def par_in_boxes(images: Tensor, maps: Tensor, boxes: Tensor, par: PARSettings,
         soft = geometry.to_canvas(maps.float(), 'aligned')
         for _ in range(par.num_iters):
             soft = geometry.repeat_border(
-                par_propagate(affinity, soft, par.dilations, 1))
+                par_propagate(affinity, soft, par.dilations, 1)
+            )
         return geometry.to_image(soft)
 
 
 def refined_propagated_label(
-    images: Tensor, stacks: Tensor, labels: ImageLabels, par: PARSettings,
-    box: Tensor | None = None, downscale: int = 2,
+    images: Tensor,
+    stacks: Tensor,
+    labels: ImageLabels,
+    par: PARSettings,
+    box: Tensor | None = None,
+    downscale: int = 2,
 ) -> Tensor:
     """Refined pseudo label of propagated CAMs (AFA, as released).
 
@@ -176,6 +204,7 @@ def refined_propagated_label(
 
 def whole_images(batch: int, size: tuple[int, int], device: torch.device) -> Tensor:
     """Boxes (B, 4) that hold all pixels, made on the device."""
-    sides = [torch.full((batch,), side, device=device)
-             for side in (0, size[0], 0, size[1])]
+    sides = [
+        torch.full((batch,), side, device=device) for side in (0, size[0], 0, size[1])
+    ]
     return torch.stack(sides, 1)

@@ -8,8 +8,9 @@ from torch import Tensor
 from .fusion import NORMALISE_EPS, normalise_cam
 
 
-def class_relative_attention(rows: Tensor, blocks: int, eps: float = NORMALISE_EPS
-                             ) -> Tensor:
+def class_relative_attention(
+    rows: Tensor, blocks: int, eps: float = NORMALISE_EPS
+) -> Tensor:
     """Attention from class tokens to patches, normalised (SemFormer, Eq. 6).
 
     The mean over heads, summed over the last blocks (the paper's mean differs by what
@@ -30,5 +31,6 @@ def class_relative_attention(rows: Tensor, blocks: int, eps: float = NORMALISE_E
     if not 1 <= blocks <= rows.shape[1]:
         raise ValueError(
             f'attention of the last {blocks} blocks is wanted, {rows.shape[1]} were '
-            "recorded: raise the backbone's attention_blocks")
+            "recorded: raise the backbone's attention_blocks"
+        )
     return normalise_cam(rows[:, -blocks:].float().mean(2).sum(1), eps)

@@ -29,8 +29,12 @@ class ImageLabels(NamedTuple):
     mask: Tensor
 
     @classmethod
-    def from_lists(cls, labels: Sequence[Sequence[int]], num_foreground: int,
-                   device: torch.device | str = 'cpu') -> ImageLabels:
+    def from_lists(
+        cls,
+        labels: Sequence[Sequence[int]],
+        num_foreground: int,
+        device: torch.device | str = 'cpu',
+    ) -> ImageLabels:
         """Build from lists of CAM channels; made on the CPU, then copied once.
 
         Args:
@@ -46,19 +50,21 @@ class ImageLabels(NamedTuple):
             if wrong:
                 raise ValueError(
                     f'image {image} of the batch has labels {wrong}; CAM channels must '
-                    f'be in 0..{num_foreground - 1} (class id minus 1)')
+                    f'be in 0..{num_foreground - 1} (class id minus 1)'
+                )
         slots = max([1, *(len(set(c)) for c in labels)])
         score = torch.zeros(len(labels), num_foreground)
         ids = torch.zeros(len(labels), slots, dtype=torch.long)
         for row, channels in enumerate(labels):
             present = sorted(set(channels))
             score[row, present] = 1.0
-            ids[row, :len(present)] = torch.tensor(present, dtype=torch.long) + 1
+            ids[row, : len(present)] = torch.tensor(present, dtype=torch.long) + 1
         return cls(*(t.to(device, non_blocking=True) for t in (score, ids, ids > 0)))
 
     @classmethod
-    def every_class(cls, batch: int, num_foreground: int,
-                    device: torch.device | str = 'cpu') -> ImageLabels:
+    def every_class(
+        cls, batch: int, num_foreground: int, device: torch.device | str = 'cpu'
+    ) -> ImageLabels:
         """All C classes present in every image (no label filter)."""
         return cls.from_lists([range(num_foreground)] * batch, num_foreground, device)
 

@@ -36,8 +36,12 @@ class ClassPairs(NamedTuple):
     slot: Tensor
 
     @classmethod
-    def from_lists(cls, labels: Sequence[Sequence[int]], num_foreground: int,
-                   device: torch.device | str = 'cpu') -> ClassPairs:
+    def from_lists(
+        cls,
+        labels: Sequence[Sequence[int]],
+        num_foreground: int,
+        device: torch.device | str = 'cpu',
+    ) -> ClassPairs:
         """Build from lists of CAM channels; made on the CPU, then copied once.
 
         Args:
@@ -56,8 +60,12 @@ class ClassPairs(NamedTuple):
         mask = torch.cat([first == 0, objects.mask[:, :slots]], 1)
         score = torch.cat([torch.ones(len(labels), 1), objects.score], 1)
         image, slot = mask.nonzero().unbind(1)
-        return cls(*(t.contiguous().to(device, non_blocking=True)
-                     for t in (score, ids, mask, image, slot)))
+        return cls(
+            *(
+                t.contiguous().to(device, non_blocking=True)
+                for t in (score, ids, mask, image, slot)
+            )
+        )
 
     def __len__(self) -> int:
         return self.image.shape[0]
@@ -87,8 +95,13 @@ class ClassPairs(NamedTuple):
         return maps.gather(1, index)
 
 
-def valid_pixels(box: Tensor | None, crop: tuple[int, int], size: tuple[int, int],
-                 batch: int, device: torch.device) -> Tensor:
+def valid_pixels(
+    box: Tensor | None,
+    crop: tuple[int, int],
+    size: tuple[int, int],
+    batch: int,
+    device: torch.device,
+) -> Tensor:
     """The pixels of maps of ``size`` that lie in the real part of the crops.
 
     Args:
@@ -127,8 +140,9 @@ def activation_maps(logits: Tensor, valid: Tensor) -> Tensor:
     return resize_to_corners(logits.float(), size).sigmoid() * valid[:, None]
 
 
-def complementary_images(images: Tensor, maps: Tensor, pairs: ClassPairs
-                         ) -> tuple[Tensor, Tensor]:
+def complementary_images(
+    images: Tensor, maps: Tensor, pairs: ClassPairs
+) -> tuple[Tensor, Tensor]:
     """What a class covers of an image, and what it leaves (section 3.3.4).
 
     Args:

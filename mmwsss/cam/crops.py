@@ -28,7 +28,8 @@ def crop_candidates(roi: Tensor, crop_size: int, crop_num: int) -> Tensor:
     if min(roi.shape[-2:]) <= 2 * margin:
         raise ValueError(
             f'crop_size={crop_size} needs a map larger than {2 * margin} pixels on '
-            f'both sides, got {tuple(roi.shape[-2:])}')
+            f'both sides, got {tuple(roi.shape[-2:])}'
+        )
     inner = roi[:, margin:-margin, margin:-margin] <= 1
     enough = inner.sum(dim=(1, 2), keepdim=True) >= crop_num
     return inner | ~enough
@@ -54,7 +55,8 @@ def draw_corners(candidates: Tensor, crop_num: int) -> Tensor:
         raise ValueError(
             f'crop_num={crop_num} distinct crops need as many places, but the map has '
             f'only {candidates[0].numel()} positions for their corners: lower crop_num '
-            'or crop_size')
+            'or crop_size'
+        )
     # The largest of uniform keys: distinct and uniform as `multinomial` is, but without
     # its check of the weights, which waits for the device.
     flat = candidates.flatten(1)
@@ -83,8 +85,13 @@ def cut_crops(images: Tensor, corners: Tensor, crop_size: int) -> Tensor:
     return crops.permute(1, 0, 4, 2, 3)
 
 
-def crop_flags(roi: Tensor, corners: Tensor, crop_size: int, num_global: int = 2,
-               negative_mean: float = NEGATIVE_MEAN) -> Tensor:
+def crop_flags(
+    roi: Tensor,
+    corners: Tensor,
+    crop_size: int,
+    num_global: int = 2,
+    negative_mean: float = NEGATIVE_MEAN,
+) -> Tensor:
     """Positive or negative crops by their mean ROI level.
 
     Args:

@@ -55,11 +55,13 @@ def scale_views(inputs: Any) -> dict[float, Any]:
     if not isinstance(inputs, Mapping):
         return {1.0: inputs}
     try:
-        views = {float(name.removeprefix('scale_')): view
-                 for name, view in inputs.items()}
+        views = {
+            float(name.removeprefix('scale_')): view for name, view in inputs.items()
+        }
     except ValueError as err:
-        raise ValueError(f'views to predict must be named scale_<number>, got '
-                         f'{sorted(inputs)}') from err
+        raise ValueError(
+            f'views to predict must be named scale_<number>, got {sorted(inputs)}'
+        ) from err
     if 1.0 not in views:
         raise ValueError(f'the views to predict lack scale_1, got {sorted(inputs)}')
     return views
@@ -168,11 +170,12 @@ def fuse_cams(
     for plain, mirrored in raw:
         # float32 from the logits on: half precision must not change a label.
         merged = merge_mirror(
-            resize(plain.float(), grid), resize(mirrored.float(), grid), pair).relu_()
+            resize(plain.float(), grid), resize(mirrored.float(), grid), pair
+        ).relu_()
         total = merged if total is None else total.add_(merged)
     if total is None:
         raise ValueError('fuse_cams needs the logits of at least one scale, got none')
-    return NORMALISE[normalise](total[..., :size[0], :size[1]], eps)
+    return NORMALISE[normalise](total[..., : size[0], : size[1]], eps)
 
 
 def multi_scale(

@@ -92,7 +92,8 @@ def check_thresholds(low_thr: float, high_thr: float) -> None:
     if not 0 <= low_thr <= high_thr <= 1:
         raise ValueError(
             'thresholds must satisfy 0 <= low_thr <= high_thr <= 1, got '
-            f'low_thr={low_thr}, high_thr={high_thr}')
+            f'low_thr={low_thr}, high_thr={high_thr}'
+        )
 
 
 def box_mask(box: Tensor, size: tuple[int, int]) -> Tensor:
@@ -118,8 +119,9 @@ def outside_box_to_ignore(label: Tensor, box: Tensor | None) -> Tensor:
     return label.masked_fill(~box_mask(box, tuple(label.shape[-2:])), IGNORE)
 
 
-def scale_box(box: Tensor, size: tuple[int, int], to: tuple[int, int],
-              floor: bool = False) -> Tensor:
+def scale_box(
+    box: Tensor, size: tuple[int, int], to: tuple[int, int], floor: bool = False
+) -> Tensor:
     """Convert boxes from one grid to another, keeping whole cells only.
 
     Args:
@@ -136,15 +138,29 @@ def scale_box(box: Tensor, size: tuple[int, int], to: tuple[int, int],
     (y0, y1), (x0, x1) = box[:, :2].long().unbind(1), box[:, 2:].long().unbind(1)
     (height, width), (rows, cols) = size, to
     if floor:
-        return torch.stack([y0 * rows // height, y1 * rows // height,
-                            x0 * cols // width, x1 * cols // width], 1)
-    return torch.stack([
-        -(-y0 * rows // height), y1 * rows // height,
-        -(-x0 * cols // width), x1 * cols // width], 1)
+        return torch.stack(
+            [
+                y0 * rows // height,
+                y1 * rows // height,
+                x0 * cols // width,
+                x1 * cols // width,
+            ],
+            1,
+        )
+    return torch.stack(
+        [
+            -(-y0 * rows // height),
+            y1 * rows // height,
+            -(-x0 * cols // width),
+            x1 * cols // width,
+        ],
+        1,
+    )
 
 
-def window_mask(grid: tuple[int, int], radius: int,
-                device: torch.device | str = 'cpu') -> Tensor:
+def window_mask(
+    grid: tuple[int, int], radius: int, device: torch.device | str = 'cpu'
+) -> Tensor:
     """Which pairs of tokens are near each other (AFA, CVPR 2022).
 
     Args:
@@ -162,13 +178,16 @@ def window_mask(grid: tuple[int, int], radius: int,
         raise ValueError(f'radius must be >= 0 tokens, got {radius}')
     near_y, near_x = (
         (steps[:, None] - steps).abs() <= radius
-        for steps in (torch.arange(side, device=device) for side in grid))
-    return (near_y[:, None, :, None] & near_x[None, :, None, :]).flatten(
-        2).flatten(0, 1)
+        for steps in (torch.arange(side, device=device) for side in grid)
+    )
+    return (
+        (near_y[:, None, :, None] & near_x[None, :, None, :]).flatten(2).flatten(0, 1)
+    )
 
 
-def affinity_targets(label: Tensor, window: Tensor | None = None,
-                     self_pairs: bool = False) -> Tensor:
+def affinity_targets(
+    label: Tensor, window: Tensor | None = None, self_pairs: bool = False
+) -> Tensor:
     """Pair labels of tokens (ToCo, section 3.2; AFA).
 
     Args:

@@ -14,8 +14,13 @@ from .labels import check_thresholds
 REDUCTIONS = ('nearest', 'bilinear', 'mean', 'max')
 
 
-def uncertain_blocks(score: Tensor, low_thr: float, high_thr: float,
-                     blocks: tuple[int, int], reduce: str = 'nearest') -> Tensor:
+def uncertain_blocks(
+    score: Tensor,
+    low_thr: float,
+    high_thr: float,
+    blocks: tuple[int, int],
+    reduce: str = 'nearest',
+) -> Tensor:
     """Blocks whose CAM score is neither high nor low (FSR, Eq. 3).
 
     A pixel is uncertain where ``low_thr < score < high_thr``, both strict.
@@ -86,8 +91,9 @@ def choose_blocks(noise: Tensor, count: int, uncertain: Tensor | None = None) ->
     return chosen
 
 
-def block_grid(size: tuple[int, int], block_size: int, patch_size: int
-               ) -> tuple[int, int]:
+def block_grid(
+    size: tuple[int, int], block_size: int, patch_size: int
+) -> tuple[int, int]:
     """Blocks along both axes of an image.
 
     Args:
@@ -101,7 +107,8 @@ def block_grid(size: tuple[int, int], block_size: int, patch_size: int
     if block_size % patch_size or any(side % block_size for side in size):
         raise ValueError(
             f'block_size={block_size} must be a multiple of the patch size '
-            f'{patch_size} and divide the image size {tuple(size)}')
+            f'{patch_size} and divide the image size {tuple(size)}'
+        )
     return size[0] // block_size, size[1] // block_size
 
 

@@ -36,9 +36,11 @@ def pair_targets(label: Tensor, radius: int, num_classes: int) -> Tensor:
     check_pair_grid((height, width), radius)
     rows, left, columns = height - radius + 1, radius - 1, width - 2 * radius + 2
     small = torch.where(label < num_classes, label, IGNORE).to(torch.uint8)
-    near = small[:, None, :rows, left:left + columns]
-    views = [small[:, y:y + rows, left + x:left + x + columns]
-             for y, x in pair_offsets(radius)]
+    near = small[:, None, :rows, left : left + columns]
+    views = [
+        small[:, y : y + rows, left + x : left + x + columns]
+        for y, x in pair_offsets(radius)
+    ]
     far = torch.stack(views, 1) if views else near[:, :0]
     kind = (far == near).to(torch.uint8)
     kind += kind * (near == 0)

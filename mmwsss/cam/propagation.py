@@ -16,8 +16,9 @@ from .refine import background_stacks
 COLUMN_EPS = 0.1
 
 
-def transition_matrix(affinity: Tensor, window: Tensor | None = None,
-                      eps: float = COLUMN_EPS) -> Tensor:
+def transition_matrix(
+    affinity: Tensor, window: Tensor | None = None, eps: float = COLUMN_EPS
+) -> Tensor:
     """Column-normalised transition matrix of the random walk (AFA, as released).
 
     ``A = W² / (column sums of W² + eps)``, elementwise square, ``W`` the affinity
@@ -54,14 +55,21 @@ def propagate(maps: Tensor, transition: Tensor) -> Tensor:
     if maps.shape[2:].numel() != transition.shape[-1]:
         raise ValueError(
             f'maps on a grid of {tuple(maps.shape[2:])} need a transition matrix '
-            f'of {maps.shape[2:].numel()} tokens, got {tuple(transition.shape[1:])}')
+            f'of {maps.shape[2:].numel()} tokens, got {tuple(transition.shape[1:])}'
+        )
     with torch.autocast(maps.device.type, enabled=False):
         return (maps.float().flatten(2) @ transition).view(maps.shape)
 
 
-def propagate_cams(cam: Tensor, labels: ImageLabels, affinity: Tensor,
-                   grid: tuple[int, int], thresholds: Sequence[float],
-                   radius: int | None = 8, eps: float = COLUMN_EPS) -> Tensor:
+def propagate_cams(
+    cam: Tensor,
+    labels: ImageLabels,
+    affinity: Tensor,
+    grid: tuple[int, int],
+    thresholds: Sequence[float],
+    radius: int | None = 8,
+    eps: float = COLUMN_EPS,
+) -> Tensor:
     """CAMs spread over the tokens that attend alike (AFA, as released).
 
     Softmax over [background constant, present classes] at each token, then one

@@ -49,8 +49,9 @@ def reactivate(maps: Tensor) -> Tensor:
     return maps / maps.amax(1, keepdim=True)
 
 
-def attention_target(fused: Tensor, label: Tensor, bkg_thr: float = 0.2,
-                     reactivated: bool = True) -> Tensor:
+def attention_target(
+    fused: Tensor, label: Tensor, bkg_thr: float = 0.2, reactivated: bool = True
+) -> Tensor:
     """What the student's attention should be (SMAF, section 3.3).
 
     Args:
@@ -91,8 +92,9 @@ def softmax_attention(logits: Tensor, size: tuple[int, int]) -> Tensor:
     return resize_corners(logits, size).softmax(1)
 
 
-def relu_attention(logits: Tensor, size: tuple[int, int], eps: float = NORMALISE_EPS
-                   ) -> Tensor:
+def relu_attention(
+    logits: Tensor, size: tuple[int, int], eps: float = NORMALISE_EPS
+) -> Tensor:
     """Attention of a network without background channel (SMAF's release).
 
     ReLU, then division by the spatial maximum, through which no gradient goes: a map

@@ -115,8 +115,7 @@ def refined_label(
     Returns:
         (B, H, W) int64 class ids with 255 = ignore.
     """
-    soft = refine_soft_maps(
-        images, cam, labels, high_thr, low_thr, refine, downscale)
+    soft = refine_soft_maps(images, cam, labels, high_thr, low_thr, refine, downscale)
     high, low = (labels.to_ids(s.argmax(1)) for s in soft.unbind(1))
     return merge_high_low(high, low, box)
 
@@ -131,10 +130,14 @@ def label_shares(label: Tensor, box: Tensor | None = None) -> dict[str, Tensor]:
     Returns:
         ``label_fg``, ``label_bg``, ``label_ignore``: 0-dim float tensors that sum to 1.
     """
-    inside = (torch.ones_like(label, dtype=torch.bool) if box is None
-              else box_mask(box, tuple(label.shape[-2:])))
+    inside = (
+        torch.ones_like(label, dtype=torch.bool)
+        if box is None
+        else box_mask(box, tuple(label.shape[-2:]))
+    )
     total = inside.sum().clamp_min(1)
     background = ((label == 0) & inside).sum() / total
     ignored = ((label == IGNORE) & inside).sum() / total
-    return dict(label_fg=1 - background - ignored, label_bg=background,
-                label_ignore=ignored)
+    return dict(
+        label_fg=1 - background - ignored, label_bg=background, label_ignore=ignored
+    )

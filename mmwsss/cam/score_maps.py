@@ -37,15 +37,17 @@ def with_background(
     if (alpha is None) == (not constants) or len(constants) > 2:
         raise ValueError(
             'CAMs have no background: give one or two constants bkg_thr, or the '
-            f'exponent alpha; got bkg_thr={tuple(bkg_thr)}, alpha={alpha}')
+            f'exponent alpha; got bkg_thr={tuple(bkg_thr)}, alpha={alpha}'
+        )
     if alpha is not None:
         return prob_from_cam(cam, alpha)[:, None]
     stacks = [torch.cat([cam.new_full(cam[:, :1].shape, c), cam], 1) for c in constants]
     return torch.stack(stacks, 1).softmax(2)
 
 
-def refine_stacks(images: Tensor, stacks: Tensor, refine: Refine,
-                  per_channel: bool = False) -> Tensor:
+def refine_stacks(
+    images: Tensor, stacks: Tensor, refine: Refine, per_channel: bool = False
+) -> Tensor:
     """The winning channel of each pixel after refinement.
 
     Args:

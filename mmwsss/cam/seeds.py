@@ -14,8 +14,9 @@ from .labels import strongest_class, threshold_label
 from .refine import Refine, merge_high_low
 
 
-def refined_slots(images: Tensor, cam: Tensor, bkg_thr: float, refine: Refine
-                  ) -> Tensor:
+def refined_slots(
+    images: Tensor, cam: Tensor, bkg_thr: float, refine: Refine
+) -> Tensor:
     """arg max over [constant, maps], then the refinement of these hard labels.
 
     Args:
@@ -31,8 +32,13 @@ def refined_slots(images: Tensor, cam: Tensor, bkg_thr: float, refine: Refine
     return _refine(images, hard_slots(cam, bkg_thr), cam.shape[1], refine)
 
 
-def affinity_seeds(images: Tensor, cam: Tensor, refine: Refine, fg_thr: float = 0.30,
-                   bg_thr: float = 0.05) -> Tensor:
+def affinity_seeds(
+    images: Tensor,
+    cam: Tensor,
+    refine: Refine,
+    fg_thr: float = 0.30,
+    bg_thr: float = 0.05,
+) -> Tensor:
     """Seeds of the affinity stage: certain foreground, certain background, the rest.
 
     Two runs of :func:`refined_slots`. Foreground of the first keeps its class; what is
@@ -61,7 +67,8 @@ def affinity_seeds(images: Tensor, cam: Tensor, refine: Refine, fg_thr: float = 
     background = foreground.clone()
     if differ.any():
         background[differ] = _refine(
-            images[differ], lenient[differ], cam.shape[1], refine)
+            images[differ], lenient[differ], cam.shape[1], refine
+        )
     return merge_high_low(foreground, background)
 
 

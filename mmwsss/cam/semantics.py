@@ -12,8 +12,9 @@ CLAMP_MARGIN = 1e-4
 REDUCTIONS = ('sum', 'mean', 'max')
 
 
-def clamped_cosine(x: Tensor, y: Tensor, floor: float = NORM_FLOOR,
-                   margin: float = CLAMP_MARGIN) -> Tensor:
+def clamped_cosine(
+    x: Tensor, y: Tensor, floor: float = NORM_FLOOR, margin: float = CLAMP_MARGIN
+) -> Tensor:
     """Cosine similarity, kept away from its ends (SemFormer's release).
 
     Where it is clamped the gradient is 0; a zero vector is similar to nothing.
@@ -26,7 +27,7 @@ def clamped_cosine(x: Tensor, y: Tensor, floor: float = NORM_FLOOR,
     Returns:
         (...) similarity.
     """
-    cosine = (F.normalize(x, dim=-1, eps=floor) * F.normalize(y, dim=-1, eps=floor))
+    cosine = F.normalize(x, dim=-1, eps=floor) * F.normalize(y, dim=-1, eps=floor)
     return cosine.sum(-1).clamp(margin - 1, 1 - margin)
 
 

@@ -41,8 +41,10 @@ class UnreadableImageError(DataError):
 
     def __init__(self, path: str, cause: object, fix: str | None = None) -> None:
         super().__init__(
-            path, f'cannot be read as an image ({cause})',
-            fix or 'download it again, or take its line out of the list of images')
+            path,
+            f'cannot be read as an image ({cause})',
+            fix or 'download it again, or take its line out of the list of images',
+        )
         self.cause = str(cause)
 
     def __reduce__(self) -> tuple:

@@ -64,8 +64,9 @@ class FileFinder:
         self.missing.append(path + suffixes[0])
         return self.missing[-1]
 
-    def refuse_missing(self, error: type[DataError], kind: str, count: int, fix: str
-                       ) -> None:
+    def refuse_missing(
+        self, error: type[DataError], kind: str, count: int, fix: str
+    ) -> None:
         """Raise ``error``, naming the first absent file, if there is one.
 
         Args:
@@ -76,5 +77,8 @@ class FileFinder:
         """
         if self.missing:
             others = len(self.missing) - 1
-            raise error(self.missing[0],
-                        f'is missing, with {others} other {kind} of {count}', fix)
+            raise error(
+                self.missing[0],
+                f'is missing, with {others} other {kind} of {count}',
+                fix,
+            )

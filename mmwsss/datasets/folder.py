@@ -34,14 +34,24 @@ class FolderWeakDataset(WeakSegDataset):
         **kwargs: those of :class:`WeakSegDataset`.
     """
 
-    def __init__(self, ann_file: str = 'train', data_root: str | None = None,
-                 data_prefix: dict | None = None,
-                 img_suffix: str | Sequence[str] = _SUFFIXES,
-                 metainfo: dict | None = None, **kwargs) -> None:
+    def __init__(
+        self,
+        ann_file: str = 'train',
+        data_root: str | None = None,
+        data_prefix: dict | None = None,
+        img_suffix: str | Sequence[str] = _SUFFIXES,
+        metainfo: dict | None = None,
+        **kwargs,
+    ) -> None:
         is_folder = os.path.isdir(os.path.join(data_root or '', ann_file))
-        prefix = dict(img_path=ann_file if is_folder else 'images',
-                      seg_map_path='masks')
-        super().__init__(ann_file=ann_file, data_root=data_root,
-                         data_prefix=prefix | (data_prefix or {}),
-                         img_suffix=img_suffix,
-                         metainfo=folder_metainfo(data_root, metainfo), **kwargs)
+        prefix = dict(
+            img_path=ann_file if is_folder else 'images', seg_map_path='masks'
+        )
+        super().__init__(
+            ann_file=ann_file,
+            data_root=data_root,
+            data_prefix=prefix | (data_prefix or {}),
+            img_suffix=img_suffix,
+            metainfo=folder_metainfo(data_root, metainfo),
+            **kwargs,
+        )

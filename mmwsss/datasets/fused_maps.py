@@ -31,9 +31,12 @@ def find_fused_maps(infos: Sequence[dict], folder: str, listed: bool = True) -> 
     for info in labelled:
         info['fused_path'] = files.find(info['img_id'], SUFFIXES)
     files.refuse_missing(
-        ScoreError, 'fused maps', len(labelled),
+        ScoreError,
+        'fused maps',
+        len(labelled),
         'check fused_dir; it is the folder DIR/fused of '
-        'tools/generate_pseudo_labels.py --out DIR --save fused, of this split')
+        'tools/generate_pseudo_labels.py --out DIR --save fused, of this split',
+    )
     if listed:
         for info in labelled:
             check_maps(info)
@@ -53,7 +56,9 @@ def check_maps(info: Mapping[str, Any]) -> None:
     made_of, ids = stored_header(path)
     if made_of != size:
         raise ScoreError(
-            path, f'was made of an image of {made_of}, its image {info["img_path"]} '
+            path,
+            f'was made of an image of {made_of}, its image {info["img_path"]} '
             f'has {size} (height, width)',
-            'generate the fused maps of these very images')
+            'generate the fused maps of these very images',
+        )
     check_classes(path, ids, info['gt_labels'])

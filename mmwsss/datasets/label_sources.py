@@ -25,8 +25,11 @@ def _collect(path: str, pairs: Iterable[tuple[str, Iterable[str]]]) -> Labels:
     labels: Labels = {}
     for name, classes in pairs:
         if name in labels:
-            raise LabelError(path, f'names the image {name!r} twice',
-                             'keep one line with all classes of the image')
+            raise LabelError(
+                path,
+                f'names the image {name!r} twice',
+                'keep one line with all classes of the image',
+            )
         labels[name] = tuple(dict.fromkeys(classes))
     return labels
 
@@ -63,8 +66,11 @@ def read_json(path: str) -> Labels:
             pairs = [(item['name'], _as_list(item['classes'])) for item in content]
     except (TypeError, KeyError) as err:
         raise LabelError(
-            path, f'is not in a known JSON form ({err!r})', 'write {"name": ["class",'
-            ' ...]} or [{"name": "name", "classes": ["class", ...]}]') from err
+            path,
+            f'is not in a known JSON form ({err!r})',
+            'write {"name": ["class",'
+            ' ...]} or [{"name": "name", "classes": ["class", ...]}]',
+        ) from err
     return _collect(path, pairs)
 
 
@@ -91,14 +97,16 @@ def read_coco(path: str) -> Labels:
     content = _load_json(path)
     try:
         names = {item['id']: item['name'] for item in content['categories']}
-        classes: dict[int, list[str]] = {
-            item['id']: [] for item in content['images']}
+        classes: dict[int, list[str]] = {item['id']: [] for item in content['images']}
         for item in content['annotations']:
             classes[item['image_id']].append(names[item['category_id']])
         files = {item['id']: item['file_name'] for item in content['images']}
     except (TypeError, KeyError) as err:
-        raise LabelError(path, f'is no COCO instances file (missing {err})',
-                         'give an instances_*.json') from err
+        raise LabelError(
+            path,
+            f'is no COCO instances file (missing {err})',
+            'give an instances_*.json',
+        ) from err
     return _collect(path, ((files[i], classes[i]) for i in sorted(files)))
 
 
@@ -118,26 +126,38 @@ def read_voc_objects(path: str) -> tuple[str, ...]:
     except FileNotFoundError as err:
         raise LabelError(path, 'is missing', 'unpack VOCtrainval whole') from err
     except (ElementTree.ParseError, AttributeError) as err:
-        raise LabelError(path, f'is no VOC annotation ({err})',
-                         'unpack it again') from err
+        raise LabelError(
+            path, f'is no VOC annotation ({err})', 'unpack it again'
+        ) from err
     return tuple(dict.fromkeys(names))
 
 
 def read_folders(path: str) -> Labels:
     """A folder per class; a folder ``a+b`` holds images of both classes."""
     folders = sorted(item for item in Path(path).iterdir() if item.is_dir())
-    pairs = [(file.relative_to(path).as_posix(), folder.name.split('+'))
-             for folder in folders for file in sorted(folder.rglob('*'))
-             if file.suffix.lower() in IMAGE_SUFFIXES]
+    pairs = [
+        (file.relative_to(path).as_posix(), folder.name.split('+'))
+        for folder in folders
+        for file in sorted(folder.rglob('*'))
+        if file.suffix.lower() in IMAGE_SUFFIXES
+    ]
     if not pairs:
-        raise LabelError(path, 'holds no folder with images',
-                         'make one folder a class, with its images inside')
+        raise LabelError(
+            path,
+            'holds no folder with images',
+            'make one folder a class, with its images inside',
+        )
     return _collect(path, pairs)
 
 
 READERS: dict[str, Callable[[str], Labels]] = dict(
-    text=read_text, csv=read_csv, json=read_json, coco=read_coco,
-    voc_xml=read_voc_xml, folder=read_folders)
+    text=read_text,
+    csv=read_csv,
+    json=read_json,
+    coco=read_coco,
+    voc_xml=read_voc_xml,
+    folder=read_folders,
+)
 
 
 def guess_format(path: str) -> str:
@@ -171,8 +191,10 @@ def read_labels(path: str, label_format: str = 'auto') -> Labels:
     if label_format == 'auto':
         label_format = guess_format(path)
     if label_format not in READERS:
-        raise ValueError(f'label_format={label_format!r} is unknown; '
-                         f'use "auto" or one of {list(READERS)}')
+        raise ValueError(
+            f'label_format={label_format!r} is unknown; '
+            f'use "auto" or one of {list(READERS)}'
+        )
     labels = READERS[label_format](path)
     if not labels:
         raise LabelError(path, 'names no image', 'check that it is the right file')

@@ -14,8 +14,12 @@ from .verify import spread
 SAMPLES = 8
 
 
-def find_saliency_maps(infos: Sequence[dict], folder: str,
-                       suffixes: str | Sequence[str], listed: bool = True) -> None:
+def find_saliency_maps(
+    infos: Sequence[dict],
+    folder: str,
+    suffixes: str | Sequence[str],
+    listed: bool = True,
+) -> None:
     """Give each image its ``sal_path``; of all pictures the headers are read.
 
     Args:
@@ -33,20 +37,31 @@ def find_saliency_maps(infos: Sequence[dict], folder: str,
     for info in infos:
         info['sal_path'] = files.find(info['img_id'], suffixes)
     files.refuse_missing(
-        SaliencyError, 'saliency maps', len(infos),
-        'check sal_dir, or make a map of every image of the list')
+        SaliencyError,
+        'saliency maps',
+        len(infos),
+        'check sal_dir, or make a map of every image of the list',
+    )
     if listed:
         for info in infos:
-            check_size(info['sal_path'], saliency_size(info['sal_path']),
-                       info['img_path'], picture_size(info['img_path']))
+            check_size(
+                info['sal_path'],
+                saliency_size(info['sal_path']),
+                info['img_path'],
+                picture_size(info['img_path']),
+            )
         _check_range([info['sal_path'] for info in spread(infos, SAMPLES)])
 
 
 def _check_range(paths: Sequence[str]) -> None:
     """Maps of 0 and 1 would pass for pictures in which nothing is salient."""
-    highest = [(decode_saliency(Path(path).read_bytes(), path).max(), path)
-               for path in paths]
+    highest = [
+        (decode_saliency(Path(path).read_bytes(), path).max(), path) for path in paths
+    ]
     top, path = max(highest, default=(0, ''))
     if top == 1:
-        raise SaliencyError(path, 'holds no value above 1, as the other maps looked at',
-                            'write salient pixels as 255, not as 1')
+        raise SaliencyError(
+            path,
+            'holds no value above 1, as the other maps looked at',
+            'write salient pixels as 255, not as 1',
+        )

@@ -26,8 +26,11 @@ def folder_metainfo(data_root: str | None, metainfo: dict | None) -> dict | None
     names = [line.strip() for line in file.read_text(encoding='utf-8').splitlines()]
     classes = (BACKGROUND, *(name for name in names if name not in ('', BACKGROUND)))
     if given and given != classes:
-        raise DataError(str(file), f'names the classes {classes[1:]}, the config '
-                        f'{given[1:]}', 'make both equal, in the same order')
+        raise DataError(
+            str(file),
+            f'names the classes {classes[1:]}, the config {given[1:]}',
+            'make both equal, in the same order',
+        )
     return {**(metainfo or {}), 'classes': classes}
 
 
@@ -48,15 +51,25 @@ class ShapesDataset(WeakSegDataset):
         **kwargs: those of :class:`WeakSegDataset`.
     """
 
-    def __init__(self, split: str = 'train', ann_file: str = '',
-                 data_root: str | None = None, data_prefix: dict | None = None,
-                 metainfo: dict | None = None, **kwargs) -> None:
+    def __init__(
+        self,
+        split: str = 'train',
+        ann_file: str = '',
+        data_root: str | None = None,
+        data_prefix: dict | None = None,
+        metainfo: dict | None = None,
+        **kwargs,
+    ) -> None:
         prefix = dict(img_path='JPEGImages', seg_map_path='SegmentationClass')
         metainfo = folder_metainfo(data_root, metainfo) or {}
         if not metainfo.get('classes'):
             metainfo = {**metainfo, 'classes': SHAPES_CLASSES}
         if tuple(metainfo['classes']) == SHAPES_CLASSES:
             metainfo.setdefault('palette', [list(rgb) for rgb in SHAPES_PALETTE])
-        super().__init__(ann_file=ann_file or f'splits/{split}.txt',
-                         data_root=data_root, data_prefix=prefix | (data_prefix or {}),
-                         metainfo=metainfo, **kwargs)
+        super().__init__(
+            ann_file=ann_file or f'splits/{split}.txt',
+            data_root=data_root,
+            data_prefix=prefix | (data_prefix or {}),
+            metainfo=metainfo,
+            **kwargs,
+        )

@@ -122,8 +122,7 @@ def draw_scene(
     style = style or ShapesStyle()
     rng = _generator(seed, index, size)
     classes = _draw_classes(rng, style)
-    canvas, plain = _background(
-        rng, size, style, _background_kind(rng, classes, style))
+    canvas, plain = _background(rng, size, style, _background_kind(rng, classes, style))
     mask = np.zeros((size, size), np.uint8)
     part = np.zeros((size, size), bool)
     for cls in classes:

@@ -45,8 +45,9 @@ class SaliencyStyle:
     noise: float = 0.18
 
 
-def draw_saliency(scene: ShapesScene, seed: int, index: int,
-                  style: SaliencyStyle | None = None) -> np.ndarray:
+def draw_saliency(
+    scene: ShapesScene, seed: int, index: int, style: SaliencyStyle | None = None
+) -> np.ndarray:
     """The saliency map of picture ``index`` of the data set ``seed``.
 
     Args:
@@ -79,15 +80,17 @@ def _spot(rng: np.random.Generator, size: int) -> np.ndarray:
     return np.hypot(axis[:, None] - y, axis[None] - x) < radius
 
 
-def _soften(rng: np.random.Generator, region: np.ndarray, style: SaliencyStyle
-            ) -> np.ndarray:
+def _soften(
+    rng: np.random.Generator, region: np.ndarray, style: SaliencyStyle
+) -> np.ndarray:
     """A region with its boundary displaced, wobbling and soft, (S, S) in [0, 1]."""
     size = len(region)
     reach = round(style.shift * size)
     dy, dx = (int(v) for v in rng.integers(-reach, reach + 1, 2))
     picture = Image.fromarray((255 * region).astype(np.uint8))
     moved = picture.transform(  # 0 comes in from outside
-        picture.size, Image.Transform.AFFINE, (1, 0, dx, 0, 1, dy))
+        picture.size, Image.Transform.AFFINE, (1, 0, dx, 0, 1, dy)
+    )
     blurred = moved.filter(ImageFilter.GaussianBlur(style.blur * size))
     level = 0.5 + style.grow * rng.uniform(-1, 1)
     wobble = style.noise * smooth_noise(rng, size, 8)

@@ -31,15 +31,40 @@ class VOC12WeakDataset(WeakSegDataset):
     """
 
     METAINFO = dict(
-        classes=('background', 'aeroplane', 'bicycle', 'bird', 'boat', 'bottle',
-                 'bus', 'car', 'cat', 'chair', 'cow', 'diningtable', 'dog', 'horse',
-                 'motorbike', 'person', 'pottedplant', 'sheep', 'sofa', 'train',
-                 'tvmonitor'),
-        palette=voc_palette(21).tolist())
+        classes=(
+            'background',
+            'aeroplane',
+            'bicycle',
+            'bird',
+            'boat',
+            'bottle',
+            'bus',
+            'car',
+            'cat',
+            'chair',
+            'cow',
+            'diningtable',
+            'dog',
+            'horse',
+            'motorbike',
+            'person',
+            'pottedplant',
+            'sheep',
+            'sofa',
+            'train',
+            'tvmonitor',
+        ),
+        palette=voc_palette(21).tolist(),
+    )
 
-    def __init__(self, split: str = 'train_aug', ann_file: str = '',
-                 data_prefix: dict | None = None, with_masks: bool | None = None,
-                 **kwargs) -> None:
+    def __init__(
+        self,
+        split: str = 'train_aug',
+        ann_file: str = '',
+        data_prefix: dict | None = None,
+        with_masks: bool | None = None,
+        **kwargs,
+    ) -> None:
         if not ann_file:
             shipped = SPLITS / f'{split}.txt'
             if not shipped.is_file():
@@ -50,5 +75,9 @@ class VOC12WeakDataset(WeakSegDataset):
                 with_masks = bool(with_masks)
                 kwargs.setdefault('allow_unlabelled', True)
         prefix = dict(img_path='JPEGImages', seg_map_path='SegmentationClass')
-        super().__init__(ann_file=ann_file, data_prefix=prefix | (data_prefix or {}),
-                         with_masks=with_masks, **kwargs)
+        super().__init__(
+            ann_file=ann_file,
+            data_prefix=prefix | (data_prefix or {}),
+            with_masks=with_masks,
+            **kwargs,
+        )

@@ -20,8 +20,10 @@ from .seeding import seed_everything
 from .verify import spread, verify_item
 
 BACKGROUND = 'background'
-_MASK_FIX = ('check data_prefix.seg_map_path, or set with_masks=False and take '
-             'LoadMask out of the pipeline')
+_MASK_FIX = (
+    'check data_prefix.seg_map_path, or set with_masks=False and take '
+    'LoadMask out of the pipeline'
+)
 
 
 @DATASETS.register_module()
@@ -69,15 +71,26 @@ class WeakSegDataset(BaseSegDataset):
             and the fix, if labels or files are missing or unknown.
     """
 
-    def __init__(self, ann_file: str = '', label_format: str = 'auto',
-                 split_file: str = '', img_suffix: str | Sequence[str] = '.jpg',
-                 seg_map_suffix: str = '.png', sal_dir: str | None = None,
-                 sal_suffix: str | Sequence[str] = '.png', fused_dir: str | None = None,
-                 with_masks: bool | None = None, mask_dir: str | None = None,
-                 allow_unlabelled: bool | None = None, check_files: bool = True,
-                 check_samples: int = 4, max_unreadable: int = 20,
-                 test_mode: bool = False,
-                 pipeline: Sequence[dict | Callable] = (), **kwargs) -> None:
+    def __init__(
+        self,
+        ann_file: str = '',
+        label_format: str = 'auto',
+        split_file: str = '',
+        img_suffix: str | Sequence[str] = '.jpg',
+        seg_map_suffix: str = '.png',
+        sal_dir: str | None = None,
+        sal_suffix: str | Sequence[str] = '.png',
+        fused_dir: str | None = None,
+        with_masks: bool | None = None,
+        mask_dir: str | None = None,
+        allow_unlabelled: bool | None = None,
+        check_files: bool = True,
+        check_samples: int = 4,
+        max_unreadable: int = 20,
+        test_mode: bool = False,
+        pipeline: Sequence[dict | Callable] = (),
+        **kwargs,
+    ) -> None:
         self.label_format = label_format
         self.split_file = split_file
         self.sal_dir = sal_dir
@@ -85,19 +98,28 @@ class WeakSegDataset(BaseSegDataset):
         self.fused_dir = fused_dir
         self.mask_dir = mask_dir
         if mask_dir is not None and with_masks is False:
-            raise ValueError(f'mask_dir={mask_dir!r} and with_masks=False contradict '
-                             'each other: leave one of them out')
+            raise ValueError(
+                f'mask_dir={mask_dir!r} and with_masks=False contradict '
+                'each other: leave one of them out'
+            )
         self.with_masks = (
-            test_mode or mask_dir is not None if with_masks is None else with_masks)
+            test_mode or mask_dir is not None if with_masks is None else with_masks
+        )
         self.allow_unlabelled = (
-            test_mode if allow_unlabelled is None else allow_unlabelled)
+            test_mode if allow_unlabelled is None else allow_unlabelled
+        )
         self.check_files = check_files
         self.check_samples = check_samples
         self.max_unreadable = max_unreadable
         self.unreadable: set[str] = set()
-        super().__init__(ann_file=ann_file, img_suffix=img_suffix,
-                         seg_map_suffix=seg_map_suffix, test_mode=test_mode,
-                         pipeline=[_build(item) for item in pipeline], **kwargs)
+        super().__init__(
+            ann_file=ann_file,
+            img_suffix=img_suffix,
+            seg_map_suffix=seg_map_suffix,
+            test_mode=test_mode,
+            pipeline=[_build(item) for item in pipeline],
+            **kwargs,
+        )
 
     # ---------------------------------------------------------------- classes
 
@@ -114,11 +136,13 @@ class WeakSegDataset(BaseSegDataset):
         if not classes:
             raise ValueError(
                 f'{cls.__name__} has no classes; give metainfo=dict(classes='
-                f'({BACKGROUND!r}, ...)) in the config')
+                f'({BACKGROUND!r}, ...)) in the config'
+            )
         if classes[0] != BACKGROUND or len(set(classes)) != len(classes):
             raise ValueError(
                 f'the classes of {cls.__name__} must begin with {BACKGROUND!r} and '
-                f'be all different, but are {tuple(classes)}')
+                f'be all different, but are {tuple(classes)}'
+            )
         return info
 
     def _channels(self) -> dict[str, int | None]:
@@ -149,9 +173,11 @@ class WeakSegDataset(BaseSegDataset):
         absent = [name for name in names if image_stem(name) not in by_stem]
         if absent and not self.allow_unlabelled:
             raise LabelError(
-                self.ann_file, f'has no labels for {len(absent)} of {len(names)} '
+                self.ann_file,
+                f'has no labels for {len(absent)} of {len(names)} '
                 f'images of {self.split_file} (first: {absent[0]})',
-                'label them, or take them out of the list')
+                'label them, or take them out of the list',
+            )
         return {name: by_stem.get(image_stem(name), ()) for name in names}
 
     def load_data_list(self) -> list[dict]:
@@ -174,12 +200,17 @@ class WeakSegDataset(BaseSegDataset):
             infos.append(self._info(files.find(name, self.img_suffix), name, gt_labels))
         if unlabelled and not self.allow_unlabelled:
             raise LabelError(
-                self.ann_file, f'gives no class for {len(unlabelled)} of {len(labels)}'
-                f' images (first: {unlabelled[0]})', 'label them, or take them out')
+                self.ann_file,
+                f'gives no class for {len(unlabelled)} of {len(labels)}'
+                f' images (first: {unlabelled[0]})',
+                'label them, or take them out',
+            )
         if files.missing:
             raise UnreadableImageError(
-                files.missing[0], f'missing, with {len(files.missing) - 1} other images'
-                f' of {len(labels)}', 'check data_root and data_prefix.img_path')
+                files.missing[0],
+                f'missing, with {len(files.missing) - 1} other images of {len(labels)}',
+                'check data_root and data_prefix.img_path',
+            )
         self._find_saliency(infos)
         self._find_fused_maps(infos)
         self._check_masks(infos)
@@ -188,8 +219,9 @@ class WeakSegDataset(BaseSegDataset):
     def _is_listed(self) -> bool:
         return self.check_files and self.backend_args is None
 
-    def _gt_labels(self, name: str, classes: Sequence[str],
-                   channels: dict[str, int | None]) -> tuple[int, ...]:
+    def _gt_labels(
+        self, name: str, classes: Sequence[str], channels: dict[str, int | None]
+    ) -> tuple[int, ...]:
         """Sorted foreground channels of one image."""
         unknown = [item for item in classes if item not in channels]
         if unknown:
@@ -197,19 +229,26 @@ class WeakSegDataset(BaseSegDataset):
                 self.ann_file or type(self).__name__,
                 f'gives the image {name!r} the unknown class {unknown[0]!r}',
                 f'correct it to one of {list(self._metainfo["classes"][1:])}, or add '
-                'it to metainfo.classes')
+                'it to metainfo.classes',
+            )
         found = {channels[item] for item in classes}
         return tuple(sorted(found - {None}))
 
     def _info(self, img_path: str, name: str, gt_labels: tuple[int, ...]) -> dict:
         info = dict(
-            img_path=img_path, img_id=image_stem(name), gt_labels=gt_labels,
-            num_foreground=self.num_classes - 1, label_map=self.label_map,
-            reduce_zero_label=self.reduce_zero_label, seg_fields=[])
+            img_path=img_path,
+            img_id=image_stem(name),
+            gt_labels=gt_labels,
+            num_foreground=self.num_classes - 1,
+            label_map=self.label_map,
+            reduce_zero_label=self.reduce_zero_label,
+            seg_fields=[],
+        )
         if self.with_masks:
             folder = self.mask_dir or self.data_prefix.get('seg_map_path') or ''
             info['seg_map_path'] = os.path.join(
-                folder, image_stem(name) + self.seg_map_suffix)
+                folder, image_stem(name) + self.seg_map_suffix
+            )
         return info
 
     def _find_saliency(self, infos: list[dict]) -> None:
@@ -240,9 +279,14 @@ class WeakSegDataset(BaseSegDataset):
         for info in infos:
             files.find(info['seg_map_path'], '')
         files.refuse_missing(
-            DataError, 'masks', len(infos), _MASK_FIX if self.mask_dir is None else
-            'write all masks of this split (tools/generate_pseudo_labels.py), and '
-            'give their folder as mask_dir')
+            DataError,
+            'masks',
+            len(infos),
+            _MASK_FIX
+            if self.mask_dir is None
+            else 'write all masks of this split (tools/generate_pseudo_labels.py), and '
+            'give their folder as mask_dir',
+        )
         for info in spread(infos, self.check_samples):
             verify_item(info, self.ignore_index)
 
@@ -252,7 +296,7 @@ class WeakSegDataset(BaseSegDataset):
             return infos
         if isinstance(self._indices, int):
             first = self._indices >= 0
-            return infos[:self._indices] if first else infos[self._indices:]
+            return infos[: self._indices] if first else infos[self._indices :]
         return [infos[i] for i in self._indices]
 
     # ------------------------------------------------------------------ items
@@ -284,9 +328,13 @@ class WeakSegDataset(BaseSegDataset):
         self.unreadable.add(err.path)
         if len(self.unreadable) > self.max_unreadable:
             raise err
-        print_log(f'{err} Another image takes its place (unreadable image '
-                  f'{len(self.unreadable)} of at most {self.max_unreadable} in this '
-                  'process).', logger='current', level=logging.WARNING)
+        print_log(
+            f'{err} Another image takes its place (unreadable image '
+            f'{len(self.unreadable)} of at most {self.max_unreadable} in this '
+            'process).',
+            logger='current',
+            level=logging.WARNING,
+        )
 
 
 def _build(item: dict | Callable) -> Callable:

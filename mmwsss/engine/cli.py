@@ -29,22 +29,33 @@ LAUNCHERS = ('none', 'pytorch', 'slurm', 'mpi')
 class OptionsAction(DictAction):
     """``KEY=VALUE ...`` as a dict; what is no such pair is named."""
 
-    def __call__(self, parser: argparse.ArgumentParser, namespace: argparse.Namespace,
-                 values: Sequence[str], option_string: str | None = None) -> None:
+    def __call__(
+        self,
+        parser: argparse.ArgumentParser,
+        namespace: argparse.Namespace,
+        values: Sequence[str],
+        option_string: str | None = None,
+    ) -> None:
         """Called by argparse."""
         for text in values:
             if not text.partition('=')[0] or '=' not in text:
-                parser.error(f'{option_string}: {text!r} is no KEY=VALUE; write it '
-                             'without blanks, lists as "[a,b]"')
+                parser.error(
+                    f'{option_string}: {text!r} is no KEY=VALUE; write it '
+                    'without blanks, lists as "[a,b]"'
+                )
         super().__call__(parser, namespace, values, option_string)
 
 
 def add_cfg_options(parser: argparse.ArgumentParser) -> None:
     """``--cfg-options``, for :func:`merged_config`."""
     parser.add_argument(
-        '--cfg-options', nargs='+', action=OptionsAction, metavar='KEY=VALUE',
+        '--cfg-options',
+        nargs='+',
+        action=OptionsAction,
+        metavar='KEY=VALUE',
         help='override settings, e.g. train_cfg.max_iters=2000 '
-        'model.train_cfg.high_thr=0.65; lists as "[a,b]" without spaces')
+        'model.train_cfg.high_thr=0.65; lists as "[a,b]" without spaces',
+    )
 
 
 def merged_config(args: argparse.Namespace) -> Config:
@@ -59,18 +70,28 @@ def add_common_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--work-dir', help='folder for logs and checkpoints')
     add_cfg_options(parser)
     parser.add_argument(
-        '--allow-pickle', action='store_true',
-        help='unpickle checkpoints that hold code; only for files that you trust')
+        '--allow-pickle',
+        action='store_true',
+        help='unpickle checkpoints that hold code; only for files that you trust',
+    )
     parser.add_argument(
-        '--launcher', choices=LAUNCHERS, default='none',
-        help='how the processes were started')
+        '--launcher',
+        choices=LAUNCHERS,
+        default='none',
+        help='how the processes were started',
+    )
     parser.add_argument(
-        '--local_rank', '--local-rank', type=int, default=0,
-        help='set by some launchers')
+        '--local_rank',
+        '--local-rank',
+        type=int,
+        default=0,
+        help='set by some launchers',
+    )
 
 
-def parse(parser: argparse.ArgumentParser, argv: Sequence[str] | None
-          ) -> argparse.Namespace:
+def parse(
+    parser: argparse.ArgumentParser, argv: Sequence[str] | None
+) -> argparse.Namespace:
     """Parse, and tell mmengine the local rank where the launcher didn't.
 
     Slurm and MPI have variables of their own, which are read when the process group
@@ -104,8 +125,11 @@ def save_metrics(metrics: Mapping[str, Any], work_dir: str | os.PathLike) -> Non
     (mmengine's own file is written by every process, one over the other.)
     """
     if is_main_process():
-        scores = {key: float(value) for key, value in metrics.items()
-                  if isinstance(value, Real)}
+        scores = {
+            key: float(value)
+            for key, value in metrics.items()
+            if isinstance(value, Real)
+        }
         write_json(scores, osp.join(work_dir, METRICS))
 
 
@@ -119,5 +143,6 @@ def plain_errors() -> Iterator[None]:
     except TypeError as error:
         if _UNKNOWN_SETTING not in str(error):
             raise
-        raise SystemExit(f'error: {error}. Correct the setting in the config or in '
-                         '--cfg-options') from None
+        raise SystemExit(
+            f'error: {error}. Correct the setting in the config or in --cfg-options'
+        ) from None

@@ -11,7 +11,8 @@ from mmwsss.utils.errors import UserError
 
 POST_PROCESSOR_HELP = (
     'refine the prediction with the image: crf, crf:PRESET (a key of '
-    'mmwsss.ops.DENSE_CRF_PRESETS) or par; any model of mmseg')
+    'mmwsss.ops.DENSE_CRF_PRESETS) or par; any model of mmseg'
+)
 
 
 def post_processor_cfg(name: str) -> dict[str, Any]:
@@ -26,8 +27,7 @@ def post_processor_cfg(name: str) -> dict[str, Any]:
         return dict(type='mmwsss.DenseCRF', **settings)
     if name == 'par':
         return dict(type='mmwsss.PAR')
-    raise UserError(
-        f'--post-processor must be crf, crf:PRESET or par, got {name!r}')
+    raise UserError(f'--post-processor must be crf, crf:PRESET or par, got {name!r}')
 
 
 def segmentor_cfg(cfg: Config) -> ConfigDict:
@@ -41,8 +41,9 @@ def segmentor_cfg(cfg: Config) -> ConfigDict:
 def apply_post_processor(cfg: Config, name: str) -> None:
     """Refine the predictions of the config's model, whatever it says of that itself."""
     known = str(cfg.model.type).rpartition('.')[2] == 'PostProcessed'
-    model = cfg.model if known else dict(
-        type='mmwsss.PostProcessed', segmentor=cfg.model)
+    model = (
+        cfg.model if known else dict(type='mmwsss.PostProcessed', segmentor=cfg.model)
+    )
     cfg.model = {**model, 'post_processor': post_processor_cfg(name)}
 
 

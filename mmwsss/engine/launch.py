@@ -122,7 +122,9 @@ def prepare_for_cpu(cfg: Config) -> None:
     wrapper['device_ids'] = None
     cfg.model_wrapper_cfg = wrapper
     cfg.custom_hooks = [
-        *(cfg.get('custom_hooks') or []), dict(type='NormStatisticsHook')]
+        *(cfg.get('custom_hooks') or []),
+        dict(type='NormStatisticsHook'),
+    ]
     init_gloo(cfg.launcher, cfg.get('env_cfg', {}).get('dist_cfg', {}).get('timeout'))
 
 

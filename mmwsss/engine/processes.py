@@ -19,8 +19,9 @@ from mmengine.logging import print_log
 from .launch import prepare_run
 
 
-def start_processes(cfg: Config, launcher: str = 'none', allow_pickle: bool = False
-                    ) -> str:
+def start_processes(
+    cfg: Config, launcher: str = 'none', allow_pickle: bool = False
+) -> str:
     """Fit the config to this machine and join the other processes.
 
     Args:

@@ -12,8 +12,18 @@ from .sweep import SweepHistogram, default_thresholds, sweep_histogram
 from .wsss_metric import WSSSMetric
 
 __all__ = [
-    'ClassAreas', 'ClassSimilarityMetric', 'SegScores', 'SweepHistogram',
-    'WSSSMetric', 'areas_from_labels', 'average_precision', 'default_thresholds',
-    'erode_labels', 'eroded_score', 'image_average_precision', 'multilabel_f1',
-    'scores_from_areas', 'sweep_histogram',
+    'ClassAreas',
+    'ClassSimilarityMetric',
+    'SegScores',
+    'SweepHistogram',
+    'WSSSMetric',
+    'areas_from_labels',
+    'average_precision',
+    'default_thresholds',
+    'erode_labels',
+    'eroded_score',
+    'image_average_precision',
+    'multilabel_f1',
+    'scores_from_areas',
+    'sweep_histogram',
 ]

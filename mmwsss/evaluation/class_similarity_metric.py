@@ -29,12 +29,14 @@ class ClassSimilarityMetric(BaseMetric):
 
     default_prefix = ''
 
-    def __init__(self, thresholds: Sequence[float] | None = None, **kwargs: Any
-                 ) -> None:
+    def __init__(
+        self, thresholds: Sequence[float] | None = None, **kwargs: Any
+    ) -> None:
         kwargs.setdefault('prefix', None)
         super().__init__(**kwargs)
         self.thresholds = np.asarray(
-            np.arange(1, 100) / 100 if thresholds is None else thresholds)
+            np.arange(1, 100) / 100 if thresholds is None else thresholds
+        )
 
     def process(self, data_batch: Any, data_samples: Sequence[dict]) -> None:
         """Keep labels and similarities of each image, (2, K)."""
@@ -48,5 +50,6 @@ class ClassSimilarityMetric(BaseMetric):
         truth, similarity = np.stack(results, 1)
         scores = image_average_precision(truth, similarity, self.thresholds)
         best = int(scores.argmax())
-        return dict(sim_mAP=100 * float(scores[best]),
-                    sim_thr=float(self.thresholds[best]))
+        return dict(
+            sim_mAP=100 * float(scores[best]), sim_thr=float(self.thresholds[best])
+        )

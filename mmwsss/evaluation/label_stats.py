@@ -54,13 +54,16 @@ class LabelStats:
         """(K,) fractions, NaN where undefined: ``pixels`` of all pixels, ``ignored`` of
         the pixels of the masks that have the class, ``lost`` of the images labelled."""
         with np.errstate(divide='ignore', invalid='ignore'):
-            return dict(pixels=self.pixels / np.float64(self.total),
-                        ignored=self.ignored / self.area.astype(np.float64),
-                        lost=self.lost / self.labelled.astype(np.float64))
+            return dict(
+                pixels=self.pixels / np.float64(self.total),
+                ignored=self.ignored / self.area.astype(np.float64),
+                lost=self.lost / self.labelled.astype(np.float64),
+            )
 
 
-def mask_stats(mask: np.ndarray, num_classes: int,
-               labels: Iterable[int] | None = None) -> LabelStats:
+def mask_stats(
+    mask: np.ndarray, num_classes: int, labels: Iterable[int] | None = None
+) -> LabelStats:
     """Counts of one mask.
 
     Args:
@@ -82,5 +85,14 @@ def mask_stats(mask: np.ndarray, num_classes: int,
         named[ids] = 1
         unnamed[1:] = 1 - named[1:]
     return LabelStats(
-        pixels, there, there * ignored, there * mask.size, named, named * (1 - there),
-        unnamed * there, 1, mask.size, ignored)
+        pixels,
+        there,
+        there * ignored,
+        there * mask.size,
+        named,
+        named * (1 - there),
+        unnamed * there,
+        1,
+        mask.size,
+        ignored,
+    )

@@ -40,13 +40,19 @@ class WeakDataPreProcessor(BaseDataPreprocessor):
     mean: Tensor
     std: Tensor
 
-    def __init__(self, mean: Sequence[float] = (123.675, 116.28, 103.53),
-                 std: Sequence[float] = (58.395, 57.12, 57.375),
-                 zero_padding: Sequence[str] = (), non_blocking: bool = False) -> None:
+    def __init__(
+        self,
+        mean: Sequence[float] = (123.675, 116.28, 103.53),
+        std: Sequence[float] = (58.395, 57.12, 57.375),
+        zero_padding: Sequence[str] = (),
+        non_blocking: bool = False,
+    ) -> None:
         super().__init__(non_blocking)
         if len(mean) != 3 or len(std) != 3 or min(std) <= 0:
-            raise ValueError('mean and std must be three numbers each, std positive;'
-                             f' got mean={mean}, std={std}')
+            raise ValueError(
+                'mean and std must be three numbers each, std positive;'
+                f' got mean={mean}, std={std}'
+            )
         self.zero_padding = tuple(zero_padding)
         self.register_buffer('mean', torch.tensor(mean).view(3, 1, 1), False)
         self.register_buffer('std', torch.tensor(std).view(3, 1, 1), False)
@@ -69,22 +75,27 @@ class WeakDataPreProcessor(BaseDataPreprocessor):
         """
         inputs = data['inputs']
         if isinstance(inputs, dict):
-            inputs = {name: self._batch(images, training, name)
-                      for name, images in inputs.items()}
+            inputs = {
+                name: self._batch(images, training, name)
+                for name, images in inputs.items()
+            }
         else:
             inputs = self._batch(inputs, training, 'img')
         samples = self.cast_data(data.get('data_samples'))
         if training and self.zero_padding:
             boxes = torch.stack([sample.valid_box for sample in samples])
             if isinstance(inputs, dict):
-                inputs |= {name: zero_outside(inputs[name], boxes)
-                           for name in self.zero_padding}
+                inputs |= {
+                    name: zero_outside(inputs[name], boxes)
+                    for name in self.zero_padding
+                }
             else:
                 inputs = zero_outside(inputs, boxes)
         return dict(inputs=inputs, data_samples=samples)
 
-    def _batch(self, images: Tensor | Sequence[Tensor], training: bool,
-               name: str) -> Tensor | list[Tensor]:
+    def _batch(
+        self, images: Tensor | Sequence[Tensor], training: bool, name: str
+    ) -> Tensor | list[Tensor]:
         """Stack on the CPU: one copy of bytes, the arithmetic on the device."""
         if not isinstance(images, Tensor):
             sizes = {tuple(image.shape) for image in images}
@@ -92,7 +103,8 @@ class WeakDataPreProcessor(BaseDataPreprocessor):
                 raise ValueError(
                     f'the images of {name!r} in one batch differ in size: '
                     f'{sorted(sizes)}; crop them to one size in the train pipeline, '
-                    'or set batch_size=1')
+                    'or set batch_size=1'
+                )
             if len(sizes) > 1:
                 return [self.normalise(self.cast_data(image)) for image in images]
             images = torch.stack(list(images))

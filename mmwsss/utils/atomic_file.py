@@ -15,9 +15,7 @@ _TEMPORARY = '.tmp'
 _ENDS = {'.png': (12, b'\0\0\0\0IEND'), '.npz': (22, b'PK\5\6')}
 
 
-def write_atomic(
-    data: bytes, path: str | os.PathLike, durable: bool = True
-) -> None:
+def write_atomic(data: bytes, path: str | os.PathLike, durable: bool = True) -> None:
     """Write ``data`` under a temporary name, flush it to disk, rename it.
 
     Args:

@@ -12,8 +12,11 @@ from .atomic_file import write_atomic
 from .checkpoint import load_checkpoint_file, use_safe_checkpoints
 
 
-def convert_file(source: str, target: str,
-                 convert: Callable[[Mapping[str, Tensor]], dict[str, Tensor]]) -> None:
+def convert_file(
+    source: str,
+    target: str,
+    convert: Callable[[Mapping[str, Tensor]], dict[str, Tensor]],
+) -> None:
     """Convert one checkpoint file into ``dict(state_dict=…)`` of plain tensors.
 
     Args:

@@ -38,8 +38,10 @@ def read_manifest(folder: str | Path) -> dict[str, Any] | None:
             return content
     except (json.JSONDecodeError, KeyError, UnicodeDecodeError):
         pass
-    raise ValueError(f'{path} is no manifest. Fix: delete it with its folder, or give '
-                     'another folder.')
+    raise ValueError(
+        f'{path} is no manifest. Fix: delete it with its folder, or give '
+        'another folder.'
+    )
 
 
 def write_manifest(folder: str | Path, content: Mapping[str, Any]) -> None:
@@ -48,8 +50,9 @@ def write_manifest(folder: str | Path, content: Mapping[str, Any]) -> None:
     write_atomic(f'{text}\n'.encode(), Path(folder) / MANIFEST)
 
 
-def claim_folder(folder: str | Path, settings: Mapping[str, Any],
-                 **facts: Any) -> dict[str, Any]:
+def claim_folder(
+    folder: str | Path, settings: Mapping[str, Any], **facts: Any
+) -> dict[str, Any]:
     """Write the settings into a folder that is new, or compare them with its own.
 
     Args:
@@ -71,9 +74,11 @@ def claim_folder(folder: str | Path, settings: Mapping[str, Any],
             raise ManifestMismatch(
                 f'{folder} holds outputs of other settings (there → asked for): '
                 f'{"; ".join(changes[:_SHOWN])}{more}. Fix: give another folder, the '
-                'same settings, or --overwrite to begin anew.')
+                'same settings, or --overwrite to begin anew.'
+            )
     content = plain(facts) | dict(
-        settings=settings, settings_hash=settings_hash(settings))
+        settings=settings, settings_hash=settings_hash(settings)
+    )
     write_manifest(folder, content)
     return content
 
@@ -91,12 +96,18 @@ def differences(there: Any, asked: Any, name: str = '') -> list[str]:
     many, so that what has changed isn't lost in the part that is left out.
     """
     if _dicts(there) and _dicts(asked) and len(there) == len(asked):
-        there, asked = (dict(zip(map(str, range(len(both))), both))
-                        for both in (there, asked))
+        there, asked = (
+            dict(zip(map(str, range(len(both))), both)) for both in (there, asked)
+        )
     if isinstance(there, dict) and isinstance(asked, dict):
         prefix = f'{name}.' if name else ''
-        return [line for key in sorted({*there, *asked}) for line in differences(
-            there.get(key, 'nothing'), asked.get(key, 'nothing'), prefix + key)]
+        return [
+            line
+            for key in sorted({*there, *asked})
+            for line in differences(
+                there.get(key, 'nothing'), asked.get(key, 'nothing'), prefix + key
+            )
+        ]
     same = type(there) is type(asked) and there == asked
     return [] if same else [f'{name}: {_short(there)} → {_short(asked)}']
 

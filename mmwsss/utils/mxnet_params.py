@@ -38,14 +38,16 @@ class _Reader:
     def fail(self, problem: str) -> ValueError:
         return ValueError(
             f'{self.name} is not a whole MXNet parameter file: {problem} at byte '
-            f'{self.at}. Fix: fetch it again')
+            f'{self.at}. Fix: fetch it again'
+        )
 
     def take(self, size: int) -> bytes:
         if size < 0 or size > len(self.content) - self.at:
-            raise self.fail(f'{size} bytes are asked for, '
-                            f'{len(self.content) - self.at} are left')
+            raise self.fail(
+                f'{size} bytes are asked for, {len(self.content) - self.at} are left'
+            )
         self.at += size
-        return self.content[self.at - size:self.at]
+        return self.content[self.at - size : self.at]
 
     def number(self, kind: str) -> int:
         return struct.unpack(f'<{kind}', self.take(struct.calcsize(f'<{kind}')))[0]
@@ -103,8 +105,10 @@ def read_mxnet_params(path: str | Path) -> dict[str, np.ndarray]:
     arrays = [reader.array() for _ in range(reader.count(4))]
     names = [reader.take(reader.number('Q')) for _ in range(reader.count(8))]
     if len(names) != len(arrays) or reader.at != len(reader.content):
-        raise reader.fail(f'{len(names)} names for {len(arrays)} arrays, '
-                          f'{len(reader.content) - reader.at} bytes left')
+        raise reader.fail(
+            f'{len(names)} names for {len(arrays)} arrays, '
+            f'{len(reader.content) - reader.at} bytes left'
+        )
     try:
         texts = [name.decode().split(':', 1)[-1] for name in names]
     except UnicodeDecodeError as error:

@@ -121,7 +121,7 @@ def _class_count_lines(
             if file_shape[0] == shape[0] + (1 if offset else -1):
                 lines.append(
                     f'Or one of them has a channel for the background in {key} and '
-                    "the other has none (as EPS and a plain classifier): choose the "
+                    'the other has none (as EPS and a plain classifier): choose the '
                     "config of the file's method."
                 )
             return lines

@@ -51,8 +51,9 @@ def folder(tmp_path) -> Path:
     """cam/ (stride 2), mask/, truth/, images/."""
     for i, (name, size, keys) in enumerate(zip(NAMES, SIZES, KEYS, strict=True)):
         grid = tuple((side - 1) // 2 + 1 for side in size)
-        save_scores(tmp_path / 'cam' / f'{name}.npz', smooth(len(keys), grid, i), keys,
-                    size)
+        save_scores(
+            tmp_path / 'cam' / f'{name}.npz', smooth(len(keys), grid, i), keys, size
+        )
         truth = smooth(NUM_CLASSES, size, 10 + i).argmax(0)
         truth[:3] = IGNORE
         save_label_png(truth, tmp_path / 'truth' / f'{name}.png')
@@ -80,18 +81,19 @@ def by_hand(folder: Path, label_of) -> ClassAreas:
     total = ClassAreas.zeros(NUM_CLASSES)
     for name, size in zip(NAMES, SIZES, strict=True):
         truth = read(folder / 'truth' / f'{name}.png')
-        total += areas_from_labels(truth.masked_fill(truth == IGNORE, -1),
-                                   label_of(name, size), NUM_CLASSES)
+        total += areas_from_labels(
+            truth.masked_fill(truth == IGNORE, -1), label_of(name, size), NUM_CLASSES
+        )
     return total
 
 
 def cam_label(folder: Path, threshold: float, erode: bool):
     def label(name: str, size: tuple[int, int]) -> torch.Tensor:
         maps = load_scores(folder / 'cam' / f'{name}.npz', 'cam', size)
-        stack = np.concatenate([np.full((1, *size), threshold, np.float32),
-                                maps.scores])
-        found = torch.from_numpy(
-            np.concatenate([[0], maps.ids])[stack.argmax(0)])
+        stack = np.concatenate(
+            [np.full((1, *size), threshold, np.float32), maps.scores]
+        )
+        found = torch.from_numpy(np.concatenate([[0], maps.ids])[stack.argmax(0)])
         return erode_labels(found) if erode else found
 
     return label
@@ -105,8 +107,9 @@ def test_sweep_equals_a_loop(folder, workers) -> None:
     means = {}
     for scoring, rows in result.rows.items():
         for threshold, row in zip(THRESHOLDS, rows, strict=True):
-            want = scores_from_areas(by_hand(
-                folder, cam_label(folder, threshold, scoring == 'eroded')))
+            want = scores_from_areas(
+                by_hand(folder, cam_label(folder, threshold, scoring == 'eroded'))
+            )
             np.testing.assert_array_equal(row.iou, want.iou)
             np.testing.assert_array_equal(row.fp, want.fp)
             means.setdefault(scoring, []).append(want.mean('iou', 'fixed'))
@@ -116,9 +119,10 @@ def test_sweep_equals_a_loop(folder, workers) -> None:
 
 def test_masks(folder) -> None:
     result = evaluate_maps(tasks_of(folder, 'mask'), EvalCfg(NUM_CLASSES, 'mask'))
-    want = scores_from_areas(by_hand(
-        folder, lambda name, size: read(folder / 'mask' / f'{name}.png')))
-    row, = result.rows['raw']
+    want = scores_from_areas(
+        by_hand(folder, lambda name, size: read(folder / 'mask' / f'{name}.png'))
+    )
+    (row,) = result.rows['raw']
     np.testing.assert_array_equal(row.iou, want.iou)
     metrics = metrics_of(result, 'uvwxy')
     assert metrics['labelled'] == round(100 * want.labelled, 4) < 100
@@ -168,14 +172,19 @@ def test_thresholds() -> None:
             parse_thresholds(text)
 
 
-@pytest.mark.parametrize('settings,message', [
-    (dict(kind='seg'), "kind must be one of .*'seg'"),
-    (dict(kind='mask', erode=True), 'eroded scoring is for CAMs'),
-    (dict(crf='irn', erode=True), 'without a CRF'),
-    (dict(kind='mask', crf='irn'), 'masks are scored as they are'),
-    (dict(all_labels=True), 'labels of the CRF'),
-    (dict(thresholds=(0.5, 0.4)), 'must increase'), (dict(thresholds=()), 'increase'),
-    (dict(crf='mine'), "preset must be .*'mine'")])
+@pytest.mark.parametrize(
+    'settings,message',
+    [
+        (dict(kind='seg'), "kind must be one of .*'seg'"),
+        (dict(kind='mask', erode=True), 'eroded scoring is for CAMs'),
+        (dict(crf='irn', erode=True), 'without a CRF'),
+        (dict(kind='mask', crf='irn'), 'masks are scored as they are'),
+        (dict(all_labels=True), 'labels of the CRF'),
+        (dict(thresholds=(0.5, 0.4)), 'must increase'),
+        (dict(thresholds=()), 'increase'),
+        (dict(crf='mine'), "preset must be .*'mine'"),
+    ],
+)
 def test_bad_settings(settings, message) -> None:
     with pytest.raises(ValueError, match=message):
         EvalCfg(NUM_CLASSES, **settings)
@@ -183,8 +192,9 @@ def test_bad_settings(settings, message) -> None:
 
 def test_folders(folder) -> None:
     assert maps_in(folder) == (folder / 'cam', 'cam')
-    assert maps_in(folder, 'mask') == maps_in(folder / 'mask') == (
-        folder / 'mask', 'mask')
+    assert (
+        maps_in(folder, 'mask') == maps_in(folder / 'mask') == (folder / 'mask', 'mask')
+    )
     assert names_in(folder / 'cam', 'cam') == list(NAMES)
     assert classes_of(folder / 'cam') is None
     write_manifest(folder, dict(settings={}, classes=['x', 'y']))

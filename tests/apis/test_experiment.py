@@ -11,25 +11,25 @@ import pytest
 from mmwsss.apis.experiment import Experiment, run_experiment
 from mmwsss.apis.pipeline import ToolError
 
-CONFIG = '''
+CONFIG = """
 model = dict(type='X', backbone=dict(pretrained=None))
 train_dataloader = dict(dataset=dict(data_root='data'))
-'''
-TRAIN = '''
+"""
+TRAIN = """
 import pathlib, sys
 work = pathlib.Path(sys.argv[sys.argv.index('--work-dir') + 1])
 (work / 'iter_1.pth').touch()
 (work / 'last_checkpoint').write_text(str(work / 'iter_1.pth'))
 open('trained', 'a').write('x')
-'''
-TEST = '''
+"""
+TEST = """
 import json, pathlib, sys
 work = pathlib.Path(sys.argv[sys.argv.index('--work-dir') + 1])
 if 'fail=1' in sys.argv:
     sys.exit('no such thing')
 work.mkdir(parents=True, exist_ok=True)
 (work / 'metrics.json').write_text(json.dumps(dict(mIoU=len(sys.argv[-1]))))
-'''
+"""
 
 
 @pytest.fixture
@@ -40,9 +40,13 @@ def experiment(tmp_path: Path) -> Experiment:
     (tmp_path / 'c.py').write_text(CONFIG)
     base = tmp_path / 'base.pth'
     base.write_text('weights')
-    return Experiment('c.py', tmp_path / 'work', tmp_path,
-                      options=(f'model.checkpoint={base}', 'a=1'),
-                      more_tests=dict(one_scale=('long_option=3', )))
+    return Experiment(
+        'c.py',
+        tmp_path / 'work',
+        tmp_path,
+        options=(f'model.checkpoint={base}', 'a=1'),
+        more_tests=dict(one_scale=('long_option=3',)),
+    )
 
 
 def test_every_test_has_its_metrics(experiment: Experiment) -> None:
@@ -62,6 +66,6 @@ def test_other_base_weights_train_anew(experiment: Experiment) -> None:
 
 
 def test_a_failed_test_names_its_log(experiment: Experiment) -> None:
-    failing = replace(experiment, more_tests=dict(bad=('fail=1', )))
+    failing = replace(experiment, more_tests=dict(bad=('fail=1',)))
     with pytest.raises(ToolError, match=r'(?s)output\.log.*no such thing'):
         run_experiment(failing)

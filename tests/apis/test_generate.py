@@ -60,11 +60,22 @@ def place(tmp_path_factory) -> Path:
 @pytest.fixture
 def run(place, tmp_path):
     """``run(method, out, **settings)`` generates; gives the report and the folder."""
-    def generate(method: str = 'toco', out: str = 'out', seed: int = 0,
-                 options: RunOptions | None = None, cfg=None, **settings):
+
+    def generate(
+        method: str = 'toco',
+        out: str = 'out',
+        seed: int = 0,
+        options: RunOptions | None = None,
+        cfg=None,
+        **settings,
+    ):
         report = generate_labels(
-            cfg or config_of(method, place / 'data'), weights_of(method, place, seed),
-            tmp_path / out, GenerateCfg(**settings), options)
+            cfg or config_of(method, place / 'data'),
+            weights_of(method, place, seed),
+            tmp_path / out,
+            GenerateCfg(**settings),
+            options,
+        )
         return report, tmp_path / out
 
     return generate
@@ -74,13 +85,20 @@ def predicted(place: Path, method: str, **overrides):
     """The network's own predictions, image by image, without the tool."""
     model = init_model(config_of(method, place / 'data'), weights_of(method, place))
     for name, labels in zip(NAMES, LABELS, strict=True):
-        item = dict(img_path=str(place / 'data' / 'JPEGImages' / f'{name}.jpg'),
-                    gt_labels=tuple(IDS[one] - 1 for one in labels), num_foreground=6)
+        item = dict(
+            img_path=str(place / 'data' / 'JPEGImages' / f'{name}.jpg'),
+            gt_labels=tuple(IDS[one] - 1 for one in labels),
+            num_foreground=6,
+        )
         packed = PackWeakInputs()(LoadRGBImage()(item))
-        batch = model.data_preprocessor(dict(
-            inputs=[packed['inputs']], data_samples=[packed['data_samples']]))
-        yield name, packed['inputs'], model.predict(
-            **batch, **dict(cam_filter='gt') | overrides)[0]
+        batch = model.data_preprocessor(
+            dict(inputs=[packed['inputs']], data_samples=[packed['data_samples']])
+        )
+        yield (
+            name,
+            packed['inputs'],
+            model.predict(**batch, **dict(cam_filter='gt') | overrides)[0],
+        )
 
 
 # ------------------------------------------------------------------- what is written
@@ -90,8 +108,11 @@ def test_files_are_what_the_network_predicts(run, place) -> None:
     assert {p.parent.name for p in out.glob('*/*')} == {'cam', 'mask', 'prob'}
     outputs = ('class_maps', 'prob')
     for (name, _, sample), size, labels in zip(
-            predicted(place, 'toco', outputs=outputs, map_strides=(1, 4)), SIZES,
-            LABELS, strict=True):
+        predicted(place, 'toco', outputs=outputs, map_strides=(1, 4)),
+        SIZES,
+        LABELS,
+        strict=True,
+    ):
         full, small = sample.class_maps[1], sample.class_maps[4]
         score, slot = full.maps.max(0)
         want = torch.where(score > 0.4, full.ids[slot], 0)
@@ -127,7 +148,8 @@ def test_two_thresholds_leave_pixels_open(run) -> None:
     _, both = run(out='both', save=('mask',), bkg_thr=(0.3, 0.6))
     for name in NAMES:
         lenient, strict, got = (
-            read_png(out / 'mask' / f'{name}.png') for out in (low, high, both))
+            read_png(out / 'mask' / f'{name}.png') for out in (low, high, both)
+        )
         want = np.where(strict > 0, strict, np.where(lenient > 0, 255, 0))
         assert np.array_equal(got, want) and 255 in got
 
@@ -186,8 +208,10 @@ def test_batches_of_one_size(run) -> None:
     _, single = run(out='single', bkg_thr=(0.5,))
     _, batched = run(out='batched', bkg_thr=(0.5,), options=RunOptions(batch_size=2))
     for name in NAMES:
-        one, other = (load_scores(out / 'cam' / f'{name}.npz', 'cam', None)
-                      for out in (single, batched))
+        one, other = (
+            load_scores(out / 'cam' / f'{name}.npz', 'cam', None)
+            for out in (single, batched)
+        )
         np.testing.assert_allclose(one.scores, other.scores, atol=6e-4)
         masks = [read_png(out / 'mask' / f'{name}.png') for out in (single, batched)]
         assert (masks[0] != masks[1]).mean() < 1e-3
@@ -202,8 +226,9 @@ def test_every_network(run, method) -> None:
 def test_types_and_strides(run) -> None:
     sizes = {}
     for stride, dtype in ((4, 'float16'), (4, 'uint8'), (1, 'float16')):
-        report, out = run(out=f'{stride}{dtype}', save=('cam',), stride=stride,
-                          dtype=dtype)
+        report, out = run(
+            out=f'{stride}{dtype}', save=('cam',), stride=stride, dtype=dtype
+        )
         sizes[stride, dtype] = report.bytes_per_image['cam']
         with np.load(out / 'cam' / f'{NAMES[0]}.npz') as file:
             assert file['scores'].dtype == dtype
@@ -215,19 +240,25 @@ def test_fused_maps_are_at_full_size(run, place) -> None:
     """Beside CAMs on their own grid, and what self-training reads as they are."""
     report, out = run(save=('cam', 'fused'))
     assert report.bytes_per_image['fused'] > 4 * report.bytes_per_image['cam']
-    for (name, _, sample), size in zip(predicted(
-            place, 'toco', outputs=('class_maps',), map_strides=(1,)), SIZES,
-            strict=True):
+    for (name, _, sample), size in zip(
+        predicted(place, 'toco', outputs=('class_maps',), map_strides=(1,)),
+        SIZES,
+        strict=True,
+    ):
         kept = load_scores(out / 'fused' / f'{name}.npz', 'cam', None)
         assert kept.size == size == kept.scores.shape[1:]
         assert kept.ids.tolist() == sample.class_maps[1].ids.tolist()
         np.testing.assert_allclose(kept.scores, sample.class_maps[1].maps, atol=2.5e-4)
         cam = load_scores(out / 'cam' / f'{name}.npz', 'cam', None)
         assert cam.scores.shape[1:] == strided_size(size, 4)
-    pipeline = [dict(type='LoadRGBImage'), dict(type='LoadFusedMaps'),
-                dict(type='PackWeakInputs')]
-    dataset = ShapesDataset(data_root=str(place / 'data'), pipeline=pipeline,
-                            fused_dir=str(out / 'fused'))
+    pipeline = [
+        dict(type='LoadRGBImage'),
+        dict(type='LoadFusedMaps'),
+        dict(type='PackWeakInputs'),
+    ]
+    dataset = ShapesDataset(
+        data_root=str(place / 'data'), pipeline=pipeline, fused_dir=str(out / 'fused')
+    )
     for i, name in enumerate(NAMES):
         kept = load_scores(out / 'fused' / f'{name}.npz', 'cam', None)
         got = dataset[i]['data_samples'].fused.data
@@ -246,8 +277,14 @@ def test_fused_maps_may_be_coarse(run) -> None:
 def test_one_call_refines_as_two(run, place, num_classes) -> None:
     """Masks, then ``refine_folder``: as published (all labels) and compact."""
     settings = dict(bkg_thr=(0.35,), save=('mask',))
-    _, one = run(out='one', refine='crf', preset='smaf_pseudo', unary='labels',
-                 num_classes=num_classes, **settings)
+    _, one = run(
+        out='one',
+        refine='crf',
+        preset='smaf_pseudo',
+        unary='labels',
+        num_classes=num_classes,
+        **settings,
+    )
     _, plain = run(out='plain', **settings)
     cfg = RefineCfg(preset='smaf_pseudo', kind='label', num_classes=num_classes)
     refine_folder(place / 'data' / 'JPEGImages', plain / 'mask', plain / 'crf', cfg)
@@ -263,8 +300,13 @@ def test_one_call_refines_as_two(run, place, num_classes) -> None:
 
 
 def test_the_label_set_of_the_crf_matters(run) -> None:
-    settings = dict(bkg_thr=(0.35,), save=('mask',), refine='crf', unary='labels',
-                    preset='smaf_pseudo')
+    settings = dict(
+        bkg_thr=(0.35,),
+        save=('mask',),
+        refine='crf',
+        unary='labels',
+        preset='smaf_pseudo',
+    )
     _, compact = run(out='compact', **settings)
     _, full = run(out='full', num_classes=7, **settings)
     assert contents(compact) != contents(full)
@@ -285,8 +327,11 @@ def test_a_finished_folder_is_left_alone(run) -> None:
     (out / 'mask' / f'{NAMES[0]}.png.77.tmp').write_bytes(b'half')
     report, _ = run(bkg_thr=(0.5,))
     assert report.skipped == 3 and contents(out) == before
-    assert all(p.stat().st_mtime_ns == t for p, t in stamps.items()
-               if p.stem not in (NAMES[1], NAMES[3]))
+    assert all(
+        p.stat().st_mtime_ns == t
+        for p, t in stamps.items()
+        if p.stem not in (NAMES[1], NAMES[3])
+    )
 
 
 def test_files_that_were_cut_off_are_made_again(run) -> None:
@@ -389,26 +434,33 @@ def test_a_broken_image_is_named_and_the_rest_goes_on(run, tmp_path) -> None:
     assert report.skipped == 1 and len(contents(out)) == 6
 
 
-@pytest.mark.parametrize('settings,message', [
-    (dict(refine='grabcut'), "refine must be one of.*'grabcut'"),
-    (dict(save=('masks',)), r"save must name some of .*\('masks',\)"),
-    (dict(save=()), 'save must name some'),
-    (dict(stride=0), 'stride must be 1 pixel or more, got 0'),
-    (dict(dtype='float64'), "dtype must be one of .*'float64'"),
-    (dict(cam_filter='none '), 'cam_filter must be one of'),
-    (dict(refine='seeds', bkg_thr=(0.1,)), r'two constants bkg_thr.*got \(0.1,\)'),
-    (dict(refine='crf', bkg_thr=(0.1,), preset='mine'), "preset must be .*'mine'"),
-    (dict(preset='irn'), 'settings of the CRF'),
-    (dict(alpha=4.0, bkg_thr=(0.5,)), 'alpha=4.0 takes the place of bkg_thr'),
-    (dict(bkg_thr=(0.6, 0.3)), 'low_thr <= high_thr'),
-    (dict(source='seg', bkg_thr=(0.5,)), 'background of its own'),
-    (dict(refine='seeds', bkg_thr=(0.1, 0.2), unary='prob'), 'hard labels'),
-    (dict(save=('fused',), cam_filter='pred'), "cam_filter='gt', got 'pred'"),
-    (dict(save=('fused', 'mask'), refine='rw'), "for walked ones save 'cam'"),
-    (dict(save=('fused',), refine='crf'), "refine='crf' is of masks.*save 'mask' too"),
-    (dict(refine='crf', bkg_thr=(0.2,), num_classes=21), 'CRF on hard ones'),
-    (dict(refine='seeds', bkg_thr=(0.2, 0.1), num_classes=21), 'CRF on hard ones'),
-    (dict(refine='rw', bkg_thr=(0.2,), num_classes=21), 'rw. with a preset')])
+@pytest.mark.parametrize(
+    'settings,message',
+    [
+        (dict(refine='grabcut'), "refine must be one of.*'grabcut'"),
+        (dict(save=('masks',)), r"save must name some of .*\('masks',\)"),
+        (dict(save=()), 'save must name some'),
+        (dict(stride=0), 'stride must be 1 pixel or more, got 0'),
+        (dict(dtype='float64'), "dtype must be one of .*'float64'"),
+        (dict(cam_filter='none '), 'cam_filter must be one of'),
+        (dict(refine='seeds', bkg_thr=(0.1,)), r'two constants bkg_thr.*got \(0.1,\)'),
+        (dict(refine='crf', bkg_thr=(0.1,), preset='mine'), "preset must be .*'mine'"),
+        (dict(preset='irn'), 'settings of the CRF'),
+        (dict(alpha=4.0, bkg_thr=(0.5,)), 'alpha=4.0 takes the place of bkg_thr'),
+        (dict(bkg_thr=(0.6, 0.3)), 'low_thr <= high_thr'),
+        (dict(source='seg', bkg_thr=(0.5,)), 'background of its own'),
+        (dict(refine='seeds', bkg_thr=(0.1, 0.2), unary='prob'), 'hard labels'),
+        (dict(save=('fused',), cam_filter='pred'), "cam_filter='gt', got 'pred'"),
+        (dict(save=('fused', 'mask'), refine='rw'), "for walked ones save 'cam'"),
+        (
+            dict(save=('fused',), refine='crf'),
+            "refine='crf' is of masks.*save 'mask' too",
+        ),
+        (dict(refine='crf', bkg_thr=(0.2,), num_classes=21), 'CRF on hard ones'),
+        (dict(refine='seeds', bkg_thr=(0.2, 0.1), num_classes=21), 'CRF on hard ones'),
+        (dict(refine='rw', bkg_thr=(0.2,), num_classes=21), 'rw. with a preset'),
+    ],
+)
 def test_bad_settings(settings, message) -> None:
     with pytest.raises(ValueError, match=message):
         GenerateCfg(**settings)
@@ -455,14 +507,24 @@ def finish(process, message: str = '') -> str:
 def test_two_processes_write_what_one_writes(place, tmp_path) -> None:
     checkpoint = weights_of('toco', place)
     for count in (1, 2):
-        output = finish(start_tool(
-            place / 'data', checkpoint, tmp_path / str(count), '--save',
-            'cam,mask,prob', '--batch-size', '2', processes=count))
+        output = finish(
+            start_tool(
+                place / 'data',
+                checkpoint,
+                tmp_path / str(count),
+                '--save',
+                'cam,mask,prob',
+                '--batch-size',
+                '2',
+                processes=count,
+            )
+        )
         assert 'GROUND-TRUTH image labels' in output and '5 images in' in output
     assert contents(tmp_path / '1') == contents(tmp_path / '2')
     assert len(contents(tmp_path / '1')) == 15
-    refused = start_tool(place / 'data', checkpoint, tmp_path / '1', '--bkg-thr', '0.1',
-                         processes=2)
+    refused = start_tool(
+        place / 'data', checkpoint, tmp_path / '1', '--bkg-thr', '0.1', processes=2
+    )
     output, _ = refused.communicate(timeout=600)
     assert refused.returncode and 'bkg_thr: [0.5] → [0.1]' in output
 
@@ -482,7 +544,8 @@ def test_killed_and_finished_equals_uninterrupted(place, tmp_path) -> None:
     done = len(list(masks.glob('*.png')))
     assert 3 <= done < count
     assert not json.loads((tmp_path / 'killed' / 'manifest.json').read_text())[
-        'finished']
+        'finished'
+    ]
     output = finish(start_tool(data, checkpoint, tmp_path / 'killed', *arguments))
     assert f'{done} of {count} images are done' in output
     finish(start_tool(data, checkpoint, tmp_path / 'whole', *arguments))

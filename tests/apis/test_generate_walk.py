@@ -31,31 +31,45 @@ def place(tmp_path_factory) -> Path:
     root = tmp_path_factory.mktemp('walk')
     draw_data(root / 'data')
     settings = GenerateCfg(save=('cam',), stride=4)
-    generate_labels(config_of('toco', root / 'data'), weights_of('toco', root),
-                    root / 'cams', settings)
+    generate_labels(
+        config_of('toco', root / 'data'),
+        weights_of('toco', root),
+        root / 'cams',
+        settings,
+    )
     return root
 
 
-def walk(place: Path, out: Path, method: str = 'irn', cams: str | None = 'cams',
-         **settings) -> dict[str, bytes]:
+def walk(
+    place: Path, out: Path, method: str = 'irn', cams: str | None = 'cams', **settings
+) -> dict[str, bytes]:
     settings = dict(refine='rw', save=('mask',), bkg_thr=(THRESHOLD,)) | settings
-    affinity = Affinity(cams=place / cams) if cams else Affinity(
-        config_of('irn', place / 'data'), weights_of('irn', place))
-    generate_labels(config_of(method, place / 'data'), weights_of(method, place), out,
-                    GenerateCfg(**settings), affinity=affinity)
+    affinity = (
+        Affinity(cams=place / cams)
+        if cams
+        else Affinity(config_of('irn', place / 'data'), weights_of('irn', place))
+    )
+    generate_labels(
+        config_of(method, place / 'data'),
+        weights_of(method, place),
+        out,
+        GenerateCfg(**settings),
+        affinity=affinity,
+    )
     return contents(out)
 
 
 def test_saved_cams_walk(place, tmp_path) -> None:
     walk(place, tmp_path, save=('mask', 'cam'))
-    network = RandomWalk(init_model(
-        config_of('irn', place / 'data'), weights_of('irn', place)))
+    network = RandomWalk(
+        init_model(config_of('irn', place / 'data'), weights_of('irn', place))
+    )
     moved = 0
     for path in sorted((place / 'cams' / 'cam').iterdir()):
         photo = place / 'data' / 'JPEGImages' / f'{path.stem}.jpg'
         pixels = torch.from_numpy(decode_rgb(photo.read_bytes()).copy())
         cam = load_scores(path, 'cam', None)
-        walked, = network([pixels.permute(2, 0, 1)], [torch.from_numpy(cam.scores)])
+        (walked,) = network([pixels.permute(2, 0, 1)], [torch.from_numpy(cam.scores)])
         score, slot = walked.max(0)
         want = torch.where(score > THRESHOLD, torch.from_numpy(cam.ids)[slot], 0)
         mask = read_png(tmp_path / 'mask' / f'{path.stem}.png')
@@ -91,7 +105,9 @@ def test_pixel_labels_are_not_read(place) -> None:
     assert not dataset['with_masks']
     assert not {'mask_dir', 'sal_dir', 'fused_dir'} & set(dataset)
     assert [step['type'] for step in dataset['pipeline']] == [
-        'LoadRGBImage', 'PackWeakInputs']
+        'LoadRGBImage',
+        'PackWeakInputs',
+    ]
 
 
 def test_what_is_refused(place, tmp_path) -> None:
@@ -102,8 +118,12 @@ def test_what_is_refused(place, tmp_path) -> None:
     with pytest.raises(ValueError, match='config and the checkpoint of an affinity'):
         Affinity(config='a.py')
     coarse = place / 'coarse'
-    generate_labels(config_of('toco', place / 'data'), weights_of('toco', place),
-                    coarse, GenerateCfg(save=('cam',), stride=8))
+    generate_labels(
+        config_of('toco', place / 'data'),
+        weights_of('toco', place),
+        coarse,
+        GenerateCfg(save=('cam',), stride=8),
+    )
     with pytest.raises(DataError, match=r'im_00\.npz has maps .*--stride 4'):
         walk(place, tmp_path / 'c', cams='coarse')
     (coarse / 'cam' / 'im_03.npz').unlink()
@@ -113,7 +133,11 @@ def test_what_is_refused(place, tmp_path) -> None:
 
 def test_other_cams_are_other_settings(place, tmp_path) -> None:
     walk(place, tmp_path / 'out')
-    generate_labels(config_of('toco', place / 'data'), weights_of('toco', place, 1),
-                    place / 'others', GenerateCfg(save=('cam',), stride=4))
+    generate_labels(
+        config_of('toco', place / 'data'),
+        weights_of('toco', place, 1),
+        place / 'others',
+        GenerateCfg(save=('cam',), stride=4),
+    )
     with pytest.raises(ValueError, match=r'cams: "\w+" → "\w+"'):
         walk(place, tmp_path / 'out', cams='others')

@@ -38,7 +38,7 @@ def test_a_stock_model_gets_its_channel_order(config, photo) -> None:
     got = predict_image(model, photo)
     bgr = torch.from_numpy(photo[..., ::-1].copy()).permute(2, 0, 1)
     sample = SegDataSample(metainfo=dict(ori_shape=(40, 50), img_shape=(40, 50)))
-    want, = model.test_step(dict(inputs=[bgr], data_samples=[sample]))
+    (want,) = model.test_step(dict(inputs=[bgr], data_samples=[sample]))
     assert torch.equal(got.seg_logits.data, want.seg_logits.data)
 
 
@@ -65,7 +65,8 @@ def test_post_processor_of_our_own(photo) -> None:
     assert model.test_cfg['post_processor'] == dict(type='mmwsss.DenseCRF')
     overridden = predict_image(model, photo, post_processor=None, outputs=('seg',))
     assert predict_image(model, photo, outputs=('seg',)).pred_sem_seg.data.shape == (
-        overridden.pred_sem_seg.data.shape)
+        overridden.pred_sem_seg.data.shape
+    )
 
 
 def test_networks_side_by_side(photo, tmp_path) -> None:
@@ -80,7 +81,9 @@ def test_networks_side_by_side(photo, tmp_path) -> None:
     (tmp_path / 'splits/test.txt').write_text(text)
     model = init_model(ROOT / 'configs/cam/cam_vit-t_shapes.py')
     model.dataset_meta = dict(classes=[str(i) for i in range(model.num_classes)])
-    heights = [comparison_panel(dict.fromkeys(titles, model), tmp_path, count).shape[0]
-               for titles, count in (('x', 1), ('xy', 1), ('x', 9))]
+    heights = [
+        comparison_panel(dict.fromkeys(titles, model), tmp_path, count).shape[0]
+        for titles, count in (('x', 1), ('xy', 1), ('x', 9))
+    ]
     row = heights[1] - heights[0]
     assert row >= 160 and heights[2] - heights[0] == row

@@ -53,7 +53,10 @@ def test_a_whole_run_and_its_table(config, work):
     cam = json.loads((work / '03_cam_score/run/metrics.json').read_text())['mIoU']
     seg = json.loads((work / '06_test/run/metrics.json').read_text())['seg_mIoU']
     assert shown['cam_score']['scores'] == {
-        'CAM mIoU': round(cam, 4), 'pseudo-mask mIoU': None, 'segmenter mIoU': None}
+        'CAM mIoU': round(cam, 4),
+        'pseudo-mask mIoU': None,
+        'segmenter mIoU': None,
+    }
     assert shown['cam_score']['scored_on'] == 'train'
     assert shown['mask_score']['scores']['pseudo-mask mIoU'] is not None
     assert shown['test']['scores']['segmenter mIoU'] == round(seg, 4)
@@ -77,8 +80,10 @@ def test_the_table_tells_threshold_and_eroded_score(config, work):
     content = json.loads(record.read_text())
     content['metrics'] |= dict(mIoU=55.0, threshold=0.21, eroded_mIoU=63.7)
     record.write_text(json.dumps(content))
-    assert ('| cam_score | train, best threshold 0.21; eroded 63.70 | 55.00 |'
-            in summarise(run.stages, work))
+    assert (
+        '| cam_score | train, best threshold 0.21; eroded 63.70 | 55.00 |'
+        in summarise(run.stages, work)
+    )
 
 
 def test_finished_stages_are_skipped(config, work):
@@ -115,8 +120,10 @@ def outputs_of_fresh_run(config, work) -> dict[str, str]:
 
 def test_a_changed_last_stage_leaves_the_others_alone(config, work):
     run_pipeline(make_run(config, work))
-    assert actions(make_run(config, work, segmenter__iters=16)) == [
-        'skipped'] * 4 + ['runs anew', 'runs']
+    assert actions(make_run(config, work, segmenter__iters=16)) == ['skipped'] * 4 + [
+        'runs anew',
+        'runs',
+    ]
     assert actions(make_run(config, work, segmenter__iters=16)) == ['skipped'] * 6
 
 
@@ -131,7 +138,8 @@ def test_a_setting_of_a_stage_counts(config, work):
 def test_workers_are_no_setting(tmp_path, work):
     """Fewer of them finish what was begun with more; nothing is run again."""
     config = write_pipeline(
-        tmp_path / 'configs', net=NET + 'train_dataloader = dict(num_workers=2)\n')
+        tmp_path / 'configs', net=NET + 'train_dataloader = dict(num_workers=2)\n'
+    )
     run_pipeline(make_run(config, work, last='masks', masks__workers=4))
     (work / '02_masks/record.json').unlink()  # as if it had been killed at its end
     (work / '01_cam/record.json').unlink()
@@ -143,7 +151,8 @@ def test_workers_are_no_setting(tmp_path, work):
     assert not (work / 'aside').exists()
     assert actions(make_run(config, work)) == ['skipped'] * 6
     assert actions(make_run(config, work, cam__train_dataloader__batch_size=3))[0] == (
-        'runs anew')
+        'runs anew'
+    )
 
 
 def test_what_is_shown_is_no_setting(config, work):
@@ -162,8 +171,9 @@ def test_seeds_reach_every_config(config, work):
     assert actions(make_run(config, work, seed=1)) == ['skipped'] * 6
 
 
-@pytest.mark.parametrize('file,first', [
-    ('net.txt', 'cam'), ('truth/1.png', 'cam_score')])
+@pytest.mark.parametrize(
+    'file,first', [('net.txt', 'cam'), ('truth/1.png', 'cam_score')]
+)
 def test_changed_inputs_run_what_reads_them(tmp_path, work, file, first):
     net = NET + f'weights = {str(tmp_path / "configs/net.txt")!r}\n'
     config = write_pipeline(tmp_path / 'configs', net=net)
@@ -177,34 +187,48 @@ def test_changed_inputs_run_what_reads_them(tmp_path, work, file, first):
     assert again == (NAMES if first == 'cam' else ['cam_score', 'mask_score'])
 
 
-@pytest.mark.parametrize('split,again', [
-    ('train', NAMES[:-1]), ('val', ['cam', 'segmenter']), ('test', ['test']),
-    ('other', [])])
+@pytest.mark.parametrize(
+    'split,again',
+    [
+        ('train', NAMES[:-1]),
+        ('val', ['cam', 'segmenter']),
+        ('test', ['test']),
+        ('other', []),
+    ],
+)
 def test_a_changed_list_of_images_runs_what_reads_it(tmp_path, work, split, again):
     """And what depends on that; the stand-ins' weights don't, so the test doesn't."""
     data = tmp_path / 'data'
     (data / 'splits').mkdir(parents=True)
     for name in ('train', 'val', 'test', 'other'):
         (data / f'splits/{name}.txt').write_text('1 cat\n2 dog\n')
-    loader = f"_dataloader = dict(dataset=dict(data_root={str(data)!r}, split="
+    loader = f'_dataloader = dict(dataset=dict(data_root={str(data)!r}, split='
     config = write_pipeline(
-        tmp_path / 'configs', net=NET.replace('val_dataloader', '_')
+        tmp_path / 'configs',
+        net=NET.replace('val_dataloader', '_')
         + f"train{loader}'train'))\nval{loader}'val'))\n",
-        seg=f"_base_ = ['net.py']\nmask_dir = None\ntest{loader}'test'))\n")
+        seg=f"_base_ = ['net.py']\nmask_dir = None\ntest{loader}'test'))\n",
+    )
     run_pipeline(make_run(config, work))
     (data / f'splits/{split}.txt').write_text('1 cat\n')
     run = make_run(config, work)
     run_pipeline(run)
-    assert [line.partition(':')[0] for line in run.show
-            if ': finished, ' in line] == again
+    assert [
+        line.partition(':')[0] for line in run.show if ': finished, ' in line
+    ] == again
 
 
 def test_an_output_that_nobody_had_asked_for(config, work):
     run_pipeline(make_run(config, work, last='cam'))
-    write_pipeline(config.parent, STAGES.replace(
-        '{cam.checkpoint}', '{cam.best_checkpoint}'))
-    with pytest.raises(PipelineError, match=(
-            r"'masks' needs \{cam.best_checkpoint\}, but 'cam' has finished without")):
+    write_pipeline(
+        config.parent, STAGES.replace('{cam.checkpoint}', '{cam.best_checkpoint}')
+    )
+    with pytest.raises(
+        PipelineError,
+        match=(
+            r"'masks' needs \{cam.best_checkpoint\}, but 'cam' has finished without"
+        ),
+    ):
         run_pipeline(make_run(config, work))
 
 
@@ -241,9 +265,12 @@ def test_a_lost_mask_is_made_again(config, work):
 
 def test_an_inserted_stage_moves_no_folder(config, work, tmp_path):
     run_pipeline(make_run(config, work))
-    more = STAGES.replace("    dict(name='cam_score'", "    dict(name='again', type="
-                          "'test', config='seg.py', checkpoint='{cam.checkpoint}'),\n"
-                          "    dict(name='cam_score'")
+    more = STAGES.replace(
+        "    dict(name='cam_score'",
+        "    dict(name='again', type="
+        "'test', config='seg.py', checkpoint='{cam.checkpoint}'),\n"
+        "    dict(name='cam_score'",
+    )
     write_pipeline(config.parent, more)
     run = make_run(config, work)
     assert actions(run) == ['skipped', 'skipped', 'runs', *['skipped'] * 4]
@@ -275,8 +302,7 @@ def test_a_failing_stage_names_its_log_and_goes_on_when_mended(config, work):
     assert str(work / '05_segmenter/output.log') in str(error.value)
     assert 'RuntimeError: told to fail: bad' in str(error.value)
     assert 'mask_score' in (work / 'summary.md').read_text()
-    assert actions(make_run(config, work)) == [
-        'skipped'] * 4 + ['runs anew', 'runs']
+    assert actions(make_run(config, work)) == ['skipped'] * 4 + ['runs anew', 'runs']
 
 
 def test_a_stage_that_leaves_nothing_fails(config, work):
@@ -353,8 +379,12 @@ def is_dead(process: int) -> bool:
 
 def test_what_a_killed_run_leaves_alive_is_ended(tmp_path, work):
     """torchrun's workers have sessions of their own: a kill doesn't reach them."""
-    config = write_pipeline(tmp_path / 'configs', STAGES.replace(
-        "config='net.py'),", "config='net.py', args=['--wait', '60']),", 1))
+    config = write_pipeline(
+        tmp_path / 'configs',
+        STAGES.replace(
+            "config='net.py'),", "config='net.py', args=['--wait', '60']),", 1
+        ),
+    )
     process = fork_run(make_run(config, work))
     log = work / '01_cam/output.log'
     wait_for(lambda: log.exists() and 'pid ' in log.read_text())
@@ -372,8 +402,9 @@ def lines_of_work(work: Path) -> int:
     return sum(len(p.read_text().splitlines()) for p in work.glob('0*/run/journal'))
 
 
-def wait_until_done(process: int, work: Path, progress: int, delay: float
-                    ) -> int | None:
+def wait_until_done(
+    process: int, work: Path, progress: int, delay: float
+) -> int | None:
     """Wait for some more work and a moment; the exit status if the run ended first.
 
     Counted in work and not in seconds, so that a busy machine gets on as well.
@@ -400,8 +431,11 @@ def test_killed_at_random_moments(config, work, seed):
     while status is None:
         process = fork_run(make_run(config, work, **options))
         status = wait_until_done(
-            process, work, progress=chance.choice([0, 0, 3, 6, 9, 12]),
-            delay=chance.choice([0.0, chance.uniform(0, 0.3)]))
+            process,
+            work,
+            progress=chance.choice([0, 0, 3, 6, 9, 12]),
+            delay=chance.choice([0.0, chance.uniform(0, 0.3)]),
+        )
         if status is None:
             kill_group(process)
             kills += 1
@@ -411,8 +445,11 @@ def test_killed_at_random_moments(config, work, seed):
     assert outputs(work) == outputs(wanted)
     assert not (work / 'aside').exists()
     # each kill loses at most an interval of 4 iterations, or one image
-    for stage, most in (('01_cam', 12 + 4 * kills), ('05_segmenter', 12 + 4 * kills),
-                        ('02_masks', 12 + kills)):
+    for stage, most in (
+        ('01_cam', 12 + 4 * kills),
+        ('05_segmenter', 12 + 4 * kills),
+        ('02_masks', 12 + kills),
+    ):
         lines = (work / stage / 'run/journal').read_text().splitlines()
         assert 12 <= len(lines) <= most
     assert list(make_run(config, work, **options).selected) == NAMES

@@ -33,8 +33,11 @@ def maps(size, count: int, seed: int) -> np.ndarray:
     """Smooth probabilities (count, H, W)."""
     generator = torch.Generator().manual_seed(seed)
     coarse = 3 * torch.randn(1, count, 4, 4, generator=generator)
-    return torch.nn.functional.interpolate(
-        coarse, size, mode='bilinear')[0].softmax(0).numpy()
+    return (
+        torch.nn.functional.interpolate(coarse, size, mode='bilinear')[0]
+        .softmax(0)
+        .numpy()
+    )
 
 
 @pytest.fixture
@@ -57,7 +60,7 @@ def folder(tmp_path) -> Path:
 
 
 def image_of(folder: Path, name: str) -> torch.Tensor:
-    path, = (folder / 'images').glob(f'{name}.*')
+    (path,) = (folder / 'images').glob(f'{name}.*')
     with Image.open(path) as photo:
         pixels = np.array(photo.convert('RGB'))
     return torch.from_numpy(pixels).permute(2, 0, 1)[None].float()
@@ -65,15 +68,22 @@ def image_of(folder: Path, name: str) -> torch.Tensor:
 
 def run(folder: Path, out: str, cfg: RefineCfg, **options) -> tuple:
     report = refine_folder(
-        folder / 'images', folder / cfg.kind, folder / out, cfg, **options)
+        folder / 'images', folder / cfg.kind, folder / out, cfg, **options
+    )
     return report, {p.stem: read_png(p) for p in sorted((folder / out).glob('*.png'))}
 
 
-@pytest.mark.parametrize('cfg', [
-    RefineCfg('crf'), RefineCfg('par'),
-    RefineCfg('crf', kind='cam', bkg_thr=(0.3, 0.7)),
-    RefineCfg('par', kind='cam', alpha=4.0),
-    RefineCfg('crf', kind='label')], ids=str)
+@pytest.mark.parametrize(
+    'cfg',
+    [
+        RefineCfg('crf'),
+        RefineCfg('par'),
+        RefineCfg('crf', kind='cam', bkg_thr=(0.3, 0.7)),
+        RefineCfg('par', kind='cam', alpha=4.0),
+        RefineCfg('crf', kind='label'),
+    ],
+    ids=str,
+)
 def test_all_ways_give_the_same(folder, cfg) -> None:
     results = {}
     for way, options in WAYS.items():
@@ -110,33 +120,48 @@ def test_labels_equal_the_operator(folder, num_classes) -> None:
         label = torch.tensor(read_png(folder / 'label' / f'{name}.png')).long()
         ids = label.unique() if num_classes is None else torch.arange(21)
         slots = torch.searchsorted(ids, label)
-        q = dense_crf_labels(image_of(folder, name), slots[None], len(ids), 0.7,
-                             **DENSE_CRF_PRESETS['smaf_pseudo'])
+        q = dense_crf_labels(
+            image_of(folder, name),
+            slots[None],
+            len(ids),
+            0.7,
+            **DENSE_CRF_PRESETS['smaf_pseudo'],
+        )
         assert np.array_equal(got[name], ids[q.argmax(1)[0]].numpy())
 
 
 @pytest.mark.parametrize('num_classes', [None, 21])
 def test_hard_labels_of_cams(folder, num_classes) -> None:
     """As a file of the strongest labels, with the same label set."""
-    cfg = RefineCfg(preset='smaf_pseudo', kind='cam', unary='labels', bkg_thr=(0.5,),
-                    num_classes=num_classes)
+    cfg = RefineCfg(
+        preset='smaf_pseudo',
+        kind='cam',
+        unary='labels',
+        bkg_thr=(0.5,),
+        num_classes=num_classes,
+    )
     _, got = run(folder, 'out', cfg)
     for name, size in zip(NAMES, SIZES):
         maps = load_scores(folder / 'cam' / f'{name}.npz', 'cam', size)
         constant = np.full((1, *size), 0.5, np.float32)
         slots = torch.from_numpy(np.concatenate([constant, maps.scores]).argmax(0))
         ids = np.array([0, *maps.ids])
-        q = dense_crf_labels(image_of(folder, name), slots[None],
-                             num_classes or len(ids), 0.7,
-                             **DENSE_CRF_PRESETS['smaf_pseudo'])
-        assert np.array_equal(got[name], ids[q[0, :len(ids)].argmax(0)])
+        q = dense_crf_labels(
+            image_of(folder, name),
+            slots[None],
+            num_classes or len(ids),
+            0.7,
+            **DENSE_CRF_PRESETS['smaf_pseudo'],
+        )
+        assert np.array_equal(got[name], ids[q[0, : len(ids)].argmax(0)])
 
 
 def test_a_class_beyond_num_classes_is_named(folder) -> None:
     cfg = RefineCfg(kind='cam', unary='labels', bkg_thr=(0.5,), num_classes=3)
     report, _ = run(folder, 'out', cfg)
     assert 'but num_classes=3. Fix: raise num_classes' in ' '.join(
-        report.failed.values())
+        report.failed.values()
+    )
 
 
 def test_cams_keep_their_class_ids(folder) -> None:
@@ -165,8 +190,10 @@ def test_resume(folder, monkeypatch) -> None:
     assert (report.written, report.skipped) == (5, 0)
     assert np.array_equal(labels['im_0'], whole['im_0'])
     monkeypatch.setattr(refine, '_one_file', None)  # nothing to do: nothing is done
-    assert refine_folder(folder / 'images', folder / 'prob', folder / 'out',
-                         cfg).skipped == 5
+    assert (
+        refine_folder(folder / 'images', folder / 'prob', folder / 'out', cfg).skipped
+        == 5
+    )
 
 
 @pytest.mark.parametrize('way', WAYS)
@@ -179,7 +206,8 @@ def test_a_file_that_fails_is_named_and_the_others_go_on(folder, way) -> None:
     assert {k: v.split(' Fix')[0].split('/')[-1] for k, v in report.failed.items()} == {
         'im_1': 'im_1.npy holds NaN or infinite values.',
         'im_2': 'im_2.npy has maps of (9, 9), its image has (24, 20) (height, width).',
-        'im_3': report.failed['im_3'].split(' Fix')[0].split('/')[-1]}
+        'im_3': report.failed['im_3'].split(' Fix')[0].split('/')[-1],
+    }
     assert 'im_3.png cannot be read as an image' in report.failed['im_3']
     assert not list((folder / 'out').glob('*.tmp'))
 
@@ -231,8 +259,13 @@ def test_a_killed_worker(folder, monkeypatch) -> None:
 # ------------------------------------------------------------------ before the work
 def expect(message: str, folder: Path, **options) -> None:
     with pytest.raises(DataError, match=message):
-        refine_folder(folder / 'images', folder / 'prob', folder / 'out',
-                      RefineCfg('par'), **options)
+        refine_folder(
+            folder / 'images',
+            folder / 'prob',
+            folder / 'out',
+            RefineCfg('par'),
+            **options,
+        )
     assert not (folder / 'out').exists()
 
 
@@ -246,8 +279,11 @@ def test_missing_maps(folder) -> None:
 def test_missing_images(folder) -> None:
     (folder / 'images' / 'im_3.png').unlink()
     expect(r'images has maps in .*prob, no image for 1 names: im_3\.', folder)
-    expect(r'images has no image for 2 names: im_3, im_9\.', folder,
-           names=['im_0', 'im_3', 'im_9'])
+    expect(
+        r'images has no image for 2 names: im_3, im_9\.',
+        folder,
+        names=['im_0', 'im_3', 'im_9'],
+    )
 
 
 def test_a_name_twice(folder) -> None:
@@ -265,16 +301,24 @@ def test_folders(folder) -> None:
     with pytest.raises(DataError, match='holds no image'):
         refine_folder(folder / 'empty', folder / 'empty', folder / 'out', cfg)
     with pytest.raises(ValueError, match="device 'nonsense' cannot be used"):
-        refine_folder(folder / 'images', folder / 'prob', folder / 'out', cfg,
-                      device='nonsense')
+        refine_folder(
+            folder / 'images', folder / 'prob', folder / 'out', cfg, device='nonsense'
+        )
 
 
-@pytest.mark.parametrize('settings,message', [
-    (dict(refine='filter'), "'crf' or 'par'"), (dict(kind='logits'), "'logits'"),
-    (dict(refine='par', preset='irn'), 'settings of the CRF'),
-    (dict(bkg_thr=(0.5,)), "kind is 'prob'"), (dict(kind='cam'), 'no background'),
-    (dict(num_classes=21), "kind is 'prob'"), (dict(preset='best'), "'best'"),
-    (dict(unary='cam'), "'cam'")])
+@pytest.mark.parametrize(
+    'settings,message',
+    [
+        (dict(refine='filter'), "'crf' or 'par'"),
+        (dict(kind='logits'), "'logits'"),
+        (dict(refine='par', preset='irn'), 'settings of the CRF'),
+        (dict(bkg_thr=(0.5,)), "kind is 'prob'"),
+        (dict(kind='cam'), 'no background'),
+        (dict(num_classes=21), "kind is 'prob'"),
+        (dict(preset='best'), "'best'"),
+        (dict(unary='cam'), "'cam'"),
+    ],
+)
 def test_contradictory_settings(settings, message) -> None:
     with pytest.raises(ValueError, match=message):
         RefineCfg(**settings)

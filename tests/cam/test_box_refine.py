@@ -17,22 +17,26 @@ from mmwsss.ops import PAR, par
 SETTINGS = dict(dilations=(1, 2, 5), num_iters=4)
 
 
-def smooth(channels: int, size: tuple[int, int], batch: int = 2, seed: int = 0
-           ) -> Tensor:
+def smooth(
+    channels: int, size: tuple[int, int], batch: int = 2, seed: int = 0
+) -> Tensor:
     generator = torch.Generator().manual_seed(seed)
     coarse = torch.rand(batch, channels, 4, 5, generator=generator)
     return F.interpolate(coarse, size, mode='bicubic').clamp(0, 1)
 
 
-def cut_and_refine(images: Tensor, maps: Tensor, boxes: Tensor, downscale: int = 2
-                   ) -> Tensor:
+def cut_and_refine(
+    images: Tensor, maps: Tensor, boxes: Tensor, downscale: int = 2
+) -> Tensor:
     """One image after the other, cut to its box."""
     out = torch.zeros_like(maps)
     for image, (y0, y1, x0, x1) in enumerate(boxes.tolist()):
         part = (slice(image, image + 1), slice(None), slice(y0, y1), slice(x0, x1))
         small = F.interpolate(
-            images[part], ((y1 - y0) // downscale, (x1 - x0) // downscale),
-            mode='bilinear')
+            images[part],
+            ((y1 - y0) // downscale, (x1 - x0) // downscale),
+            mode='bilinear',
+        )
         refined = par(small, maps[part], **SETTINGS)
         out[part] = F.interpolate(refined, (y1 - y0, x1 - x0), mode='bilinear')
     return out
@@ -40,18 +44,22 @@ def cut_and_refine(images: Tensor, maps: Tensor, boxes: Tensor, downscale: int =
 
 def sides(length: int, shortest: int = 4):
     return st.integers(0, length - shortest).flatmap(
-        lambda start: st.tuples(st.just(start), st.integers(start + shortest, length)))
+        lambda start: st.tuples(st.just(start), st.integers(start + shortest, length))
+    )
 
 
 @settings(max_examples=25, deadline=None)
-@given(st.lists(st.tuples(sides(38), sides(51)), min_size=2, max_size=2),
-       st.sampled_from([1, 2, 3]))
+@given(
+    st.lists(st.tuples(sides(38), sides(51)), min_size=2, max_size=2),
+    st.sampled_from([1, 2, 3]),
+)
 def test_equals_cutting(pairs, downscale: int) -> None:
     boxes = torch.tensor([[*y, *x] for y, x in pairs])
     images, maps = smooth(3, (38, 51)), smooth(4, (38, 51), seed=1)
     ours = par_in_boxes(images, maps, boxes, PAR(**SETTINGS), downscale)
     torch.testing.assert_close(
-        ours, cut_and_refine(images, maps, boxes, downscale), atol=2e-6, rtol=1e-5)
+        ours, cut_and_refine(images, maps, boxes, downscale), atol=2e-6, rtol=1e-5
+    )
 
 
 def test_the_whole_image_is_a_box() -> None:
@@ -60,7 +68,10 @@ def test_the_whole_image_is_a_box() -> None:
     assert boxes.tolist() == [[0, 38, 0, 51]] * 2
     torch.testing.assert_close(
         par_in_boxes(images, maps, boxes, PAR(**SETTINGS)),
-        cut_and_refine(images, maps, boxes), atol=2e-6, rtol=1e-5)
+        cut_and_refine(images, maps, boxes),
+        atol=2e-6,
+        rtol=1e-5,
+    )
 
 
 @pytest.mark.parametrize('box', [(7, 8, 9, 10), (7, 7, 3, 9)])
@@ -83,14 +94,18 @@ def test_what_lies_outside_the_box_does_not_count() -> None:
         keep[y0:y1, x0:x1] = True
         images[image, :, ~keep], maps[image, :, ~keep] = 0.3, 0.9
     torch.testing.assert_close(
-        par_in_boxes(images, maps, boxes, PAR(**SETTINGS)), first)
+        par_in_boxes(images, maps, boxes, PAR(**SETTINGS)), first
+    )
 
 
 def test_linear_weights_rows_sum_to_one() -> None:
     position = torch.tensor([[0.0, 0.25, 3.0]])
     rows = linear_weights(position, torch.tensor([2]), 6)
     assert rows[0].tolist() == [
-        [0, 0, 1, 0, 0, 0], [0, 0, 0.75, 0.25, 0, 0], [0, 0, 0, 0, 0, 1]]
+        [0, 0, 1, 0, 0, 0],
+        [0, 0, 0.75, 0.25, 0, 0],
+        [0, 0, 0, 0, 0, 1],
+    ]
 
 
 def test_the_border_is_repeated() -> None:
@@ -108,9 +123,11 @@ def test_label_rules() -> None:
     low[0, :, :4], low[1, :, 4:8], low[2, :, 8:] = 1, 1, 1
     labels = ImageLabels.from_lists([(1, 4)], 5)
     label = refined_propagated_label(
-        smooth(3, (8, 12), batch=1), stacks, labels, PAR((1,), 0))
+        smooth(3, (8, 12), batch=1), stacks, labels, PAR((1,), 0)
+    )
     assert label[0, 4].tolist() == [0] * 4 + [255] * 4 + [5] * 4
     box = torch.tensor([[0, 8, 2, 10]])
     inside = refined_propagated_label(
-        smooth(3, (8, 12), batch=1), stacks, labels, PAR((1,), 0), box)
+        smooth(3, (8, 12), batch=1), stacks, labels, PAR((1,), 0), box
+    )
     assert inside[0, 4, :2].tolist() == inside[0, 4, 10:].tolist() == [255, 255]

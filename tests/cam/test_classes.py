@@ -19,8 +19,7 @@ from mmwsss.cam import (
 
 C = 5
 #: image labels of a batch: any channels, doubled ones too, or none at all
-batches = st.lists(
-    st.lists(st.integers(0, C - 1), max_size=4), min_size=1, max_size=4)
+batches = st.lists(st.lists(st.integers(0, C - 1), max_size=4), min_size=1, max_size=4)
 
 
 def test_by_hand() -> None:
@@ -69,8 +68,10 @@ def test_bad_channel(channel: int) -> None:
 def test_compact_equals_full(lists, seed: int) -> None:
     """The same labels from K compact channels as from C masked ones."""
     generator = torch.Generator().manual_seed(seed)
-    raw = [tuple(torch.randn(len(lists), C, 3, 4, generator=generator)
-                 for _ in range(2)) for _ in range(2)]
+    raw = [
+        tuple(torch.randn(len(lists), C, 3, 4, generator=generator) for _ in range(2))
+        for _ in range(2)
+    ]
     labels = ImageLabels.from_lists(lists, C)
     full = fuse_cams(raw, (6, 8)) * labels.score[..., None, None]
     present = [tuple(labels.gather(m) for m in pair) for pair in raw]
@@ -78,8 +79,10 @@ def test_compact_equals_full(lists, seed: int) -> None:
     score, label = strongest_class(full)
     score_k, label_k = strongest_class(compact, labels.ids)
     assert torch.equal(score, score_k)
-    for rule in (lambda s, c: threshold_label(s, c, 0.3),
-                 lambda s, c: three_way_label(s, c, 0.2, 0.6)):
+    for rule in (
+        lambda s, c: threshold_label(s, c, 0.3),
+        lambda s, c: three_way_label(s, c, 0.2, 0.6),
+    ):
         assert torch.equal(rule(score, label), rule(score_k, label_k))
     assert not score[~labels.mask.any(1)].any()  # an image without labels
 
@@ -104,8 +107,8 @@ def test_refined_label_ignores_the_company(lists, seed: int) -> None:
     together = label(slice(None))
     for i, channels in enumerate(lists):
         alone = ImageLabels.from_lists([channels], C)
-        cam = alone.valid(alone.gather(maps[i:i + 1]))
-        single = refined_label(images[i:i + 1], cam, alone, 0.6, 0.3, refine)
+        cam = alone.valid(alone.gather(maps[i : i + 1]))
+        single = refined_label(images[i : i + 1], cam, alone, 0.6, 0.3, refine)
         assert torch.equal(single[0], together[i])
         allowed = {0, 255, *(c + 1 for c in channels)}
         assert set(together[i].unique().tolist()) <= allowed

@@ -40,10 +40,13 @@ def local_crops(images, score):
     return cut_crops(images, corners, 4), crop_flags(roi, corners, 4)
 
 
-@pytest.mark.parametrize('function,shapes', [
-    (label_rules, [(2, 3, 8, 8), (2, 3, 8, 8)]),
-    (local_crops, [(2, 3, 12, 12), (2, 12, 12)]),
-])
+@pytest.mark.parametrize(
+    'function,shapes',
+    [
+        (label_rules, [(2, 3, 8, 8), (2, 3, 8, 8)]),
+        (local_crops, [(2, 3, 12, 12), (2, 12, 12)]),
+    ],
+)
 def test_full_graph(function, shapes) -> None:
     torch.manual_seed(0)
     inputs = [torch.rand(shape) for shape in shapes]

@@ -27,16 +27,21 @@ def logits(*shape: int, seed: int = 0) -> torch.Tensor:
 
 def pairs(count: int = 3, classes: int = 2, seed: int = 0):
     sizes = [(4, 5), (2, 3), (6, 7)][:count]
-    return [(logits(2, classes, *s, seed=seed + i), logits(2, classes, *s, seed=9 + i))
-            for i, s in enumerate(sizes)]
+    return [
+        (logits(2, classes, *s, seed=seed + i), logits(2, classes, *s, seed=9 + i))
+        for i, s in enumerate(sizes)
+    ]
 
 
-@pytest.mark.parametrize('scales,order', [
-    ((1.0, 0.5, 1.5), (1.0, 0.5, 1.5)),
-    ((0.5, 1.5), (1.0, 0.5, 1.5)),  # 1 first though not listed
-    ((1.5, 1, 0.5), (1.0, 1.5, 0.5)),
-    ((), (1.0,)),
-])
+@pytest.mark.parametrize(
+    'scales,order',
+    [
+        ((1.0, 0.5, 1.5), (1.0, 0.5, 1.5)),
+        ((0.5, 1.5), (1.0, 0.5, 1.5)),  # 1 first though not listed
+        ((1.5, 1, 0.5), (1.0, 1.5, 0.5)),
+        ((), (1.0,)),
+    ],
+)
 def test_scale_order(scales, order) -> None:
     assert scale_order(scales) == order
 
@@ -45,8 +50,9 @@ def test_scale_one_may_be_left_out() -> None:
     assert scale_order((0.5,), add_one=False) == (0.5,)
     assert scale_order((2, 1, 0.5), add_one=False) == (1.0, 2.0, 0.5)
     images, seen = logits(2, 3, 8, 12), []
-    taps = multi_scale(lambda x: (seen.append(x.shape) or x,), images, (0.5, 2.0),
-                       add_one=False)
+    taps = multi_scale(
+        lambda x: (seen.append(x.shape) or x,), images, (0.5, 2.0), add_one=False
+    )
     assert [tuple(s) for s in seen] == [(4, 3, 4, 6), (4, 3, 16, 24)]
     assert len(taps[0]) == 2
 
@@ -71,8 +77,9 @@ def test_with_mirror_puts_images_first() -> None:
     assert torch.equal(both[2:, ..., 0], images[..., 3])
 
 
-@pytest.mark.parametrize('how,expected', [
-    ('max', [3.0, 8.0]), ('sum', [4.0, 13.0]), ('mean', [2.0, 6.5])])
+@pytest.mark.parametrize(
+    'how,expected', [('max', [3.0, 8.0]), ('sum', [4.0, 13.0]), ('mean', [2.0, 6.5])]
+)
 def test_merge_mirror(how, expected) -> None:
     plain = torch.tensor([[[[1.0, 5.0]]]])
     mirrored = torch.tensor([[[[8.0, 3.0]]]])  # un-mirrored: 3, 8
@@ -125,8 +132,9 @@ def test_inputs_are_left_alone() -> None:
     raw = pairs()
     before = [tuple(m.clone() for m in pair) for pair in raw]
     fuse_cams(raw, (4, 5))
-    assert all(torch.equal(a, b) for pair, old in zip(raw, before)
-               for a, b in zip(pair, old))
+    assert all(
+        torch.equal(a, b) for pair, old in zip(raw, before) for a, b in zip(pair, old)
+    )
 
 
 @pytest.mark.parametrize('dtype', [torch.bfloat16, torch.float16])
@@ -142,12 +150,13 @@ def test_mirrored_image_gives_the_mirrored_cam() -> None:
     raw = pairs()
     swapped = [(mirrored, plain) for plain, mirrored in raw]
     torch.testing.assert_close(
-        fuse_cams(swapped, (16, 20)), fuse_cams(raw, (16, 20)).flip(-1))
+        fuse_cams(swapped, (16, 20)), fuse_cams(raw, (16, 20)).flip(-1)
+    )
 
 
 def network(images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     """Two taps: 2x2 patches, their means and their left columns."""
-    patches = images[..., :images.shape[-2] // 2 * 2, :images.shape[-1] // 2 * 2]
+    patches = images[..., : images.shape[-2] // 2 * 2, : images.shape[-1] // 2 * 2]
     patches = patches.unfold(-2, 2, 2).unfold(-2, 2, 2)
     return patches.mean((-2, -1)), patches[..., 0].mean(-1)
 
@@ -161,7 +170,8 @@ def test_multi_scale(reuse: bool) -> None:
         return network(batch)
 
     taps = multi_scale(
-        run, images, (1.0, 0.5), plain=network(images) if reuse else None)
+        run, images, (1.0, 0.5), plain=network(images) if reuse else None
+    )
     assert seen == [(2 if reuse else 4, 3, 8, 12), (4, 3, 4, 6)]
     assert len(taps) == 2 and len(taps[0]) == 2
     for tap, index in zip(taps, (0, 1)):
@@ -172,8 +182,10 @@ def test_multi_scale(reuse: bool) -> None:
 
 
 def test_seg_fusion_by_hand() -> None:
-    raw = [(torch.tensor([[[[1.0, 2.0]]]]), torch.tensor([[[[7.0, 0.0]]]])),
-           (torch.tensor([[[[4.0, -9.0]]]]), torch.tensor([[[[0.0, 3.0]]]]))]
+    raw = [
+        (torch.tensor([[[[1.0, 2.0]]]]), torch.tensor([[[[7.0, 0.0]]]])),
+        (torch.tensor([[[[4.0, -9.0]]]]), torch.tensor([[[[0.0, 3.0]]]])),
+    ]
     # un-mirrored pairs: (1, 2) with (0, 7); (4, -9) with (3, 0)
     cases = dict(sum_max=[7.0, 9.0], max_sum=[5.0, 7.0], mean_max=[3.5, 4.5])
     for case, expected in cases.items():
@@ -190,8 +202,10 @@ def test_fuse_by_sum_and_maximum() -> None:
     assert got.flatten().tolist() == [1.0, 0.75]
 
 
-@pytest.mark.parametrize('size,stride,expected', [
-    ((45, 61), 4, (12, 16)), ((8, 9), 4, (2, 3)), ((7, 5), 1, (7, 5))])
+@pytest.mark.parametrize(
+    'size,stride,expected',
+    [((45, 61), 4, (12, 16)), ((8, 9), 4, (2, 3)), ((7, 5), 1, (7, 5))],
+)
 def test_strided_size(size, stride, expected) -> None:
     assert strided_size(size, stride) == expected
 

@@ -104,13 +104,17 @@ def test_without_a_box_nothing_is_ignored() -> None:
     assert outside_box_to_ignore(LABEL, None) is LABEL
     box = torch.tensor([[0, 1, 1, 3]])
     assert three_way_label(SCORE, LABEL, LOW, HIGH, box).tolist() == [
-        [[255, 0, 255, 255, 255]]]
+        [[255, 0, 255, 255, 255]]
+    ]
 
 
 def test_scale_box_by_hand() -> None:
     box = torch.tensor([[0, 448, 0, 448], [16, 33, 17, 31], [0, 447, 1, 448]])
     assert scale_box(box, (448, 448), (28, 28)).tolist() == [
-        [0, 28, 0, 28], [1, 2, 2, 1], [0, 27, 1, 28]]  # the second: no whole cell
+        [0, 28, 0, 28],
+        [1, 2, 2, 1],
+        [0, 27, 1, 28],
+    ]  # the second: no whole cell
 
 
 @settings(max_examples=200, deadline=None)
@@ -125,15 +129,20 @@ def test_scale_box_keeps_whole_cells_exactly(data) -> None:
     got = scale_box(boxes, (h, w), (gh, gw))
     fy, fx = Fraction(gh, h), Fraction(gw, w)
     assert got[0].tolist() == [
-        ceil(y0 * fy), floor(y1 * fy), ceil(x0 * fx), floor(x1 * fx)]
+        ceil(y0 * fy),
+        floor(y1 * fy),
+        ceil(x0 * fx),
+        floor(x1 * fx),
+    ]
     assert got[1].tolist() == [0, gh, 0, gw]
     assert got.dtype == torch.long
 
 
 def test_affinity_by_hand() -> None:
     targets = affinity_targets(torch.tensor([[[0, 3], [0, IGNORE]]]))
-    assert targets.tolist() == [[
-        [255, 0, 1, 255], [0, 255, 0, 255], [1, 0, 255, 255], [255, 255, 255, 255]]]
+    assert targets.tolist() == [
+        [[255, 0, 1, 255], [0, 255, 0, 255], [1, 0, 255, 255], [255, 255, 255, 255]]
+    ]
     assert targets.dtype == torch.uint8
 
 
@@ -144,8 +153,9 @@ def test_affinity_against_pairs(tokens) -> None:
     assert torch.equal(targets, targets.T)
     for i, first in enumerate(tokens):
         for j, second in enumerate(tokens):
-            expected = (255 if i == j or IGNORE in (first, second)
-                        else int(first == second))
+            expected = (
+                255 if i == j or IGNORE in (first, second) else int(first == second)
+            )
             assert targets[i, j] == expected
 
 

@@ -27,8 +27,10 @@ def test_both_thresholds_are_strict() -> None:
     assert found.tolist() == [[[False, True], [True, False]]]
 
 
-@pytest.mark.parametrize('reduce,expected', [
-    ('nearest', [[True, False]]), ('mean', [[False, True]]), ('max', [[True, True]])])
+@pytest.mark.parametrize(
+    'reduce,expected',
+    [('nearest', [[True, False]]), ('mean', [[False, True]]), ('max', [[True, True]])],
+)
 def test_reductions(reduce: str, expected: list) -> None:
     """Left block: its corner alone is uncertain. Right one: all but its corner."""
     score = torch.zeros(1, 4, 8)
@@ -68,8 +70,12 @@ def test_the_corner_is_where_pytorch_puts_it() -> None:
 
 
 @settings(max_examples=30, deadline=None)
-@given(seed=st.integers(0, 2**31), rows=st.integers(1, 7), cols=st.integers(1, 7),
-       ratio=st.floats(0, 1))
+@given(
+    seed=st.integers(0, 2**31),
+    rows=st.integers(1, 7),
+    cols=st.integers(1, 7),
+    ratio=st.floats(0, 1),
+)
 def test_uncertain_blocks_come_first(seed, rows, cols, ratio) -> None:
     """Always the same number; a certain block only where no uncertain one is left."""
     generator = torch.Generator().manual_seed(seed)
@@ -119,21 +125,36 @@ def test_strategy_by_iteration() -> None:
 def test_generator_of_the_noise(noise: str, drawn_on: str, monkeypatch) -> None:
     """By default the images' device draws; the mask lies there either way."""
     seen, draw = [], masking_module.draw_noise
-    monkeypatch.setattr(masking_module, 'draw_noise', lambda batch, blocks, device: (
-        seen.append(device.type), draw(batch, blocks, device))[1])
+    monkeypatch.setattr(
+        masking_module,
+        'draw_noise',
+        lambda batch, blocks, device: (
+            seen.append(device.type),
+            draw(batch, blocks, device),
+        )[1],
+    )
     masking = UncertainMasking(16, 0.25, 0.2, 0.7, 'random', noise=noise)
     mask = masking(torch.zeros(2, 3, 32, 32, device='meta'), 8, 0)
     assert seen == [drawn_on] and mask.tokens.device.type == 'meta'
 
 
-@pytest.mark.parametrize('call,message', [
-    (lambda: block_grid((448, 448), 60, 16), 'block_size=60 must be a multiple'),
-    (lambda: block_grid((448, 440), 64, 16), r'image size \(448, 440\)'),
-    (lambda: masked_count(49, -0.1), 'got -0.1'),
-    (lambda: masked_count(49, 0.4, 'up'), "got 'up'"),
-    (lambda: uncertain_blocks(torch.zeros(1, 4, 4), 0.7, 0.2, (2, 2)), 'low_thr=0.7'),
-    (lambda: uncertain_blocks(torch.zeros(1, 4, 4), 0.2, 0.7, (2, 2), 'median'),
-     "got 'median'")])
+@pytest.mark.parametrize(
+    'call,message',
+    [
+        (lambda: block_grid((448, 448), 60, 16), 'block_size=60 must be a multiple'),
+        (lambda: block_grid((448, 440), 64, 16), r'image size \(448, 440\)'),
+        (lambda: masked_count(49, -0.1), 'got -0.1'),
+        (lambda: masked_count(49, 0.4, 'up'), "got 'up'"),
+        (
+            lambda: uncertain_blocks(torch.zeros(1, 4, 4), 0.7, 0.2, (2, 2)),
+            'low_thr=0.7',
+        ),
+        (
+            lambda: uncertain_blocks(torch.zeros(1, 4, 4), 0.2, 0.7, (2, 2), 'median'),
+            "got 'median'",
+        ),
+    ],
+)
 def test_bad_input(call, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         call()

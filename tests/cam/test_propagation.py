@@ -46,8 +46,7 @@ def test_targets_in_a_window() -> None:
     label = torch.tensor([[[0, 1, 1, IGNORE]]])
     found = affinity_targets(label, window_mask((1, 4), 1), self_pairs=True)[0]
     x = IGNORE
-    assert found.tolist() == [
-        [1, 0, x, x], [0, 1, 1, x], [x, 1, 1, x], [x, x, x, x]]
+    assert found.tolist() == [[1, 0, x, x], [0, 1, 1, x], [x, 1, 1, x], [x, x, x, x]]
     without = affinity_targets(label, window_mask((1, 4), 1))[0]
     assert without.diagonal().tolist() == [x] * 4
 
@@ -72,7 +71,8 @@ def test_columns_sum_to_less_than_one() -> None:
     sums = transition_matrix(affinity(2, 12), window_mask((3, 4), 1)).sum(1)
     assert (sums < 1).all() and (sums > 0).all()
     torch.testing.assert_close(
-        transition_matrix(affinity(2, 12), eps=1e-9).sum(1), torch.ones(2, 12))
+        transition_matrix(affinity(2, 12), eps=1e-9).sum(1), torch.ones(2, 12)
+    )
 
 
 def test_an_isolated_token_keeps_its_score() -> None:
@@ -85,7 +85,8 @@ def test_scores_go_from_row_to_column() -> None:
     maps = torch.tensor([[[[1.0, 0.0]]]])
     transition = torch.tensor([[[0.0, 0.7], [0.2, 0.0]]])  # from 0 to 1: 0.7
     torch.testing.assert_close(
-        propagate(maps, transition), torch.tensor([[[[0.0, 0.7]]]]))
+        propagate(maps, transition), torch.tensor([[[[0.0, 0.7]]]])
+    )
 
 
 def test_grids_must_agree() -> None:

@@ -25,17 +25,21 @@ def maps(*values: float) -> torch.Tensor:
     return torch.tensor(values).view(1, -1, 1, 1)
 
 
-@pytest.mark.parametrize('fused,label,target', [
-    ((0.5, 0.8), (1, 0), (1.0, 0.0, 0.4)),  # the other class isn't there
-    ((0.5, 0.8), (1, 1), (0.625, 1.0, 0.25)),
-    ((0.1, 0.15), (1, 1), (0.5, 0.75, 1.0)),  # nothing exceeds 0.2
-    ((0.0, 0.9), (1, 0), (0.0, 0.0, 1.0)),
-])
+@pytest.mark.parametrize(
+    'fused,label,target',
+    [
+        ((0.5, 0.8), (1, 0), (1.0, 0.0, 0.4)),  # the other class isn't there
+        ((0.5, 0.8), (1, 1), (0.625, 1.0, 0.25)),
+        ((0.1, 0.15), (1, 1), (0.5, 0.75, 1.0)),  # nothing exceeds 0.2
+        ((0.0, 0.9), (1, 0), (0.0, 0.0, 1.0)),
+    ],
+)
 def test_target_by_hand(fused, label, target) -> None:
     got = attention_target(maps(*fused), torch.tensor([label]).float(), 0.2)
     torch.testing.assert_close(got.flatten(), torch.tensor(target))
     plain = attention_target(
-        maps(*fused), torch.tensor([label]).float(), 0.2, reactivated=False)
+        maps(*fused), torch.tensor([label]).float(), 0.2, reactivated=False
+    )
     expected = [f * y for f, y in zip(fused, label, strict=True)] + [0.2]
     torch.testing.assert_close(plain.flatten(), torch.tensor(expected))
     torch.testing.assert_close(reactivate(plain), got)
@@ -94,7 +98,7 @@ def test_absent_classes_are_left_alone(background: bool) -> None:
     with torch.no_grad():
         got, count = 0.0, 0
         for i, row in enumerate(present):
-            attention = relu_attention(logits[i:i + 1, row], (2, 2))[0]
+            attention = relu_attention(logits[i : i + 1, row], (2, 2))[0]
             terms = list((attention - target[i, :-1][row]).square().mean((1, 2)))
             if background:
                 rest = 1 - attention.amax(0)
@@ -109,7 +113,8 @@ def test_softmax_with_and_without_the_background(background: bool) -> None:
     channels = 4 if background else 3
     expected = (logits.softmax(1) - target)[:, :channels].square().mean()
     torch.testing.assert_close(
-        softmax_consistency(logits, target, background), expected)
+        softmax_consistency(logits, target, background), expected
+    )
     module = AttentionConsistency(background=background)
     torch.testing.assert_close(module(logits, target, None), expected)
 
@@ -144,4 +149,5 @@ def test_channels_that_do_not_belong_together(kind: str, channels: int) -> None:
     labels = ImageLabels.from_lists([(2, 0)], num_foreground=3)
     with pytest.raises(ValueError, match=rf'\(1, {channels}, 2, 2\).*background'):
         AttentionConsistency(kind)(
-            torch.rand(1, channels, 2, 2), torch.rand(1, 4, 2, 2), labels)
+            torch.rand(1, channels, 2, 2), torch.rand(1, 4, 2, 2), labels
+        )

@@ -31,7 +31,14 @@ def unchanged(images: torch.Tensor, maps: torch.Tensor) -> torch.Tensor:
 def test_truncation() -> None:
     levels = torch.tensor([-3.0, 0.0, 0.99, 1.0, 254.999, 255.0, 260.0])
     assert (truncate_to_unit(levels) * 255).round().tolist() == [
-        0, 0, 0, 1, 254, 255, 255]
+        0,
+        0,
+        0,
+        1,
+        254,
+        255,
+        255,
+    ]
 
 
 def test_denormalise_is_within_one_level() -> None:
@@ -64,8 +71,14 @@ def test_filter_sees_small_maps(downscale: int) -> None:
         return maps
 
     soft = refine_soft_maps(
-        torch.rand(2, 3, 8, 12), torch.rand(2, 2, 8, 12), labels, 0.7, 0.25, refine,
-        downscale)
+        torch.rand(2, 3, 8, 12),
+        torch.rand(2, 2, 8, 12),
+        labels,
+        0.7,
+        0.25,
+        refine,
+        downscale,
+    )
     small = (8 // downscale, 12 // downscale)
     assert seen == dict(images=(2, 3, *small), maps=(2, 6, *small))
     assert soft.shape == (2, 2, 3, 8, 12)
@@ -85,16 +98,18 @@ def test_refined_label_by_hand() -> None:
 
 def test_no_label_is_all_background() -> None:
     labels = ImageLabels.from_lists([()], 6)
-    label = refined_label(torch.rand(1, 3, 8, 8), torch.zeros(1, 1, 8, 8), labels,
-                          0.7, 0.25, unchanged)
+    label = refined_label(
+        torch.rand(1, 3, 8, 8), torch.zeros(1, 1, 8, 8), labels, 0.7, 0.25, unchanged
+    )
     assert not label.any()
 
 
 def test_thresholds_must_be_ordered() -> None:
     labels = ImageLabels.from_lists([(0,)], 1)
     with pytest.raises(ValueError, match='low_thr=0.7, high_thr=0.25'):
-        refined_label(torch.rand(1, 3, 4, 4), torch.rand(1, 1, 4, 4), labels, 0.25, 0.7,
-                      unchanged)
+        refined_label(
+            torch.rand(1, 3, 4, 4), torch.rand(1, 1, 4, 4), labels, 0.25, 0.7, unchanged
+        )
 
 
 ids = st.lists(st.sampled_from([0, 1, 2]), min_size=6, max_size=6)
@@ -105,7 +120,8 @@ ids = st.lists(st.sampled_from([0, 1, 2]), min_size=6, max_size=6)
 def test_merge_high_low(high, low) -> None:
     box = torch.tensor([[0, 2, 0, 2]])  # the last column is padding
     merged = merge_high_low(
-        torch.tensor(high).view(1, 2, 3), torch.tensor(low).view(1, 2, 3), box)
+        torch.tensor(high).view(1, 2, 3), torch.tensor(low).view(1, 2, 3), box
+    )
     for i, (strict, lenient) in enumerate(zip(high, low)):
         if i % 3 == 2:
             expected = IGNORE

@@ -32,8 +32,9 @@ def test_the_high_constant_comes_first() -> None:
     assert (stacks[:, 0, 0] > stacks[:, 1, 0]).all()
 
 
-@pytest.mark.parametrize('settings', [
-    {}, dict(bkg_thr=(0.1, 0.2, 0.3)), dict(bkg_thr=(0.1,), alpha=4.0)])
+@pytest.mark.parametrize(
+    'settings', [{}, dict(bkg_thr=(0.1, 0.2, 0.3)), dict(bkg_thr=(0.1,), alpha=4.0)]
+)
 def test_one_background_is_needed(settings: dict) -> None:
     with pytest.raises(ValueError, match='CAMs have no background'):
         with_background(torch.zeros(1, 1, 1, 1), **settings)
@@ -41,8 +42,11 @@ def test_one_background_is_needed(settings: dict) -> None:
 
 def test_two_constants_leave_pixels_open() -> None:
     cam = torch.tensor([0.1, 0.5, 0.9]).view(1, 1, 1, 3)
-    slots = refine_stacks(torch.zeros(1, 3, 1, 3), with_background(cam, (0.25, 0.7)),
-                          lambda images, maps: maps)
+    slots = refine_stacks(
+        torch.zeros(1, 3, 1, 3),
+        with_background(cam, (0.25, 0.7)),
+        lambda images, maps: maps,
+    )
     assert slots.tolist() == [[[0, IGNORE, 1]]]
 
 

@@ -65,8 +65,7 @@ def test_skipping_changes_nothing(thresholds: tuple[float, float]) -> None:
     images, cam = data()
     cam[1] = (cam[1] > 0.5).float()
     crf = DenseCRF('irn', 'labels')
-    foreground, background = (
-        refined_slots(images, cam, t, crf) for t in thresholds)
+    foreground, background = (refined_slots(images, cam, t, crf) for t in thresholds)
     expected = foreground.masked_fill((foreground == 0) & (background != 0), IGNORE)
     seeds = affinity_seeds(images, cam, crf, *thresholds)
     assert torch.equal(seeds, expected)
@@ -79,15 +78,17 @@ def test_a_batch_is_its_images() -> None:
     seeds = affinity_seeds(images, cam, crf, 0.6, 0.4)
     assert len(seeds.unique()) == 4  # two classes, background, ignored
     for i in range(3):
-        one = affinity_seeds(images[i:i + 1], cam[i:i + 1], crf, 0.6, 0.4)
+        one = affinity_seeds(images[i : i + 1], cam[i : i + 1], crf, 0.6, 0.4)
         assert torch.equal(one[0], seeds[i])
 
 
 def test_images_without_a_class() -> None:
     images, cam = data()
     crf = DenseCRF('irn', 'labels')
-    for slots in (affinity_seeds(images, cam[:, :0], crf),
-                  refined_slots(images, cam[:, :0], 0.25, crf)):
+    for slots in (
+        affinity_seeds(images, cam[:, :0], crf),
+        refined_slots(images, cam[:, :0], 0.25, crf),
+    ):
         assert slots.shape == (3, 12, 14) and not slots.any()
 
 

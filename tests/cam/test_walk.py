@@ -60,6 +60,8 @@ def test_canvas() -> None:
 def test_mirrored_edges() -> None:
     """The mirror's padding lies on the other side of the picture."""
     edge = torch.randn(1, 5, 6)
-    plain, mirrored = (padded_canvas([e.expand(3, -1, -1)], (8, 8))[0, :1]
-                       for e in (edge, edge.flip(-1)))
+    plain, mirrored = (
+        padded_canvas([e.expand(3, -1, -1)], (8, 8))[0, :1]
+        for e in (edge, edge.flip(-1))
+    )
     torch.testing.assert_close(edge_of_pair(plain, mirrored, (20, 23)), edge.sigmoid())

@@ -24,7 +24,7 @@ def draw(root: Path, labels: dict = LABELS, size: tuple[int, int] = (24, 32)) ->
         Image.fromarray(img).save(root / 'JPEGImages' / f'{name}.jpg')
         mask = np.zeros(size, np.uint8)
         for row, item in enumerate(classes):
-            mask[4 * row:4 * row + 4, 3:9] = names.index(item)
+            mask[4 * row : 4 * row + 4, 3:9] = names.index(item)
         mask[-1] = 255
         Image.fromarray(mask).save(root / 'SegmentationClass' / f'{name}.png')
     lines = ''.join(f'{name} {" ".join(classes)}\n' for name, classes in labels.items())

@@ -14,12 +14,19 @@ from mmwsss.datasets.utils.score_io import save_scores, stored_header
 from tests.datasets.conftest import CLASSES, LABELS
 
 SIZE = (24, 32)
-WHOLE = [dict(type='LoadRGBImage'), dict(type='LoadFusedMaps'),
-         dict(type='PackWeakInputs')]
-CHAIN = [dict(type='LoadRGBImage'), dict(type='LoadFusedMaps'),
-         dict(type='PILResizeLongSide', side_range=(20, 40)),
-         dict(type='PILRandomFlip'), dict(type='PILPadCrop', crop_size=24),
-         dict(type='PackWeakInputs')]
+WHOLE = [
+    dict(type='LoadRGBImage'),
+    dict(type='LoadFusedMaps'),
+    dict(type='PackWeakInputs'),
+]
+CHAIN = [
+    dict(type='LoadRGBImage'),
+    dict(type='LoadFusedMaps'),
+    dict(type='PILResizeLongSide', side_range=(20, 40)),
+    dict(type='PILRandomFlip'),
+    dict(type='PILPadCrop', crop_size=24),
+    dict(type='PackWeakInputs'),
+]
 
 
 def maps_of(name: str, size: tuple[int, int] = SIZE) -> tuple[np.ndarray, list[int]]:
@@ -41,8 +48,9 @@ def fused(folder):
 
 
 def build(folder, fused, pipeline=WHOLE, **kwargs) -> ShapesDataset:
-    return ShapesDataset(data_root=str(folder), fused_dir=str(fused),
-                         pipeline=pipeline, **kwargs)
+    return ShapesDataset(
+        data_root=str(folder), fused_dir=str(fused), pipeline=pipeline, **kwargs
+    )
 
 
 def test_maps_of_the_labels_in_their_order(folder, fused) -> None:
@@ -60,8 +68,9 @@ def test_geometry_is_that_of_the_image(folder, fused) -> None:
     pictures = build(folder, fused, [dict(type='LoadRGBImage')])
     for i, name in enumerate(LABELS):
         image = pictures[i]['img'][..., 0].astype(np.float32) / 255
-        smooth = fields.resize_map(fields.resize_map(image[None], (3, 4), True), SIZE,
-                                   True)
+        smooth = fields.resize_map(
+            fields.resize_map(image[None], (3, 4), True), SIZE, True
+        )
         scores, ids = maps_of(name)
         save_scores(fused / f'{name}.npz', np.repeat(smooth, len(ids), 0), ids, SIZE)
     dataset = build(folder, fused, CHAIN)

@@ -10,8 +10,10 @@ import pytest
 from mmwsss.datasets.errors import LabelError
 from mmwsss.datasets.label_sources import guess_format, read_labels, read_names
 
-XML = '<annotation><object><name>{}</name><difficult>1</difficult></object>' \
-      '<object><name>dog</name></object></annotation>'
+XML = (
+    '<annotation><object><name>{}</name><difficult>1</difficult></object>'
+    '<object><name>dog</name></object></annotation>'
+)
 
 
 def write(path, text):
@@ -31,20 +33,32 @@ def test_csv(tmp_path, head):
     assert read_labels(path) == {'my photo.jpg': ('red fox', 'cat'), 'b': ('dog',)}
 
 
-@pytest.mark.parametrize('content', [
-    {'a': ['cat', 'dog'], 'b': 'dog'},
-    [{'name': 'a', 'classes': ['cat', 'dog']}, {'name': 'b', 'classes': ['dog']}],
-])
+@pytest.mark.parametrize(
+    'content',
+    [
+        {'a': ['cat', 'dog'], 'b': 'dog'},
+        [{'name': 'a', 'classes': ['cat', 'dog']}, {'name': 'b', 'classes': ['dog']}],
+    ],
+)
 def test_json(tmp_path, content):
     path = write(tmp_path / 'l.json', json.dumps(content))
     assert read_labels(path) == {'a': ('cat', 'dog'), 'b': ('dog',)}
 
 
 def test_coco_json_is_told_apart_and_sorted(tmp_path):
-    path = write(tmp_path / 'i.json', json.dumps(dict(
-        images=[dict(id=7, file_name='z.jpg'), dict(id=3, file_name='y.jpg')],
-        annotations=[dict(image_id=7, category_id=2), dict(image_id=7, category_id=2)],
-        categories=[dict(id=2, name='cat')])))
+    path = write(
+        tmp_path / 'i.json',
+        json.dumps(
+            dict(
+                images=[dict(id=7, file_name='z.jpg'), dict(id=3, file_name='y.jpg')],
+                annotations=[
+                    dict(image_id=7, category_id=2),
+                    dict(image_id=7, category_id=2),
+                ],
+                categories=[dict(id=2, name='cat')],
+            )
+        ),
+    )
     assert guess_format(path) == 'coco'
     assert list(read_labels(path).items()) == [('y.jpg', ()), ('z.jpg', ('cat',))]
 
@@ -59,17 +73,22 @@ def test_folders(tmp_path):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).touch()
     assert read_labels(str(tmp_path)) == {
-        'cat/1.jpg': ('cat',), 'cat+dog/2.PNG': ('cat', 'dog'),
-        'dog/deep/3.jpg': ('dog',)}
+        'cat/1.jpg': ('cat',),
+        'cat+dog/2.PNG': ('cat', 'dog'),
+        'dog/deep/3.jpg': ('dog',),
+    }
 
 
-@pytest.mark.parametrize(('name', 'text', 'message'), [
-    ('l.txt', 'a cat\na dog\n', "names the image 'a' twice"),
-    ('l.txt', '', 'names no image'),
-    ('l.json', '{"a": 3}', 'not in a known JSON form'),
-    ('l.json', '{', 'not valid JSON'),
-    ('l.json', '{"images": [], "annotations": []}', 'no COCO instances file'),
-])
+@pytest.mark.parametrize(
+    ('name', 'text', 'message'),
+    [
+        ('l.txt', 'a cat\na dog\n', "names the image 'a' twice"),
+        ('l.txt', '', 'names no image'),
+        ('l.json', '{"a": 3}', 'not in a known JSON form'),
+        ('l.json', '{', 'not valid JSON'),
+        ('l.json', '{"images": [], "annotations": []}', 'no COCO instances file'),
+    ],
+)
 def test_broken_files_are_named(tmp_path, name, text, message):
     path = write(tmp_path / name, text)
     with pytest.raises(LabelError, match=message) as info:

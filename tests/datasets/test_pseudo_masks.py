@@ -45,9 +45,14 @@ def save(path: Path, value: int, size: int = 96) -> None:
 def dataset(data: Path, **settings):
     init_default_scope('mmwsss')
     cfg = Config.fromfile(CONFIGS / '_base_/datasets/shapes_96_pseudo.py')
-    return DATASETS.build({
-        **cfg.train_dataloader.dataset, 'data_root': str(data),
-        'mask_dir': str(data / 'pseudo'), **settings})
+    return DATASETS.build(
+        {
+            **cfg.train_dataloader.dataset,
+            'data_root': str(data),
+            'mask_dir': str(data / 'pseudo'),
+            **settings,
+        }
+    )
 
 
 def test_training_reads_the_pseudo_masks(data, monkeypatch):
@@ -74,8 +79,11 @@ def test_the_test_pipeline_is_bgr_and_true(data):
 def test_missing_masks_are_counted_before_training(data):
     for name in NAMES[1:]:
         (data / f'pseudo/{name}.png').unlink()
-    with pytest.raises(DataError, match=r'pseudo/b.png is missing, with 1 other masks '
-                       r'of 3. Fix: .*generate_pseudo_labels.*mask_dir'):
+    with pytest.raises(
+        DataError,
+        match=r'pseudo/b.png is missing, with 1 other masks '
+        r'of 3. Fix: .*generate_pseudo_labels.*mask_dir',
+    ):
         dataset(data)
     assert len(dataset(data, indices=1)) == 1  # only those that are asked for
     assert len(dataset(data, indices=[0])) == 1
@@ -85,8 +93,10 @@ def test_missing_masks_are_counted_before_training(data):
         dataset(data, mask_dir=str(data / 'none'))
 
 
-@pytest.mark.parametrize('value,size,message', [
-    (7, 96, r'holds the ids \[7\], outside 0..6'), (1, 95, 'is 95x95 but its image')])
+@pytest.mark.parametrize(
+    'value,size,message',
+    [(7, 96, r'holds the ids \[7\], outside 0..6'), (1, 95, 'is 95x95 but its image')],
+)
 def test_masks_that_do_not_fit_are_refused(data, value, size, message):
     save(data / 'pseudo/a.png', value, size)
     with pytest.raises(MaskError, match=message):
@@ -105,7 +115,8 @@ def small(cfg: Config) -> None:
 
 
 @pytest.mark.parametrize(  # DeepLab-v2 is ours: tests/models/test_deeplab.py
-    'file', [f for f in PSEUDO if 'deeplabv2' not in f.stem], ids=lambda f: f.stem)
+    'file', [f for f in PSEUDO if 'deeplabv2' not in f.stem], ids=lambda f: f.stem
+)
 def test_a_stock_segmenter_takes_a_step(file, data):
     """Gradients everywhere; ignored pixels weigh nothing, also where all are."""
     init_default_scope('mmwsss')
@@ -126,8 +137,11 @@ def test_a_stock_segmenter_takes_a_step(file, data):
     total, _ = model.parse_losses(losses)
     total.backward()
     assert torch.isfinite(total) and total > 0
-    lacking = [name for name, p in model.named_parameters()
-               if p.requires_grad and p.grad is None]
+    lacking = [
+        name
+        for name, p in model.named_parameters()
+        if p.requires_grad and p.grad is None
+    ]
     assert not lacking
     for sample in inputs['data_samples']:
         sample.gt_sem_seg.data.fill_(255)

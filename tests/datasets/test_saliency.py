@@ -20,10 +20,15 @@ from tests.datasets.conftest import LABELS
 GEOMETRY = (
     dict(type='PILResizeLongSide', side_range=(20, 60)),
     dict(type='PILRandomFlip', prob=0.5),
-    dict(type='PILPadCrop', crop_size=40))
-PIPELINE = [dict(type='LoadRGBImage'), dict(type='LoadSaliency'), *GEOMETRY,
-            dict(type='PILColorJitter', brightness=0.3, hue=0.1),
-            dict(type='PackWeakInputs')]
+    dict(type='PILPadCrop', crop_size=40),
+)
+PIPELINE = [
+    dict(type='LoadRGBImage'),
+    dict(type='LoadSaliency'),
+    *GEOMETRY,
+    dict(type='PILColorJitter', brightness=0.3, hue=0.1),
+    dict(type='PackWeakInputs'),
+]
 
 
 @pytest.fixture
@@ -64,7 +69,8 @@ def test_the_map_follows_its_image(salient: Path, seed: int) -> None:
     random.seed(seed)
     item = build(salient, pipeline=pipeline)[0]
     torch.testing.assert_close(
-        item['data_samples'].saliency.data[0], item['inputs'][0] / 255)
+        item['data_samples'].saliency.data[0], item['inputs'][0] / 255
+    )
 
 
 def test_maps_of_colours(salient: Path) -> None:
@@ -96,8 +102,11 @@ def test_decoded_kinds(mode: str) -> None:
 def test_missing_maps_are_refused_at_start(salient: Path) -> None:
     for name in 'bd':
         (salient / 'Saliency' / f'{name}.png').unlink()
-    with pytest.raises(DataError, match=r'b\.png is missing, with 1 other saliency '
-                                        r'maps of 4.*Fix: check sal_dir'):
+    with pytest.raises(
+        DataError,
+        match=r'b\.png is missing, with 1 other saliency '
+        r'maps of 4.*Fix: check sal_dir',
+    ):
         build(salient)
     with pytest.raises(DataError, match=r'a\.png is missing, with 3 other'):
         build(salient, sal_dir='elsewhere')
@@ -114,8 +123,11 @@ def test_only_the_images_that_are_taken_need_maps(salient: Path) -> None:
 @pytest.mark.parametrize('kwargs', [{}, dict(test_mode=True)])
 def test_wrong_size_is_refused_at_start(salient: Path, kwargs: dict) -> None:
     Image.new('L', (24, 32)).save(salient / 'Saliency' / 'a.png')
-    with pytest.raises(DataError, match=r'a\.png is 32x24 but its image .*a\.jpg is '
-                                        r'24x32'):
+    with pytest.raises(
+        DataError,
+        match=r'a\.png is 32x24 but its image .*a\.jpg is '
+        r'24x32',
+    ):
         build(salient, **kwargs)
 
 
@@ -130,7 +142,8 @@ def test_every_size_is_looked_at(salient: Path, name: str) -> None:
 def test_more_than_eight_bits_are_refused(salient: Path) -> None:
     """PIL would cut them off at 255: everything salient."""
     Image.fromarray(np.full((24, 32), 30000, np.uint16)).save(
-        salient / 'Saliency' / 'c.png')
+        salient / 'Saliency' / 'c.png'
+    )
     with pytest.raises(DataError, match=r"c\.png has pixels of the kind 'I.*8 bits"):
         build(salient, check_samples=0)
     with pytest.raises(DataError, match='not of 8 bits'):
@@ -174,11 +187,29 @@ def views(**kwargs) -> dict:
     return dict(img=img) | transform.transform(dict(img=img))
 
 
-@pytest.mark.parametrize('rounding, expected', [
-    (1, {'scale_0.5': (30, 40), 'scale_1': (61, 81), 'scale_1.5': (92, 122),
-         'scale_2': (122, 162)}),
-    (16, {'scale_0.5': (32, 48), 'scale_1': (64, 96), 'scale_1.5': (96, 128),
-          'scale_2': (128, 176)})])
+@pytest.mark.parametrize(
+    'rounding, expected',
+    [
+        (
+            1,
+            {
+                'scale_0.5': (30, 40),
+                'scale_1': (61, 81),
+                'scale_1.5': (92, 122),
+                'scale_2': (122, 162),
+            },
+        ),
+        (
+            16,
+            {
+                'scale_0.5': (32, 48),
+                'scale_1': (64, 96),
+                'scale_1.5': (96, 128),
+                'scale_2': (128, 176),
+            },
+        ),
+    ],
+)
 def test_views_at_scales(rounding: int, expected: dict) -> None:
     got = views(rounding=rounding)
     assert {k: v.shape[:2] for k, v in got['views'].items()} == expected
@@ -189,9 +220,15 @@ def test_scale_one_is_always_there() -> None:
     assert set(views(scales=(2,))['views']) == {'scale_1', 'scale_2'}
 
 
-@pytest.mark.parametrize('settings', [
-    dict(scales=(0.5, 0)), dict(rounding=0), dict(scales=(1, 1)),
-    dict(resample='cubic')])
+@pytest.mark.parametrize(
+    'settings',
+    [
+        dict(scales=(0.5, 0)),
+        dict(rounding=0),
+        dict(scales=(1, 1)),
+        dict(resample='cubic'),
+    ],
+)
 def test_wrong_scales(settings: dict) -> None:
     with pytest.raises(ValueError, match=r'scales=|cubic'):
         views(**settings)

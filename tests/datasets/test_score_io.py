@@ -64,22 +64,33 @@ NAN = maps()
 NAN[0, 0, 0] = np.nan
 
 
-@pytest.mark.parametrize('scores,kind,message', [
-    (NAN, 'prob', 'holds NaN'),
-    (maps() * 9 - 2, 'prob', 'not in .0, 1.. Fix: take the softmax'),
-    (maps() * 9, 'cam', 'not in .0, 1.. Fix: normalise'),
-    (maps()[0], 'prob', r'holds \(4, 6\) float32'),
-    ((maps() * 255).astype(np.uint8), 'prob', 'uint8. Fix: write floating'),
-    (maps()[:, :2], 'prob', r'maps of \(2, 6\), its image has \(4, 6\)')])
+@pytest.mark.parametrize(
+    'scores,kind,message',
+    [
+        (NAN, 'prob', 'holds NaN'),
+        (maps() * 9 - 2, 'prob', 'not in .0, 1.. Fix: take the softmax'),
+        (maps() * 9, 'cam', 'not in .0, 1.. Fix: normalise'),
+        (maps()[0], 'prob', r'holds \(4, 6\) float32'),
+        ((maps() * 255).astype(np.uint8), 'prob', 'uint8. Fix: write floating'),
+        (maps()[:, :2], 'prob', r'maps of \(2, 6\), its image has \(4, 6\)'),
+    ],
+)
 def test_wrong_values(tmp_path, scores, kind, message) -> None:
     np.save(tmp_path / 'a.npy', scores)
     with pytest.raises(ScoreError, match=rf'a\.npy .*{message}'):
         load_scores(tmp_path / 'a.npy', kind, SIZE)
 
 
-@pytest.mark.parametrize('keys,kind', [
-    ([0, 1], 'prob'), ([1, 1, 2], 'prob'), ([0, 1, 2], 'cam'), ([1, 2, 255], 'cam'),
-    ([0.0, 1.0, 2.0], 'prob')])
+@pytest.mark.parametrize(
+    'keys,kind',
+    [
+        ([0, 1], 'prob'),
+        ([1, 1, 2], 'prob'),
+        ([0, 1, 2], 'cam'),
+        ([1, 2, 255], 'cam'),
+        ([0.0, 1.0, 2.0], 'prob'),
+    ],
+)
 def test_wrong_keys(tmp_path, keys, kind) -> None:
     np.savez(tmp_path / 'a.npz', scores=maps(), keys=keys)
     with pytest.raises(ScoreError, match=r'a\.npz has keys'):
@@ -104,9 +115,11 @@ def test_broken_files(tmp_path, suffix) -> None:
         load_scores(tmp_path / 'none.npy', 'prob', SIZE)
 
 
-@pytest.mark.parametrize('content', [
-    {'keys': np.array([4, 14]), 'high_res': maps(2)},
-    {4: maps(2)[0], 14: maps(2)[1]}], ids=['IRN', 'PSA'])
+@pytest.mark.parametrize(
+    'content',
+    [{'keys': np.array([4, 14]), 'high_res': maps(2)}, {4: maps(2)[0], 14: maps(2)[1]}],
+    ids=['IRN', 'PSA'],
+)
 def test_pickles_are_refused_and_can_be_converted(tmp_path, content) -> None:
     """The command of the message works."""
     np.save(tmp_path / 'a.npy', content, allow_pickle=True)
@@ -134,7 +147,8 @@ def test_compact_files(tmp_path, dtype, error) -> None:
     assert np.abs(stored.scores - scores).max() <= error * (1 + 1e-5)
     got = load_scores(path, 'cam', (9, 15))
     want = torch.nn.functional.interpolate(
-        torch.from_numpy(stored.scores)[None], (9, 15), mode='bilinear')[0]
+        torch.from_numpy(stored.scores)[None], (9, 15), mode='bilinear'
+    )[0]
     assert np.array_equal(got.scores, want.numpy())
     with pytest.raises(ScoreError, match=r'maps of \(9, 15\), its image has \(9, 16\)'):
         load_scores(path, 'cam', (9, 16))

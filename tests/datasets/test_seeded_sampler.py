@@ -13,8 +13,9 @@ from mmwsss.datasets.seeding import mix_seed
 
 
 def stream(count, size=7, rank=0, world=1, skip=0, **kwargs):
-    with mock.patch.object(seeded_infinite_sampler, 'get_dist_info',
-                           return_value=(rank, world)):
+    with mock.patch.object(
+        seeded_infinite_sampler, 'get_dist_info', return_value=(rank, world)
+    ):
         sampler = SeededInfiniteSampler(range(size), **{'seed': 5, **kwargs})
     sampler.skip(skip)
     return list(islice(sampler, count))
@@ -22,7 +23,7 @@ def stream(count, size=7, rank=0, world=1, skip=0, **kwargs):
 
 def test_every_epoch_is_a_new_permutation():
     indices = [index for index, _ in stream(21)]
-    epochs = [indices[i:i + 7] for i in (0, 7, 14)]
+    epochs = [indices[i : i + 7] for i in (0, 7, 14)]
     assert all(sorted(epoch) == list(range(7)) for epoch in epochs)
     assert len({tuple(epoch) for epoch in epochs}) == 3
 
@@ -33,7 +34,7 @@ def test_ranks_share_one_stream():
         count = 21 // world
         parts = [stream(count, rank=rank, world=world) for rank in range(world)]
         joined = [pair for group in zip(*parts) for pair in group]
-        assert joined == whole[:count * world]
+        assert joined == whole[: count * world]
 
 
 @pytest.mark.parametrize('world', [1, 2])
@@ -54,7 +55,10 @@ def test_seed_decides():
 def test_stable_over_time():
     """These numbers must never change: results of runs hang on them."""
     assert [mix_seed(0, position) for position in range(3)] == [
-        1452414493, 2548424511, 3748370668]
+        1452414493,
+        2548424511,
+        3748370668,
+    ]
     assert stream(3, shuffle=False) == [(i, mix_seed(5, i)) for i in range(3)]
 
 

@@ -13,16 +13,19 @@ from mmwsss.datasets.shapes_saliency import SaliencyStyle, draw_saliency
 
 NUMBERS = range(80)
 SCENES = [draw_scene(3, index) for index in NUMBERS]
-PERFECT = SaliencyStyle(missed=0.0, plain_found=0.0, clutter=0.0, shift=0.0, blur=0.0,
-                        grow=0.0, noise=0.0)
+PERFECT = SaliencyStyle(
+    missed=0.0, plain_found=0.0, clutter=0.0, shift=0.0, blur=0.0, grow=0.0, noise=0.0
+)
 #: of the images and masks of seed 3, numbers 0 to 7, before there were saliency maps
 DIGEST = 'fde629dac86b93c55f25296b4c9a79c0ef76f2762fe5f45456a310ecb8cc3cf5'
 
 
 def maps(**style) -> list[np.ndarray]:
     """Binary maps of all scenes."""
-    return [draw_saliency(scene, 3, i, replace(PERFECT, **style)) > 127
-            for i, scene in enumerate(SCENES)]
+    return [
+        draw_saliency(scene, 3, i, replace(PERFECT, **style)) > 127
+        for i, scene in enumerate(SCENES)
+    ]
 
 
 def overlap(found: list[np.ndarray]) -> float:
@@ -52,20 +55,32 @@ def test_without_faults_it_is_the_objects() -> None:
 
 
 def test_each_fault_costs_something() -> None:
-    faults = (dict(missed=0.15), dict(plain_found=0.5), dict(clutter=0.2),
-              dict(shift=0.03), dict(blur=0.03, grow=0.2), dict(blur=0.03, noise=0.2))
+    faults = (
+        dict(missed=0.15),
+        dict(plain_found=0.5),
+        dict(clutter=0.2),
+        dict(shift=0.03),
+        dict(blur=0.03, grow=0.2),
+        dict(blur=0.03, noise=0.2),
+    )
     assert all(0.6 < overlap(maps(**fault)) < 0.99 for fault in faults)
 
 
 def test_the_published_maps_are_useful_and_wrong() -> None:
     found = [draw_saliency(scene, 3, i) > 127 for i, scene in enumerate(SCENES)]
     assert 0.5 < overlap(found) < 0.75
-    missed = [label for scene, one in zip(SCENES, found, strict=True)
-              for label in scene.labels if not one[scene.mask == label].mean() > 0.2]
+    missed = [
+        label
+        for scene, one in zip(SCENES, found, strict=True)
+        for label in scene.labels
+        if not one[scene.mask == label].mean() > 0.2
+    ]
     objects = sum(len(scene.labels) for scene in SCENES)
     assert 0.05 < len(missed) / objects < 0.3
-    spurious = [(one & (scene.mask == 0)).sum() > 60
-                for scene, one in zip(SCENES, found, strict=True)]
+    spurious = [
+        (one & (scene.mask == 0)).sum() > 60
+        for scene, one in zip(SCENES, found, strict=True)
+    ]
     assert 0.2 < np.mean(spurious) < 0.95
 
 

@@ -39,7 +39,8 @@ def same(img, other):
 def run(cfg, img=None, **results):
     img = picture() if img is None else img
     return TRANSFORMS.build(cfg).transform(
-        dict(img=img, img_shape=img.shape[:2], **results))
+        dict(img=img, img_shape=img.shape[:2], **results)
+    )
 
 
 # ------------------------------------------------------------------ arithmetic
@@ -48,9 +49,11 @@ def run(cfg, img=None, **results):
 @pytest.mark.parametrize('factor', [0.6, 1.0, 1.37])
 def test_colours_are_torchvisions(factor):
     img = Image.fromarray(picture())
-    for name, function in (('brightness', tv.adjust_brightness),
-                           ('contrast', tv.adjust_contrast),
-                           ('saturation', tv.adjust_saturation)):
+    for name, function in (
+        ('brightness', tv.adjust_brightness),
+        ('contrast', tv.adjust_contrast),
+        ('saturation', tv.adjust_saturation),
+    ):
         same(F.color_jitter(img, [(name, factor)]), function(img, factor))
 
 
@@ -70,8 +73,10 @@ def test_jitter_keeps_its_order():
 
 def test_resized_crop_is_torchvisions():
     img = Image.fromarray(picture())
-    same(F.resized_crop(img, (3, 23, 4, 34), (44, 41)),
-         tv.resized_crop(img, 3, 4, 20, 30, [44, 41], tv.InterpolationMode.BICUBIC))
+    same(
+        F.resized_crop(img, (3, 23, 4, 34), (44, 41)),
+        tv.resized_crop(img, 3, 4, 20, 30, [44, 41], tv.InterpolationMode.BICUBIC),
+    )
 
 
 def test_grey_and_solarise_are_torchvisions():
@@ -85,9 +90,15 @@ def test_scale_truncates():
     assert F.scale_image(Image.new('RGB', (1, 1)), 0.5).size == (1, 1)
 
 
-@pytest.mark.parametrize(('size', 'expected'), [
-    ((500, 375), (300, 225)), ((375, 500), (225, 300)), ((80, 80), (300, 300)),
-    ((500, 1), (300, 1))])
+@pytest.mark.parametrize(
+    ('size', 'expected'),
+    [
+        ((500, 375), (300, 225)),
+        ((375, 500), (225, 300)),
+        ((80, 80), (300, 300)),
+        ((500, 1), (300, 1)),
+    ],
+)
 def test_long_side(size, expected):
     assert F.resize_long_side(Image.new('RGB', size), 300).size == expected
 
@@ -128,8 +139,9 @@ def test_area_boxes_keep_their_ranges():
         assert 0.74 < (x1 - x0) / (y1 - y0) < 1.35
 
 
-@pytest.mark.parametrize(('shape', 'box'), [
-    ((10, 1000), (0, 10, 493, 506)), ((1000, 10), (493, 506, 0, 10))])
+@pytest.mark.parametrize(
+    ('shape', 'box'), [((10, 1000), (0, 10, 493, 506)), ((1000, 10), (493, 506, 0, 10))]
+)
 def test_central_box_when_nothing_fits(shape, box):
     assert draw.draw_area_box(random.Random(0), shape, (0.9, 1.0)) == box
 
@@ -147,24 +159,37 @@ def test_frequencies_of_the_published_colours():
     def share(condition):
         return sum(map(condition, params)) / len(params)
 
-    for name, blur, solarise in (('view1', 1, 0), ('view2', .1, .2), ('local', .5, 0)):
+    for name, blur, solarise in (
+        ('view1', 1, 0),
+        ('view2', 0.1, 0.2),
+        ('local', 0.5, 0),
+    ):
         view = [getattr(p, name) for p in params]
-        for key, expected in (('flip', .5), ('grey', .2), ('solarise', solarise)):
+        for key, expected in (('flip', 0.5), ('grey', 0.2), ('solarise', solarise)):
             assert np.mean([getattr(v, key) for v in view]) == pytest.approx(
-                expected, abs=0.04)
+                expected, abs=0.04
+            )
         assert np.mean([bool(v.jitter) for v in view]) == pytest.approx(0.8, abs=0.04)
         radii = [v.radius for v in view if v.radius is not None]
         assert len(radii) / len(view) == pytest.approx(blur, abs=0.04)
         assert min(radii) >= 0.1
         assert max(radii) <= 2
     jitters = [dict(p.view1.jitter) for p in params if p.view1.jitter]
-    for name, low, high in (('brightness', .6, 1.4), ('contrast', .6, 1.4),
-                            ('saturation', .8, 1.2), ('hue', -.1, .1)):
+    for name, low, high in (
+        ('brightness', 0.6, 1.4),
+        ('contrast', 0.6, 1.4),
+        ('saturation', 0.8, 1.2),
+        ('hue', -0.1, 0.1),
+    ):
         values = [jitter[name] for jitter in jitters]
         assert low <= min(values) < low + 0.02
         assert high - 0.02 < max(values) <= high
     assert {next(iter(jitter)) for jitter in jitters} == {
-        'brightness', 'contrast', 'saturation', 'hue'}
+        'brightness',
+        'contrast',
+        'saturation',
+        'hue',
+    }
     assert share(lambda p: p.flip) == pytest.approx(0.5, abs=0.04)
     assert np.mean([p.scale for p in params]) == pytest.approx(1.25, abs=0.03)
 
@@ -173,17 +198,30 @@ def test_frequencies_of_the_published_colours():
 
 
 def plain(**kwargs):
-    values = dict(scale=1.0, flip=False, pad_yx=(0, 0), crop_yx=(0, 0),
-                  view1=PhotoParams(), local=PhotoParams(), view2_box=(0, 40, 0, 40),
-                  view2=PhotoParams())
+    values = dict(
+        scale=1.0,
+        flip=False,
+        pad_yx=(0, 0),
+        crop_yx=(0, 0),
+        view1=PhotoParams(),
+        local=PhotoParams(),
+        view2_box=(0, 40, 0, 40),
+        view2=PhotoParams(),
+    )
     return ToCoParams(**{**values, **kwargs})
 
 
 def test_view1_in_steps():
     img = Image.fromarray(picture(50, 60))
     jitter = (('hue', 0.05), ('brightness', 1.2))
-    params = plain(scale=1.5, flip=True, crop_yx=(9, 20), view1=PhotoParams(
-        flip=True, jitter=jitter, grey=True, radius=1.3, solarise=True))
+    params = plain(
+        scale=1.5,
+        flip=True,
+        crop_yx=(9, 20),
+        view1=PhotoParams(
+            flip=True, jitter=jitter, grey=True, radius=1.3, solarise=True
+        ),
+    )
     views, box = toco_views(img, params, (40, 40))
     step = img.resize((90, 75), Image.Resampling.BILINEAR)
     step = tv.hflip(tv.hflip(step).crop((20, 9, 60, 49)))
@@ -195,15 +233,21 @@ def test_view1_in_steps():
 
 def test_view2_comes_from_the_raw_image():
     img = Image.fromarray(picture(50, 60))
-    params = plain(scale=0.5, flip=True, view2_box=(5, 45, 8, 58),
-                   view2=PhotoParams(flip=True))
+    params = plain(
+        scale=0.5, flip=True, view2_box=(5, 45, 8, 58), view2=PhotoParams(flip=True)
+    )
     views, _ = toco_views(img, params, (40, 40))
-    same(views['view2'], tv.hflip(tv.resized_crop(
-        img, 5, 8, 40, 50, [40, 40], tv.InterpolationMode.BICUBIC)))
+    same(
+        views['view2'],
+        tv.hflip(
+            tv.resized_crop(img, 5, 8, 40, 50, [40, 40], tv.InterpolationMode.BICUBIC)
+        ),
+    )
 
 
-@pytest.mark.parametrize(('mirror_box', 'box'), [
-    (False, (4, 34, 3, 28)), (True, (4, 34, 12, 37))])
+@pytest.mark.parametrize(
+    ('mirror_box', 'box'), [(False, (4, 34, 3, 28)), (True, (4, 34, 12, 37))]
+)
 def test_box_of_a_mirrored_view(mirror_box, box):
     params = plain(pad_yx=(4, 3), view1=PhotoParams(flip=True))
     img = Image.fromarray(np.full((30, 25, 3), 200, np.uint8))
@@ -262,8 +306,9 @@ def test_masks_of_every_depth_become_uint8(tmp_path, mode, label_map):
     assert mask.mode == mode
     # PNG would store 'I' with 16 bits
     mask.save(tmp_path / 'a', format='TIFF')
-    results = LoadMask().transform(dict(
-        seg_map_path=str(tmp_path / 'a'), num_foreground=2, label_map=label_map))
+    results = LoadMask().transform(
+        dict(seg_map_path=str(tmp_path / 'a'), num_foreground=2, label_map=label_map)
+    )
     found = results['gt_seg_map']
     assert found.dtype == np.uint8
     same(found, ids if label_map is None else 2 * ids)
@@ -287,16 +332,21 @@ def fields(height=50, width=60):
         gt_seg_map=rng.integers(0, 3, (height, width)).astype(np.uint8),
         cam=rng.random((2, height, width)).astype(np.float32),
         saliency=rng.random((height, width)).astype(np.float32),
-        seg_fields=['gt_seg_map'], map_fields=['cam', 'saliency'])
+        seg_fields=['gt_seg_map'],
+        map_fields=['cam', 'saliency'],
+    )
 
 
-@pytest.mark.parametrize('cfg', [
-    dict(type='PILRandomScale', scale_range=(0.5, 2.0)),
-    dict(type='PILResizeLongSide', side_range=(30, 90)),
-    dict(type='PILRandomFlip', prob=1.0),
-    dict(type='PILPadCrop', crop_size=55),
-    dict(type='PILRandomResizedCrop', size=(33, 44)),
-])
+@pytest.mark.parametrize(
+    'cfg',
+    [
+        dict(type='PILRandomScale', scale_range=(0.5, 2.0)),
+        dict(type='PILResizeLongSide', side_range=(30, 90)),
+        dict(type='PILRandomFlip', prob=1.0),
+        dict(type='PILPadCrop', crop_size=55),
+        dict(type='PILRandomResizedCrop', size=(33, 44)),
+    ],
+)
 def test_geometry_moves_image_and_fields_together(cfg):
     random.seed(3)
     out = run(cfg, **fields())
@@ -325,8 +375,9 @@ def test_flip_and_crop_of_fields_are_exact():
 
 
 def test_published_box_of_a_late_flip():
-    out = run(dict(type='PILRandomFlip', prob=1.0, mirror_box=False),
-              valid_box=(0, 9, 5, 60))
+    out = run(
+        dict(type='PILRandomFlip', prob=1.0, mirror_box=False), valid_box=(0, 9, 5, 60)
+    )
     assert out['valid_box'] == (0, 9, 5, 60)
 
 
@@ -334,19 +385,31 @@ def test_score_maps_are_resized_as_pytorch_does():
     """In double precision, stored as they were."""
     data = fields()
     out = run(dict(type='PILRandomScale', scale_range=(0.5, 0.5)), **fields())
-    expected = torch.nn.functional.interpolate(
-        torch.from_numpy(data['cam'])[None].double(), (25, 30), mode='bilinear',
-        align_corners=True)[0].float().numpy()
+    expected = (
+        torch.nn.functional.interpolate(
+            torch.from_numpy(data['cam'])[None].double(),
+            (25, 30),
+            mode='bilinear',
+            align_corners=True,
+        )[0]
+        .float()
+        .numpy()
+    )
     same(out['cam'], expected)
     assert out['cam'].dtype == data['cam'].dtype
 
 
-@pytest.mark.parametrize('cfg', [
-    dict(type='PILColorJitter', brightness=0.3, contrast=0.3, saturation=0.3, hue=0.1),
-    dict(type='PILRandomGrey', prob=1.0),
-    dict(type='PILRandomBlur', prob=1.0),
-    dict(type='PILRandomSolarise', prob=1.0),
-])
+@pytest.mark.parametrize(
+    'cfg',
+    [
+        dict(
+            type='PILColorJitter', brightness=0.3, contrast=0.3, saturation=0.3, hue=0.1
+        ),
+        dict(type='PILRandomGrey', prob=1.0),
+        dict(type='PILRandomBlur', prob=1.0),
+        dict(type='PILRandomSolarise', prob=1.0),
+    ],
+)
 def test_colour_steps(cfg):
     img = picture()
     before = img.copy()
@@ -365,14 +428,23 @@ def test_hue_range_is_checked():
 
 # ------------------------------------------------------------------- many views
 
-COLOURS = dict(type='PILColorJitter', brightness=0.4, contrast=0.4, saturation=0.2,
-               hue=0.1, prob=0.8)
+COLOURS = dict(
+    type='PILColorJitter',
+    brightness=0.4,
+    contrast=0.4,
+    saturation=0.2,
+    hue=0.1,
+    prob=0.8,
+)
 
 
 def test_fsrs_views():
     """Two views, each drawn by itself from the raw image."""
-    view = [dict(type='PILRandomResizedCrop', size=32, area=(0.32, 1.0)),
-            dict(type='PILRandomFlip', prob=0.5), {**COLOURS, 'prob': 0.5}]
+    view = [
+        dict(type='PILRandomResizedCrop', size=32, area=(0.32, 1.0)),
+        dict(type='PILRandomFlip', prob=0.5),
+        {**COLOURS, 'prob': 0.5},
+    ]
     random.seed(0)
     out = run(dict(type='MultiView', views=dict(view1=view, view2=view)))
     assert list(out['views']) == ['view1', 'view2']
@@ -384,20 +456,32 @@ def test_fsrs_views():
 
 def toco_as_multi_view(size, blur=(1.0, 0.1, 0.5)):
     def colours(index, *more):
-        return [dict(type='PILRandomFlip', prob=0.5, mirror_box=False), COLOURS,
-                dict(type='PILRandomGrey', prob=0.2),
-                dict(type='PILRandomBlur', prob=blur[index]), *more]
+        return [
+            dict(type='PILRandomFlip', prob=0.5, mirror_box=False),
+            COLOURS,
+            dict(type='PILRandomGrey', prob=0.2),
+            dict(type='PILRandomBlur', prob=blur[index]),
+            *more,
+        ]
 
     return dict(
         type='MultiView',
-        shared=dict(crop=[dict(type='PILRandomScale', scale_range=(0.5, 2.0)),
-                          dict(type='PILRandomFlip', prob=0.5),
-                          dict(type='PILPadCrop', crop_size=size)]),
+        shared=dict(
+            crop=[
+                dict(type='PILRandomScale', scale_range=(0.5, 2.0)),
+                dict(type='PILRandomFlip', prob=0.5),
+                dict(type='PILPadCrop', crop_size=size),
+            ]
+        ),
         views=dict(
             view1=dict(start='crop', transforms=colours(0)),
-            view2=[dict(type='PILRandomResizedCrop', size=size, area=(0.4, 1.0)),
-                   *colours(1, dict(type='PILRandomSolarise', prob=0.2))],
-            local=dict(start='crop', transforms=colours(2))))
+            view2=[
+                dict(type='PILRandomResizedCrop', size=size, area=(0.4, 1.0)),
+                *colours(1, dict(type='PILRandomSolarise', prob=0.2)),
+            ],
+            local=dict(start='crop', transforms=colours(2)),
+        ),
+    )
 
 
 def test_tocos_views_as_multi_view():
@@ -409,12 +493,17 @@ def test_tocos_views_as_multi_view():
 
 def test_shared_results_are_drawn_once():
     random.seed(1)
-    cfg = dict(type='MultiView',
-               shared=dict(crop=[dict(type='PILPadCrop', crop_size=20)],
-                           grey=dict(start='crop', transforms=[
-                               dict(type='PILRandomGrey', prob=1.0)])),
-               views=dict(a=dict(start='crop'), b=dict(start='crop'),
-                          c=dict(start='grey'), raw=[]), main='b')
+    cfg = dict(
+        type='MultiView',
+        shared=dict(
+            crop=[dict(type='PILPadCrop', crop_size=20)],
+            grey=dict(start='crop', transforms=[dict(type='PILRandomGrey', prob=1.0)]),
+        ),
+        views=dict(
+            a=dict(start='crop'), b=dict(start='crop'), c=dict(start='grey'), raw=[]
+        ),
+        main='b',
+    )
     img = picture()
     views = run(cfg, img)['views']
     same(views['a'], views['b'])
@@ -422,12 +511,15 @@ def test_shared_results_are_drawn_once():
     same(views['raw'], img)
 
 
-@pytest.mark.parametrize(('kwargs', 'message'), [
-    (dict(views={}), 'views is empty'),
-    (dict(views=dict(a=[]), main='b'), "main='b' is none"),
-    (dict(views=dict(a=dict(start='crop'))), "'a' starts from 'crop'"),
-    (dict(views=dict(a=[], b=dict(start='a'))), "'b' starts from 'a'"),
-])
+@pytest.mark.parametrize(
+    ('kwargs', 'message'),
+    [
+        (dict(views={}), 'views is empty'),
+        (dict(views=dict(a=[]), main='b'), "main='b' is none"),
+        (dict(views=dict(a=dict(start='crop'))), "'a' starts from 'crop'"),
+        (dict(views=dict(a=[], b=dict(start='a'))), "'b' starts from 'a'"),
+    ],
+)
 def test_multi_view_checks(kwargs, message):
     with pytest.raises(ValueError, match=message):
         MultiView(**kwargs)
@@ -438,9 +530,15 @@ def test_multi_view_checks(kwargs, message):
 
 def test_pack():
     results = dict(
-        img=picture(), gt_labels=(0, 3), num_foreground=5, img_path='p', img_id='i',
-        valid_box=(0, 4, 1, 7), gt_seg_map=np.full((50, 60), 255, np.uint8),
-        ori_shape=(50, 60))
+        img=picture(),
+        gt_labels=(0, 3),
+        num_foreground=5,
+        img_path='p',
+        img_id='i',
+        valid_box=(0, 4, 1, 7),
+        gt_seg_map=np.full((50, 60), 255, np.uint8),
+        ori_shape=(50, 60),
+    )
     packed = PackWeakInputs().transform(results)
     sample = packed['data_samples']
     same(packed['inputs'].permute(1, 2, 0), results['img'])
@@ -450,5 +548,9 @@ def test_pack():
     assert sample.gt_sem_seg.data.unique().tolist() == [255]
     assert sample.metainfo['gt_labels'] == (0, 3)
     assert math.isclose(sample.gt_score.sum(), 2)
-    assert 'valid_box' not in PackWeakInputs().transform(
-        dict(img=picture(), gt_labels=(), num_foreground=5))['data_samples']
+    assert (
+        'valid_box'
+        not in PackWeakInputs().transform(
+            dict(img=picture(), gt_labels=(), num_foreground=5)
+        )['data_samples']
+    )

@@ -30,8 +30,11 @@ from mmwsss.datasets import (
 from mmwsss.registry import DATASETS
 
 CLASSES = ('background', 'cat', 'dog', 'red fox')
-TRAIN = [dict(type='LoadRGBImage'), dict(type='ToCoViews', crop_size=16),
-         dict(type='PackWeakInputs')]
+TRAIN = [
+    dict(type='LoadRGBImage'),
+    dict(type='ToCoViews', crop_size=16),
+    dict(type='PackWeakInputs'),
+]
 TEST = [dict(type='LoadRGBImage'), dict(type='LoadMask'), dict(type='PackWeakInputs')]
 
 
@@ -88,13 +91,18 @@ def scope():
         yield
 
 
-@pytest.mark.parametrize('sampler', [
-    dict(type='SeededInfiniteSampler'),
-    dict(type='DefaultSampler', shuffle=False),
-])
+@pytest.mark.parametrize(
+    'sampler',
+    [
+        dict(type='SeededInfiniteSampler'),
+        dict(type='DefaultSampler', shuffle=False),
+    ],
+)
 def test_works_with_mmengines_loader(folder, sampler, scope):
-    loader = Runner.build_dataloader(dict(
-        batch_size=2, num_workers=0, sampler=sampler, dataset=build(folder)), seed=3)
+    loader = Runner.build_dataloader(
+        dict(batch_size=2, num_workers=0, sampler=sampler, dataset=build(folder)),
+        seed=3,
+    )
     batch = next(iter(loader))
     assert len(batch['inputs']['view1']) == 2
     assert len(batch['data_samples']) == 2
@@ -103,9 +111,15 @@ def test_works_with_mmengines_loader(folder, sampler, scope):
 @pytest.mark.parametrize('workers', [1, 2])
 def test_workers_change_nothing(folder, workers, scope):
     def first(num_workers):
-        loader = Runner.build_dataloader(dict(
-            batch_size=3, num_workers=num_workers, dataset=build(folder),
-            sampler=dict(type='SeededInfiniteSampler')), seed=3)
+        loader = Runner.build_dataloader(
+            dict(
+                batch_size=3,
+                num_workers=num_workers,
+                dataset=build(folder),
+                sampler=dict(type='SeededInfiniteSampler'),
+            ),
+            seed=3,
+        )
         batches = iter(loader)
         return [next(batches) for _ in range(3)]
 
@@ -114,16 +128,24 @@ def test_workers_change_nothing(folder, workers, scope):
             for a, b in zip(here['inputs'][name], there['inputs'][name]):
                 assert torch.equal(a, b)
         assert [s.img_id for s in here['data_samples']] == [
-            s.img_id for s in there['data_samples']]
+            s.img_id for s in there['data_samples']
+        ]
 
 
 @pytest.mark.parametrize('workers', [0, 2])
 def test_resumed_loader_goes_on_bit_equal(folder, workers, scope):
     """mmengine's loop skips on the sampler, so nothing that was seen is loaded."""
+
     def batches(skip, count):
-        loader = Runner.build_dataloader(dict(
-            batch_size=3, num_workers=workers, dataset=build(folder),
-            sampler=dict(type='SeededInfiniteSampler')), seed=3)
+        loader = Runner.build_dataloader(
+            dict(
+                batch_size=3,
+                num_workers=workers,
+                dataset=build(folder),
+                sampler=dict(type='SeededInfiniteSampler'),
+            ),
+            seed=3,
+        )
         iterator = _InfiniteDataloaderIterator(loader)
         iterator.skip_iter(skip)
         return [next(iterator)['inputs']['view1'] for _ in range(count)]
@@ -146,19 +168,28 @@ def test_some_of_the_classes():
     class Animals(WeakSegDataset):
         METAINFO = dict(classes=CLASSES)
 
-    dataset = Animals(check_files=False, lazy_init=True,
-                      metainfo=dict(classes=('background', 'red fox', 'cat')))
+    dataset = Animals(
+        check_files=False,
+        lazy_init=True,
+        metainfo=dict(classes=('background', 'red fox', 'cat')),
+    )
     channels = dataset._channels()
     assert dataset.label_map == {0: 0, 1: 2, 2: 255, 3: 1}
     assert dataset._gt_labels('x', ('cat', 'dog'), channels) == (1,)
     assert dataset._gt_labels('x', ('red_fox',), channels) == (0,)
 
 
-@pytest.mark.parametrize(('split', 'count'), [
-    ('train_aug', 10582), ('train', 1464), ('val', 1449), ('test', 1456)])
+@pytest.mark.parametrize(
+    ('split', 'count'),
+    [('train_aug', 10582), ('train', 1464), ('val', 1449), ('test', 1456)],
+)
 def test_voc_splits_come_with_labels(split, count):
-    dataset = VOC12WeakDataset(split=split, data_root='nowhere', check_files=False,
-                               test_mode=split in ('val', 'test'))
+    dataset = VOC12WeakDataset(
+        split=split,
+        data_root='nowhere',
+        check_files=False,
+        test_mode=split in ('val', 'test'),
+    )
     assert len(dataset) == count
     info = dataset.get_data_info(0)
     assert info['img_path'].startswith('nowhere/JPEGImages/')
@@ -194,7 +225,9 @@ def test_folder_of_class_folders(folder):
     dataset = FolderWeakDataset(data_root=str(folder), pipeline=TRAIN)
     infos = [dataset.get_data_info(i) for i in range(2)]
     assert {i['img_id']: i['gt_labels'] for i in infos} == {
-        'cat/1': (0,), 'cat+dog/1': (0, 1)}
+        'cat/1': (0,),
+        'cat+dog/1': (0, 1),
+    }
     assert dataset[0]['inputs']['view1'].shape == (3, 16, 16)
 
 
@@ -202,13 +235,18 @@ def test_folder_of_class_folders(folder):
 def test_folder_with_a_label_file(folder, suffix):
     Image.open(folder / 'JPEGImages' / 'b.jpg').save(folder / 'JPEGImages' / 'e.PNG')
     labels = {'a': ['cat'], 'e': ['dog'], 'c.jpg': ['red fox']}
-    text = (json.dumps(labels) if suffix == 'json' else
-            ''.join(f'{name},{items[0]}\n' for name, items in labels.items()))
+    text = (
+        json.dumps(labels)
+        if suffix == 'json'
+        else ''.join(f'{name},{items[0]}\n' for name, items in labels.items())
+    )
     (folder / f'labels.{suffix}').write_text(text)
     dataset = FolderWeakDataset(
-        ann_file=f'labels.{suffix}', data_root=str(folder),
+        ann_file=f'labels.{suffix}',
+        data_root=str(folder),
         data_prefix=dict(img_path='JPEGImages', seg_map_path='SegmentationClass'),
-        pipeline=TRAIN)
+        pipeline=TRAIN,
+    )
     paths = [dataset.get_data_info(i)['img_path'] for i in range(3)]
     assert [path.rsplit('/')[-1] for path in paths] == ['a.jpg', 'e.PNG', 'c.jpg']
 
@@ -249,11 +287,14 @@ def test_missing_mask_is_refused_at_start(folder):
         build(folder, test_mode=True)
 
 
-@pytest.mark.parametrize(('mask', 'message'), [
-    (np.zeros((24, 31), np.uint8), r'is 24x31 but its image .* is 24x32'),
-    (np.full((24, 32), 4, np.uint8), r'ids \[4\], outside 0..3 and 255'),
-    (np.zeros((24, 32, 3), np.uint8), 'holds colours'),
-])
+@pytest.mark.parametrize(
+    ('mask', 'message'),
+    [
+        (np.zeros((24, 31), np.uint8), r'is 24x31 but its image .* is 24x32'),
+        (np.full((24, 32), 4, np.uint8), r'ids \[4\], outside 0..3 and 255'),
+        (np.zeros((24, 32, 3), np.uint8), 'holds colours'),
+    ],
+)
 def test_wrong_mask_is_refused_at_start(folder, mask, message):
     path = folder / 'SegmentationClass' / 'a.png'
     Image.fromarray(mask).save(path)
@@ -282,8 +323,9 @@ def torn(folder):
 
 def test_unreadable_image_is_replaced_with_one_warning(torn, monkeypatch):
     warnings = []
-    monkeypatch.setattr(weak_seg_dataset, 'print_log',
-                        lambda message, **_: warnings.append(message))
+    monkeypatch.setattr(
+        weak_seg_dataset, 'print_log', lambda message, **_: warnings.append(message)
+    )
     dataset = build(torn, max_unreadable=1)
     items = [dataset[0, seed]['data_samples'].img_id for seed in (5, 5, 6, 7, 8)]
     assert 'a' not in items
@@ -324,8 +366,13 @@ def test_errors_come_back_from_worker_processes():
 
 
 def test_all_are_registered():
-    for name in ('WeakSegDataset', 'VOC12WeakDataset', 'COCO14WeakDataset',
-                 'ShapesDataset', 'FolderWeakDataset'):
+    for name in (
+        'WeakSegDataset',
+        'VOC12WeakDataset',
+        'COCO14WeakDataset',
+        'ShapesDataset',
+        'FolderWeakDataset',
+    ):
         assert DATASETS.get(name) is not None
 
 

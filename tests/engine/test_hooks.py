@@ -106,26 +106,38 @@ def test_killed_while_validating(tmp_path, monkeypatch, killed):
 
 @pytest.mark.parametrize('step,validations', [(2, 2), (3, 2), (4, 1), (6, 1)])
 def test_only_a_validated_iteration_is_validated_again(
-        tmp_path, monkeypatch, step, validations):
-    settings = dict(default_hooks__checkpoint__interval=1,
-                    default_hooks__checkpoint__max_keep_ckpts=-1)
+    tmp_path, monkeypatch, step, validations
+):
+    settings = dict(
+        default_hooks__checkpoint__interval=1,
+        default_hooks__checkpoint__max_keep_ckpts=-1,
+    )
     build_runner(CONFIG, tmp_path, **settings).train()
     done, validate = [], ValLoop.run
     monkeypatch.setattr(
-        ValLoop, 'run', lambda self: done.append(self.runner.iter) or validate(self))
-    build_runner(CONFIG, tmp_path / 'resumed', resume=True,
-                 load_from=str(tmp_path / f'iter_{step}.pth'), **settings).train()
+        ValLoop, 'run', lambda self: done.append(self.runner.iter) or validate(self)
+    )
+    build_runner(
+        CONFIG,
+        tmp_path / 'resumed',
+        resume=True,
+        load_from=str(tmp_path / f'iter_{step}.pth'),
+        **settings,
+    ).train()
     assert len(done) == validations and done[-1] == 6
 
 
 @pytest.mark.parametrize('key', ['seg_mIoU', 'cam_oracle_mIoU', 'cls_mAP', 'sim_mAP'])
 def test_pixel_labels_that_choose_a_checkpoint_are_named(key, monkeypatch):
     told = []
-    monkeypatch.setattr('mmwsss.engine.hooks.atomic_checkpoint_hook.print_log',
-                        lambda text, *_: told.append(text))
+    monkeypatch.setattr(
+        'mmwsss.engine.hooks.atomic_checkpoint_hook.print_log',
+        lambda text, *_: told.append(text),
+    )
     monkeypatch.setattr(CheckpointHook, 'before_train', lambda *_: None)
     hook = AtomicCheckpointHook(
-        by_epoch=False, interval=1, save_best=key, rule='greater')
+        by_epoch=False, interval=1, save_best=key, rule='greater'
+    )
     hook.before_train(SimpleNamespace(iter=0, train_loop=None, _resume=False))
     assert len(told) == ('mIoU' in key)
     assert all('PIXEL labels' in text and key in text for text in told)
@@ -289,8 +301,10 @@ def test_class_count_against_the_checkpoint(tmp_path):
         build_runner(CONFIG, tmp_path, **other).train()
 
 
-@pytest.mark.parametrize('names,fits', [
-    (None, True), (('background', 'a', 'b'), True), (('background', 'b', 'a'), False)])
+@pytest.mark.parametrize(
+    'names,fits',
+    [(None, True), (('background', 'a', 'b'), True), (('background', 'b', 'a'), False)],
+)
 def test_class_names_of_an_earlier_stage(names, fits):
     """A frozen network's file was trained with other classes than the data set's."""
     model = torch.nn.Sequential(torch.nn.Identity())
@@ -298,12 +312,17 @@ def test_class_names_of_an_earlier_stage(names, fits):
     dataset = SimpleNamespace(metainfo=dict(classes=('background', 'a', 'b')))
     loop = SimpleNamespace(dataloader=SimpleNamespace(dataset=dataset))
     runner = SimpleNamespace(
-        model=model, _train_loop=loop, _val_loop=None, _test_loop=None, iter=0,
-        max_iters=1)
+        model=model,
+        _train_loop=loop,
+        _val_loop=None,
+        _test_loop=None,
+        iter=0,
+        max_iters=1,
+    )
     if fits:
         SetupCheckHook().before_train(runner)
     else:
-        with pytest.raises(CheckpointMismatch, match=r"base\.pth was trained with"):
+        with pytest.raises(CheckpointMismatch, match=r'base\.pth was trained with'):
             SetupCheckHook().before_train(runner)
 
 
@@ -320,24 +339,28 @@ def test_class_names_against_the_checkpoint(tmp_path):
 
 def test_a_finished_run_says_so(tmp_path):
     """Asked after each run: two in one second share a log."""
+
     def told() -> bool:
         texts = [log.read_text() for log in tmp_path.glob('*/*.log')]
-        return any('All 3 iterations are done already: nothing is trained' in t
-                   for t in texts)
+        return any(
+            'All 3 iterations are done already: nothing is trained' in t for t in texts
+        )
 
     for again in (False, True):
         build_runner(CONFIG, tmp_path, resume=True, train_cfg__max_iters=3).train()
         assert told() is again
 
 
-@pytest.mark.parametrize('method,found', [
-    ('afa/afa_mit', False), ('fsr/fsr_vit', True)])
+@pytest.mark.parametrize(
+    'method,found', [('afa/afa_mit', False), ('fsr/fsr_vit', True)]
+)
 def test_a_teacher_that_is_not_there(method, found):
     """Before the first image."""
     model = build(f'configs/{method}-t_shapes.py')
     model.test_cfg = dict(model.test_cfg, use_teacher=True)
     runner = SimpleNamespace(
-        model=model, _train_loop=None, _val_loop=None, _test_loop=None)
+        model=model, _train_loop=None, _val_loop=None, _test_loop=None
+    )
     if found:
         SetupCheckHook().before_run(runner)
     else:

@@ -175,17 +175,27 @@ def test_frozen_tensors_are_listed_once(monkeypatch):
 def test_resuming_needs_no_pretrained_file(tmp_path, there: bool) -> None:
     if there:
         (tmp_path / 'last_checkpoint').write_text(str(tmp_path / 'iter_2.pth'))
-    cfg = Config(dict(
-        resume=True, load_from=None, work_dir=str(tmp_path),
-        model=dict(backbone=dict(type='X', pretrained='https://host/vit.pth'))))
+    cfg = Config(
+        dict(
+            resume=True,
+            load_from=None,
+            work_dir=str(tmp_path),
+            model=dict(backbone=dict(type='X', pretrained='https://host/vit.pth')),
+        )
+    )
     launch.skip_pretrained_on_resume(cfg)
     # without a checkpoint the run begins anew, and must not begin at random
     assert (cfg.model.backbone.pretrained is None) == there
 
 
 def test_a_first_start_keeps_the_pretrained_file(tmp_path) -> None:
-    cfg = Config(dict(resume=False, work_dir=str(tmp_path),
-                      model=dict(backbone=dict(pretrained='vit.pth'))))
+    cfg = Config(
+        dict(
+            resume=False,
+            work_dir=str(tmp_path),
+            model=dict(backbone=dict(pretrained='vit.pth')),
+        )
+    )
     launch.skip_pretrained_on_resume(cfg)
     assert cfg.model.backbone.pretrained == 'vit.pth'
 

@@ -17,8 +17,11 @@ def test_mean_over_processes(monkeypatch, world: int) -> None:
     monkeypatch.setattr(module, 'get_world_size', lambda: world)
     monkeypatch.setattr(module, 'all_reduce', lambda flat, op: flat.add_(1))
     model = nn.Sequential(
-        nn.BatchNorm2d(2), nn.LayerNorm(3), nn.BatchNorm1d(3, affine=False),
-        nn.BatchNorm2d(2, track_running_stats=False))
+        nn.BatchNorm2d(2),
+        nn.LayerNorm(3),
+        nn.BatchNorm1d(3, affine=False),
+        nn.BatchNorm2d(2, track_running_stats=False),
+    )
     before = {k: v.clone() for k, v in model.state_dict().items()}
     NormStatisticsHook().after_train_iter(SimpleNamespace(model=model), 0)
     for key, value in model.state_dict().items():

@@ -28,12 +28,16 @@ def test_cosine() -> None:
 
 
 @pytest.mark.parametrize('kind', [CosineWarmupLR, PolyWarmupLR])
-@pytest.mark.parametrize('settings,message', [
-    (dict(warmup_iters=10, end=1), 'by_epoch=False'),
-    (dict(warmup_iters=1500, total_iters=200), 'Shorten the warm-up'),
-    (dict(warmup_iters=-1, total_iters=200), 'warmup_iters=-1'),
-    (dict(warmup_iters=1, total_iters=200, by_epoch=True), 'needs by_epoch=False'),
-    (dict(warmup_iters=1), 'needs by_epoch=False')])
+@pytest.mark.parametrize(
+    'settings,message',
+    [
+        (dict(warmup_iters=10, end=1), 'by_epoch=False'),
+        (dict(warmup_iters=1500, total_iters=200), 'Shorten the warm-up'),
+        (dict(warmup_iters=-1, total_iters=200), 'warmup_iters=-1'),
+        (dict(warmup_iters=1, total_iters=200, by_epoch=True), 'needs by_epoch=False'),
+        (dict(warmup_iters=1), 'needs by_epoch=False'),
+    ],
+)
 def test_bad_settings(kind: type[WarmupLR], settings: dict, message: str) -> None:
     with pytest.raises(ValueError, match=f'{kind.__name__}.*{message}'):
         kind(optimizer(), **settings)

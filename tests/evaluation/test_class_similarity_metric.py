@@ -21,8 +21,10 @@ SCORE = RNG.random((9, 7))
 def test_closed_form() -> None:
     """As the average precision of ranked decisions, image by image."""
     thresholds = np.array([0.01, 0.3, 0.5, 0.9, 0.999])
-    expected = [average_precision(TRUTH.T, (t < SCORE.T).astype(float)).mean()
-                for t in thresholds]
+    expected = [
+        average_precision(TRUTH.T, (t < SCORE.T).astype(float)).mean()
+        for t in thresholds
+    ]
     found = image_average_precision(TRUTH, SCORE, thresholds)
     np.testing.assert_allclose(found, expected, rtol=1e-12)
 
@@ -34,8 +36,15 @@ def test_perfect_similarities() -> None:
 def test_metric() -> None:
     metric = ClassSimilarityMetric()
     for truth, score in zip(TRUTH, SCORE):
-        metric.process(None, [dict(
-            gt_score=torch.from_numpy(truth[1:]), pred_similarity=torch.tensor(score))])
+        metric.process(
+            None,
+            [
+                dict(
+                    gt_score=torch.from_numpy(truth[1:]),
+                    pred_similarity=torch.tensor(score),
+                )
+            ],
+        )
     found = metric.evaluate(len(TRUTH))
     sweep = image_average_precision(TRUTH, SCORE.astype(np.float32), metric.thresholds)
     assert found['sim_mAP'] == pytest.approx(100 * sweep.max())

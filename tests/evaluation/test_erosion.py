@@ -21,8 +21,7 @@ def by_definition(label: torch.Tensor, size: int) -> torch.Tensor:
     """Every label's mask eroded by itself, the border counting as inside."""
     out, half = torch.zeros_like(label), size // 2
     for value in label.unique():
-        mask = functional.pad(
-            (label == value).float()[None], (half,) * 4, value=1.0)[0]
+        mask = functional.pad((label == value).float()[None], (half,) * 4, value=1.0)[0]
         kept = mask.unfold(0, size, 1).unfold(1, size, 1).amin((2, 3)) > 0
         out[kept] = value
     return out

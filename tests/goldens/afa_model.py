@@ -10,12 +10,18 @@ from mmwsss.models.utils.convert_mit import convert_afa
 from tests.goldens.toco_model import state_dict
 
 LOSSES = dict(
-    cls=dict(type='MultiLabelSoftMargin'), aff=dict(type='AffinityLoss'),
-    seg=dict(type='BalancedCrossEntropy'))
+    cls=dict(type='MultiLabelSoftMargin'),
+    aff=dict(type='AffinityLoss'),
+    seg=dict(type='BalancedCrossEntropy'),
+)
 
 
-def tiny_afa(data: dict[str, np.ndarray], train_cfg: dict | None = None,
-             freeze_norm: bool = False, **settings) -> AFA:
+def tiny_afa(
+    data: dict[str, np.ndarray],
+    train_cfg: dict | None = None,
+    freeze_norm: bool = False,
+    **settings,
+) -> AFA:
     """The network that the file describes, with its weights (by the converter).
 
     Args:
@@ -25,20 +31,34 @@ def tiny_afa(data: dict[str, np.ndarray], train_cfg: dict | None = None,
         **settings: further arguments of the model.
     """
     widths, heads, depths, strides, ratios = (
-        data[k].tolist() for k in (
-            'embed_dims', 'num_heads', 'depths', 'strides', 'sr_ratios'))
+        data[k].tolist()
+        for k in ('embed_dims', 'num_heads', 'depths', 'strides', 'sr_ratios')
+    )
     model = AFA(
         num_classes=int(data['num_classes_with_bkg']),
         data_preprocessor=dict(type='WeakDataPreProcessor'),
         backbone=dict(
-            type='WSSSMiT', embed_dims=widths, num_heads=heads, num_layers=depths,
-            strides=strides, sr_ratios=ratios, mlp_ratio=int(data['mlp_ratio']),
-            freeze_norm=freeze_norm),
+            type='WSSSMiT',
+            embed_dims=widths,
+            num_heads=heads,
+            num_layers=depths,
+            strides=strides,
+            sr_ratios=ratios,
+            mlp_ratio=int(data['mlp_ratio']),
+            freeze_norm=freeze_norm,
+        ),
         cam_head=dict(type='CAMHead', in_channels=widths[-1]),
         decode_head=dict(
-            type='MLPHead', in_channels=widths, channels=int(data['decoder_dim']),
-            norm_cfg=dict(type='BN')),
+            type='MLPHead',
+            in_channels=widths,
+            channels=int(data['decoder_dim']),
+            norm_cfg=dict(type='BN'),
+        ),
         affinity_head=dict(type='AffinityHead', num_maps=2 * heads[-1]),
-        refine=dict(type='PAR'), losses=LOSSES, train_cfg=train_cfg, **settings)
+        refine=dict(type='PAR'),
+        losses=LOSSES,
+        train_cfg=train_cfg,
+        **settings,
+    )
     model.load_state_dict(convert_afa(state_dict(data)), strict=True)
     return model

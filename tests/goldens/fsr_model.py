@@ -23,8 +23,11 @@ def near(ours: Tensor, theirs: np.ndarray, tolerance: float = 1e-5) -> None:
     """Equal to ``tolerance``, absolute plus relative, as the description asks."""
     expected = np.asarray(theirs)
     np.testing.assert_allclose(
-        ours.detach().numpy().reshape(expected.shape), expected, rtol=tolerance,
-        atol=tolerance)
+        ours.detach().numpy().reshape(expected.shape),
+        expected,
+        rtol=tolerance,
+        atol=tolerance,
+    )
 
 
 def below(data: dict[str, np.ndarray], prefix: str) -> dict[str, np.ndarray]:
@@ -37,8 +40,12 @@ def tensors(arrays: dict[str, np.ndarray]) -> dict[str, Tensor]:
     return {k: torch.from_numpy(v) for k, v in arrays.items()}
 
 
-def tiny_fsr(data: dict[str, np.ndarray], prefix: str = 'state/',
-             state: dict[str, np.ndarray] | None = None, **train_cfg: Any) -> FSR:
+def tiny_fsr(
+    data: dict[str, np.ndarray],
+    prefix: str = 'state/',
+    state: dict[str, np.ndarray] | None = None,
+    **train_cfg: Any,
+) -> FSR:
     """The network of ``cfg/`` with the file's weights (through the converter).
 
     Args:
@@ -53,44 +60,69 @@ def tiny_fsr(data: dict[str, np.ndarray], prefix: str = 'state/',
     patch = state['encoder.patch_embed.proj.weight'].shape[-1]
     hidden = state['encoder.blocks.0.mlp.fc1.weight'].shape[0]
     projector = [k for k in state if k.startswith('projector.mlp') and 'bias' in k]
-    train_cfg = dict(
-        weights=WEIGHTS, cam_scales=SCALES, low_thr=0.25, high_thr=0.7,
-        mask=MASK | dict(scales=SCALES),
-        teacher_temp=dict(start=0.04, end=0.07, iters=2),
-        ema_momentum=dict(start=0.9, end=1.0, iters=6)) | train_cfg
+    train_cfg = (
+        dict(
+            weights=WEIGHTS,
+            cam_scales=SCALES,
+            low_thr=0.25,
+            high_thr=0.7,
+            mask=MASK | dict(scales=SCALES),
+            teacher_temp=dict(start=0.04, end=0.07, iters=2),
+            ema_momentum=dict(start=0.9, end=1.0, iters=6),
+        )
+        | train_cfg
+    )
     model = FSR(
         num_classes=cfg['num_classes'],
         data_preprocessor=dict(type='WeakDataPreProcessor'),
         backbone=dict(
-            type='MaskTokenViT', img_size=cfg['img_size'], patch_size=patch,
+            type='MaskTokenViT',
+            img_size=cfg['img_size'],
+            patch_size=patch,
             out_indices=(depth - 3, depth - 1),
-            aggregation=dict(depth=cfg['cls_depth'],
-                             layer_scale=0.1 if 'encoder.cls_blocks.0.gamma1' in state
-                             else None),
-            arch=dict(embed_dims=width, num_layers=depth, num_heads=heads,
-                      feedforward_channels=hidden)),
+            aggregation=dict(
+                depth=cfg['cls_depth'],
+                layer_scale=0.1 if 'encoder.cls_blocks.0.gamma1' in state else None,
+            ),
+            arch=dict(
+                embed_dims=width,
+                num_layers=depth,
+                num_heads=heads,
+                feedforward_channels=hidden,
+            ),
+        ),
         cam_head=dict(type='CAMHead', in_channels=width, relu=True),
         aux_cam_head=dict(type='CAMHead', in_channels=width, in_index=0, relu=True),
         decode_head=dict(
-            type='LargeFOVHead', in_channels=width, channels=cfg['decoder_width']),
+            type='LargeFOVHead', in_channels=width, channels=cfg['decoder_width']
+        ),
         proj_head=dict(
-            type='ProjectionHead', in_channels=width,
-            hidden_channels=cfg['hidden_dim'], num_layers=len(projector),
-            bottleneck_channels=cfg['bottleneck_dim'], out_channels=cfg['out_dim']),
+            type='ProjectionHead',
+            in_channels=width,
+            hidden_channels=cfg['hidden_dim'],
+            num_layers=len(projector),
+            bottleneck_channels=cfg['bottleneck_dim'],
+            out_channels=cfg['out_dim'],
+        ),
         refine=dict(type='PAR'),
         losses=dict(
             cls=dict(type='MultiLabelSoftMargin'),
             cls_aux=dict(type='MultiLabelSoftMargin'),
-            ptc=dict(type='PatchTokenContrast'), seg=dict(type='BalancedCrossEntropy'),
+            ptc=dict(type='PatchTokenContrast'),
+            seg=dict(type='BalancedCrossEntropy'),
             reg=dict(type='DenseEnergyLoss'),
             unc=dict(type='SelfDistillation', channels=cfg['out_dim']),
-            cer=dict(type='SelfDistillation', channels=cfg['out_dim'])),
-        train_cfg=train_cfg)
+            cer=dict(type='SelfDistillation', channels=cfg['out_dim']),
+        ),
+        train_cfg=train_cfg,
+    )
     model.load_state_dict(convert_fsr(tensors(state)), strict=True)
     return model
 
 
 def samples(labels: np.ndarray) -> list[SegDataSample]:
     """Data samples with multi-hot labels, without boxes."""
-    return [SegDataSample(metainfo=dict(gt_labels=tuple(map(int, np.flatnonzero(row)))))
-            for row in labels]
+    return [
+        SegDataSample(metainfo=dict(gt_labels=tuple(map(int, np.flatnonzero(row)))))
+        for row in labels
+    ]

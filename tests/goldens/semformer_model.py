@@ -22,22 +22,28 @@ def near(ours: Tensor, theirs: Any, **tolerance: float) -> None:
     """Equal to the tolerance, by default that of forwards and losses."""
     expected = torch.as_tensor(np.asarray(theirs))
     torch.testing.assert_close(
-        ours.detach().reshape(expected.shape), expected, **(tolerance or FORWARD))
+        ours.detach().reshape(expected.shape), expected, **(tolerance or FORWARD)
+    )
 
 
 def below(data: dict[str, np.ndarray], prefix: str) -> dict[str, Tensor]:
     """The arrays whose names start with a prefix, without it, as tensors."""
-    return {k.removeprefix(prefix): torch.from_numpy(np.array(v))
-            for k, v in data.items() if k.startswith(prefix)}
+    return {
+        k.removeprefix(prefix): torch.from_numpy(np.array(v))
+        for k, v in data.items()
+        if k.startswith(prefix)
+    }
 
 
-def samples(labels: np.ndarray, regions: np.ndarray | None = None
-            ) -> list[SegDataSample]:
+def samples(
+    labels: np.ndarray, regions: np.ndarray | None = None
+) -> list[SegDataSample]:
     """Samples with the labels (B, K), background first, and boxes x0, y0, x1, y1."""
     out = []
     for i, row in enumerate(labels):
-        one = SegDataSample(metainfo=dict(
-            gt_labels=tuple(map(int, np.flatnonzero(row[1:])))))
+        one = SegDataSample(
+            metainfo=dict(gt_labels=tuple(map(int, np.flatnonzero(row[1:]))))
+        )
         if regions is not None:
             x0, y0, x1, y1 = map(int, regions[i])
             one.set_data(dict(valid_box=torch.tensor([y0, y1, x0, x1])))
@@ -58,8 +64,11 @@ def walk_rounding(case: dict[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
     exact /= exact.sum(axis=0)
     start = (cams * (1 - edge)).reshape(len(cams), -1)
     rounded, exact = (
-        (start @ np.linalg.matrix_power(matrix.astype(np.float64), 2**squarings)
-         ).reshape(cams.shape) for matrix in (case['transition'], exact))
+        (
+            start @ np.linalg.matrix_power(matrix.astype(np.float64), 2**squarings)
+        ).reshape(cams.shape)
+        for matrix in (case['transition'], exact)
+    )
     return rounded, exact
 
 
@@ -70,9 +79,15 @@ def _arch(state: dict[str, Tensor], heads: int) -> dict:
     patch = state['backbone.patch_embed.projection.weight'].shape[-1]
     side = round(state['backbone.pos_embed'].shape[1] ** 0.5)
     return dict(
-        arch=dict(embed_dims=width, num_layers=len(layers), num_heads=heads,
-                  feedforward_channels=hidden),
-        img_size=side * patch, patch_size=patch)
+        arch=dict(
+            embed_dims=width,
+            num_layers=len(layers),
+            num_heads=heads,
+            feedforward_channels=hidden,
+        ),
+        img_size=side * patch,
+        patch_size=patch,
+    )
 
 
 def caae_config(state: dict[str, Tensor], heads: int) -> dict:
@@ -82,15 +97,21 @@ def caae_config(state: dict[str, Tensor], heads: int) -> dict:
     width = encoder['arch']['embed_dims']
     cfg = dict(
         num_classes=classes,
-        backbone=dict(type='WSSSViT', with_cls_token=False, out_indices=(-1,),
-                      **encoder),
-        semantics=dict(type='ClassSemantics', in_channels=width, channels=channels))
+        backbone=dict(
+            type='WSSSViT', with_cls_token=False, out_indices=(-1,), **encoder
+        ),
+        semantics=dict(type='ClassSemantics', in_channels=width, channels=channels),
+    )
     if 'decoder.adapter.weight' in state:
         layers = {k.split('.')[2] for k in state if k.startswith('decoder.layers.')}
         cfg['decoder'] = dict(
-            type='ReconstructionDecoder', embed_channels=width, num_heads=heads,
-            channels=len(state['decoder.adapter.weight']), num_layers=len(layers),
-            patch_size=encoder['patch_size'])
+            type='ReconstructionDecoder',
+            embed_channels=width,
+            num_heads=heads,
+            channels=len(state['decoder.adapter.weight']),
+            num_layers=len(layers),
+            patch_size=encoder['patch_size'],
+        )
     return cfg
 
 
@@ -102,15 +123,22 @@ def tiny_caae(data: dict[str, np.ndarray]) -> CAAE:
     model = CAAE(
         **caae_config(state, int(data['num_heads'])),
         data_preprocessor=dict(type='WeakDataPreProcessor'),
-        losses=dict(sim=dict(type='SemanticSimilarity', gate=True),
-                    recon=dict(type='Reconstruction')),
-        train_cfg=dict(weights=dict(sim=sim, recon=recon)))
+        losses=dict(
+            sim=dict(type='SemanticSimilarity', gate=True),
+            recon=dict(type='Reconstruction'),
+        ),
+        train_cfg=dict(weights=dict(sim=sim, recon=recon)),
+    )
     model.load_state_dict(state, strict=True)
     return model
 
 
-def tiny_semformer(data: dict[str, np.ndarray], caae: dict | None = None,
-                   blocks: int | None = None, **kwargs: Any) -> SemFormer:
+def tiny_semformer(
+    data: dict[str, np.ndarray],
+    caae: dict | None = None,
+    blocks: int | None = None,
+    **kwargs: Any,
+) -> SemFormer:
     """The segmentor of ``sd.*``.
 
     Args:
@@ -127,10 +155,15 @@ def tiny_semformer(data: dict[str, np.ndarray], caae: dict | None = None,
     model = SemFormer(
         num_classes=classes,
         data_preprocessor=dict(type='WeakDataPreProcessor'),
-        backbone=dict(type='ClassTokenViT', **encoder,
-                      attention_blocks=depth if blocks is None else blocks),
+        backbone=dict(
+            type='ClassTokenViT',
+            **encoder,
+            attention_blocks=depth if blocks is None else blocks,
+        ),
         cam_head=dict(type='ActivationHead', in_channels=width, token_dropout=0.0),
         token_head=dict(type='ClassTokenHead', in_channels=width, channels=channels),
-        caae=caae or dict(type='CAAE', checkpoint=None), **kwargs)
+        caae=caae or dict(type='CAAE', checkpoint=None),
+        **kwargs,
+    )
     model.load_state_dict(state, strict=True)
     return model

@@ -60,8 +60,9 @@ def scatter(compact: Tensor, labels: ImageLabels, classes: int) -> Tensor:
 # ------------------------------------------------------------- affinity
 def cases(data: dict) -> list[str]:
     """The cases that a file holds."""
-    return [key.removesuffix('_aff_label') for key in data
-            if key.endswith('_aff_label')]
+    return [
+        key.removesuffix('_aff_label') for key in data if key.endswith('_aff_label')
+    ]
 
 
 def window_of(data: dict, case: str) -> Tensor | None:
@@ -86,7 +87,8 @@ def test_affinity_targets(golden) -> None:
         label, grid = long(data[f'{case}_label']), pair(data[f'{case}_token_hw'])
         assert grid == tuple(n // int(data['stride']) for n in label.shape[1:])
         targets = affinity_targets(
-            token_label(label, grid), window_of(data, case), self_pairs=True)
+            token_label(label, grid), window_of(data, case), self_pairs=True
+        )
         equal(targets, data[f'{case}_aff_label'])
         assert int((targets == 1).sum()) + 1 == data[f'{case}_n_pos_plus1']
         assert int((targets == 0).sum()) + 1 == data[f'{case}_n_neg_plus1']
@@ -116,7 +118,7 @@ def plain_affinity(walk: dict) -> Tensor:
     """Affinity of the un-mirrored images at the largest scale."""
     largest = int(np.argmax(scale_order(walk['train_scales'].tolist())))
     both = torch.from_numpy(walk[f'train_raw_aff_{largest}'])
-    return both[:len(walk['cls_label'])]
+    return both[: len(walk['cls_label'])]
 
 
 def test_fusion_and_sizes(walk) -> None:
@@ -125,8 +127,10 @@ def test_fusion_and_sizes(walk) -> None:
     calls = [list(scaled_size(size, s)) for s in scales]
     assert calls == walk['train_call_hw'].tolist()
     assert walk['grid'] == tuple(n // 16 for n in scaled_size(size, max(scales)))
-    raw = [torch.from_numpy(walk[f'train_raw_cam_{j}']).chunk(2)
-           for j in range(len(scales))]
+    raw = [
+        torch.from_numpy(walk[f'train_raw_cam_{j}']).chunk(2)
+        for j in range(len(scales))
+    ]
     close(fuse_cams(raw, size), walk['train_cam'])
 
 
@@ -134,8 +138,10 @@ def test_propagation_stages(walk) -> None:
     labels, grid = walk['labels'], walk['grid']
     classes = walk['cls_label'].shape[1] + 1
     tokens = resize(walk['cam'], grid)
-    close(scatter(torch.cat([tokens[:, :1] * 0, tokens], 1), labels, classes)[:, 1:],
-          walk['train_cam_valid_tokens'])
+    close(
+        scatter(torch.cat([tokens[:, :1] * 0, tokens], 1), labels, classes)[:, 1:],
+        walk['train_cam_valid_tokens'],
+    )
     window = window_mask(grid, int(walk['radius']))
     transition = transition_matrix(plain_affinity(walk), window)
     close(transition[0], walk['train_transition_img0'])
@@ -143,10 +149,13 @@ def test_propagation_stages(walk) -> None:
         constant = torch.tensor([float(walk[f'{level}_bkg'])])
         soft = background_stacks(tokens, labels, constant)[:, 0]
         close(scatter(soft, labels, classes), walk[f'train_softmax_{level}'])
-        close(scatter(propagate(soft, transition), labels, classes),
-              walk[f'train_prop_tokens_{level}'])
-    soft = background_stacks(
-        tokens, labels, torch.tensor([float(walk['low_bkg'])]))[:, 0]
+        close(
+            scatter(propagate(soft, transition), labels, classes),
+            walk[f'train_prop_tokens_{level}'],
+        )
+    soft = background_stacks(tokens, labels, torch.tensor([float(walk['low_bkg'])]))[
+        :, 0
+    ]
     free = propagate(soft, transition_matrix(plain_affinity(walk)))
     close(scatter(free, labels, classes), walk['train_prop_tokens_low_nomask'])
 
@@ -154,13 +163,20 @@ def test_propagation_stages(walk) -> None:
 def test_propagated_cams(walk) -> None:
     """The whole step; low and high share the transition matrix."""
     both = propagate_cams(
-        walk['cam'], walk['labels'], plain_affinity(walk), walk['grid'],
-        (float(walk['high_bkg']), float(walk['low_bkg'])), int(walk['radius']))
+        walk['cam'],
+        walk['labels'],
+        plain_affinity(walk),
+        walk['grid'],
+        (float(walk['high_bkg']), float(walk['low_bkg'])),
+        int(walk['radius']),
+    )
     classes = walk['cls_label'].shape[1] + 1
     close(scatter(both[:, 1], walk['labels'], classes), walk['train_prop_low'])
     tokens = torch.nn.functional.interpolate(
-        torch.from_numpy(walk['train_prop_tokens_high']), both.shape[-2:],
-        mode='bilinear')
+        torch.from_numpy(walk['train_prop_tokens_high']),
+        both.shape[-2:],
+        mode='bilinear',
+    )
     close(scatter(both[:, 0], walk['labels'], classes), tokens.numpy())
 
 
@@ -184,14 +200,17 @@ def test_propagation_at_evaluation(golden) -> None:
     close(transition[0], data['eval_transition'])
     compact = labels.gather(cam)
     maps = propagate_cams(
-        compact, labels, affinity, grid, (float(data['eval_bkg']),), radius)[:, 0]
+        compact, labels, affinity, grid, (float(data['eval_bkg']),), radius
+    )[:, 0]
     classes = data['eval_cls_label'].shape[1] + 1
     close(scatter(maps, labels, classes), data['eval_prop'])
     sure = data['eval_margin'] > 1e-5
     label = labels.to_ids(maps.argmax(1))
     equal(label[torch.from_numpy(sure)], data['eval_label'][sure])
-    plain = threshold_label(*strongest_class(labels.valid(compact), labels.ids),
-                            float(data['eval_cam_thre']))
+    plain = threshold_label(
+        *strongest_class(labels.valid(compact), labels.ids),
+        float(data['eval_cam_thre']),
+    )
     equal(plain, data['eval_cam_label'])
 
 
@@ -201,9 +220,12 @@ def refine(golden) -> dict:
     """The file with its labels, pixels and boxes."""
     data = golden('afa_refine')
     return data | dict(
-        labels=present(data['cls_label']), box=long(data['img_box']),
+        labels=present(data['cls_label']),
+        box=long(data['img_box']),
         pixels=torch.from_numpy(data['denorm_uint8']).float() / 255,
-        high=float(data['high_thre']), low=float(data['low_thre']))
+        high=float(data['high_thre']),
+        low=float(data['low_thre']),
+    )
 
 
 def iterations(data: dict) -> list[int]:
@@ -221,7 +243,8 @@ def propagated(data: dict, level: str) -> Tensor:
 
 def test_denormalised_image(refine) -> None:
     unit = truncate_to_unit(
-        denormalise(torch.from_numpy(refine['normalised']), MEAN, STD))
+        denormalise(torch.from_numpy(refine['normalised']), MEAN, STD)
+    )
     equal((unit * 255).round().to(torch.uint8), refine['denorm_uint8'])
 
 
@@ -232,23 +255,31 @@ def test_label_from_the_cam(refine) -> None:
     for count in iterations(refine):
         par = PAR(refine['dilations'].tolist(), count)
         label = refined_label(
-            refine['pixels'], cam, labels, refine['high'], refine['low'], par,
-            refine['box'])
+            refine['pixels'],
+            cam,
+            labels,
+            refine['high'],
+            refine['low'],
+            par,
+            refine['box'],
+        )
         sure = refine[f'cam_unsure_iter{count}'] == 0
-        equal(label[torch.from_numpy(sure)],
-              refine[f'cam_refined_label_iter{count}'][sure])
+        equal(
+            label[torch.from_numpy(sure)],
+            refine[f'cam_refined_label_iter{count}'][sure],
+        )
         assert sure.mean() > 0.97
 
 
 def test_refined_propagated_maps(refine) -> None:
     par = PAR(refine['dilations'].tolist(), min(iterations(refine)))
-    maps = par_in_boxes(
-        refine['pixels'], propagated(refine, 'low'), refine['box'], par)
+    maps = par_in_boxes(refine['pixels'], propagated(refine, 'low'), refine['box'], par)
     expected = refine['prop_refined_low']
     close(scatter(maps, refine['labels'], expected.shape[1]), expected)
     for level in ('low', 'high'):
         maps = par_in_boxes(
-            refine['pixels'], propagated(refine, level), refine['box'], par)
+            refine['pixels'], propagated(refine, level), refine['box'], par
+        )
         top = maps.topk(2, dim=1).values
         sure = (top[:, 0] - top[:, 1] > MARGIN) | (top[:, 0] == 0)
         label = refine['labels'].to_ids(maps.argmax(1))
@@ -260,10 +291,13 @@ def test_label_from_the_propagation(refine) -> None:
     for count in iterations(refine):
         par = PAR(refine['dilations'].tolist(), count)
         label = refined_propagated_label(
-            refine['pixels'], stacks, refine['labels'], par, refine['box'])
+            refine['pixels'], stacks, refine['labels'], par, refine['box']
+        )
         sure = refine[f'prop_unsure_iter{count}'] == 0
-        equal(label[torch.from_numpy(sure)],
-              refine[f'prop_refined_label_iter{count}'][sure])
+        equal(
+            label[torch.from_numpy(sure)],
+            refine[f'prop_refined_label_iter{count}'][sure],
+        )
         assert sure.mean() > 0.97
 
 

@@ -38,9 +38,11 @@ def check_outputs(data: dict, model: AFA, case: str) -> None:
         features = model.encode(images(data, case))
         outputs = {f'stage{i}': maps for i, maps in enumerate(features.maps, 1)}
         outputs |= dict(
-            cls=model.cam_head(features.maps), cam=model.cam_logits(features)[0],
+            cls=model.cam_head(features.maps),
+            cam=model.cam_logits(features)[0],
             seg=model.decode_head(features.maps),
-            aff=model.affinity_head(features.attention))
+            aff=model.affinity_head(features.attention),
+        )
     assert len(outputs) == 8
     for name, value in outputs.items():
         assert value.shape == data[f'{case}_{name}'].shape, name
@@ -64,7 +66,8 @@ def test_decoder_in_training(golden) -> None:
     model = tiny_afa(data).eval()
     norm = model.decode_head.fusion_conv.norm
     assert (norm.eps, norm.momentum) == pytest.approx(
-        (float(data['bn_eps']), float(data['bn_momentum'])))
+        (float(data['bn_eps']), float(data['bn_momentum']))
+    )
     with torch.no_grad():
         maps = model.encode(images(data)).maps
         norm.train()
@@ -79,13 +82,15 @@ def losses(data: dict, model: AFA) -> dict[str, Tensor]:
     label = torch.from_numpy(data['grad_seg_label'].astype(np.int64))
     grid = tuple(features.maps[-1].shape[-2:])
     targets = affinity_targets(
-        token_label(label, grid), window_mask(grid, int(data['grad_radius'])), True)
+        token_label(label, grid), window_mask(grid, int(data['grad_radius'])), True
+    )
     np.testing.assert_array_equal(targets.numpy(), data['grad_aff_label'])
     cls_label = torch.from_numpy(data['grad_cls_label'])
     return dict(
         cls=model.losses['cls'](model.cam_head(features.maps), cls_label),
         seg=model.losses['seg'](model.decode_head(features.maps), label),
-        aff=model.affinity(features, label))
+        aff=model.affinity(features, label),
+    )
 
 
 def built(data: dict) -> AFA:
@@ -118,8 +123,9 @@ def test_losses_and_gradients(golden) -> None:
     close(total, data['loss_total'])
     total.backward()
     grads = {k: p.grad for k, p in model.named_parameters()}
-    stored = {k.removeprefix('grad.'): v for k, v in data.items()
-              if k.startswith('grad.')}
+    stored = {
+        k.removeprefix('grad.'): v for k, v in data.items() if k.startswith('grad.')
+    }
     assert stored
     for key, value in stored.items():
         ours = converted_gradient(key, grads)
@@ -131,8 +137,11 @@ def test_affinity_alone_reaches_queries_and_keys(golden) -> None:
     model = built(data)
     losses(data, model)['aff'].backward()
     grads = {k: p.grad for k, p in model.named_parameters() if p.grad is not None}
-    stored = {k.removeprefix('grad_aff_only.'): v for k, v in data.items()
-              if k.startswith('grad_aff_only.')}
+    stored = {
+        k.removeprefix('grad_aff_only.'): v
+        for k, v in data.items()
+        if k.startswith('grad_aff_only.')
+    }
     assert stored
     for key, value in stored.items():
         ours = converted_gradient(key, grads).reshape(value.shape)
@@ -145,14 +154,17 @@ def test_frozen_parameters_are_the_published_group(golden) -> None:
     data = golden('afa_network')
     model = tiny_afa(data, freeze_norm=True)
     frozen = {k for k, p in model.named_parameters() if not p.requires_grad}
-    groups = {name: [str(k) for k in data[f'group_{name}']]
-              for name in ('backbone', 'norm', 'heads', 'decoder')}
+    groups = {
+        name: [str(k) for k in data[f'group_{name}']]
+        for name in ('backbone', 'norm', 'heads', 'decoder')
+    }
     full = state_dict(data)
     assert frozen == set(convert_afa({k: full[k] for k in groups['norm']}))
     names = dict(model.named_parameters())
     trained = {
         part: {k for k in names if k.startswith(part) and k not in frozen}
-        for part in ('backbone', 'decode_head')}
+        for part in ('backbone', 'decode_head')
+    }
     parts = dict(backbone='backbone', decode_head='decoder')
     for part, group in parts.items():
         expected = convert_afa({k: full[k] for k in groups[group]})

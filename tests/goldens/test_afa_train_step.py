@@ -38,8 +38,10 @@ def boxes(images: Tensor) -> list[tuple[int, int, int, int]]:
 
 def image_labels(images: Tensor, classes: int) -> list[list[int]]:
     """CAM channels: two, one, two, … in each image."""
-    return [sorted({2 * i % classes, (2 * i + 3 * (1 - i % 2)) % classes})
-            for i in range(len(images))]
+    return [
+        sorted({2 * i % classes, (2 * i + 3 * (1 - i % 2)) % classes})
+        for i in range(len(images))
+    ]
 
 
 def bilinear(maps: Tensor, size) -> Tensor:
@@ -63,15 +65,18 @@ class Plain:
         query, key = self.model.encode(images).attention.unbind(2)
         maps = (query @ key.transpose(-1, -2)).flatten(1, 2)
         return torch.sigmoid(
-            self.model.affinity_head.proj(maps + maps.transpose(-1, -2)))[:, 0]
+            self.model.affinity_head.proj(maps + maps.transpose(-1, -2))
+        )[:, 0]
 
     def cam(self) -> Tensor:
         """Fused CAM (B, C, H, W) times image labels."""
         weight, total = self.model.cam_head.classifier.weight, 0
         for scale in SCALES:
             scaled = bilinear(self.images, [int(scale * n) for n in self.size])
-            pair = [bilinear(F.conv2d(self.model.encode(x).maps[-1], weight), self.size)
-                    for x in (scaled, scaled.flip(-1))]
+            pair = [
+                bilinear(F.conv2d(self.model.encode(x).maps[-1], weight), self.size)
+                for x in (scaled, scaled.flip(-1))
+            ]
             total = total + torch.maximum(pair[0], pair[1].flip(-1)).relu()
         total = total - total.amin((2, 3), keepdim=True)
         total = total / (total.amax((2, 3), keepdim=True) + 1e-5)
@@ -102,8 +107,8 @@ class Plain:
     def label_of_cam(self, cam: Tensor) -> Tensor:
         half, out = [n // 2 for n in self.size], []
         for image, classes in enumerate(self.present):
-            small, labels = bilinear(self.pixels()[image:image + 1], half), {}
-            maps = bilinear(cam[image:image + 1, classes], half)
+            small, labels = bilinear(self.pixels()[image : image + 1], half), {}
+            maps = bilinear(cam[image : image + 1, classes], half)
             for level, constant in (('low', LOW), ('high', HIGH)):
                 background = torch.full_like(maps[:, :1], constant)
                 soft = torch.cat([background, maps], 1).softmax(1)
@@ -128,9 +133,9 @@ class Plain:
         for image, classes in enumerate(self.present):
             y0, y1, x0, x1 = box = self.boxes[image]
             half, labels = [(y1 - y0) // 2, (x1 - x0) // 2], {}
-            small = bilinear(self.pixels()[image:image + 1, :, y0:y1, x0:x1], half)
+            small = bilinear(self.pixels()[image : image + 1, :, y0:y1, x0:x1], half)
             walk = self.transition(affinity[image], grid)
-            tokens = bilinear(cam[image:image + 1, classes], grid)
+            tokens = bilinear(cam[image : image + 1, classes], grid)
             for level, constant in (('low', LOW), ('high', HIGH)):
                 background = torch.full_like(tokens[:, :1], constant)
                 soft = torch.cat([background, tokens], 1).softmax(1)
@@ -166,15 +171,24 @@ class Plain:
         for image, classes in enumerate(self.present):
             hot[image, classes] = 1
         logits = bilinear(self.model.decode_head(maps), self.size)
-        halves = [seg_label.where(seg_label == 0, IGNORE),
-                  seg_label.where(seg_label != 0, IGNORE)]
+        halves = [
+            seg_label.where(seg_label == 0, IGNORE),
+            seg_label.where(seg_label != 0, IGNORE),
+        ]
         return dict(
             cls=F.multilabel_soft_margin_loss(
-                F.conv2d(maps[-1].amax((2, 3), keepdim=True),
-                         self.model.cam_head.classifier.weight)[..., 0, 0], hot),
-            seg=sum(0.5 * F.cross_entropy(logits, half, ignore_index=IGNORE)
-                    for half in halves),
-            aff=self.affinity_loss(aff_label))
+                F.conv2d(
+                    maps[-1].amax((2, 3), keepdim=True),
+                    self.model.cam_head.classifier.weight,
+                )[..., 0, 0],
+                hot,
+            ),
+            seg=sum(
+                0.5 * F.cross_entropy(logits, half, ignore_index=IGNORE)
+                for half in halves
+            ),
+            aff=self.affinity_loss(aff_label),
+        )
 
 
 def samples(images: Tensor, present: list[list[int]]) -> list[SegDataSample]:
@@ -187,14 +201,25 @@ def samples(images: Tensor, present: list[list[int]]) -> list[SegDataSample]:
     return out
 
 
-@pytest.mark.parametrize('seg_source,aff_source', [
-    ('cam', 'cam'), ('propagated', 'cam'), ('propagated', 'propagated')])
+@pytest.mark.parametrize(
+    'seg_source,aff_source',
+    [('cam', 'cam'), ('propagated', 'cam'), ('propagated', 'propagated')],
+)
 def test_whole_step(golden, monkeypatch, seg_source: str, aff_source: str) -> None:
     data = golden('afa_network')
     MessageHub.get_current_instance().update_info('iter', 0)
-    model = tiny_afa(data, affinity_radius=RADIUS, train_cfg=dict(
-        weights=WEIGHTS, cam_scales=SCALES, low_thr=LOW, high_thr=HIGH,
-        seg_source=seg_source, aff_source=aff_source)).eval()
+    model = tiny_afa(
+        data,
+        affinity_radius=RADIUS,
+        train_cfg=dict(
+            weights=WEIGHTS,
+            cam_scales=SCALES,
+            low_thr=LOW,
+            high_thr=HIGH,
+            seg_source=seg_source,
+            aff_source=aff_source,
+        ),
+    ).eval()
     # weights at random give affinities near 0 and 1; milder ones spread the CAM
     model.affinity_head.proj.weight.data *= 0.1
     images = torch.from_numpy(data['a_image'])
@@ -203,12 +228,16 @@ def test_whole_step(golden, monkeypatch, seg_source: str, aff_source: str) -> No
 
     with torch.no_grad():
         cam = plain.cam()
-        expected = dict(cam=plain.label_of_cam(cam),
-                        propagated=plain.propagated_label(cam))
+        expected = dict(
+            cam=plain.label_of_cam(cam), propagated=plain.propagated_label(cam)
+        )
     found = {}
     original = model.label_from
-    monkeypatch.setattr(model, 'label_from', lambda source, *rest: found.setdefault(
-        source, original(source, *rest)))
+    monkeypatch.setattr(
+        model,
+        'label_from',
+        lambda source, *rest: found.setdefault(source, original(source, *rest)),
+    )
     losses = model.loss(images, samples(images, present))
 
     assert set(found) == {seg_source, aff_source}
@@ -220,8 +249,9 @@ def test_whole_step(golden, monkeypatch, seg_source: str, aff_source: str) -> No
     assert (expected['cam'] != expected['propagated']).float().mean() > 0.02
 
     # on the model's own labels, so that a last bit at a threshold can't matter
-    ours = {k.removeprefix('loss_'): v for k, v in losses.items()
-            if k.startswith('loss_')}
+    ours = {
+        k.removeprefix('loss_'): v for k, v in losses.items() if k.startswith('loss_')
+    }
     theirs = plain.losses(found[seg_source], found[aff_source])
     assert ours.keys() == theirs.keys() == WEIGHTS.keys()
     for term, value in theirs.items():

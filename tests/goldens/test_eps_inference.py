@@ -16,8 +16,14 @@ from tests.goldens.test_eps_network import samples
 from tests.goldens.toco_model import close
 
 SCALES = (0.5, 1.0, 1.5, 2.0)
-TEST_CFG = dict(outputs=('cam',), cam_filter='gt', cam_scales=SCALES, cam_pair='sum',
-                cam_normalise='max', cam_fuse_at='label')
+TEST_CFG = dict(
+    outputs=('cam',),
+    cam_filter='gt',
+    cam_scales=SCALES,
+    cam_pair='sum',
+    cam_normalise='max',
+    cam_fuse_at='label',
+)
 
 
 @pytest.fixture
@@ -52,7 +58,7 @@ def test_logits_of_each_view(data) -> None:
         image = model.data_preprocessor.normalise(to_chw(view))[None]
         with torch.no_grad():
             for name, batch in (('orig', image), ('flip', image.flip(-1))):
-                logits, = model.cam_logits(model.encode(batch))
+                (logits,) = model.cam_logits(model.encode(batch))
                 close(logits, data[f'logits_{i}_{name}'], 2e-5)
 
 
@@ -84,6 +90,9 @@ def test_evaluation(golden) -> None:
     scores = scores_from_areas(total)
     for name in ('iou', 'precision', 'recall'):
         np.testing.assert_allclose(getattr(scores, name), data[name], rtol=1e-6)
-    for ours, name in ((scores.mean('iou', 'all'), 'miou'), (scores.pixel_acc, 'acc'),
-                       (scores.freq_iou, 'fwavacc')):
+    for ours, name in (
+        (scores.mean('iou', 'all'), 'miou'),
+        (scores.pixel_acc, 'acc'),
+        (scores.freq_iou, 'fwavacc'),
+    ):
         assert ours == pytest.approx(float(data[name]), rel=1e-6), name

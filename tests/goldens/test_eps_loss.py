@@ -13,14 +13,21 @@ from mmwsss.models.losses.saliency_loss import saliency_class_weights, saliency_
 
 def cases(data: dict) -> list[dict]:
     """The arrays of each case."""
-    return [{k.split('/', 1)[1]: torch.from_numpy(v) for k, v in data.items()
-             if k.startswith(f'c{i}/')} for i in range(int(data['n_cases']))]
+    return [
+        {
+            k.split('/', 1)[1]: torch.from_numpy(v)
+            for k, v in data.items()
+            if k.startswith(f'c{i}/')
+        }
+        for i in range(int(data['n_cases']))
+    ]
 
 
 def near(ours: torch.Tensor, theirs: torch.Tensor, atol: float = 1e-6) -> None:
     """Equal to an absolute error; the reference's maxima are about 1."""
     torch.testing.assert_close(
-        ours.detach().reshape(theirs.shape), theirs, rtol=1e-6, atol=atol)
+        ours.detach().reshape(theirs.shape), theirs, rtol=1e-6, atol=atol
+    )
 
 
 def test_choice_of_classes(golden) -> None:
@@ -34,7 +41,8 @@ def test_choice_of_classes(golden) -> None:
         for weight, name in ((1.0, 'fg_map'), (0.0, 'bg_map'), (None, 'sal_pred')):
             weight = float(case['lam']) if weight is None else weight
             weights = saliency_class_weights(
-                overlap, case['label'], float(case['tau']), weight)
+                overlap, case['label'], float(case['tau']), weight
+            )
             near(torch.einsum('bc,bchw->bhw', weights, prob), case[name])
             if name == 'fg_map':
                 np.testing.assert_array_equal(weights.bool(), case['valid'])
@@ -48,11 +56,11 @@ def test_losses_and_gradients(golden) -> None:
         near(sal, case['loss_sal'])
         module = SaliencyLoss(**setting)(logits, case['saliency'], case['label'])
         assert torch.equal(module, sal)
-        grad, = torch.autograd.grad(sal, logits, retain_graph=True)
+        (grad,) = torch.autograd.grad(sal, logits, retain_graph=True)
         near(grad, case['grad_cam_sal'], 1e-7)
         pooled = logits.mean((2, 3))
         near(pooled, case['pred'])
         cls = multi_label_soft_margin(pooled[:, :-1], case['label'])
         near(cls, case['loss_cls'])
-        grad, = torch.autograd.grad(cls + sal, logits)
+        (grad,) = torch.autograd.grad(cls + sal, logits)
         near(grad, case['grad_cam_total'], 1e-7)

@@ -18,15 +18,17 @@ def small(data: dict, **settings):
     """The reduced network with the file's weights."""
     state = {k[3:]: v for k, v in data.items() if k.startswith('sd/')}
     return load_public(
-        eps_model(data['widths'], len(state['fc8.weight']), **settings), state)
+        eps_model(data['widths'], len(state['fc8.weight']), **settings), state
+    )
 
 
 def samples(label: np.ndarray, saliency: np.ndarray) -> list[SegDataSample]:
     """Data samples with image labels and saliency maps."""
     out = []
     for row, one in zip(label, saliency, strict=True):
-        sample = SegDataSample(metainfo=dict(
-            gt_labels=tuple(np.flatnonzero(row).tolist())))
+        sample = SegDataSample(
+            metainfo=dict(gt_labels=tuple(np.flatnonzero(row).tolist()))
+        )
         sample.set_data(dict(saliency=PixelData(data=torch.from_numpy(one))))
         out.append(sample)
     return out
@@ -62,8 +64,13 @@ def test_training_step(golden) -> None:
     (losses['loss_cls'] + losses['loss_sal']).backward()
     ours = {public_name(k): p for k, p in model.named_parameters()}
     assert list(ours) == data['train/param_names'].tolist()
-    expected = zip(data['train/param_names'].tolist(), data['train/requires_grad'],
-                   data['train/grad_norm'], data['train/param_group'], strict=True)
+    expected = zip(
+        data['train/param_names'].tolist(),
+        data['train/requires_grad'],
+        data['train/grad_norm'],
+        data['train/param_group'],
+        strict=True,
+    )
     for name, trained, norm, group in expected:
         parameter = ours[name]
         assert parameter.requires_grad == trained == (group >= 0), name
@@ -115,18 +122,25 @@ def test_full_layout(golden) -> None:
     data = golden('eps_resnet38_full')
     with torch.device('meta'):
         model = full(data)
-    ours = {public_name(k): tuple(v.shape) for k, v in model.state_dict().items()
-            if not k.endswith('num_batches_tracked') and not k.startswith('data_')}
-    theirs = {name: tuple(int(n) for n in shape if n) for name, shape in zip(
-        data['names'].tolist(), data['shapes'], strict=True)}
+    ours = {
+        public_name(k): tuple(v.shape)
+        for k, v in model.state_dict().items()
+        if not k.endswith('num_batches_tracked') and not k.startswith('data_')
+    }
+    theirs = {
+        name: tuple(int(n) for n in shape if n)
+        for name, shape in zip(data['names'].tolist(), data['shapes'], strict=True)
+    }
     assert ours == theirs
     parameters = {public_name(k): p for k, p in model.named_parameters()}
     assert list(parameters) == data['param_names'].tolist()
     flags = [p.requires_grad for p in parameters.values()]
     assert flags == data['param_requires_grad'].tolist()
     # collected before freezing: convolutions 0, the classifier 2, norms in none
-    groups = [2 if name.startswith('fc8') else 0 if p.dim() == 4 else -1
-              for name, p in parameters.items()]
+    groups = [
+        2 if name.startswith('fc8') else 0 if p.dim() == 4 else -1
+        for name, p in parameters.items()
+    ]
     assert groups == data['param_group'].tolist()
 
 
@@ -143,6 +157,6 @@ def test_full_network(golden) -> None:
     for tap, name in zip(maps, ('conv4', 'conv5', 'conv6'), strict=True):
         close(tap.mean((2, 3)), data[f'{name}_mean'])
     first = data['conv6_first32']
-    close(maps[-1][:, :first.shape[1]], first)
+    close(maps[-1][:, : first.shape[1]], first)
     close(dense, data['cam'])
     close(dense.mean((2, 3)), data['pred'])

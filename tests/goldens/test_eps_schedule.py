@@ -23,8 +23,10 @@ def run(data: dict, **settings) -> tuple[np.ndarray, np.ndarray, SlipSGD]:
     """Parameters after each step and the rates that it used, in four groups."""
     lr, decay = float(data['base_lr']), float(data['weight_decay'])
     tensors = [nn.Parameter(torch.from_numpy(row.copy())) for row in data['init']]
-    groups = [dict(params=[p], lr=lr * mult, weight_decay=wd) for p, mult, wd in zip(
-        tensors, MULTIPLIERS, (decay, 0, decay, 0), strict=True)]
+    groups = [
+        dict(params=[p], lr=lr * mult, weight_decay=wd)
+        for p, mult, wd in zip(tensors, MULTIPLIERS, (decay, 0, decay, 0), strict=True)
+    ]
     optimizer = SlipSGD(groups, lr, weight_decay=decay, **settings)
     scheduler = PolyWarmupLR(optimizer, 0, int(data['max_step']), power=0.9)
     params, rates = [], []

@@ -35,10 +35,12 @@ def test_mask(golden) -> None:
     for name in cases(data):
         case = below(data, f'{name}/')
         size, block, patch = (
-            int(case[f'{k}_size']) for k in ('input', 'block', 'patch'))
+            int(case[f'{k}_size']) for k in ('input', 'block', 'patch')
+        )
         grid = block_grid((size, size), block, patch)
         labels = ImageLabels.from_lists(
-            [np.flatnonzero(row) for row in case['labels']], case['labels'].shape[1])
+            [np.flatnonzero(row) for row in case['labels']], case['labels'].shape[1]
+        )
         cam = labels.valid(labels.gather(torch.from_numpy(case['cam'])))
         noise = torch.from_numpy(case['noise']).view(-1, *grid)
         torch.manual_seed(int(case['seed']))
@@ -47,8 +49,13 @@ def test_mask(golden) -> None:
         roi = None
         if case['uncertain']:
             low, high = float(case['low']), float(case['high'])
-            roi = uncertain_blocks(cam.amax(1), low, high, grid,
-                                   'bilinear' if case['bilinear'] else 'nearest')
+            roi = uncertain_blocks(
+                cam.amax(1),
+                low,
+                high,
+                grid,
+                'bilinear' if case['bilinear'] else 'nearest',
+            )
             np.testing.assert_array_equal(roi, case['roi'], err_msg=name)
         count = masked_count(grid[0] * grid[1], ratio)
         assert count == int(case['num_masked_blocks'])
@@ -66,16 +73,19 @@ def test_mask_as_the_model_draws_it(golden) -> None:
     for name in cases(data):
         case = below(data, f'{name}/')
         masking = UncertainMasking(
-            int(case['block_size']), round(float(case['mask_ratio']), 6),
-            float(case['low']), float(case['high']),
+            int(case['block_size']),
+            round(float(case['mask_ratio']), 6),
+            float(case['low']),
+            float(case['high']),
             'uncertain' if case['uncertain'] else 'random',
-            reduce='bilinear' if case['bilinear'] else 'nearest')
-        score = torch.from_numpy(
-            case['cam'] * case['labels'][..., None, None]).amax(1)
+            reduce='bilinear' if case['bilinear'] else 'nearest',
+        )
+        score = torch.from_numpy(case['cam'] * case['labels'][..., None, None]).amax(1)
         size = int(case['input_size'])
         torch.manual_seed(int(case['seed']))
-        mask = masking(torch.zeros(len(score), 3, size, size), int(case['patch_size']),
-                       0, score)
+        mask = masking(
+            torch.zeros(len(score), 3, size, size), int(case['patch_size']), 0, score
+        )
         np.testing.assert_array_equal(mask.tokens, case['mask'])
 
 
@@ -87,10 +97,12 @@ def aggregation(data: dict[str, np.ndarray], **options) -> AttentiveAggregation:
     if '0.gamma1' in state:
         options['layer_scale'] = 0.1
     module = AttentiveAggregation(
-        width, int(data['num_heads']), hidden, int(data['depth']), **options)
+        width, int(data['num_heads']), hidden, int(data['depth']), **options
+    )
     named = {f'blocks.{k}': v for k, v in tensors(state).items()}
     module.load_state_dict(
-        named | {'cls_token': torch.from_numpy(data['cls_token'])}, strict=True)
+        named | {'cls_token': torch.from_numpy(data['cls_token'])}, strict=True
+    )
     return module
 
 
@@ -122,15 +134,19 @@ def test_key_masks(golden) -> None:
     tokens = torch.from_numpy(data['tokens']).double()
     mask = torch.from_numpy(data['mask']).bool()
     empty = torch.zeros_like(mask)
-    out = {kind: aggregation(data, key_mask=kind).double()
-           for kind in ('none', '-inf', 'paper')}
+    out = {
+        kind: aggregation(data, key_mask=kind).double()
+        for kind in ('none', '-inf', 'paper')
+    }
     for module in out.values():
         near(module(tokens, empty), out['none'](tokens).detach().numpy(), 1e-6)
     module = out['paper']
     attn, x = module.blocks[0].attn, module.blocks[0].norm1(tokens)
     token = module.blocks[0].norm1(module.cls_token.expand(len(tokens), -1, -1))
-    heads = [layer(y).unflatten(2, (attn.num_heads, -1)).transpose(1, 2) for layer, y in
-             ((attn.q, token), (attn.k, x), (attn.v, x))]
+    heads = [
+        layer(y).unflatten(2, (attn.num_heads, -1)).transpose(1, 2)
+        for layer, y in ((attn.q, token), (attn.k, x), (attn.v, x))
+    ]
     scores = (heads[0] @ heads[1].transpose(2, 3)) * attn.scale
     scores = scores * (1 - mask.double())[:, None, None]
     expected = attn.proj((scores.softmax(-1) @ heads[2]).transpose(1, 2).flatten(2))
@@ -159,22 +175,30 @@ def test_projector(golden) -> None:
             near(head.get_parameter(key).grad, value)
         assert head.last_layer.weight_g.grad is None
         # the mean of the outputs is the output of the mean of the unit vectors
-        near(head.last_layer(head.embed(x).mean((0, 1))),
-             result.detach().mean((0, 1)).numpy())
+        near(
+            head.last_layer(head.embed(x).mean((0, 1))),
+            result.detach().mean((0, 1)).numpy(),
+        )
 
 
 # ------------------------------------------------------------------ losses
 @pytest.mark.parametrize('name', ['fsr_loss', 'fsr_loss_local'])
 def test_self_distillation(golden, name: str) -> None:
     data = golden(name)
-    modules = [SelfDistillation(data['step0/student'].shape[2],
-                                round(float(data['student_temp']), 6),
-                                round(float(data['momentum']), 6)) for _ in range(2)]
+    modules = [
+        SelfDistillation(
+            data['step0/student'].shape[2],
+            round(float(data['student_temp']), 6),
+            round(float(data['momentum']), 6),
+        )
+        for _ in range(2)
+    ]
     epochs, warmup = int(data['epochs']), int(data['warmup_epochs'])
     stored = data['f64_teacher_temp']
     temperature = Ramp(stored[0], stored[-1], warmup)
     np.testing.assert_allclose(
-        [temperature(i) for i in range(epochs)], stored, rtol=1e-12)
+        [temperature(i) for i in range(epochs)], stored, rtol=1e-12
+    )
     for number, iteration in enumerate(data['iters']):
         step = below(data, f'step{number}/')
         check_step(step, modules, temperature(int(iteration)), int(data['num_local']))
@@ -183,7 +207,8 @@ def test_self_distillation(golden, name: str) -> None:
     # once more without a mask
     last = below(data, 'nomask/')
     class_loss, patch_loss, _, _ = losses(
-        step, modules, float(data['f64_teacher_temp'][-1]), 0, masked=False)
+        step, modules, float(data['f64_teacher_temp'][-1]), 0, masked=False
+    )
     near(class_loss, last['class_loss'])
     near(modules[0].center, last['class_center_after'])
     assert patch_loss == last['patch_loss'] == 0
@@ -200,8 +225,9 @@ def losses(step, modules, temperature: float, num_local: int, masked: bool = Tru
     pooled, local = student[batch:, :1], None
     if num_local:
         local = torch.from_numpy(step['student_local']).requires_grad_()
-        pooled = torch.cat([pooled, local.unflatten(0, (num_local, batch))
-                            .transpose(0, 1)], 1)
+        pooled = torch.cat(
+            [pooled, local.unflatten(0, (num_local, batch)).transpose(0, 1)], 1
+        )
     target = teacher[:batch, :1]
     class_loss = of_class(pooled, target, temperature, target.mean((0, 1)))
     patches, seen = student[batch:, 1:], teacher[batch:, 1:]
@@ -209,8 +235,7 @@ def losses(step, modules, temperature: float, num_local: int, masked: bool = Tru
         patches, seen_by_loss, mask = patches[:, :0], seen[:, :0], mask[:, :0]
     else:
         seen_by_loss = seen
-    patch_loss = of_patch(
-        patches, seen_by_loss, temperature, seen.mean((0, 1)), mask)
+    patch_loss = of_patch(patches, seen_by_loss, temperature, seen.mean((0, 1)), mask)
     return class_loss, patch_loss, student, local
 
 
@@ -219,7 +244,8 @@ def check_step(step, modules, temperature: float, num_local: int) -> None:
     for module, name in zip(modules, ('class', 'patch'), strict=True):
         near(module.center, step[f'{name}_center_before'])
     class_loss, patch_loss, student, local = losses(
-        step, modules, temperature, num_local)
+        step, modules, temperature, num_local
+    )
     near(class_loss, step['class_loss'])
     near(patch_loss, step['patch_loss'])
     wanted = [student] if local is None else [student, local]
@@ -235,8 +261,12 @@ def check_step(step, modules, temperature: float, num_local: int) -> None:
 # ------------------------------------------------------------------ position embedding
 def small_vit(width: int, size: int) -> MaskTokenViT:
     """A trunk of that width and resolution."""
-    return MaskTokenViT(img_size=size, patch_size=16, out_indices=(0, 1), arch=dict(
-        embed_dims=width, num_layers=2, num_heads=1, feedforward_channels=8))
+    return MaskTokenViT(
+        img_size=size,
+        patch_size=16,
+        out_indices=(0, 1),
+        arch=dict(embed_dims=width, num_layers=2, num_heads=1, feedforward_channels=8),
+    )
 
 
 def position(model: MaskTokenViT, pretrained: torch.Tensor) -> MaskTokenViT:
@@ -261,8 +291,7 @@ def test_position_embedding(golden) -> None:
         np.testing.assert_array_equal(data[name][:, :1], pretrained[:, :1])
     model = position(small_vit(channels, 448), pretrained)
     seen = []
-    model.drop_after_pos.register_forward_pre_hook(
-        lambda _, args: seen.append(args[0]))
+    model.drop_after_pos.register_forward_pre_hook(lambda _, args: seen.append(args[0]))
     for parameter in model.patch_embed.parameters():
         parameter.data.zero_()  # what is left is the position
     sizes = [k.removeprefix('interp_') for k in data if k.startswith('interp_')]

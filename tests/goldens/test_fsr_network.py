@@ -24,8 +24,9 @@ def patch_tokens(maps: torch.Tensor) -> torch.Tensor:
 
 def project(model, features) -> torch.Tensor:
     """The projector on [pooled token ; patches], as the reference runs it."""
-    return model.proj_head(torch.cat(
-        [features.cls_token[:, None], patch_tokens(features.maps[-1])], 1))
+    return model.proj_head(
+        torch.cat([features.cls_token[:, None], patch_tokens(features.maps[-1])], 1)
+    )
 
 
 def outputs(model, features, batch: int) -> dict[str, torch.Tensor]:
@@ -33,10 +34,15 @@ def outputs(model, features, batch: int) -> dict[str, torch.Tensor]:
     first = features._replace(cls_token=None).select(slice(batch))
     cam, aux = model.cam_logits(first)
     return dict(
-        top_cls_out=model.cam_head(first.maps), top_cam=cam, aux_cam=aux,
-        aux_cls_out=model.aux_cam_head(first.maps), top_fmap=first.maps[-1],
-        seg_out=model.decode_head(first.maps), aux_fmap=first.maps[0],
-        project_out=project(model, features))
+        top_cls_out=model.cam_head(first.maps),
+        top_cam=cam,
+        aux_cam=aux,
+        aux_cls_out=model.aux_cam_head(first.maps),
+        top_fmap=first.maps[-1],
+        seg_out=model.decode_head(first.maps),
+        aux_fmap=first.maps[0],
+        project_out=project(model, features),
+    )
 
 
 def test_two_views_with_gradients(golden) -> None:
@@ -45,7 +51,8 @@ def test_two_views_with_gradients(golden) -> None:
     views = torch.cat([torch.from_numpy(data[k]) for k in ('view1', 'view2')])
     features = model.backbone.encode(views, token_mask(data), pool=slice(None))
     tokens = torch.cat(
-        [features.cls_token[:, None], patch_tokens(features.maps[-1])], 1)
+        [features.cls_token[:, None], patch_tokens(features.maps[-1])], 1
+    )
     near(tokens, data['encoder/tokens'])
     near(patch_tokens(features.maps[0]), data['encoder/aux'])
     found = outputs(model, features, len(data['view1']))
@@ -54,8 +61,10 @@ def test_two_views_with_gradients(golden) -> None:
     for key, value in stored.items():
         near(found[key], value)
 
-    sum((torch.from_numpy(g) * found[key]).sum()
-        for key, g in below(data, 'upstream/').items()).backward()
+    sum(
+        (torch.from_numpy(g) * found[key]).sum()
+        for key, g in below(data, 'upstream/').items()
+    ).backward()
     grads = below(data, 'grad/')
     if 'encoder.pos_embed' in grads:
         assert not grads['encoder.pos_embed'][:, 0].any()  # the slot that isn't ours
@@ -67,8 +76,10 @@ def test_without_a_mask(golden) -> None:
     data = golden('fsr_student')
     model = tiny_fsr(data)
     views = torch.cat([torch.from_numpy(data[k]) for k in ('view1', 'view2')])
-    near(project(model, model.backbone.encode(views, pool=slice(None))),
-         data['nomask/project_out'])
+    near(
+        project(model, model.backbone.encode(views, pool=slice(None))),
+        data['nomask/project_out'],
+    )
     # the teacher starts as the student
     teacher = model.backbone_ema.module.encode(views, pool=slice(None))
     tokens = torch.cat([teacher.cls_token[:, None], patch_tokens(teacher.maps[-1])], 1)
@@ -92,7 +103,8 @@ def test_an_early_end(golden) -> None:
     view = torch.from_numpy(data['view1'])
     whole = model.encode(view)
     model.backbone.layers[-1].register_forward_pre_hook(
-        lambda *_: pytest.fail('the last block ran'))
+        lambda *_: pytest.fail('the last block ran')
+    )
     early = model.backbone.encode(view, until=0)
     assert len(early.maps) == 1 and torch.equal(early.maps[0], whole.maps[0])
 
@@ -119,10 +131,16 @@ def test_inference(golden) -> None:
         x, number = torch.from_numpy(data[name]), name.split('/')[0]
         for teacher in (False, True):  # equal weights here
             sample = model.predict(
-                x, seg_scales=(1.0, 1.25, 1.5), seg_flip=True, seg_pair='sum',
-                seg_fuse='max', use_teacher=teacher)[0]
+                x,
+                seg_scales=(1.0, 1.25, 1.5),
+                seg_flip=True,
+                seg_pair='sum',
+                seg_fuse='max',
+                use_teacher=teacher,
+            )[0]
             np.testing.assert_array_equal(
-                sample.pred_sem_seg.data[0], data[f'{number}/pred'])
+                sample.pred_sem_seg.data[0], data[f'{number}/pred']
+            )
 
 
 def test_fused_logits(golden) -> None:
@@ -135,8 +153,12 @@ def test_fused_logits(golden) -> None:
         with torch.no_grad():
             for scale in (1.0, 1.25, 1.5):
                 scaled = resize(x, scaled_size(size, scale))
-                raw.append(tuple(model.decode_head(model.encode(image).maps)
-                                 for image in (scaled, scaled.flip(-1))))
+                raw.append(
+                    tuple(
+                        model.decode_head(model.encode(image).maps)
+                        for image in (scaled, scaled.flip(-1))
+                    )
+                )
         near(fuse_seg_logits(raw, size, 'sum', 'max'), data[name.replace('/x', '/seg')])
 
 
@@ -155,9 +177,13 @@ def test_newer_weight_norm_and_unknown_keys(golden) -> None:
     student = tensors(below(golden('fsr_student'), 'state/'))
     expected = convert_fsr(student)
     renamed = {
-        k.replace('last_layer.weight_g', 'last_layer.parametrizations.weight.original0')
-        .replace('last_layer.weight_v', 'last_layer.parametrizations.weight.original1'):
-        v for k, v in student.items()}
+        k.replace(
+            'last_layer.weight_g', 'last_layer.parametrizations.weight.original0'
+        ).replace(
+            'last_layer.weight_v', 'last_layer.parametrizations.weight.original1'
+        ): v
+        for k, v in student.items()
+    }
     assert renamed.keys() != student.keys()
     assert convert_fsr(renamed).keys() == expected.keys()
     with pytest.raises(ValueError, match=r'decoder\.extra'):

@@ -25,8 +25,14 @@ from tests.goldens.fsr_model import (
 )
 
 TOLERANCE = 1e-4  # of the description, for losses and weights
-NAMES = dict(cls='cls_top', cls_aux='cls_aux', ptc='aff', seg='seg', unc='fsr_patch',
-             cer='fsr_class')
+NAMES = dict(
+    cls='cls_top',
+    cls_aux='cls_aux',
+    ptc='aff',
+    seg='seg',
+    unc='fsr_patch',
+    cer='fsr_class',
+)
 RATIO = 0.1  # of the description: the first rate's share
 
 
@@ -42,12 +48,19 @@ def model_of(data):
     rises = int(np.argmax(temperatures == temperatures[-1])) + 1
     seg = [(i, float(data[f'it{i}/seg_weight'])) for i in range(iterations(data))]
     return tiny_fsr(
-        data, 'init/', weights=WEIGHTS | dict(seg=seg),
-        low_thr=float(data['low']), high_thr=float(data['high']),
-        mask=MASK | dict(block_size=int(data['block_size']),
-                         strategy=[(0, 'random'), (1, 'uncertain')]),
+        data,
+        'init/',
+        weights=WEIGHTS | dict(seg=seg),
+        low_thr=float(data['low']),
+        high_thr=float(data['high']),
+        mask=MASK
+        | dict(
+            block_size=int(data['block_size']),
+            strategy=[(0, 'random'), (1, 'uncertain')],
+        ),
         teacher_temp=dict(start=temperatures[0], end=temperatures[-1], iters=rises),
-        ema_momentum=dict(start=momenta[0], end=1.0, iters=len(momenta))).train()
+        ema_momentum=dict(start=momenta[0], end=1.0, iters=len(momenta)),
+    ).train()
 
 
 def iterations(data) -> int:
@@ -75,9 +88,11 @@ def test_schedules(golden) -> None:
     model = model_of(data)
     steps = range(len(data['f64_momentum']))
     np.testing.assert_allclose(
-        [model.ema_momentum(i) for i in steps], data['f64_momentum'], rtol=1e-12)
+        [model.ema_momentum(i) for i in steps], data['f64_momentum'], rtol=1e-12
+    )
     np.testing.assert_allclose(
-        [model.teacher_temp(i) for i in steps], data['f64_teacher_temp'], rtol=1e-12)
+        [model.teacher_temp(i) for i in steps], data['f64_teacher_temp'], rtol=1e-12
+    )
 
 
 def test_training_steps(golden, monkeypatch) -> None:
@@ -86,7 +101,8 @@ def test_training_steps(golden, monkeypatch) -> None:
     lr = round(float(data['lr']), 9)
     optimizer = optimizer_of(model, lr)
     scheduler = CosineWarmupLR(
-        optimizer, warmup(data), len(data['f64_momentum']), warmup_ratio=RATIO)
+        optimizer, warmup(data), len(data['f64_momentum']), warmup_ratio=RATIO
+    )
     for number in range(iterations(data)):
         check_rates(model, optimizer, data[f'f64_it{number}/lr'])
         step = below(data, f'it{number}/')
@@ -108,8 +124,10 @@ def check_losses(model, number: int, step, monkeypatch) -> torch.Tensor:
     MessageHub.get_current_instance().update_info('iter', number)
     views = {k: torch.from_numpy(step[k]) for k in ('view1', 'view2')}
     noise = torch.from_numpy(step['noise'])
-    monkeypatch.setattr('mmwsss.models.utils.masking.draw_noise',
-                        lambda batch, blocks, _: noise.view(batch, *blocks))
+    monkeypatch.setattr(
+        'mmwsss.models.utils.masking.draw_noise',
+        lambda batch, blocks, _: noise.view(batch, *blocks),
+    )
     seen = {}
     spy(monkeypatch, model, 'mask_uncertain', seen)
     spy(monkeypatch, model, 'pseudo_label', seen)
@@ -124,8 +142,7 @@ def check_losses(model, number: int, step, monkeypatch) -> torch.Tensor:
     monkeypatch.undo()
 
     batch = len(views['view1'])
-    np.testing.assert_array_equal(
-        seen['mask_uncertain'].tokens, step['mask'][batch:])
+    np.testing.assert_array_equal(seen['mask_uncertain'].tokens, step['mask'][batch:])
     assert not step['mask'][:batch].any()
     labels = model.image_labels(data_samples, noise.device)
     assert ('uncertainty_cam' in seen) == (number > 0)  # no CAM for a random mask
@@ -133,15 +150,25 @@ def check_losses(model, number: int, step, monkeypatch) -> torch.Tensor:
         corners = step['mask_aux_cam_b'] * step['labels'][..., None, None]
         corners = labels.gather(torch.from_numpy(corners).float())
         block = views['view2'].shape[-1] // corners.shape[-1]
-        near(labels.valid(corners),
-             seen['uncertainty_cam'][..., ::block, ::block].numpy(), TOLERANCE)
+        near(
+            labels.valid(corners),
+            seen['uncertainty_cam'][..., ::block, ::block].numpy(),
+            TOLERANCE,
+        )
     np.testing.assert_array_equal(seen['pseudo_label'], step['pseudo_label'])
     grid = step['pseudo_label_aff'].shape[-2:]
-    score, label = strongest_class(torch.nn.functional.interpolate(
-        seen['fused_cams'].aux, tuple(grid), mode='bilinear'), labels.ids)
+    score, label = strongest_class(
+        torch.nn.functional.interpolate(
+            seen['fused_cams'].aux, tuple(grid), mode='bilinear'
+        ),
+        labels.ids,
+    )
     np.testing.assert_array_equal(
-        three_way_label(score, label, model.train_cfg['low_thr'],
-                        model.train_cfg['high_thr']), step['pseudo_label_aff'])
+        three_way_label(
+            score, label, model.train_cfg['low_thr'], model.train_cfg['high_thr']
+        ),
+        step['pseudo_label_aff'],
+    )
 
     assert values.keys() == WEIGHTS.keys()
     for term, name in NAMES.items():
@@ -177,7 +204,8 @@ def check_gradients(model, data, step) -> None:
             assert not parameter.requires_grad
         elif not str(name).endswith('attn.k.bias'):
             np.testing.assert_allclose(
-                parameter.grad.norm(), expected, rtol=1e-3, atol=1e-5, err_msg=name)
+                parameter.grad.norm(), expected, rtol=1e-3, atol=1e-5, err_msg=name
+            )
 
 
 def check_rates(model, optimizer, expected: np.ndarray) -> None:
@@ -188,8 +216,11 @@ def check_rates(model, optimizer, expected: np.ndarray) -> None:
         for parameter in (p for p in group['params'] if p.requires_grad):
             name = names[id(parameter)]
             head = not name.startswith('backbone.')
-            plain = (parameter.dim() == 1 or name.endswith('bias') or any(
-                k in name for k in ('pos_embed', 'cls_token', 'mask_token')))
+            plain = (
+                parameter.dim() == 1
+                or name.endswith('bias')
+                or any(k in name for k in ('pos_embed', 'cls_token', 'mask_token'))
+            )
             setting = group['lr'], group['weight_decay']
             found.setdefault((head, not plain), set()).add(setting)
     decays = (0.0, 0.05, 0.0, 0.05)
@@ -212,6 +243,7 @@ def check_weights(model, data) -> None:
             if name.endswith('attn.k.bias'):
                 continue
             if name.endswith('attn.qkv.bias'):  # all but the keys' third
-                found, expected = (torch.cat(v.chunk(3)[::2])
-                                   for v in (found, expected))
+                found, expected = (
+                    torch.cat(v.chunk(3)[::2]) for v in (found, expected)
+                )
             near(found, expected.numpy(), TOLERANCE)

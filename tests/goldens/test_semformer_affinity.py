@@ -91,4 +91,5 @@ def test_loss(case):
     np.testing.assert_allclose(loss.item(), case['loss'], rtol=1e-5)
     loss.backward()
     np.testing.assert_allclose(
-        logits.grad, case['grad_edge_logits'], rtol=1e-3, atol=1e-6)
+        logits.grad, case['grad_edge_logits'], rtol=1e-3, atol=1e-6
+    )

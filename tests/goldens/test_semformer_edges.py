@@ -26,13 +26,18 @@ def rename(key: str) -> str:
 def test_head(case):
     count = sum(key.startswith('feat') for key in case)
     maps = [torch.from_numpy(case[f'feat{i}']) for i in range(1, count + 1)]
-    head = EdgeHead([one.shape[1] for one in maps],
-                    channels=len(case['sd.fc_edge1.0.weight']))
-    state = {rename(key.removeprefix('sd.')): torch.from_numpy(value)
-             for key, value in case.items() if key.startswith('sd.')}
+    head = EdgeHead(
+        [one.shape[1] for one in maps], channels=len(case['sd.fc_edge1.0.weight'])
+    )
+    state = {
+        rename(key.removeprefix('sd.')): torch.from_numpy(value)
+        for key, value in case.items()
+        if key.startswith('sd.')
+    }
     head.load_state_dict(state, strict=True)
     np.testing.assert_allclose(
-        head(maps).detach(), case['edge_logits'], rtol=1e-4, atol=1e-5)
+        head(maps).detach(), case['edge_logits'], rtol=1e-4, atol=1e-5
+    )
 
 
 def test_mirror_average(case):
@@ -47,16 +52,25 @@ def test_walk_of_two_sizes_at_once(golden):
     What the stored matrix errs is taken off the stored walk.
     """
     data = golden('semformer_random_walk')
-    cases = [{key.removesuffix(tag): value for key, value in data.items()
-              if key.endswith(tag)} for tag in ('_a', '_b')]
-    maps, edges = ([torch.from_numpy(case[name]) for case in cases]
-                   for name in ('cams', 'edge'))
+    cases = [
+        {
+            key.removesuffix(tag): value
+            for key, value in data.items()
+            if key.endswith(tag)
+        }
+        for tag in ('_a', '_b')
+    ]
+    maps, edges = (
+        [torch.from_numpy(case[name]) for case in cases] for name in ('cams', 'edge')
+    )
     for i, case in enumerate(cases):
         walked = walk_maps(maps, edges, *case['params'].tolist())[i]
         rounded, exact = map(torch.from_numpy, walk_rounding(case))
         np.testing.assert_allclose(
-            walked, case['rw'][:, 0] + (exact - rounded).numpy(), rtol=1e-4)
+            walked, case['rw'][:, 0] + (exact - rounded).numpy(), rtol=1e-4
+        )
         size = tuple(case['out_hw'].tolist())
         error = enlarge_walked(exact, size) - enlarge_walked(rounded, size)
         np.testing.assert_allclose(
-            enlarge_walked(walked, size), case['rw_up'] + error.numpy(), rtol=1e-4)
+            enlarge_walked(walked, size), case['rw_up'] + error.numpy(), rtol=1e-4
+        )

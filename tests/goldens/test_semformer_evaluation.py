@@ -37,12 +37,15 @@ def test_sweep(golden, kind):
     for i in range(len(thresholds)):
         s = scores_from_areas(total.areas(i))
         np.testing.assert_allclose(
-            100 * np.nan_to_num(s.iou), g[f'{kind}_iou'][i], atol=1e-5)
+            100 * np.nan_to_num(s.iou), g[f'{kind}_iou'][i], atol=1e-5
+        )
         np.testing.assert_allclose(
-            100 * s.mean('iou', 'fixed'), g[f'{kind}_miou'][i], rtol=1e-6)
+            100 * s.mean('iou', 'fixed'), g[f'{kind}_miou'][i], rtol=1e-6
+        )
         for name in ('fp', 'fn'):
             np.testing.assert_allclose(
-                s.mean(name, 'fixed'), g[f'{kind}_{name}'][i], rtol=1e-6)
+                s.mean(name, 'fixed'), g[f'{kind}_{name}'][i], rtol=1e-6
+            )
 
 
 def test_erosion(golden):

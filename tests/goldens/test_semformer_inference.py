@@ -12,8 +12,13 @@ from mmwsss.cam import with_mirror
 from mmwsss.datasets.transforms import PackWeakInputs, PILMultiScale
 from tests.goldens.semformer_model import near, tiny_semformer
 
-TEST_CFG = dict(cam_filter='gt', cam_pair='sum', cam_normalise='max',
-                cam_fuse_at='label', cam_scale_one=False)
+TEST_CFG = dict(
+    cam_filter='gt',
+    cam_pair='sum',
+    cam_normalise='max',
+    cam_fuse_at='label',
+    cam_scale_one=False,
+)
 
 
 def written(scales: np.ndarray) -> list[float]:
@@ -27,16 +32,23 @@ def case(golden):
     g = golden('semformer_infer_multiscale')
     scales = written(g['scales'])
     model = tiny_semformer(
-        g, blocks=int(g['attn_blocks']),
-        test_cfg=TEST_CFG | dict(cam_scales=scales,
-                                 cam_multiple=int(g['strides'][1]))).eval()
+        g,
+        blocks=int(g['attn_blocks']),
+        test_cfg=TEST_CFG | dict(cam_scales=scales, cam_multiple=int(g['strides'][1])),
+    ).eval()
     patch = model.backbone.patch_embed.projection.stride[0]
     labels = tuple(map(int, np.flatnonzero(g['label'])))
-    results = dict(img=g['image'], ori_shape=g['image'].shape[:2], gt_labels=labels,
-                   num_foreground=model.num_foreground)
+    results = dict(
+        img=g['image'],
+        ori_shape=g['image'].shape[:2],
+        gt_labels=labels,
+        num_foreground=model.num_foreground,
+    )
     packed = PackWeakInputs()(PILMultiScale(scales, rounding=patch)(results))
-    data = dict(inputs={k: [v] for k, v in packed['inputs'].items()},
-                data_samples=[packed['data_samples']])
+    data = dict(
+        inputs={k: [v] for k, v in packed['inputs'].items()},
+        data_samples=[packed['data_samples']],
+    )
     return g, model, model.data_preprocessor(data, False)
 
 

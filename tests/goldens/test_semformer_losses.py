@@ -37,7 +37,8 @@ def leaf(array) -> torch.Tensor:
 
 def pairs_of(labels) -> ClassPairs:
     return ClassPairs.from_lists(
-        [np.flatnonzero(row[1:]).tolist() for row in labels], labels.shape[1] - 1)
+        [np.flatnonzero(row[1:]).tolist() for row in labels], labels.shape[1] - 1
+    )
 
 
 def compact(array, pairs: ClassPairs) -> torch.Tensor:
@@ -115,20 +116,25 @@ def test_pairs_and_images(case) -> None:
     pairs = pairs_of(case['labels'])
     np.testing.assert_array_equal(pairs.image, case['pair_image'])
     np.testing.assert_array_equal(
-        pairs.ids[pairs.image, pairs.slot], case['pair_class'])
+        pairs.ids[pairs.image, pairs.slot], case['pair_class']
+    )
     np.testing.assert_array_equal(pairs.score, case['labels'])
     maps = pairs.gather(torch.from_numpy(case['masks']))
     images = F.interpolate(
-        torch.from_numpy(case['images']), case['ae_images'].shape[-2:], mode='bilinear',
-        align_corners=True)
+        torch.from_numpy(case['images']),
+        case['ae_images'].shape[-2:],
+        mode='bilinear',
+        align_corners=True,
+    )
     near(images, case['ae_images'])
     foreground, background = complementary_images(images, maps, pairs)
     near(foreground, case['fg_images'])
     near(background, case['bg_images'])
 
 
-@pytest.mark.parametrize('side,kind', [
-    ('fg', ClassForegroundLoss), ('bg', ClassBackgroundLoss)])
+@pytest.mark.parametrize(
+    'side,kind', [('fg', ClassForegroundLoss), ('bg', ClassBackgroundLoss)]
+)
 def test_class_contrast(case, side: str, kind: type) -> None:
     pairs = pairs_of(case['labels'])
     embedding = leaf(case[f'embed_{side}'])
@@ -161,15 +167,21 @@ def test_suppression_and_complementation(case) -> None:
     for name in ('as', 'ac'):
         logits = leaf(case['mask_logits'])
         maps, valid = maps_of(case, logits)
-        loss = (activation_suppression(maps) if name == 'as' else
-                ActivationComplementation()(maps, pairs, valid))
+        loss = (
+            activation_suppression(maps)
+            if name == 'as'
+            else ActivationComplementation()(maps, pairs, valid)
+        )
         near(loss, case[f'loss_{name}'])
         loss.backward()
         near(logits.grad, case[f'grad_{name}_mask_logits'], **GRADIENT)
         grads[name], losses[name] = logits.grad, loss.item()
     weights = dict(zip(('ss', 'cf', 'cb', 'as', 'ac'), case['loss_weights'].tolist()))
-    near(sum(weights[k] * g for k, g in grads.items()), case['grad_total_mask_logits'],
-         **GRADIENT)
+    near(
+        sum(weights[k] * g for k, g in grads.items()),
+        case['grad_total_mask_logits'],
+        **GRADIENT,
+    )
     rest = {k: float(case[f'loss_{k}']) for k in ('ss', 'cf', 'cb')}
     total = sum(weights[k] * value for k, value in (losses | rest).items())
     near(torch.tensor(total), case['loss_total'])
@@ -179,8 +191,11 @@ def test_without_validity(case) -> None:
     pairs = pairs_of(case['labels'])
     for name in ('as', 'ac'):
         maps = leaf(case['plain_masks'])
-        loss = (activation_suppression(maps) if name == 'as' else
-                activation_complementation(pairs.gather(maps), pairs.mask))
+        loss = (
+            activation_suppression(maps)
+            if name == 'as'
+            else activation_complementation(pairs.gather(maps), pairs.mask)
+        )
         near(loss, case[f'plain_loss_{name}'])
         loss.backward()
         near(maps.grad, case[f'plain_grad_{name}'], **GRADIENT)
@@ -195,13 +210,23 @@ def test_background_only(case) -> None:
         name = {'fg': 'cf', 'bg': 'cb'}[side]
         near(kind()(few, semantics[pairs.pair_ids], pairs), case[f'deg_loss_{name}'])
     logits = torch.from_numpy(case['deg_mask_logits'])
-    maps = F.interpolate(logits, case['ae_images'].shape[-2:], mode='bilinear',
-                         align_corners=True).sigmoid().requires_grad_()
+    maps = (
+        F.interpolate(
+            logits, case['ae_images'].shape[-2:], mode='bilinear', align_corners=True
+        )
+        .sigmoid()
+        .requires_grad_()
+    )
     near(activation_suppression(maps), case['deg_loss_as'])
     loss = ActivationComplementation()(maps, pairs)
     near(loss, case['deg_loss_ac'])
     loss.backward()
     assert not maps.grad.any()
-    near(semantic_similarity(torch.from_numpy(case['deg_token_embed']), semantics,
-                             torch.from_numpy(case['deg_labels'])),
-         case['deg_loss_ss'])
+    near(
+        semantic_similarity(
+            torch.from_numpy(case['deg_token_embed']),
+            semantics,
+            torch.from_numpy(case['deg_labels']),
+        ),
+        case['deg_loss_ss'],
+    )

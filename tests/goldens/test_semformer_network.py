@@ -81,8 +81,10 @@ def test_embeddings_of_some_classes(golden, reduction: str) -> None:
     count = semantics.shape[0]
     ids = torch.stack([torch.randperm(count)[:2] for _ in patches])
     every = semantics.embed(semantics.tokens(patches))
-    near(semantics.embed_classes(patches, ids),
-         torch.stack([e[i] for e, i in zip(every, ids)]).detach())
+    near(
+        semantics.embed_classes(patches, ids),
+        torch.stack([e[i] for e, i in zip(every, ids)]).detach(),
+    )
 
 
 # ------------------------------------------------------------------ stage 2
@@ -119,14 +121,20 @@ def step(golden, tmp_path):
     torch.save(dict(state_dict=state), tmp_path / 'caae.pth')
     caae = dict(type='CAAE', **config, checkpoint=str(tmp_path / 'caae.pth'))
     model = tiny_semformer(
-        g, caae,
+        g,
+        caae,
         losses=dict(
-            cf=dict(type='ClassForegroundLoss'), cb=dict(type='ClassBackgroundLoss'),
+            cf=dict(type='ClassForegroundLoss'),
+            cb=dict(type='ClassBackgroundLoss'),
             sup=dict(type='ActivationSuppression'),
             comp=dict(type='ActivationComplementation'),
-            ss=dict(type='SemanticSimilarity')),
-        train_cfg=dict(weights=dict(zip(TERMS, g['loss_weights'].tolist())),
-                       caae_size=g['ae_images'].shape[-2:]))
+            ss=dict(type='SemanticSimilarity'),
+        ),
+        train_cfg=dict(
+            weights=dict(zip(TERMS, g['loss_weights'].tolist())),
+            caae_size=g['ae_images'].shape[-2:],
+        ),
+    )
     return g, model.train()
 
 
@@ -155,8 +163,13 @@ def test_what_the_step_passes_on(step) -> None:
     pairs = model.class_pairs(data, images.device)
     caae = model.judge.load()
     size = tuple(g['ae_images'].shape[-2:])
-    valid = valid_pixels(model.valid_boxes(data), tuple(images.shape[-2:]), size,
-                         len(images), images.device)
+    valid = valid_pixels(
+        model.valid_boxes(data),
+        tuple(images.shape[-2:]),
+        size,
+        len(images),
+        images.device,
+    )
     near(valid.float(), g['valid'])
     features = model.encode(images)
     maps = activation_maps(model.cam_head.activation(features.maps), valid)
@@ -164,7 +177,8 @@ def test_what_the_step_passes_on(step) -> None:
     small = resize_to_corners(images, size)
     near(small, g['ae_images'])
     token = clamped_cosine(
-        model.token_head(features.cls_token), caae.semantics.semantics)
+        model.token_head(features.cls_token), caae.semantics.semantics
+    )
     near(token, g['sim_token'])
     sides = complementary_images(small, pairs.gather(maps), pairs)
     for name, side in zip(('fg', 'bg'), sides):
@@ -175,21 +189,34 @@ def test_what_the_step_passes_on(step) -> None:
 
 
 # ------------------------------------------------------------------ converter
-@pytest.mark.parametrize('name,prefix,convert', [
-    ('semformer_caae_full', 'sd.', convert_caae),
-    ('semformer_segmentor', 'sd.', convert_segmentor)])
+@pytest.mark.parametrize(
+    'name,prefix,convert',
+    [
+        ('semformer_caae_full', 'sd.', convert_caae),
+        ('semformer_segmentor', 'sd.', convert_segmentor),
+    ],
+)
 def test_converter(golden, name: str, prefix: str, convert) -> None:
     """Told apart by keys, with the leftovers of full files, strict otherwise."""
     state = below(golden(name), prefix)
     ours = convert(state)
     net = next(k for k in state if k.endswith('patch_embed.proj.weight'))
     net = net.removesuffix('patch_embed.proj.weight')
-    spare = {f'{net}{k}': torch.zeros(1) for k in (
-        'cls_token', 'dist_token', 'pos_embed', 'head.weight', 'head_dist.bias')}
+    spare = {
+        f'{net}{k}': torch.zeros(1)
+        for k in (
+            'cls_token',
+            'dist_token',
+            'pos_embed',
+            'head.weight',
+            'head_dist.bias',
+        )
+    }
     full = {f'module.{k}': v for k, v in (state | spare).items()}
     assert convert_semformer(full).keys() == ours.keys()
     with pytest.raises(ValueError, match='not of this layout'):
-        convert_semformer(state | {'segmentor.odd' if 'segmentor' in name else 'odd':
-                                   torch.zeros(1)})
+        convert_semformer(
+            state | {'segmentor.odd' if 'segmentor' in name else 'odd': torch.zeros(1)}
+        )
     with pytest.raises(ValueError, match='neither'):
         convert_semformer({'backbone.x': np.zeros(1)})

@@ -36,7 +36,7 @@ def image(case):
 
 def to_ids(case, slots: torch.Tensor) -> torch.Tensor:
     table = np.full(256, 255)
-    table[:len(case['keys'])] = case['keys']
+    table[: len(case['keys'])] = case['keys']
     return torch.from_numpy(table[slots.numpy()])
 
 
@@ -54,8 +54,7 @@ def test_seeds(case, image, name):
     for kind, threshold in thresholds.items():
         slots = refined_slots(image, cam, threshold, crf(10))
         same_labels(slots, case[f'{name}_{kind}_crf'])
-    seeds = affinity_seeds(
-        image, cam, crf(10), thresholds['fg'], thresholds['bg'])
+    seeds = affinity_seeds(image, cam, crf(10), thresholds['fg'], thresholds['bg'])
     same_labels(to_ids(case, seeds), case[f'{name}_label'])
 
 
@@ -64,9 +63,11 @@ def test_pseudo_masks(case, image, iterations):
     """Without an iteration the labels stay what they were: no pixel may differ."""
     walked = torch.from_numpy(case['rw'])[None]
     slots = refined_slots(
-        image, walked, float(case['pseudo_threshold']), crf(iterations))
-    same_labels(to_ids(case, slots), case[f'pseudo_crf{iterations}'],
-                SHARE if iterations else 0)
+        image, walked, float(case['pseudo_threshold']), crf(iterations)
+    )
+    same_labels(
+        to_ids(case, slots), case[f'pseudo_crf{iterations}'], SHARE if iterations else 0
+    )
 
 
 @pytest.mark.parametrize('iterations', [1, 10])

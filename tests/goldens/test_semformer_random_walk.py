@@ -31,7 +31,7 @@ def dense(weights: torch.Tensor, radius: int) -> np.ndarray:
 def enlarged(walked: torch.Tensor, size: list[int]) -> torch.Tensor:
     """(K, h, w) times 4, cut to (H, W), the strongest pixel 1."""
     full = F.interpolate(walked[None], scale_factor=4, mode='bilinear')[0]
-    full = full[:, :size[0], :size[1]]
+    full = full[:, : size[0], : size[1]]
     return full / full.max()
 
 
@@ -73,7 +73,8 @@ def test_walk(case):
     )
     size = case['out_hw'].tolist()
     error = enlarged(torch.from_numpy(exact), size) - enlarged(
-        torch.from_numpy(rounded), size)
+        torch.from_numpy(rounded), size
+    )
     np.testing.assert_allclose(
         enlarged(walked, size), case['rw_up'] + error.numpy(), rtol=1e-4
     )

@@ -26,13 +26,18 @@ def test_optimizer(golden) -> None:
     g = golden('semformer_optimizer')
     init_default_scope('mmwsss')
     model = nn.ModuleDict({name: nn.ParameterDict() for name in ('backbone', 'head')})
-    places = (('backbone', 'weight'), ('backbone', 'bias'), ('head', 'weight'),
-              ('head', 'bias'))
+    places = (
+        ('backbone', 'weight'),
+        ('backbone', 'bias'),
+        ('head', 'weight'),
+        ('head', 'bias'),
+    )
     for i, (part, name) in enumerate(places):
         model[part][name] = nn.Parameter(torch.from_numpy(g[f'param{i}_init'].copy()))
     cfg = Config.fromfile(SCHEDULE)
     cfg.optim_wrapper.optimizer.update(
-        lr=float(g['base_lr']), weight_decay=float(g['weight_decay']))
+        lr=float(g['base_lr']), weight_decay=float(g['weight_decay'])
+    )
     wrapper = build_optim_wrapper(model, cfg.optim_wrapper)
     settings = dict(cfg.param_scheduler[0], end=int(g['max_step']))
     settings.pop('type')
@@ -43,14 +48,16 @@ def test_optimizer(golden) -> None:
     assert len(groups) == 4
     for step, grads in enumerate(g['grads']):
         np.testing.assert_allclose(
-            [rates[id(p)]['lr'] for p in parameters], g['lrs'][step], rtol=1e-6)
+            [rates[id(p)]['lr'] for p in parameters], g['lrs'][step], rtol=1e-6
+        )
         for parameter, grad in zip(parameters, grads, strict=True):
             parameter.grad = torch.from_numpy(grad.copy())
         wrapper.step()
         schedule.step()
         for parameter, expected in zip(parameters, g['params'][step], strict=True):
             np.testing.assert_allclose(
-                parameter.detach(), expected, rtol=1e-4, atol=1e-6)
+                parameter.detach(), expected, rtol=1e-4, atol=1e-6
+            )
 
 
 def test_crop(golden) -> None:
@@ -63,7 +70,8 @@ def test_crop(golden) -> None:
     box = F.crop_box(g['image'].shape[:2], *place)
     assert box == (y0, y1, x0, x1)
     images = WeakDataPreProcessor().normalise(
-        torch.from_numpy(crop.transpose(2, 0, 1).copy()))
+        torch.from_numpy(crop.transpose(2, 0, 1).copy())
+    )
     found = zero_outside(images[None], torch.tensor([box]))[0].permute(1, 2, 0)
     expected = g['crop'] if g['crop'].shape[-1] == 3 else g['crop'].transpose(1, 2, 0)
     np.testing.assert_allclose(found, expected, rtol=1e-5, atol=2e-6)

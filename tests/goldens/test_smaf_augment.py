@@ -27,25 +27,37 @@ def test_picture_and_maps_go_together(golden, tmp_path, monkeypatch) -> None:
     cases = sorted({key.split('/')[0] for key in data if '/' in key})
     assert cases
     for case in cases:
-        one = {k.removeprefix(f'{case}/'): v for k, v in data.items()
-               if k.startswith(f'{case}/')}
+        one = {
+            k.removeprefix(f'{case}/'): v
+            for k, v in data.items()
+            if k.startswith(f'{case}/')
+        }
         keys = one['fused_keys'].tolist()
         Image.fromarray(one['image']).save(tmp_path / 'a.png')
         np.savez(tmp_path / 'a.npz', scores=one['fused'], keys=np.array(keys) + 1)
         place = [tuple(one[k].tolist()) for k in ('cont_top_left', 'img_top_left')]
         monkeypatch.setattr(draw, 'draw_pad_crop', lambda *_, place=place: place)
         results = dict(
-            img_path=str(tmp_path / 'a.png'), fused_path=str(tmp_path / 'a.npz'),
-            gt_labels=tuple(keys), num_foreground=max(keys) + 1)
+            img_path=str(tmp_path / 'a.png'),
+            fused_path=str(tmp_path / 'a.npz'),
+            gt_labels=tuple(keys),
+            num_foreground=max(keys) + 1,
+        )
         target = int(one['target_long'])
         for transform in (
-                LoadRGBImage(), LoadFusedMaps(), PILResizeLongSide((target, target)),
-                PILRandomFlip(float(one['flip'])), PILPadCrop(size),
-                PackWeakInputs()):
+            LoadRGBImage(),
+            LoadFusedMaps(),
+            PILResizeLongSide((target, target)),
+            PILRandomFlip(float(one['flip'])),
+            PILPadCrop(size),
+            PackWeakInputs(),
+        ):
             results = transform.transform(results)
         ours = results['data_samples'].fused.data  # in the order of the class ids
         expected = torch.from_numpy(one['out_fused'][np.argsort(keys)])
         torch.testing.assert_close(ours, expected, rtol=0, atol=1e-6)
-        batch = clean(dict(inputs=[results['inputs']],
-                           data_samples=[results['data_samples']]), True)
+        batch = clean(
+            dict(inputs=[results['inputs']], data_samples=[results['data_samples']]),
+            True,
+        )
         close(batch['inputs'][0], one['out_image'], 1e-6)

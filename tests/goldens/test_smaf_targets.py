@@ -28,8 +28,9 @@ PIXELS = 0.999  # of masks that agree after a CRF
 
 def cases(data: dict, prefix: str = 'c') -> list[str]:
     """The case prefixes ``c0/``, ``c1/``, … of a file."""
-    found = sorted({k.split('/')[0] + '/' for k in data
-                    if '/' in k and k.startswith(prefix)})
+    found = sorted(
+        {k.split('/')[0] + '/' for k in data if '/' in k and k.startswith(prefix)}
+    )
     assert found
     return found
 
@@ -43,19 +44,25 @@ def seed(maps: torch.Tensor, keys: np.ndarray, thr: float) -> torch.Tensor:
 def views(data: dict, case: str) -> list[tuple[torch.Tensor, torch.Tensor]]:
     """Foreground probabilities of each scale: plain, mirrored."""
     stem = f'{case}logits/'
-    scales = sorted({k[len(stem):].split('_')[0] for k in data if k.startswith(stem)},
-                    key=float)
-    return [tuple(torch.from_numpy(data[f'{stem}{s}_{kind}'])[None].softmax(1)[:, :-1]
-                  for kind in ('orig', 'flip')) for s in scales]
+    scales = sorted(
+        {k[len(stem) :].split('_')[0] for k in data if k.startswith(stem)}, key=float
+    )
+    return [
+        tuple(
+            torch.from_numpy(data[f'{stem}{s}_{kind}'])[None].softmax(1)[:, :-1]
+            for kind in ('orig', 'flip')
+        )
+        for s in scales
+    ]
 
 
 def test_fusion(golden) -> None:
     data = golden('smaf_fuse')
     for case in cases(data):
         labels = ImageLabels.from_lists(
-            [np.flatnonzero(data[f'{case}label']).tolist()], len(data[f'{case}label']))
-        np.testing.assert_array_equal(
-            labels.ids[labels.mask] - 1, data[f'{case}keys'])
+            [np.flatnonzero(data[f'{case}label']).tolist()], len(data[f'{case}label'])
+        )
+        np.testing.assert_array_equal(labels.ids[labels.mask] - 1, data[f'{case}keys'])
         size = tuple(data[f'{case}size'].tolist())
         fused = WeakSegmentor.fuse(views(data, case), labels, size, 'sum', 'max')[0]
         fused = fused[labels.mask[0]]  # none of an image without a class
@@ -85,8 +92,11 @@ def test_targets_and_loss(golden) -> None:
         close(target, expected, RTOL)
         logits = torch.from_numpy(data[f'{case}student_logits']).requires_grad_()
         if f'{case}student_prob' in data:
-            close(softmax_attention(logits, expected.shape[-2:]),
-                  data[f'{case}student_prob'], RTOL)
+            close(
+                softmax_attention(logits, expected.shape[-2:]),
+                data[f'{case}student_prob'],
+                RTOL,
+            )
         loss = softmax_consistency(logits, target)
         close(loss, data[f'{case}l_mac'], RTOL)
         total = float(data['alpha']) * AttentionConsistency()(logits, target, None)
@@ -123,8 +133,11 @@ def refined_masks(data: dict, case: str, num_classes: int | None) -> np.ndarray:
     """The stored mask after the CRF of hard labels, in a label set of that size."""
     mask = torch.from_numpy(data[f'{case}pred']).long()
     ids = mask.unique() if num_classes is None else torch.arange(num_classes)
-    item = Item(torch.from_numpy(data[f'{case}image'].copy()).permute(2, 0, 1),
-                (mask == ids[:, None, None])[None].float(), ids)
+    item = Item(
+        torch.from_numpy(data[f'{case}image'].copy()).permute(2, 0, 1),
+        (mask == ids[:, None, None])[None].float(),
+        ids,
+    )
     cfg = RefineCfg(kind='label', preset='smaf_pseudo', num_classes=num_classes)
     return refine_items(cfg, [item])[0]
 
@@ -132,6 +145,8 @@ def refined_masks(data: dict, case: str, num_classes: int | None) -> np.ndarray:
 def test_the_compact_label_set_is_another(golden) -> None:
     """IRN's label set gives other masks, so that the option is worth its name."""
     data = golden('smaf_pseudo')
-    differ = [(refined_masks(data, case, None) != data[f'{case}pred_crf']).mean()
-              for case in cases(data, 's')]
+    differ = [
+        (refined_masks(data, case, None) != data[f'{case}pred_crf']).mean()
+        for case in cases(data, 's')
+    ]
     assert max(differ) > 1 - PIXELS

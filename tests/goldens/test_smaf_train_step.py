@@ -22,31 +22,55 @@ STATE = 'sd/'
 
 def student(data: dict, **settings):
     """The network of the file with its weights, as a student without a teacher."""
-    released = {k.removeprefix(STATE): torch.from_numpy(v) for k, v in data.items()
-                if k.startswith(STATE)}
+    released = {
+        k.removeprefix(STATE): torch.from_numpy(v)
+        for k, v in data.items()
+        if k.startswith(STATE)
+    }
     widths = [int(w) for w in data['widths']]
     base = dict(
-        type='EPS', num_classes=len(released['fc8.weight']),
+        type='EPS',
+        num_classes=len(released['fc8.weight']),
         backbone=dict(
-            type='WideResNet38', widths=widths, dropout=(0.0, 0.0), frozen_stages=1,
-            norm_eval=True, norm_cfg=dict(type='BN', requires_grad=False)),
+            type='WideResNet38',
+            widths=widths,
+            dropout=(0.0, 0.0),
+            frozen_stages=1,
+            norm_eval=True,
+            norm_cfg=dict(type='BN', requires_grad=False),
+        ),
         cam_head=dict(
-            type='ProjectedCAMHead', in_channels=widths[-1],
-            channels=int(data['feat_dim']), pooling='avg', background=True),
-        data_preprocessor=dict(type='WeakDataPreProcessor'))
-    model = MODELS.build(dict(
-        type='MultiScaleSelfTraining', segmentor=base,
-        self_training=dict(source='fused'), **settings))
-    missing, unexpected = model.load_state_dict(convert_smaf(
-        dict(Net=dict(model_state=released), iteration=1)), strict=False)
+            type='ProjectedCAMHead',
+            in_channels=widths[-1],
+            channels=int(data['feat_dim']),
+            pooling='avg',
+            background=True,
+        ),
+        data_preprocessor=dict(type='WeakDataPreProcessor'),
+    )
+    model = MODELS.build(
+        dict(
+            type='MultiScaleSelfTraining',
+            segmentor=base,
+            self_training=dict(source='fused'),
+            **settings,
+        )
+    )
+    missing, unexpected = model.load_state_dict(
+        convert_smaf(dict(Net=dict(model_state=released), iteration=1)), strict=False
+    )
     assert not unexpected and all(k.endswith('batches_tracked') for k in missing)
     return model
 
 
 def released_name(ours: str) -> str:
     """The released name of one of our parameters."""
-    for mine, theirs in (('backbone.', ''), ('cam_head.projection', 'cov_feat'),
-                         ('cam_head.norm', 'bn'), ('cam_head.classifier', 'fc8')):
+    for mine, theirs in (
+        ('backbone.', ''),
+        ('cam_head.projection', 'cov_feat'),
+        ('cam_head.norm', 'bn'),
+        ('cam_head.classifier', 'fc8'),
+    ):
         if ours.startswith(mine):
             return theirs + ours.removeprefix(mine)
     raise KeyError(ours)
@@ -85,9 +109,16 @@ def test_four_steps(golden) -> None:
     flags = dict(zip(data['param_names'].tolist(), data['requires_grad'], strict=True))
     assert {k: p.requires_grad for k, p in ours.items()} == flags
     lr, decay = float(data['lr']), float(data['weight_decay'])
-    optimizer = SlipSGD([
-        dict(params=[p for k, p in ours.items() if groups[k] == group], lr=rate * lr)
-        for group, rate in enumerate(MULTIPLIERS)], lr, weight_decay=decay)
+    optimizer = SlipSGD(
+        [
+            dict(
+                params=[p for k, p in ours.items() if groups[k] == group], lr=rate * lr
+            )
+            for group, rate in enumerate(MULTIPLIERS)
+        ],
+        lr,
+        weight_decay=decay,
+    )
     scheduler = PolyWarmupLR(optimizer, 0, int(data['max_iters']), power=0.9)
     images = torch.from_numpy(data['x'].astype(np.float32))
     for expected in data['losses']:
@@ -112,7 +143,8 @@ def test_four_steps(golden) -> None:
         close(ours[key.removeprefix('final/')], data[key])
     statistics = [k for k in start if 'running_' in k]
     assert statistics and all(
-        torch.equal(start[k], model.state_dict()[k]) for k in statistics)
+        torch.equal(start[k], model.state_dict()[k]) for k in statistics
+    )
 
 
 def test_converter_names_foreign_files(golden) -> None:

@@ -43,7 +43,8 @@ def close(ours: Tensor, theirs: np.ndarray, rtol: float = 1e-5) -> None:
     expected = torch.from_numpy(np.asarray(theirs))
     scale = expected.abs().max().clamp_min(1e-12).item() if expected.numel() else 1
     torch.testing.assert_close(
-        ours.detach().to(expected.dtype), expected, rtol=0, atol=rtol * scale)
+        ours.detach().to(expected.dtype), expected, rtol=0, atol=rtol * scale
+    )
 
 
 def equal(ours: Tensor, theirs: np.ndarray) -> None:
@@ -65,8 +66,10 @@ def test_multi_scale_fusion(golden, case: str, tap: str) -> None:
     scales = scale_order(data[f'{case}_scales'].tolist())
     calls = [list(scaled_size(size, s)) for s in scales]
     assert calls == data[f'{case}_call_hw'].tolist()
-    raw = [torch.from_numpy(data[f'{case}_raw_{tap}_{j}']).chunk(2)
-           for j in range(len(scales))]
+    raw = [
+        torch.from_numpy(data[f'{case}_raw_{tap}_{j}']).chunk(2)
+        for j in range(len(scales))
+    ]
     name = 'cam' if tap == 'cam' else 'cam_aux'
     close(fuse_cams(raw, size), data[f'{case}_{name}'])
 
@@ -81,8 +84,9 @@ def rule(golden) -> dict:
         full=strongest_class(cam * labels.score[..., None, None]),
         compact=strongest_class(compact, labels.ids),
         box=torch.from_numpy(data['img_box']).long(),
-        bkg=float(data['bkg_thre']), thr=(float(data['low_thre']),
-                                          float(data['high_thre'])))
+        bkg=float(data['bkg_thre']),
+        thr=(float(data['low_thre']), float(data['high_thre'])),
+    )
 
 
 @pytest.mark.parametrize('form', ['full', 'compact'])
@@ -93,8 +97,10 @@ def test_label_rules(rule, form: str) -> None:
     inside = outside_box_to_ignore(plain, rule['box'])
     equal(inside, rule['label_no_box_restricted_to_box'])
     equal(inside, rule['label_box_no_ignore_mid'])
-    equal(three_way_label(score, label, *rule['thr'], rule['box']),
-          rule['label_box_ignore_mid'])
+    equal(
+        three_way_label(score, label, *rule['thr'], rule['box']),
+        rule['label_box_ignore_mid'],
+    )
 
 
 def test_valid_cam(rule) -> None:
@@ -112,16 +118,20 @@ def test_token_labels_with_unscaled_box(rule) -> None:
     cam = torch.from_numpy(rule['cam_tokens'])
     score, label = strongest_class(labels.valid(labels.gather(cam)), labels.ids)
     box = torch.from_numpy(rule['img_box_pixels']).long()
-    equal(three_way_label(score, label, *rule['thr'], box),
-          rule['label_tokens_unscaled_box'])
+    equal(
+        three_way_label(score, label, *rule['thr'], box),
+        rule['label_tokens_unscaled_box'],
+    )
 
 
 def test_roi_levels(golden) -> None:
     data = golden('toco_roi_mask')
     labels = present(data['cls_label'])
     score = (torch.from_numpy(data['cam']) * labels.score[..., None, None]).amax(1)
-    equal(roi_levels(score, float(data['low_thre']), float(data['high_thre'])),
-          data['roi_mask'])
+    equal(
+        roi_levels(score, float(data['low_thre']), float(data['high_thre'])),
+        data['roi_mask'],
+    )
 
 
 def test_local_crops(golden) -> None:
@@ -145,22 +155,26 @@ def test_affinity_targets(golden, case: str) -> None:
     equal(affinity_targets(label), data[f'mask_{case}'])
 
 
-@pytest.mark.parametrize('name,downscale', [
-    ('refined_label', 2), ('refined_label_downscale4', 4)])
+@pytest.mark.parametrize(
+    'name,downscale', [('refined_label', 2), ('refined_label_downscale4', 4)]
+)
 def test_refined_label(golden, name: str, downscale: int) -> None:
     data = golden('toco_refine_cams')
     labels = present(data['cls_label'])
     images = torch.from_numpy(data['images01'])
     cam = labels.gather(torch.from_numpy(data['valid_cams']))
     thresholds = dict(
-        high_thr=float(data['high_thre']), low_thr=float(data['low_thre']))
+        high_thr=float(data['high_thre']), low_thr=float(data['low_thre'])
+    )
     box = torch.from_numpy(data['img_box']).long()
     soft = refine_soft_maps(
-        images, cam, labels, refine=par, downscale=downscale, **thresholds)
+        images, cam, labels, refine=par, downscale=downscale, **thresholds
+    )
     top = soft.topk(2, dim=2).values
     sure = ((top[:, :, 0] - top[:, :, 1]) > MARGIN).all(1)
     label = refined_label(
-        images, cam, labels, refine=par, box=box, downscale=downscale, **thresholds)
+        images, cam, labels, refine=par, box=box, downscale=downscale, **thresholds
+    )
     equal(label[sure], data[name][sure.numpy()])
     assert sure.float().mean() > 0.97
 
@@ -170,8 +184,12 @@ def test_refined_soft_maps(golden) -> None:
     labels = present(data['cls_label'])
     soft = refine_soft_maps(
         torch.from_numpy(data['images01']),
-        labels.gather(torch.from_numpy(data['valid_cams'])), labels,
-        float(data['high_thre']), float(data['low_thre']), par)
+        labels.gather(torch.from_numpy(data['valid_cams'])),
+        labels,
+        float(data['high_thre']),
+        float(data['low_thre']),
+        par,
+    )
     slots = len(data['soft_high_img0'])
     for level, name in enumerate(('high', 'low')):
         close(soft[0, level, :slots], data[f'soft_{name}_img0'])
@@ -179,8 +197,9 @@ def test_refined_soft_maps(golden) -> None:
         sure = data[f'margin_{name}'] > MARGIN
         equal(ours[torch.from_numpy(sure)], data[f'label_{name}'][sure])
     # the merge, from the stored class maps
-    high, low = (torch.from_numpy(data[f'label_{n}'].astype(np.int64))
-                 for n in ('high', 'low'))
+    high, low = (
+        torch.from_numpy(data[f'label_{n}'].astype(np.int64)) for n in ('high', 'low')
+    )
     box = torch.from_numpy(data['img_box']).long()
     equal(merge_high_low(high, low, box), data['refined_label'])
 
@@ -188,13 +207,15 @@ def test_refined_soft_maps(golden) -> None:
 def test_denormalised_image(golden) -> None:
     data = golden('toco_refine_cams')
     unit = truncate_to_unit(
-        denormalise(torch.from_numpy(data['normalised']), MEAN, STD))
+        denormalise(torch.from_numpy(data['normalised']), MEAN, STD)
+    )
     close(unit, data['images01'], rtol=1e-6)
     equal((unit * 255).round().to(torch.uint8), data['denorm_uint8'])
 
 
-@pytest.mark.parametrize('protocol,pair,fuse', [
-    ('voc', 'sum', 'max'), ('coco', 'max', 'sum')])
+@pytest.mark.parametrize(
+    'protocol,pair,fuse', [('voc', 'sum', 'max'), ('coco', 'max', 'sum')]
+)
 def test_test_time_fusion(golden, protocol: str, pair: str, fuse: str) -> None:
     data = golden('toco_tta_fusion')
     count = len(data[f'{protocol}_scales'])

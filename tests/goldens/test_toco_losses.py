@@ -34,8 +34,11 @@ def test_class_token_contrast(golden) -> None:
     for name in names:
         student = torch.from_numpy(data['student']).requires_grad_()
         loss = class_token_contrast(
-            student, torch.from_numpy(data['teacher']),
-            torch.from_numpy(data['flags']), float(name))
+            student,
+            torch.from_numpy(data['teacher']),
+            torch.from_numpy(data['flags']),
+            float(name),
+        )
         close(loss, data[f'loss_temp{name}'])
         loss.backward()
         close(student.grad, data[f'grad_student_temp{name}'], GRAD_RTOL)

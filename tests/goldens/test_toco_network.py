@@ -25,8 +25,9 @@ def test_decoder(golden) -> None:
 
 def projection_head(weights: dict, prefix: str) -> ProjectionHead:
     """A head of the width of the weights below ``prefix``."""
-    own = {k.removeprefix(prefix): v for k, v in weights.items()
-           if k.startswith(prefix)}
+    own = {
+        k.removeprefix(prefix): v for k, v in weights.items() if k.startswith(prefix)
+    }
     hidden, width = own['mlp.0.weight'].shape
     out, bottleneck = own['last_layer.weight_v'].shape
     head = ProjectionHead(width, hidden, bottleneck, out)
@@ -60,7 +61,10 @@ def test_network(golden, case: str) -> None:
             'enc_aux_tokens': features.maps[0].flatten(2).transpose(1, 2),
             'cls': model.cam_head(features.maps),
             'cls_aux': model.aux_cam_head(features.maps),
-            'seg': model.decode_head(features.maps), 'cam': cam, 'cam_aux': aux}
+            'seg': model.decode_head(features.maps),
+            'cam': cam,
+            'cam_aux': aux,
+        }
     for name, value in outputs.items():
         close(value, data[f'{case}_{name}'])
 
@@ -83,8 +87,10 @@ def test_released_checkpoint_layout(golden, dataset: str) -> None:
     """Every released key is placed, every key of the full-size model is filled."""
     data = golden('toco_checkpoint_layout')
     shapes = [tuple(int(n) for n in row if n >= 0) for row in data[f'{dataset}_shapes']]
-    released = {str(key): torch.empty(shape, device='meta') for key, shape in
-                zip(data[f'{dataset}_keys'], shapes, strict=True)}
+    released = {
+        str(key): torch.empty(shape, device='meta')
+        for key, shape in zip(data[f'{dataset}_keys'], shapes, strict=True)
+    }
     classes = {k.removeprefix('module.'): v for k, v in released.items()}
     with torch.device('meta'):
         model = ToCo(
@@ -93,7 +99,8 @@ def test_released_checkpoint_layout(golden, dataset: str) -> None:
             cam_head=dict(type='CAMHead', in_channels=768),
             aux_cam_head=dict(type='CAMHead', in_channels=768, in_index=0),
             decode_head=dict(type='LargeFOVHead', in_channels=768, channels=512),
-            proj_head=dict(type='ProjectionHead', in_channels=768))
+            proj_head=dict(type='ProjectionHead', in_channels=768),
+        )
     converted = convert_toco(released)
     ours = {k: tuple(v.shape) for k, v in model.state_dict().items()}
     assert {k: tuple(v.shape) for k, v in converted.items()} == ours
@@ -107,6 +114,7 @@ def test_unknown_key_is_refused(golden) -> None:
 
 def test_networks_differ_between_files(golden) -> None:
     """The two tiny networks have other weights: the tests above can fail."""
-    one, two = (golden(n)['sd.classifier.weight']
-                for n in ('toco_network', 'toco_train_step'))
+    one, two = (
+        golden(n)['sd.classifier.weight'] for n in ('toco_network', 'toco_train_step')
+    )
     assert one.shape != two.shape or not np.allclose(one, two)

@@ -26,7 +26,8 @@ def test_scores(golden):
     np.testing.assert_allclose(scores.miou, g['miou'], rtol=1e-6)
     np.testing.assert_allclose(scores.iou, g['iou'], rtol=1e-6)
     np.testing.assert_allclose(
-        scores.mean('iou', 'all'), np.nanmean(g['iou']), rtol=1e-6)
+        scores.mean('iou', 'all'), np.nanmean(g['iou']), rtol=1e-6
+    )
     total = sum(scores.mean(name) for name in ('iou', 'fp', 'fn'))
     assert total == pytest.approx(1)
 

@@ -41,11 +41,20 @@ def step(golden):
     def build(terms: int = 6):
         MessageHub.get_current_instance().update_info('iter', 0)
         weights = dict(list(WEIGHTS.items())[:terms])
-        return tiny_toco(data, temperature=float(data['temp']), train_cfg=dict(
-            weights=weights, cam_scales=SCALES, low_thr=low, high_thr=high,
-            local_crops=dict(
-                crop_num=int(data['ncrops']) - 2, crop_size=int(data['crop_size'])),
-            ema_momentum=float(data['momentum'])))
+        return tiny_toco(
+            data,
+            temperature=float(data['temp']),
+            train_cfg=dict(
+                weights=weights,
+                cam_scales=SCALES,
+                low_thr=low,
+                high_thr=high,
+                local_crops=dict(
+                    crop_num=int(data['ncrops']) - 2, crop_size=int(data['crop_size'])
+                ),
+                ema_momentum=float(data['momentum']),
+            ),
+        )
 
     return data, build
 
@@ -53,8 +62,10 @@ def step(golden):
 def batch(data, model) -> dict:
     """Inputs and samples as the data preprocessor hands them to the model."""
     views = dict(view1='view1', view2='view2', local='local_source')
-    inputs = {name: list(torch.from_numpy(data[f'{key}_uint8']))
-              for name, key in views.items()}
+    inputs = {
+        name: list(torch.from_numpy(data[f'{key}_uint8']))
+        for name, key in views.items()
+    }
     samples = []
     for label, box in zip(data['cls_label'], data['img_box'], strict=True):
         sample = SegDataSample(metainfo=dict(gt_labels=tuple(np.flatnonzero(label))))
@@ -71,7 +82,8 @@ def injected(data, model, monkeypatch) -> dict[str, torch.Tensor]:
     """
     corners = torch.from_numpy(data['top_left_yx'])
     monkeypatch.setattr(
-        'mmwsss.models.segmentors.toco.draw_corners', lambda *_: corners)
+        'mmwsss.models.segmentors.toco.draw_corners', lambda *_: corners
+    )
     inputs = batch(data, model)
     labels = model.image_labels(inputs['data_samples'], corners.device)
     cams = FusedCAMs(*(compact(data, name, labels) for name in ('cam', 'cam_aux')))
@@ -111,10 +123,11 @@ def test_stages(step) -> None:
     box = model.valid_boxes(samples)
     grid = data['token_label'].shape[-2:]
     score, label = strongest_class(
-        resize(compact(data, 'cam_aux', labels), tuple(grid)),
-        labels.ids)
+        resize(compact(data, 'cam_aux', labels), tuple(grid)), labels.ids
+    )
     np.testing.assert_array_equal(
-        three_way_label(score, label, low, high, box), data['token_label'])
+        three_way_label(score, label, low, high, box), data['token_label']
+    )
     pixels = truncate_to_unit(model.grey_levels(view1))
     close(pixels, data['view1_denorm_uint8'].astype(np.float32) / 255, 1e-6)
     cam = compact(data, 'cam', labels)
@@ -122,8 +135,7 @@ def test_stages(step) -> None:
     top = soft.topk(2, dim=2).values
     sure = ((top[:, :, 0] - top[:, :, 1]) > MARGIN).all(1)
     refined = model.pseudo_label(view1, cam, labels, box)
-    np.testing.assert_array_equal(
-        refined[sure], data['refined_label'][sure.numpy()])
+    np.testing.assert_array_equal(refined[sure], data['refined_label'][sure.numpy()])
     assert sure.float().mean() > 0.97
 
     # both projections
@@ -156,8 +168,9 @@ def test_totals_and_idle_modules(step, monkeypatch, total: str) -> None:
     assert any(g.any() for g in decoder) == (total != 'total_warmup')
 
 
-@pytest.mark.parametrize('total,suffix', [
-    ('total_no_reg', 'no_reg'), ('total_with_reg', 'with_reg')])
+@pytest.mark.parametrize(
+    'total,suffix', [('total_no_reg', 'no_reg'), ('total_with_reg', 'with_reg')]
+)
 def test_gradients(step, monkeypatch, total: str, suffix: str) -> None:
     data, build = step
     model = build(TERMS[total])

@@ -18,21 +18,24 @@ from tests.goldens.toco_model import close
 def view(data: dict, prefix: str, size: int) -> tuple[dict, tuple]:
     """Image and score maps of one sample through the pieces, and the box."""
     img = F.resize_long_side(
-        Image.fromarray(data[prefix + 'image']), int(data[prefix + 'target_long']))
+        Image.fromarray(data[prefix + 'image']), int(data[prefix + 'target_long'])
+    )
     np.testing.assert_array_equal(img.size, data[prefix + 'resized_wh'])
     results = {'map_fields': ['fused']} if prefix + 'fused' in data else {}
     if results:
         results['fused'] = data[prefix + 'fused']
     if prefix + 'saliency' in data:
-        results |= dict(saliency=data[prefix + 'saliency'],
-                        picture_fields=['saliency'])
+        results |= dict(saliency=data[prefix + 'saliency'], picture_fields=['saliency'])
     fields.resize_fields(results, img.size[::-1], align_corners=True)
     fields.set_image(results, img)
     if data[prefix + 'flip']:
         results['img'] = results['img'][:, ::-1]
         fields.flip_fields(results)
-    place = ((size, size), tuple(data[prefix + 'cont_top_left'].tolist()),
-             tuple(data[prefix + 'img_top_left'].tolist()))
+    place = (
+        (size, size),
+        tuple(data[prefix + 'cont_top_left'].tolist()),
+        tuple(data[prefix + 'img_top_left'].tolist()),
+    )
     box = F.crop_box(results['img'].shape[:2], *place)
     results['img'] = F.pad_crop(np.ascontiguousarray(results['img']), *place)
     fields.crop_fields(results, *place)
@@ -57,14 +60,20 @@ def test_long_side_views(golden, name):
         if prefix + 'out_saliency' in data:
             np.testing.assert_allclose(
                 saliency_values(results['saliency']).numpy(),
-                data[prefix + 'out_saliency'], rtol=0, atol=1e-6)
+                data[prefix + 'out_saliency'],
+                rtol=0,
+                atol=1e-6,
+            )
         if prefix + 'out_fused' in data:
             np.testing.assert_allclose(
-                results['fused'], data[prefix + 'out_fused'], rtol=0, atol=1e-6)
+                results['fused'], data[prefix + 'out_fused'], rtol=0, atol=1e-6
+            )
 
 
-@pytest.mark.parametrize(('name', 'table'), [
-    ('eps_augment', 'resize_table'), ('semformer_inputs', 'resize_cases')])
+@pytest.mark.parametrize(
+    ('name', 'table'),
+    [('eps_augment', 'resize_table'), ('semformer_inputs', 'resize_cases')],
+)
 def test_sides_of_the_resized_image(golden, name, table):
     for width, height, target, *expected in golden(name)[table].tolist():
         img = F.resize_long_side(Image.new('L', (width, height)), target, 'nearest')

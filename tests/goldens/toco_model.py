@@ -11,28 +11,39 @@ from mmwsss.models import ToCo
 from mmwsss.models.utils.convert import convert_toco
 
 LOSSES = dict(
-    cls=dict(type='MultiLabelSoftMargin'), cls_aux=dict(type='MultiLabelSoftMargin'),
-    ptc=dict(type='PatchTokenContrast'), seg=dict(type='BalancedCrossEntropy'),
-    reg=dict(type='DenseEnergyLoss', scale=1e-7, sigma_rgb=15, sigma_xy=100,
-             scale_factor=0.5))
+    cls=dict(type='MultiLabelSoftMargin'),
+    cls_aux=dict(type='MultiLabelSoftMargin'),
+    ptc=dict(type='PatchTokenContrast'),
+    seg=dict(type='BalancedCrossEntropy'),
+    reg=dict(
+        type='DenseEnergyLoss', scale=1e-7, sigma_rgb=15, sigma_xy=100, scale_factor=0.5
+    ),
+)
 
 
 def close(ours: Tensor, theirs: np.ndarray, rtol: float = 1e-5) -> None:
     """Equal to ``rtol`` of the largest magnitude."""
     expected = torch.from_numpy(np.asarray(theirs))
     torch.testing.assert_close(
-        ours.detach().reshape(expected.shape).to(expected.dtype), expected, rtol=0,
-        atol=rtol * max(float(np.abs(theirs).max(initial=0)), 1e-12))
+        ours.detach().reshape(expected.shape).to(expected.dtype),
+        expected,
+        rtol=0,
+        atol=rtol * max(float(np.abs(theirs).max(initial=0)), 1e-12),
+    )
 
 
 def state_dict(data: dict[str, np.ndarray]) -> dict[str, Tensor]:
     """The weights that a file holds, by their released names."""
-    return {k.removeprefix('sd.'): torch.from_numpy(v) for k, v in data.items()
-            if k.startswith('sd.')}
+    return {
+        k.removeprefix('sd.'): torch.from_numpy(v)
+        for k, v in data.items()
+        if k.startswith('sd.')
+    }
 
 
-def tiny_toco(data: dict[str, np.ndarray], train_cfg: dict | None = None,
-              temperature: float = 0.5) -> ToCo:
+def tiny_toco(
+    data: dict[str, np.ndarray], train_cfg: dict | None = None, temperature: float = 0.5
+) -> ToCo:
     """The network of ``meta``, with the file's weights (through the converter).
 
     Args:
@@ -40,26 +51,53 @@ def tiny_toco(data: dict[str, np.ndarray], train_cfg: dict | None = None,
         train_cfg: of the model.
         temperature: of the class-token contrast.
     """
-    (width, depth, heads, patch, grid_of, aux, classes, hidden, dilation,
-     proj_hidden, bottleneck, proj_out) = (int(v) for v in data['meta'])
+    (
+        width,
+        depth,
+        heads,
+        patch,
+        grid_of,
+        aux,
+        classes,
+        hidden,
+        dilation,
+        proj_hidden,
+        bottleneck,
+        proj_out,
+    ) = (int(v) for v in data['meta'])
     mlp = data['sd.encoder.blocks.0.mlp.fc1.weight'].shape[0]
     model = ToCo(
         num_classes=classes,
         data_preprocessor=dict(type='WeakDataPreProcessor'),
         backbone=dict(
-            type='WSSSViT', img_size=grid_of, patch_size=patch, freeze_pos_embed=True,
-            out_indices=(depth + aux, depth - 1), arch=dict(
-                embed_dims=width, num_layers=depth, num_heads=heads,
-                feedforward_channels=mlp)),
+            type='WSSSViT',
+            img_size=grid_of,
+            patch_size=patch,
+            freeze_pos_embed=True,
+            out_indices=(depth + aux, depth - 1),
+            arch=dict(
+                embed_dims=width,
+                num_layers=depth,
+                num_heads=heads,
+                feedforward_channels=mlp,
+            ),
+        ),
         cam_head=dict(type='CAMHead', in_channels=width),
         aux_cam_head=dict(type='CAMHead', in_channels=width, in_index=0),
         decode_head=dict(
-            type='LargeFOVHead', in_channels=width, channels=hidden, dilation=dilation),
+            type='LargeFOVHead', in_channels=width, channels=hidden, dilation=dilation
+        ),
         proj_head=dict(
-            type='ProjectionHead', in_channels=width, hidden_channels=proj_hidden,
-            bottleneck_channels=bottleneck, out_channels=proj_out),
-        refine=dict(type='PAR'), train_cfg=train_cfg,
-        losses=LOSSES | dict(
-            ctc=dict(type='ClassTokenContrast', temperature=temperature)))
+            type='ProjectionHead',
+            in_channels=width,
+            hidden_channels=proj_hidden,
+            bottleneck_channels=bottleneck,
+            out_channels=proj_out,
+        ),
+        refine=dict(type='PAR'),
+        train_cfg=train_cfg,
+        losses=LOSSES
+        | dict(ctc=dict(type='ClassTokenContrast', temperature=temperature)),
+    )
     model.load_state_dict(convert_toco(state_dict(data)), strict=True)
     return model

@@ -17,13 +17,21 @@ from .methods import ROOT, build, pictures
 from .training import free_port
 
 CONFIGS = dict(
-    toco='configs/toco/toco_vit-t_shapes.py', afa='configs/afa/afa_mit-t_shapes.py',
-    fsr='configs/fsr/fsr_vit-t_shapes.py', cam='configs/cam/cam_vit-t_shapes.py',
-    irn='configs/irn/irn_r18_shapes.py')
+    toco='configs/toco/toco_vit-t_shapes.py',
+    afa='configs/afa/afa_mit-t_shapes.py',
+    fsr='configs/fsr/fsr_vit-t_shapes.py',
+    cam='configs/cam/cam_vit-t_shapes.py',
+    irn='configs/irn/irn_r18_shapes.py',
+)
 SIZES = ((64, 80), (64, 80), (72, 64), (64, 80), (50, 61))
 CLASSES = ('stripes', 'dots', 'check', 'rings', 'zigzag', 'grid')
-LABELS = (('dots',), ('stripes', 'grid'), ('check',), ('dots', 'rings', 'zigzag'),
-          ('grid',))
+LABELS = (
+    ('dots',),
+    ('stripes', 'grid'),
+    ('check',),
+    ('dots', 'rings', 'zigzag'),
+    ('grid',),
+)
 
 
 def read_png(path: Path) -> np.ndarray:
@@ -62,25 +70,54 @@ def weights_of(method: str, folder: Path, seed: int = 0) -> str:
     return str(path)
 
 
-def start_tool(data: Path, checkpoint: str, out: Path, *arguments: str,
-               processes: int = 1) -> subprocess.Popen:
+def start_tool(
+    data: Path, checkpoint: str, out: Path, *arguments: str, processes: int = 1
+) -> subprocess.Popen:
     """``tools/generate_pseudo_labels.py`` of ToCo in a process group of its own."""
-    tail = ['--out', str(out), '--workers', '0', *arguments, '--cfg-options',
-            f'train_dataloader.dataset.data_root={data}']
+    tail = [
+        '--out',
+        str(out),
+        '--workers',
+        '0',
+        *arguments,
+        '--cfg-options',
+        f'train_dataloader.dataset.data_root={data}',
+    ]
     script = 'tools/generate_pseudo_labels.py'
-    command = ([sys.executable, script, CONFIGS['toco'], checkpoint]
-               if processes == 1 else
-               ['bash', 'tools/dist_generate.sh', CONFIGS['toco'], checkpoint,
-                str(processes)])
-    env = {**os.environ, 'CUDA_VISIBLE_DEVICES': '-1', 'OMP_NUM_THREADS': '1',
-           'PYTHONPATH': str(ROOT), 'PORT': str(free_port()), 'PYTHON': sys.executable}
+    command = (
+        [sys.executable, script, CONFIGS['toco'], checkpoint]
+        if processes == 1
+        else [
+            'bash',
+            'tools/dist_generate.sh',
+            CONFIGS['toco'],
+            checkpoint,
+            str(processes),
+        ]
+    )
+    env = {
+        **os.environ,
+        'CUDA_VISIBLE_DEVICES': '-1',
+        'OMP_NUM_THREADS': '1',
+        'PYTHONPATH': str(ROOT),
+        'PORT': str(free_port()),
+        'PYTHON': sys.executable,
+    }
     return subprocess.Popen(
-        [*command, *tail], cwd=ROOT, env=env, text=True, stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT, start_new_session=True)
+        [*command, *tail],
+        cwd=ROOT,
+        env=env,
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        start_new_session=True,
+    )
 
 
 def contents(folder: Path) -> dict[str, bytes]:
     """Every file below a folder but the manifest."""
-    return {path.relative_to(folder).as_posix(): path.read_bytes()
-            for path in sorted(folder.rglob('*'))
-            if path.is_file() and path.name != 'manifest.json'}
+    return {
+        path.relative_to(folder).as_posix(): path.read_bytes()
+        for path in sorted(folder.rglob('*'))
+        if path.is_file() and path.name != 'manifest.json'
+    }

@@ -20,13 +20,30 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from mmwsss.ops import PermutohedralLattice, python_forms
 
 _REFUSED = {
-    f'aten::{name}' for name in (
-        '_local_scalar_dense', 'item', 'is_nonzero', 'nonzero', 'nonzero_numpy',
-        'masked_select', 'equal', 'unique_dim', 'unique_consecutive', '_unique',
-        '_unique2', 'bincount', 'histc', 'multinomial',
-    )}
-_INDEXING = {'aten::index', 'aten::index_put', 'aten::index_put_',
-             'aten::_index_put_impl_'}
+    f'aten::{name}'
+    for name in (
+        '_local_scalar_dense',
+        'item',
+        'is_nonzero',
+        'nonzero',
+        'nonzero_numpy',
+        'masked_select',
+        'equal',
+        'unique_dim',
+        'unique_consecutive',
+        '_unique',
+        '_unique2',
+        'bincount',
+        'histc',
+        'multinomial',
+    )
+}
+_INDEXING = {
+    'aten::index',
+    'aten::index_put',
+    'aten::index_put_',
+    'aten::_index_put_impl_',
+}
 
 
 class HostSyncError(AssertionError):
@@ -44,8 +61,9 @@ class NoHostSync(TorchDispatchMode):
         if name == 'aten::lift_fresh' and args[0].dim():
             raise HostSyncError('a tensor made from a Python list waits for the device')
         if name in _INDEXING and any(
-                index is not None and index.dtype in (torch.bool, torch.uint8)
-                for index in args[1]):
+            index is not None and index.dtype in (torch.bool, torch.uint8)
+            for index in args[1]
+        ):
             raise HostSyncError(f'{name} with a mask waits for the device')
         return func(*args, **(kwargs or {}))
 
@@ -62,8 +80,10 @@ class NoHostSync(TorchDispatchMode):
                 monkeypatch.setattr(module, 'can_inspect', lambda tensor: False)
         build = PermutohedralLattice.build
         monkeypatch.setattr(
-            PermutohedralLattice, 'build',
-            lambda features, **_: build(features, exact_size=False))
+            PermutohedralLattice,
+            'build',
+            lambda features, **_: build(features, exact_size=False),
+        )
         # Inside a compiled operator nothing could be seen.
         with cls(), python_forms():
             yield

@@ -28,8 +28,9 @@ VIEWS = ('view1', 'view2', 'local')
 LABELS = ((0, 3), (2,), (5, 1, 4), ())
 
 
-def build(config: str, seed: int = 0, backbone: dict | None = None, **train_cfg
-          ) -> WeakSegmentor:
+def build(
+    config: str, seed: int = 0, backbone: dict | None = None, **train_cfg
+) -> WeakSegmentor:
     """A model with seeded random weights; no file is read but the config."""
     cfg = Config.fromfile(ROOT / config)
     init_default_scope('mmwsss')
@@ -39,8 +40,9 @@ def build(config: str, seed: int = 0, backbone: dict | None = None, **train_cfg
         cfg.model.train_cfg.update(train_cfg)
     with tempfile.TemporaryDirectory() as folder:
         if 'caae' in cfg.model:
-            cfg.model.caae.checkpoint = earlier_stage(cfg.model.caae, folder,
-                                                      cfg.model.num_classes)
+            cfg.model.caae.checkpoint = earlier_stage(
+                cfg.model.caae, folder, cfg.model.num_classes
+            )
         if 'segmentor' in cfg.model:
             base = cfg.model.segmentor
             cfg.model.checkpoint = earlier_stage(base, folder, base.num_classes, seed)
@@ -54,8 +56,9 @@ def build(config: str, seed: int = 0, backbone: dict | None = None, **train_cfg
     return model
 
 
-def earlier_stage(cfg: dict, folder: str | Path, num_classes: int, seed: int = 0
-                  ) -> str:
+def earlier_stage(
+    cfg: dict, folder: str | Path, num_classes: int, seed: int = 0
+) -> str:
     """The checkpoint of an earlier stage's network with seeded random weights."""
     torch.manual_seed(seed)
     settings = {k: v for k, v in cfg.items() if k != 'checkpoint'}
@@ -66,8 +69,9 @@ def earlier_stage(cfg: dict, folder: str | Path, num_classes: int, seed: int = 0
     return str(path)
 
 
-def pictures(count: int, size: tuple[int, int] = (SIZE, SIZE), seed: int = 0
-             ) -> list[Tensor]:
+def pictures(
+    count: int, size: tuple[int, int] = (SIZE, SIZE), seed: int = 0
+) -> list[Tensor]:
     """Smooth random pictures with some noise, (3, H, W) uint8."""
     generator = torch.Generator().manual_seed(seed)
     coarse = 255 * torch.rand(count, 3, 5, 5, generator=generator)
@@ -76,8 +80,12 @@ def pictures(count: int, size: tuple[int, int] = (SIZE, SIZE), seed: int = 0
     return list((smooth + noise).clamp(0, 255).to(torch.uint8))
 
 
-def sample(labels: Sequence[int] | None, size: tuple[int, int], index: int = 0,
-           box: Sequence[int] | None = None) -> SegDataSample:
+def sample(
+    labels: Sequence[int] | None,
+    size: tuple[int, int],
+    index: int = 0,
+    box: Sequence[int] | None = None,
+) -> SegDataSample:
     """A data sample as the pipelines pack it."""
     meta = dict(img_path=f'{index}.jpg', img_id=str(index), ori_shape=size)
     if labels is not None:
@@ -99,8 +107,10 @@ def saliency_map(index: int) -> PixelData:
 def train_batch(model: WeakSegmentor, images: Sequence[int] = (0, 1)) -> dict:
     """``inputs`` and ``data_samples`` of a training step, for images of LABELS."""
     boxes = ((0, 96, 0, 96), (8, 96, 0, 80), (0, 64, 16, 96), (0, 96, 0, 96))
-    views = {name: [pictures(4, seed=seed)[i] for i in images]
-             for seed, name in enumerate(VIEWS)}
+    views = {
+        name: [pictures(4, seed=seed)[i] for i in images]
+        for seed, name in enumerate(VIEWS)
+    }
     samples = [sample(LABELS[i], (SIZE, SIZE), i, boxes[i]) for i in images]
     for i, one in zip(images, samples, strict=True):
         one.saliency = saliency_map(i)
@@ -109,16 +119,20 @@ def train_batch(model: WeakSegmentor, images: Sequence[int] = (0, 1)) -> dict:
     return model.data_preprocessor(dict(inputs=views, data_samples=samples), True)
 
 
-def predict_batch(model: WeakSegmentor, images: Sequence[int] = (0, 1),
-               sizes: Sequence[tuple[int, int]] = ((64, 80), (64, 80)),
-               labels: str = 'gt') -> dict:
+def predict_batch(
+    model: WeakSegmentor,
+    images: Sequence[int] = (0, 1),
+    sizes: Sequence[tuple[int, int]] = ((64, 80), (64, 80)),
+    labels: str = 'gt',
+) -> dict:
     """Inputs of a prediction; labels ``'gt'``, ``'wrong'`` or ``'none'``."""
     wrong = [tuple((c + 1) % model.num_foreground for c in some) for some in LABELS]
     known = dict(gt=LABELS, wrong=wrong, none=[None] * len(LABELS))[labels]
     inputs = [pictures(1, size, seed=10 + i)[0] for i, size in zip(images, sizes)]
     # labels are 5 pixels wider than the image: outputs follow ori_shape
-    samples = [sample(known[i], (size[0], size[1] + 5), i)
-               for i, size in zip(images, sizes)]
+    samples = [
+        sample(known[i], (size[0], size[1] + 5), i) for i, size in zip(images, sizes)
+    ]
     return model.data_preprocessor(dict(inputs=inputs, data_samples=samples), False)
 
 
@@ -127,8 +141,9 @@ def at(iteration: int) -> None:
     MessageHub.get_current_instance().update_info('iter', iteration)
 
 
-def step(model: WeakSegmentor, iteration: int, images: Sequence[int] = (0, 1),
-         seed: int = 0) -> dict[str, Tensor]:
+def step(
+    model: WeakSegmentor, iteration: int, images: Sequence[int] = (0, 1), seed: int = 0
+) -> dict[str, Tensor]:
     """The losses of one training step; its random draws are seeded."""
     at(iteration)
     data = train_batch(model, images)
@@ -145,15 +160,21 @@ def gradients(model: nn.Module, loss: Tensor) -> dict[str, Tensor]:
     """Gradient of every parameter that has one."""
     model.zero_grad(set_to_none=True)
     loss.backward()
-    return {k: p.grad.clone() for k, p in model.named_parameters()
-            if p.grad is not None}
+    return {
+        k: p.grad.clone() for k, p in model.named_parameters() if p.grad is not None
+    }
 
 
 def begins(model: WeakSegmentor) -> list[int]:
     """Iterations at which a loss weight or another scheduled setting changes."""
     own = (value for value in vars(model).values() if isinstance(value, StepSchedule))
-    return sorted({begin for schedule in (*model.schedule.weights.values(), *own)
-                   for begin in schedule.begins})
+    return sorted(
+        {
+            begin
+            for schedule in (*model.schedule.weights.values(), *own)
+            for begin in schedule.begins
+        }
+    )
 
 
 def still_teacher(model: WeakSegmentor) -> None:
@@ -170,8 +191,11 @@ def fields(samples: Sequence[SegDataSample]) -> list[dict[str, Tensor]]:
         flat = {}
         for name, value in one.items():
             if name.startswith('pred_'):
-                parts = value.items() if isinstance(value, BaseDataElement) else [
-                    ('', value)]
+                parts = (
+                    value.items()
+                    if isinstance(value, BaseDataElement)
+                    else [('', value)]
+                )
                 flat |= {f'{name}.{key}'.rstrip('.'): v for key, v in parts}
         found.append(flat)
     return found
@@ -191,15 +215,18 @@ def assert_same_predictions(ours: list[dict], theirs: list[dict], exact: bool) -
                 assert differ < LABEL_SHARE, (key, float(differ))
 
 
-def assert_outputs(model: WeakSegmentor, samples: Sequence[SegDataSample],
-                   outputs: Sequence[str], kept: Sequence[Sequence[int]]) -> None:
+def assert_outputs(
+    model: WeakSegmentor,
+    samples: Sequence[SegDataSample],
+    outputs: Sequence[str],
+    kept: Sequence[Sequence[int]],
+) -> None:
     """Sizes, types and ranges of all outputs of some samples."""
     for one, values, classes in zip(samples, fields(samples), kept):
         shape = (1, *one.ori_shape)
         names = {key.split('.')[0] for key in values}
         wanted = {'seg': 'pred_sem_seg'}
-        assert names == {'pred_score', *(
-            wanted.get(o, f'pred_{o}') for o in outputs)}
+        assert names == {'pred_score', *(wanted.get(o, f'pred_{o}') for o in outputs)}
         score = values.pop('pred_score')
         assert score.shape == (model.num_foreground,)
         assert ((score >= 0) & (score <= 1)).all()
@@ -229,10 +256,12 @@ def mirrored(model: WeakSegmentor, outputs: tuple[str, ...]) -> list[list[dict]]
         for one in data['data_samples']:  # at the image's own size
             one.set_metainfo(dict(ori_shape=(64, 80)))
         data['inputs'] = data['inputs'].flip(-1) if flip else data['inputs']
-        found = fields(model.predict(
-            **data, seg_flip=seg_flip, cam_filter='gt', outputs=outputs))
+        found = fields(
+            model.predict(**data, seg_flip=seg_flip, cam_filter='gt', outputs=outputs)
+        )
         for one in found:
             one.pop('pred_score')  # of the plain image alone
-        results.append([{k: v.flip(-1) if flip else v for k, v in one.items()}
-                        for one in found])
+        results.append(
+            [{k: v.flip(-1) if flip else v for k, v in one.items()} for one in found]
+        )
     return results

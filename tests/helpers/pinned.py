@@ -53,8 +53,9 @@ def numbers(config: str) -> dict:
             sums[key] = [float(value.mean()), float((value * ramp).mean())]
         else:
             ids, counts = value.unique(return_counts=True)
-            sums[key] = {str(int(i)): float(c) / value.numel()
-                         for i, c in zip(ids, counts)}
+            sums[key] = {
+                str(int(i)): float(c) / value.numel() for i, c in zip(ids, counts)
+            }
     return dict(losses=losses, predictions=sums)
 
 
@@ -64,8 +65,9 @@ def compare_numbers(ours: dict, pinned: dict) -> None:
     for name, value in pinned['losses'].items():
         # label shares are counts of pixels
         tolerance = LABEL_SHARE if name.startswith('label_') else 1e-6
-        assert ours['losses'][name] == pytest.approx(
-            value, rel=RTOL, abs=tolerance), name
+        assert ours['losses'][name] == pytest.approx(value, rel=RTOL, abs=tolerance), (
+            name
+        )
     assert ours['predictions'].keys() == pinned['predictions'].keys()
     for name, value in pinned['predictions'].items():
         got = ours['predictions'][name]
@@ -74,7 +76,8 @@ def compare_numbers(ours: dict, pinned: dict) -> None:
         else:
             for label in value.keys() | got.keys():
                 assert got.get(label, 0.0) == pytest.approx(
-                    value.get(label, 0.0), abs=LABEL_SHARE), (name, label)
+                    value.get(label, 0.0), abs=LABEL_SHARE
+                ), (name, label)
 
 
 def main(argv: Sequence[str] | None = None) -> None:

@@ -18,8 +18,10 @@ from mmwsss.apis.pipeline import (
 
 ROOT = Path(__file__).resolve().parents[2]
 TOOLS = dict(train='train', generate='generate', evaluate='score', test='score')
-TYPES = {kind: replace(STAGE_TYPES[kind], tool=f'tests/helpers/standins/{tool}.py')
-         for kind, tool in TOOLS.items()}
+TYPES = {
+    kind: replace(STAGE_TYPES[kind], tool=f'tests/helpers/standins/{tool}.py')
+    for kind, tool in TOOLS.items()
+}
 STAGES = """
 stages = [
     dict(name='cam', type='train', config='net.py'),
@@ -48,8 +50,9 @@ test_dataloader = dict(dataset=dict(split='test'))
 """
 
 
-def write_pipeline(folder: Path, stages: str = STAGES, net: str = NET, seg: str = SEG
-                   ) -> Path:
+def write_pipeline(
+    folder: Path, stages: str = STAGES, net: str = NET, seg: str = SEG
+) -> Path:
     """The configs; returns that of the pipeline."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / 'net.py').write_text(net)
@@ -68,23 +71,34 @@ class Lines(list):
 
     def actions(self) -> dict[str, str]:
         """First word of what the plan says of each stage."""
-        plan = [line.split(': ', 2) for line in self if ' (' in line.split(': ')[0]
-                and line[0].isdigit()]
-        return {head.split('. ')[1].split(' (')[0]: action
-                for head, action, _ in plan}
+        plan = [
+            line.split(': ', 2)
+            for line in self
+            if ' (' in line.split(': ')[0] and line[0].isdigit()
+        ]
+        return {head.split('. ')[1].split(' (')[0]: action for head, action, _ in plan}
 
 
-def make_run(config: Path, work_dir: Path, first: str | None = None,
-             last: str | None = None, only: str | None = None, seed: int | None = None,
-             processes: int = 1, types: dict = TYPES, **options: object) -> PipelineRun:
+def make_run(
+    config: Path,
+    work_dir: Path,
+    first: str | None = None,
+    last: str | None = None,
+    only: str | None = None,
+    seed: int | None = None,
+    processes: int = 1,
+    types: dict = TYPES,
+    **options: object,
+) -> PipelineRun:
     """A run of stand-in tools; what it shows is in ``show``, a :class:`Lines`.
 
     Options are named ``stage__key``.
     """
     given = {key.replace('__', '.'): value for key, value in options.items()}
     stages = with_options(read_stages(config, types), seed, given)
-    return PipelineRun(stages, work_dir, ROOT, select(stages, first, last, only),
-                       processes, Lines())
+    return PipelineRun(
+        stages, work_dir, ROOT, select(stages, first, last, only), processes, Lines()
+    )
 
 
 def fork_run(run: PipelineRun) -> int:

@@ -23,9 +23,12 @@ NAMES = ('ObjectnessLoss', 'MyMethod')
 def files() -> dict[str, str]:
     """Of each numbered section of the page the first path and the first code."""
     sections = re.split(r'^## \d\. ', PAGE.read_text(encoding='utf-8'), flags=re.M)
-    return {re.search(r'`((?:mmwsss|configs|tests)/\S+\.py)`', section)[1]:
-            re.search(r'```python\n(.*?)```', section, re.S)[1]
-            for section in sections[1:5]}
+    return {
+        re.search(r'`((?:mmwsss|configs|tests)/\S+\.py)`', section)[1]: re.search(
+            r'```python\n(.*?)```', section, re.S
+        )[1]
+        for section in sections[1:5]
+    }
 
 
 FILES = files()
@@ -87,7 +90,19 @@ def test_the_test_of_the_page_names_its_config() -> None:
 @pytest.mark.parametrize('path', FILES, ids=lambda path: path.rpartition('/')[2])
 def test_style(path: str) -> None:
     run = subprocess.run(
-        [sys.executable, '-m', 'ruff', 'check', '--output-format=concise',
-         '--stdin-filename', path, '-'], cwd=ROOT, input=FILES[path],
-        capture_output=True, text=True)
+        [
+            sys.executable,
+            '-m',
+            'ruff',
+            'check',
+            '--output-format=concise',
+            '--stdin-filename',
+            path,
+            '-',
+        ],
+        cwd=ROOT,
+        input=FILES[path],
+        capture_output=True,
+        text=True,
+    )
     assert run.returncode == 0, run.stdout + run.stderr

@@ -38,15 +38,18 @@ def test_published_layout_and_init() -> None:
     torch.manual_seed(0)
     state = AffinityHead(num_maps=4096).state_dict()
     assert {k: tuple(v.shape) for k, v in state.items()} == {
-        'proj.weight': (1, 4096, 1, 1), 'proj.bias': (1,)}
-    assert state['proj.weight'].std().item() == pytest.approx(3 ** -0.5, rel=0.05)
+        'proj.weight': (1, 4096, 1, 1),
+        'proj.bias': (1,),
+    }
+    assert state['proj.weight'].std().item() == pytest.approx(3**-0.5, rel=0.05)
 
 
 def test_gradcheck() -> None:
     weight = torch.randn(6, dtype=torch.float64, requires_grad=True)
     bias = torch.zeros(1, dtype=torch.float64, requires_grad=True)
     assert torch.autograd.gradcheck(
-        attention_affinity, (pairs(torch.float64).requires_grad_(), weight, bias))
+        attention_affinity, (pairs(torch.float64).requires_grad_(), weight, bias)
+    )
 
 
 def test_mixed_precision(head) -> None:

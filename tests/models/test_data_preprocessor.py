@@ -28,9 +28,10 @@ def test_views_become_batches():
     out = prep(dict(inputs=views, data_samples=[sample(), sample()]), training=True)
     assert out['inputs']['view1'].shape == (2, 3, 8, 6)
     assert out['inputs']['local'].dtype == torch.float32
-    expected = (views['view1'][1].float() - torch.tensor(
-        [123.675, 116.28, 103.53]).view(3, 1, 1)) / torch.tensor(
-            [58.395, 57.12, 57.375]).view(3, 1, 1)
+    expected = (
+        views['view1'][1].float()
+        - torch.tensor([123.675, 116.28, 103.53]).view(3, 1, 1)
+    ) / torch.tensor([58.395, 57.12, 57.375]).view(3, 1, 1)
     torch.testing.assert_close(out['inputs']['view1'][1], expected)
     assert prep.mean.shape == prep.std.shape == (3, 1, 1)
     assert not prep.state_dict()
@@ -53,9 +54,11 @@ def test_sizes():
 
 
 def test_padding_after_normalising():
-    prep = WeakDataPreProcessor(zero_padding=('view1', ))
-    data = dict(inputs=dict(view1=[image(), image()], view2=[image(), image()]),
-                data_samples=[sample((2, 5, 1, 6)), sample()])
+    prep = WeakDataPreProcessor(zero_padding=('view1',))
+    data = dict(
+        inputs=dict(view1=[image(), image()], view2=[image(), image()]),
+        data_samples=[sample((2, 5, 1, 6)), sample()],
+    )
     out = prep(data, training=True)['inputs']
     plain = WeakDataPreProcessor()(data, training=True)['inputs']
     assert torch.equal(out['view1'][0, :, 2:5, 1:6], plain['view1'][0, :, 2:5, 1:6])
@@ -68,6 +71,6 @@ def test_padding_after_normalising():
 
 def test_bad_input():
     with pytest.raises(ValueError, match='three numbers'):
-        WeakDataPreProcessor(mean=(0.5, ))
+        WeakDataPreProcessor(mean=(0.5,))
     with pytest.raises(ValueError, match='std positive'):
         WeakDataPreProcessor(std=(1, 0, 1))

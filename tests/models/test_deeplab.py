@@ -50,8 +50,9 @@ def batch(size: int = 64) -> dict:
     for _ in range(2):
         truth = torch.randint(0, 21, (1, size, size), generator=generator)
         truth[:, :5] = 255
-        sample = SegDataSample(metainfo=dict(ori_shape=(size, size),
-                                             img_shape=(size, size)))
+        sample = SegDataSample(
+            metainfo=dict(ori_shape=(size, size), img_shape=(size, size))
+        )
         sample.gt_sem_seg = PixelData(data=truth)
         samples.append(sample)
     return dict(inputs=images, data_samples=samples)
@@ -70,8 +71,10 @@ def test_v2_head_is_a_sum_of_classifiers() -> None:
     head = DeepLabV2Head(6, num_classes=3, dilations=(1, 3))
     head.init_weights()
     x = torch.randn(1, 6, 9, 9)
-    parts = [F.conv2d(x, c.weight, c.bias, padding=d, dilation=d)
-             for c, d in zip(head.convs, (1, 3), strict=True)]
+    parts = [
+        F.conv2d(x, c.weight, c.bias, padding=d, dilation=d)
+        for c, d in zip(head.convs, (1, 3), strict=True)
+    ]
     torch.testing.assert_close(head((x,)), parts[0] + parts[1])
     assert {k.split('.')[0] for k in head.state_dict()} == {'convs'}
     assert not any(c.bias.any() for c in head.convs)
@@ -81,8 +84,12 @@ def test_v2_losses_of_all_scales() -> None:
     """Cross entropies at three scales and of their maximum, each on its own grid."""
     model, data = small(V2).train(), batch(65)
     losses = model.loss(**data)
-    logits = [model.decode_head(model.extract_feat(resize(
-        data['inputs'], (int(65 * s), int(65 * s))))) for s in (1, 0.5, 0.75)]
+    logits = [
+        model.decode_head(
+            model.extract_feat(resize(data['inputs'], (int(65 * s), int(65 * s))))
+        )
+        for s in (1, 0.5, 0.75)
+    ]
     assert [x.shape[-1] for x in logits] == [9, 5, 7]
     top = logits[0]
     for x in logits[1:]:
@@ -106,8 +113,9 @@ def test_prediction_fuses_scales(config: str) -> None:
             for flip in (False, True) if model.flip else (False,):
                 x = resize(data['inputs'], (size, size))
                 x = model.decode_head(model.extract_feat(x.flip(-1) if flip else x))
-                x = F.interpolate(x, (64, 64), mode='bilinear',
-                                  align_corners=config == V1)
+                x = F.interpolate(
+                    x, (64, 64), mode='bilinear', align_corners=config == V1
+                )
                 views.append(x.flip(-1) if flip else x)
         stack = torch.stack(views)
         expected = stack.mean(0) if config == V1 else stack.amax(0)
@@ -124,17 +132,22 @@ def test_without_settings_it_is_mmsegs() -> None:
     with torch.no_grad():
         ours = plain.whole_inference(data['inputs'], [dict(img_shape=(64, 64))] * 2)
         theirs = stock.whole_inference(
-            plain, data['inputs'], [dict(img_shape=(64, 64))] * 2)
+            plain, data['inputs'], [dict(img_shape=(64, 64))] * 2
+        )
     torch.testing.assert_close(ours, theirs)
     torch.manual_seed(0)
     losses = plain.train().loss(**data)
     assert set(losses) == {'decode.loss_ce', 'decode.acc_seg'}
 
 
-@pytest.mark.parametrize('settings, message', [
-    (dict(train_cfg=dict(scales=(0.5, 1))), 'must begin with 1'),
-    (dict(test_cfg=dict(scales=())), 'test_cfg.scales must hold positive numbers'),
-    (dict(test_cfg=dict(fuse='sum')), "fuse be one of.*'sum'")])
+@pytest.mark.parametrize(
+    'settings, message',
+    [
+        (dict(train_cfg=dict(scales=(0.5, 1))), 'must begin with 1'),
+        (dict(test_cfg=dict(scales=())), 'test_cfg.scales must hold positive numbers'),
+        (dict(test_cfg=dict(fuse='sum')), "fuse be one of.*'sum'"),
+    ],
+)
 def test_wrong_settings(settings: dict, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         small(V2, **settings)
@@ -164,7 +177,8 @@ def test_full_size_groups(config: str, lr: float) -> None:
         decay = 0 if key.endswith('bias') else 5e-4
         got = group[id(p)]
         assert (got['lr'], got['weight_decay'], got['momentum']) == pytest.approx(
-            (lr * mult, decay, 0.9)), key
+            (lr * mult, decay, 0.9)
+        ), key
     schedule = dict(cfg.param_scheduler[0])
     assert schedule.pop('type') == 'PolyWarmupLR'
     poly = PolyWarmupLR(optimizer, **schedule, end=cfg.train_cfg.max_iters)
@@ -178,12 +192,17 @@ def test_resnet_is_deeplabs() -> None:
     assert model.backbone.maxpool.ceil_mode
     block = model.backbone.layer2[0]
     assert block.conv1.stride == (2, 2) and block.conv2.stride == (1, 1)
-    dilations = [layer[1].conv2.dilation for layer in (
-        model.backbone.layer3, model.backbone.layer4)]
+    dilations = [
+        layer[1].conv2.dilation
+        for layer in (model.backbone.layer3, model.backbone.layer4)
+    ]
     assert dilations == [(2, 2), (4, 4)]
     assert model.extract_feat(torch.zeros(1, 3, 321, 321))[0].shape[-2:] == (41, 41)
-    assert not any(m.training for m in model.train().backbone.modules()
-                   if isinstance(m, nn.BatchNorm2d))
+    assert not any(
+        m.training
+        for m in model.train().backbone.modules()
+        if isinstance(m, nn.BatchNorm2d)
+    )
 
 
 # ------------------------------------------------------------------ transforms
@@ -212,8 +231,10 @@ def test_hsv_shift() -> None:
 
 
 def test_factors_and_corner() -> None:
-    sizes = {PILRandomScale(factors=(0.5, 1.5)).transform(dict(img=picture()))[
-        'img_shape'] for _ in range(30)}
+    sizes = {
+        PILRandomScale(factors=(0.5, 1.5)).transform(dict(img=picture()))['img_shape']
+        for _ in range(30)
+    }
     assert sizes == {(10, 15), (30, 45)}
     img = picture()
     out = PILPadCrop(40, fill=(1, 2, 3), random_pad=False).transform(dict(img=img))
@@ -225,6 +246,11 @@ def test_rates_that_are_held() -> None:
     optimizer = torch.optim.SGD([nn.Parameter(torch.zeros(1))], lr=1.0)
     poly = PolyWarmupLR(optimizer, 0, 100, power=1.0, hold=10)
     assert [round(poly.factor(t), 3) for t in (0, 9, 10, 19, 95)] == [
-        1.0, 1.0, 0.9, 0.9, 0.1]
+        1.0,
+        1.0,
+        0.9,
+        0.9,
+        0.1,
+    ]
     with pytest.raises(ValueError, match='hold must be at least 1'):
         PolyWarmupLR(optimizer, 0, 100, hold=0)

@@ -33,7 +33,8 @@ class TestEPS(CAMMethodTester):
     def test_each_image_is_encoded_once(self, model, monkeypatch) -> None:
         sizes, encode = [], model.encode
         monkeypatch.setattr(
-            model, 'encode', lambda x: (sizes.append(tuple(x.shape)), encode(x))[1])
+            model, 'encode', lambda x: (sizes.append(tuple(x.shape)), encode(x))[1]
+        )
         step(model, 0)
         assert sizes == [(2, 3, 96, 96)]
 
@@ -52,17 +53,19 @@ class TestEPS(CAMMethodTester):
 
     def test_background_gets_its_gradient_from_saliency_alone(self) -> None:
         name, off = 'cam_head.classifier.weight', dict(cls=0.0, sal=0.0)
-        rows = {term: gradients(model, total(step(model, 0)))[name].abs().sum((1, 2, 3))
-                for term in ('cls', 'sal')
-                for model in [build(TINY, weights=off | {term: 1.0})]}
+        rows = {
+            term: gradients(model, total(step(model, 0)))[name].abs().sum((1, 2, 3))
+            for term in ('cls', 'sal')
+            for model in [build(TINY, weights=off | {term: 1.0})]
+        }
         assert rows['cls'][-1] == 0 and (rows['cls'][:-1] > 0).all()
         assert (rows['sal'] > 0).all()
 
     def test_maps_are_probabilities(self, model) -> None:
         """A softmax over classes and background, at the network's resolution."""
         features = model.eval().encode(torch.randn(2, 3, 64, 64))
-        maps, = model.view_cams(features)
-        logits, = model.cam_logits(features)
+        (maps,) = model.view_cams(features)
+        (logits,) = model.cam_logits(features)
         assert logits.shape[1] == model.num_classes == maps.shape[1] + 1
         background = logits.softmax(1)[:, -1]
         torch.testing.assert_close(maps.sum(1) + background, torch.ones(2, 8, 8))
@@ -70,8 +73,9 @@ class TestEPS(CAMMethodTester):
     def test_channel_of_the_background_is_needed(self) -> None:
         cfg = Config.fromfile(ROOT / TINY).model
         cfg.cam_head.background = False
-        with pytest.raises(ValueError, match='needs 7 CAM channels.*gives 6: set '
-                                             'background=True'):
+        with pytest.raises(
+            ValueError, match='needs 7 CAM channels.*gives 6: set background=True'
+        ):
             MODELS.build(cfg)
 
 
@@ -125,7 +129,7 @@ def inputs(seed: int = 0, dtype=torch.float32) -> tuple[torch.Tensor, ...]:
     generator = torch.Generator().manual_seed(seed)
     logits = 3 * torch.randn(2, 4, 5, 6, generator=generator, dtype=dtype)
     saliency = torch.rand(2, 1, 20, 24, generator=generator, dtype=dtype)
-    label = torch.tensor([[1., 0., 1.], [0., 1., 0.]], dtype=dtype)
+    label = torch.tensor([[1.0, 0.0, 1.0], [0.0, 1.0, 0.0]], dtype=dtype)
     return logits, saliency, label
 
 
@@ -150,13 +154,15 @@ def test_equals_the_definition(seed: int) -> None:
     data = inputs(seed, torch.float64)
     for tau, lam in ((0.4, 0.5), (0.3, 0.9), (0.0, 1.0)):
         torch.testing.assert_close(
-            saliency_loss(*data, tau, lam), masked_loss(*data, tau, lam))
+            saliency_loss(*data, tau, lam), masked_loss(*data, tau, lam)
+        )
 
 
 def test_gradcheck() -> None:
     logits, saliency, label = inputs(1, torch.float64)
     assert torch.autograd.gradcheck(
-        lambda z: saliency_loss(z, saliency, label), logits.requires_grad_())
+        lambda z: saliency_loss(z, saliency, label), logits.requires_grad_()
+    )
 
 
 def test_half_precision_is_cast() -> None:
@@ -169,8 +175,11 @@ def test_half_precision_is_cast() -> None:
 
 def test_wrong_shapes_and_settings() -> None:
     logits, saliency, label = inputs()
-    for wrong in ((logits, saliency[:1], label), (logits[:, :3], saliency, label),
-                  (logits, saliency.repeat(1, 3, 1, 1), label)):
+    for wrong in (
+        (logits, saliency[:1], label),
+        (logits[:, :3], saliency, label),
+        (logits, saliency.repeat(1, 3, 1, 1), label),
+    ):
         with pytest.raises(ValueError, match=r'need saliency \(B, 1, H, W\)'):
             saliency_loss(*wrong)
     for setting in (dict(overlap_thr=1.5), dict(fg_weight=-0.1)):

@@ -40,14 +40,18 @@ class TestFSR(MethodTester):
         assert set(copies) == {f'{part}_ema' for part in model.PARTS}
         before = {n: [p.clone() for p in m.parameters()] for n, m in copies.items()}
         step(model, 0)  # nothing to take up yet
-        assert all(torch.equal(a, b) for n, m in copies.items()
-                   for a, b in zip(before[n], m.parameters(), strict=True))
+        assert all(
+            torch.equal(a, b)
+            for n, m in copies.items()
+            for a, b in zip(before[n], m.parameters(), strict=True)
+        )
         step(model, 10)
         momentum = model.ema_momentum(9)
         for name, copied in copies.items():
             student = getattr(model, name.removesuffix('_ema'))
-            for old, new, ours in zip(before[name], copied.parameters(),
-                                      student.parameters(), strict=True):
+            for old, new, ours in zip(
+                before[name], copied.parameters(), student.parameters(), strict=True
+            ):
                 torch.testing.assert_close(new, momentum * old + (1 - momentum) * ours)
 
     def test_teacher_starts_as_the_student(self) -> None:
@@ -66,18 +70,28 @@ class TestFSR(MethodTester):
 
     def test_prediction_of_the_teacher(self, model) -> None:
         model.eval()
-        student, teacher = (fields(model.predict(
-            **predict_batch(model), cam_filter='gt', use_teacher=use))
-            for use in (False, True))
-        assert any(not torch.equal(a['pred_score'], b['pred_score'])
-                   for a, b in zip(student, teacher, strict=True))
+        student, teacher = (
+            fields(
+                model.predict(**predict_batch(model), cam_filter='gt', use_teacher=use)
+            )
+            for use in (False, True)
+        )
+        assert any(
+            not torch.equal(a['pred_score'], b['pred_score'])
+            for a, b in zip(student, teacher, strict=True)
+        )
         # a student with the teacher's weights predicts the same
         state = model.state_dict()
         other = build(FSR)
-        other.load_state_dict(state | {
-            k.replace('_ema.module', ''): v for k, v in state.items() if '_ema.' in k})
-        swapped = fields(other.eval().predict(
-            **predict_batch(model), cam_filter='gt'))
+        other.load_state_dict(
+            state
+            | {
+                k.replace('_ema.module', ''): v
+                for k, v in state.items()
+                if '_ema.' in k
+            }
+        )
+        swapped = fields(other.eval().predict(**predict_batch(model), cam_filter='gt'))
         assert_same_predictions(teacher, swapped, exact=True)
 
     def test_centres(self, model) -> None:
@@ -92,6 +106,7 @@ class TestFSR(MethodTester):
 
     def test_passes(self, monkeypatch) -> None:
         """Each distinct input once; no CAM for random masks; no block for nobody."""
+
         def run(iteration: int, **train_cfg) -> tuple[list, int]:
             model, sizes, blocks = build(FSR, **train_cfg), [], []
             encode = model.backbone.encode
@@ -101,10 +116,9 @@ class TestFSR(MethodTester):
                 return encode(images, *args, **kwargs)
 
             monkeypatch.setattr(model.backbone, 'encode', counted)
-            model.backbone.layers[-1].register_forward_hook(
-                lambda *_: blocks.append(1))
+            model.backbone.layers[-1].register_forward_hook(lambda *_: blocks.append(1))
             step(model, iteration)
-            return [s / 96 ** 2 for s in sizes], len(blocks)
+            return [s / 96**2 for s in sizes], len(blocks)
 
         # in pictures: the student on two views; view 1's mirror; two scales
         rest = [4.0, 2.0, 1.0, 9.0]
@@ -114,14 +128,15 @@ class TestFSR(MethodTester):
         assert run(GUIDED) == ([2.0, *rest], 4)
         mask = Config.fromfile(ROOT / FSR).model.train_cfg.mask
         assert run(GUIDED, mask=mask | dict(scales=(1.0, 0.5, 1.5))) == (
-            [4.0, 1.0, 9.0, *rest], 4)
+            [4.0, 1.0, 9.0, *rest],
+            4,
+        )
         # without PTC and segmentation no CAM at all; without view 2 that of view 1
         none = dict(ptc=0.0, seg=0.0, reg=0.0)
         assert run(0, weights=none) == ([4.0], 1)
         assert run(0, weights=dict(none, unc=0.0, cer=0.0)) == ([2.0], 1)
 
-    @pytest.mark.parametrize('absent,views', [
-        (['cer'], 1), (['unc'], 1), ([], 2)])
+    @pytest.mark.parametrize('absent,views', [(['cer'], 1), (['unc'], 1), ([], 2)])
     def test_teacher_reads_what_is_needed(self, absent, views, monkeypatch) -> None:
         model, batches = build(FSR, weights=dict.fromkeys(absent, 0.0)), []
         encode = model.backbone_ema.module.encode
@@ -135,8 +150,9 @@ class TestFSR(MethodTester):
         assert batches == [2 * views]
 
 
-@pytest.mark.parametrize('ablation,absent', [
-    ('base', {'unc', 'cer'}), ('unc', {'cer'}), ('cer', {'unc'})])
+@pytest.mark.parametrize(
+    'ablation,absent', [('base', {'unc', 'cer'}), ('unc', {'cer'}), ('cer', {'unc'})]
+)
 def test_ablations_train(ablation: str, absent: set) -> None:
     """Table 4: each loss can be left out; the rest is as before."""
     model = build(f'configs/fsr/fsr_vit-t_shapes_{ablation}.py')
@@ -149,25 +165,49 @@ def test_ablations_train(ablation: str, absent: set) -> None:
     assert grads['backbone.aggregation.cls_token'].any() == ('cer' not in absent)
 
 
-@pytest.mark.parametrize('setting', [
-    dict(mask=dict(strategy='strict')), dict(mask=dict(reduce='max', grid='tokens')),
-    dict(mask=dict(source='cam', view='view1', scales=None, grid='tokens',
-                   block_size=8, rounding='floor')),
-    dict(cam_mode='eval'), dict(teacher_mode='eval'), dict(local_views=('local',))])
+@pytest.mark.parametrize(
+    'setting',
+    [
+        dict(mask=dict(strategy='strict')),
+        dict(mask=dict(reduce='max', grid='tokens')),
+        dict(
+            mask=dict(
+                source='cam',
+                view='view1',
+                scales=None,
+                grid='tokens',
+                block_size=8,
+                rounding='floor',
+            )
+        ),
+        dict(cam_mode='eval'),
+        dict(teacher_mode='eval'),
+        dict(local_views=('local',)),
+    ],
+)
 def test_options_act(setting: dict) -> None:
     """Every option gives finite losses, and others than the default's."""
     train_cfg = Config.fromfile(ROOT / FSR).model.train_cfg
-    changed = {k: {**train_cfg.mask, **v} if k == 'mask' else v
-               for k, v in setting.items()}
-    plain, other = (step(build(FSR, backbone=STOCHASTIC, **settings), GUIDED)
-                    for settings in ({}, changed))
+    changed = {
+        k: {**train_cfg.mask, **v} if k == 'mask' else v for k, v in setting.items()
+    }
+    plain, other = (
+        step(build(FSR, backbone=STOCHASTIC, **settings), GUIDED)
+        for settings in ({}, changed)
+    )
     assert all(torch.isfinite(v) for v in other.values())
     assert any(plain[k] != other[k] for k in plain)
 
 
-@pytest.mark.parametrize('options', [
-    dict(key_mask='-inf'), dict(key_mask='paper'), dict(attn_scale='width'),
-    dict(layer_scale=0.1)])
+@pytest.mark.parametrize(
+    'options',
+    [
+        dict(key_mask='-inf'),
+        dict(key_mask='paper'),
+        dict(attn_scale='width'),
+        dict(layer_scale=0.1),
+    ],
+)
 def test_options_of_the_aggregation_act(options: dict) -> None:
     """They change the class token's loss and nothing else."""
     results, state = [], build(FSR).state_dict()
@@ -189,44 +229,59 @@ def test_cams_without_stochastic_depth() -> None:
         model = build(FSR, backbone=STOCHASTIC, cam_mode=mode).train()
         data = train_batch(model)
         labels = model.image_labels(data['data_samples'], 'cpu')
-        one, two = (model.fused_cams(data['inputs']['view1'], labels).cam
-                    for _ in range(2))
+        one, two = (
+            model.fused_cams(data['inputs']['view1'], labels).cam for _ in range(2)
+        )
         assert torch.equal(one, two) == (mode == 'eval')
         assert all(m.training for m in model.modules())
 
 
-@pytest.mark.parametrize('change,message', [
-    (dict(mask=dict(ratio=1.5)), r'ratio must be in \[0, 1\], got 1.5'),
-    (dict(mask=dict(rounding='round')), "'ceil' or 'floor', got 'round'"),
-    (dict(mask=dict(strategy='edge')), r"mask.strategy must be one of.*\['edge'\]"),
-    (dict(mask=dict(source='seg')), r"mask.source must be one of.*\['seg'\]"),
-    (dict(mask=dict(view='view3')), r"mask.view must be one of.*\['view3'\]"),
-    (dict(mask=dict(reduce='median')), r"mask.reduce must be one of.*\['median'\]"),
-    (dict(mask=dict(noise='gpu')), r"mask.noise must be one of.*\['gpu'\]"),
-    (dict(mask=dict(low_thr=0.8)), 'low_thr=0.8, high_thr=0.7'),
-    (dict(cam_mode='test'), "cam_mode must be 'train' or 'eval', got 'test'"),
-    (dict(teacher_mode='test'), "teacher_mode must be 'train' or 'eval'"),
-    (dict(teacher_temp=dict(iters=0)), 'iters >= 1, got 0'),
-    (dict(student_temp=1), r"reads no train_cfg entries \['student_temp'\]")])
+@pytest.mark.parametrize(
+    'change,message',
+    [
+        (dict(mask=dict(ratio=1.5)), r'ratio must be in \[0, 1\], got 1.5'),
+        (dict(mask=dict(rounding='round')), "'ceil' or 'floor', got 'round'"),
+        (dict(mask=dict(strategy='edge')), r"mask.strategy must be one of.*\['edge'\]"),
+        (dict(mask=dict(source='seg')), r"mask.source must be one of.*\['seg'\]"),
+        (dict(mask=dict(view='view3')), r"mask.view must be one of.*\['view3'\]"),
+        (dict(mask=dict(reduce='median')), r"mask.reduce must be one of.*\['median'\]"),
+        (dict(mask=dict(noise='gpu')), r"mask.noise must be one of.*\['gpu'\]"),
+        (dict(mask=dict(low_thr=0.8)), 'low_thr=0.8, high_thr=0.7'),
+        (dict(cam_mode='test'), "cam_mode must be 'train' or 'eval', got 'test'"),
+        (dict(teacher_mode='test'), "teacher_mode must be 'train' or 'eval'"),
+        (dict(teacher_temp=dict(iters=0)), 'iters >= 1, got 0'),
+        (dict(student_temp=1), r"reads no train_cfg entries \['student_temp'\]"),
+    ],
+)
 def test_bad_settings(change: dict, message: str) -> None:
     train_cfg = Config.fromfile(ROOT / FSR).model.train_cfg
-    changed = {k: {**train_cfg[k], **v} if isinstance(v, dict) else v
-               for k, v in change.items()}
+    changed = {
+        k: {**train_cfg[k], **v} if isinstance(v, dict) else v
+        for k, v in change.items()
+    }
     with pytest.raises(ValueError, match=message):
         build(FSR, **changed)
 
 
 def test_blocks_must_fill_the_image() -> None:
     mask = {**Config.fromfile(ROOT / FSR).model.train_cfg.mask, 'block_size': 20}
-    with pytest.raises(ValueError, match='block_size=20 must be a multiple of the '
-                                         'patch size 8 and divide'):
+    with pytest.raises(
+        ValueError,
+        match='block_size=20 must be a multiple of the patch size 8 and divide',
+    ):
         step(build(FSR, mask=mask), 0)
 
 
-@pytest.mark.parametrize('change,message', [
-    (dict(aux_cam_head=None), 'cls_aux needs a aux_cam_head'),
-    (dict(backbone=dict(type='WSSSViT', arch='deit-tiny', out_indices=(9, 11))),
-     'needs a backbone with mask tokens.*got WSSSViT')])
+@pytest.mark.parametrize(
+    'change,message',
+    [
+        (dict(aux_cam_head=None), 'cls_aux needs a aux_cam_head'),
+        (
+            dict(backbone=dict(type='WSSSViT', arch='deit-tiny', out_indices=(9, 11))),
+            'needs a backbone with mask tokens.*got WSSSViT',
+        ),
+    ],
+)
 def test_contradictions(change: dict, message: str) -> None:
     cfg = Config.fromfile(ROOT / FSR).model.to_dict()
     cfg['backbone'].pop('pretrained')

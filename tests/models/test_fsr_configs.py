@@ -53,15 +53,20 @@ def test_optimiser_groups() -> None:
     cfg, model = full_size('voc')
     wrapper = cfg.optim_wrapper
     wrapper.pop('constructor')
-    optimizer = MergedOptimWrapperConstructor(
-        wrapper, wrapper.pop('paramwise_cfg'))(model).optimizer
+    optimizer = MergedOptimWrapperConstructor(wrapper, wrapper.pop('paramwise_cfg'))(
+        model
+    ).optimizer
     found = Counter()
     for group in optimizer.param_groups:
         trained = [p for p in group['params'] if p.requires_grad]
         found[round(group['lr'], 9), group['weight_decay']] += len(trained)
     # (the projector's fixed gain, which the release counts among the last, is frozen)
-    assert found == {(6e-5, 0.0): 122, (6e-5, 0.05): 61, (6e-4, 0.0): 3,
-                     (6e-4, 0.05): 9}
+    assert found == {
+        (6e-5, 0.0): 122,
+        (6e-5, 0.05): 61,
+        (6e-4, 0.0): 3,
+        (6e-4, 0.05): 9,
+    }
 
 
 @pytest.mark.parametrize('name', ['voc', 'coco'])
@@ -74,7 +79,10 @@ def test_views(name: str) -> None:
     for start, (crop, flip, jitter) in views.views.values():
         assert start == 'input'
         assert (crop.size, crop.area, crop.resample) == (
-            (448, 448), (0.32, 1.0), 'bicubic')
+            (448, 448),
+            (0.32, 1.0),
+            'bicubic',
+        )
         assert flip.prob == 0.5 and jitter.prob == 0.5
 
 
@@ -85,14 +93,22 @@ def test_paper() -> None:
     assert isinstance(model.losses['seg'], PixelCrossEntropy)
     assert model.losses['unc'].reduction == 'sum'
     assert model.backbone.aggregation.blocks[0].attn.key_mask == 'paper'
-    assert model.backbone.aggregation.blocks[0].attn.scale == 768 ** -0.5
+    assert model.backbone.aggregation.blocks[0].attn.scale == 768**-0.5
     mask = dict(cfg.model.train_cfg.mask, block_size=8)  # a tiny model's patch
-    tiny = build('configs/fsr/fsr_vit-t_shapes.py', mask=mask, cam_mode='eval',
-                 teacher_mode='eval', cam_scales=(1.0,), low_thr=0.2)
+    tiny = build(
+        'configs/fsr/fsr_vit-t_shapes.py',
+        mask=mask,
+        cam_mode='eval',
+        teacher_mode='eval',
+        cam_scales=(1.0,),
+        low_thr=0.2,
+    )
     masked = []
     reinforce = tiny.reinforce
     tiny.reinforce = lambda inputs, features, mask: (
-        masked.append(mask), reinforce(inputs, features, mask))[1]
+        masked.append(mask),
+        reinforce(inputs, features, mask),
+    )[1]
     losses = step(tiny, 0)
     assert all(torch.isfinite(v) for v in losses.values())
     assert masked[0].tokens.sum((1, 2)).tolist() == [57, 57]  # floor(0.4 * 144)

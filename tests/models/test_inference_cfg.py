@@ -10,17 +10,20 @@ from mmwsss.registry import MODELS
 from tests.helpers.methods import ROOT
 
 
-@pytest.mark.parametrize('settings,message', [
-    (dict(outputs=('seg', 'cams')), r"outputs has \['cams'\]; known"),
-    (dict(cam_fuse_at='logits'), r"one of \('input', 'label'\), got 'logits'"),
-    (dict(cam_normalise='sum'), r"one of \('minmax', 'max'\), got 'sum'"),
-    (dict(cam_scales=()), r'cam_scales must hold positive numbers, got \(\)'),
-    (dict(cam_scales=(1.0, 0)), r'positive numbers, got \(1.0, 0\)'),
-    (dict(map_strides=(0,)), r'positive whole numbers, got \(0,\)'),
-    (dict(seg_fuse_at='image'), r"one of \('label', 'logits'\), got 'image'"),
-    (dict(squash=(9, 9), resize_long=9), r'squash=\(9, 9\) and resize_long=9: set'),
-    (dict(cam_filter='labels'), r"one of \('gt', 'pred', 'none'\), got 'labels'"),
-])
+@pytest.mark.parametrize(
+    'settings,message',
+    [
+        (dict(outputs=('seg', 'cams')), r"outputs has \['cams'\]; known"),
+        (dict(cam_fuse_at='logits'), r"one of \('input', 'label'\), got 'logits'"),
+        (dict(cam_normalise='sum'), r"one of \('minmax', 'max'\), got 'sum'"),
+        (dict(cam_scales=()), r'cam_scales must hold positive numbers, got \(\)'),
+        (dict(cam_scales=(1.0, 0)), r'positive numbers, got \(1.0, 0\)'),
+        (dict(map_strides=(0,)), r'positive whole numbers, got \(0,\)'),
+        (dict(seg_fuse_at='image'), r"one of \('label', 'logits'\), got 'image'"),
+        (dict(squash=(9, 9), resize_long=9), r'squash=\(9, 9\) and resize_long=9: set'),
+        (dict(cam_filter='labels'), r"one of \('gt', 'pred', 'none'\), got 'labels'"),
+    ],
+)
 def test_unknown_values(settings, message) -> None:
     with pytest.raises(ValueError, match=message):
         InferenceCfg(**settings)
@@ -39,18 +42,25 @@ def test_unknown_key_is_refused_before_training() -> None:
         MODELS.build(cfg)
 
 
-@pytest.mark.parametrize('settings,passes', [
-    (dict(), {1.0: False}),
-    (dict(seg_scales=(1.25, 1.5)), {1.0: False, 1.25: False, 1.5: False}),
-    (dict(seg_scales=(1.0, 1.5), seg_flip=True), {1.0: True, 1.5: True}),
-    (dict(outputs=('cam',), cam_scales=(0.5,)), {1.0: True, 0.5: True}),
-    (dict(outputs=('cam',), cam_scales=(0.5,), cam_scale_one=False),
-     {1.0: False, 0.5: True}),
-    (dict(outputs=('cam',), seg_scales=(2.0,)), {1.0: True}),
-    # the CAM needs the mirrors, the segmentation doesn't: one pass serves both
-    (dict(outputs=('seg', 'cam'), seg_scales=(1.0, 2.0), cam_scales=(1, 0.5)),
-     {1.0: True, 2.0: False, 0.5: True}),
-])
+@pytest.mark.parametrize(
+    'settings,passes',
+    [
+        (dict(), {1.0: False}),
+        (dict(seg_scales=(1.25, 1.5)), {1.0: False, 1.25: False, 1.5: False}),
+        (dict(seg_scales=(1.0, 1.5), seg_flip=True), {1.0: True, 1.5: True}),
+        (dict(outputs=('cam',), cam_scales=(0.5,)), {1.0: True, 0.5: True}),
+        (
+            dict(outputs=('cam',), cam_scales=(0.5,), cam_scale_one=False),
+            {1.0: False, 0.5: True},
+        ),
+        (dict(outputs=('cam',), seg_scales=(2.0,)), {1.0: True}),
+        # the CAM needs the mirrors, the segmentation doesn't: one pass serves both
+        (
+            dict(outputs=('seg', 'cam'), seg_scales=(1.0, 2.0), cam_scales=(1, 0.5)),
+            {1.0: True, 2.0: False, 0.5: True},
+        ),
+    ],
+)
 def test_each_scale_is_run_once(settings, passes) -> None:
     if 'cam_scales' not in settings and 'cam' in settings.get('outputs', ()):
         settings |= dict(cam_scales=(1.0,))
@@ -58,7 +68,9 @@ def test_each_scale_is_run_once(settings, passes) -> None:
     assert got == passes and next(iter(got)) == 1.0
 
 
-@pytest.mark.parametrize('outputs,wants', [
-    (('seg',), False), ((), False), (('cam',), True), (('seg', 'pseudo'), True)])
+@pytest.mark.parametrize(
+    'outputs,wants',
+    [(('seg',), False), ((), False), (('cam',), True), (('seg', 'pseudo'), True)],
+)
 def test_wants_cams(outputs, wants) -> None:
     assert InferenceCfg(outputs=outputs).wants_cams == wants

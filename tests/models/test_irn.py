@@ -114,7 +114,8 @@ class TestTraining:
             half = model.loss(**batch(model))
         assert all(value.dtype == torch.float32 for value in half.values())
         torch.testing.assert_close(
-            half['loss_aff'], full['loss_aff'], rtol=0.05, atol=0.01)
+            half['loss_aff'], full['loss_aff'], rtol=0.05, atol=0.01
+        )
 
     def test_labels_of_a_cell_s_centre(self, model) -> None:
         """Other pixels of a cell don't matter."""
@@ -141,9 +142,13 @@ class TestFullSize:
         assert not full.extract_feat(batch(full, size=size)['inputs'])[-1].requires_grad
         grads = gradients(full, losses['loss_aff'])
         assert set(grads) == {
-            f'edge_head.{k}' for k, _ in full.edge_head.named_parameters()}
-        assert not any(m.training for m in full.backbone.modules()
-                       if isinstance(m, nn.modules.batchnorm._BatchNorm))
+            f'edge_head.{k}' for k, _ in full.edge_head.named_parameters()
+        }
+        assert not any(
+            m.training
+            for m in full.backbone.modules()
+            if isinstance(m, nn.modules.batchnorm._BatchNorm)
+        )
         for key, value in full.backbone.state_dict().items():
             assert torch.equal(value, before[key]), key
 
@@ -151,16 +156,25 @@ class TestFullSize:
         """Strides 4, 4, 8, 16, 16; nothing dilated."""
         maps = full.extract_feat(torch.zeros(1, 3, 64, 96))
         assert [tuple(m.shape[1:]) for m in maps] == [
-            (64, 16, 24), (256, 16, 24), (512, 8, 12), (1024, 4, 6), (2048, 4, 6)]
-        assert all(m.dilation == (1, 1) for m in full.backbone.modules()
-                   if isinstance(m, nn.Conv2d))
+            (64, 16, 24),
+            (256, 16, 24),
+            (512, 8, 12),
+            (1024, 4, 6),
+            (2048, 4, 6),
+        ]
+        assert all(
+            m.dilation == (1, 1)
+            for m in full.backbone.modules()
+            if isinstance(m, nn.Conv2d)
+        )
 
     def test_recipe(self) -> None:
         cfg = Config.fromfile(FULL)
         assert cfg.train_cfg.max_iters == 990 and cfg.model.radius == 10
         assert cfg.optim_wrapper.optimizer.lr == 0.1
         assert effective_sgd(cfg) == dict(
-            momentum=1e-4, weight_decay=1e-4, nesterov=True)
+            momentum=1e-4, weight_decay=1e-4, nesterov=True
+        )
         assert WalkCfg(**cfg.model.test_cfg) == WalkCfg(5, 10, 8, 512)
         assert cfg.train_dataloader.batch_size * 2 == cfg.auto_scale_lr.base_batch_size
 
@@ -168,12 +182,16 @@ class TestFullSize:
 class TestWalk:
     def maps(self, counts=(2, 1), sizes=(SIZE, (70, 53))) -> list[Tensor]:
         generator = torch.Generator().manual_seed(5)
-        return [torch.rand(k, (h - 1) // 4 + 1, (w - 1) // 4 + 1, generator=generator)
-                for k, (h, w) in zip(counts, sizes)]
+        return [
+            torch.rand(k, (h - 1) // 4 + 1, (w - 1) // 4 + 1, generator=generator)
+            for k, (h, w) in zip(counts, sizes)
+        ]
 
     def images(self, model, sizes=(SIZE, (70, 53))) -> list[Tensor]:
-        return [model.data_preprocessor.normalise(pictures(1, size, i)[0])
-                for i, size in enumerate(sizes)]
+        return [
+            model.data_preprocessor.normalise(pictures(1, size, i)[0])
+            for i, size in enumerate(sizes)
+        ]
 
     @pytest.mark.parametrize('pad_to', [None, 112])
     def test_different_sizes(self, model, pad_to) -> None:
@@ -186,7 +204,7 @@ class TestWalk:
             assert walked[i].shape == (k, *size) and walked[i].dtype == torch.float32
             assert walked[i].min() >= 0 and walked[i].max() == 1
             assert edges[i].shape == (1, *maps[i].shape[1:])
-            alone = model.walk(images[i:i + 1], maps[i:i + 1], pad_to=pad_to)[0]
+            alone = model.walk(images[i : i + 1], maps[i : i + 1], pad_to=pad_to)[0]
             torch.testing.assert_close(alone, walked[i], rtol=1e-4, atol=1e-5)
 
     def test_mirrored_picture(self, model) -> None:
@@ -231,8 +249,9 @@ class TestWalk:
         pixels = [pictures(1, size, i)[0] for i, size in enumerate((SIZE, (70, 53)))]
         expected = model.walk(self.images(model), self.maps(), beta=5)
         network = Config.fromfile(TINY).model
-        built = MODELS.build(dict(
-            type='RandomWalk', network=network, checkpoint=str(file), beta=5))
+        built = MODELS.build(
+            dict(type='RandomWalk', network=network, checkpoint=str(file), beta=5)
+        )
         loaded = RandomWalk(init_model(TINY, str(file)), beta=5)
         for refiner in (built, loaded):
             assert not refiner.train().network.training
@@ -259,17 +278,21 @@ class TestBackbone:
         assert len(maps) == 5
         for one, other in zip(maps[1:], theirs(images)):
             assert torch.equal(one, other)
-        assert torch.equal(maps[0], theirs.maxpool(
-            theirs.relu(theirs.norm1(theirs.conv1(images)))))
+        assert torch.equal(
+            maps[0], theirs.maxpool(theirs.relu(theirs.norm1(theirs.conv1(images))))
+        )
 
     @pytest.mark.parametrize('layout', ['torchvision', 'mmpretrain'])
     def test_pretrained(self, tmp_path, layout) -> None:
         source = WSSSResNet(**self.SMALL)
         state = source.state_dict() | {'fc.weight': torch.zeros(10, 64)}
         if layout == 'mmpretrain':
-            state = dict(state_dict={f'backbone.{k}': v for k, v in state.items()
-                                     if k != 'fc.weight'} | {
-                                         'head.fc.weight': torch.zeros(10, 64)})
+            state = dict(
+                state_dict={
+                    f'backbone.{k}': v for k, v in state.items() if k != 'fc.weight'
+                }
+                | {'head.fc.weight': torch.zeros(10, 64)}
+            )
         file = tmp_path / 'weights.pth'
         torch.save(state, file)
         network = WSSSResNet(**self.SMALL, pretrained=str(file))

@@ -18,8 +18,10 @@ def head() -> LargeFOVHead:
 def test_parameters(head) -> None:
     shapes = {k: tuple(p.shape) for k, p in head.named_parameters()}
     assert shapes == {
-        'conv6.weight': (4, 6, 3, 3), 'conv7.weight': (4, 4, 3, 3),
-        'conv_seg.weight': (3, 4, 1, 1)}  # no bias, no norm
+        'conv6.weight': (4, 6, 3, 3),
+        'conv7.weight': (4, 4, 3, 3),
+        'conv_seg.weight': (3, 4, 1, 1),
+    }  # no bias, no norm
 
 
 def test_field_of_view(head) -> None:

@@ -35,32 +35,51 @@ def label_map() -> Tensor:
 def cases(dtype: torch.dtype = torch.float32) -> dict:
     """name → (loss of one tensor, that tensor); all tiny."""
     token_labels = torch.tensor([[[0, 1], [1, IGNORE]], [[0, 0], [2, 1]]])
-    teacher, flags = rand(4, 6, seed=2, dtype=dtype), torch.tensor(
-        [[1.0, 1, 0, 1], [1, 1, 1, 0]])
-    pixels = torch.randint(0, 256, (1, 3, 6, 6),
-                           generator=torch.Generator().manual_seed(3)).to(dtype)
+    teacher, flags = (
+        rand(4, 6, seed=2, dtype=dtype),
+        torch.tensor([[1.0, 1, 0, 1], [1, 1, 1, 0]]),
+    )
+    pixels = torch.randint(
+        0, 256, (1, 3, 6, 6), generator=torch.Generator().manual_seed(3)
+    ).to(dtype)
     label = torch.tensor([0, 1, IGNORE]).repeat(12).view(1, 6, 6)
     box = torch.tensor([[0, 5, 1, 6]])
     hot = torch.tensor([[1.0, 0, 1], [0, 0, 1]])
     return dict(
         cls=(lambda x: multi_label_soft_margin(x, hot), rand(2, 3, dtype=dtype)),
-        ptc=(lambda x: patch_token_contrast(x, affinity_targets(token_labels)),
-             rand(2, 5, 2, 2, dtype=dtype)),
-        ctc=(lambda x: class_token_contrast(x, teacher, flags, 0.5),
-             rand(8, 6, dtype=dtype)),
-        aff=(lambda x: affinity_loss(
-            x, affinity_targets(token_labels, self_pairs=True)),
-             rand(2, 4, 4, dtype=dtype).sigmoid()),
-        pair=(lambda x: pair_affinity_loss(x, pair_targets(label_map(), 2, 3)),
-              rand(2, 4, 1, 1, dtype=dtype).sigmoid()),
-        mac=(lambda x: softmax_consistency(
-            x, rand(2, 3, 4, 4, seed=4, dtype=dtype).softmax(1)),
-             rand(2, 3, 2, 2, dtype=dtype)),
-        seg=(lambda x: balanced_cross_entropy(x, label_map()),
-             rand(2, 3, 2, 2, dtype=dtype)),
-        reg=(lambda x: dense_energy_loss(
-            pixels, x, label, box, scale=1e-2, sigma_xy=20.0, exact_grad=True),
-            rand(1, 3, 6, 6, dtype=dtype)))
+        ptc=(
+            lambda x: patch_token_contrast(x, affinity_targets(token_labels)),
+            rand(2, 5, 2, 2, dtype=dtype),
+        ),
+        ctc=(
+            lambda x: class_token_contrast(x, teacher, flags, 0.5),
+            rand(8, 6, dtype=dtype),
+        ),
+        aff=(
+            lambda x: affinity_loss(x, affinity_targets(token_labels, self_pairs=True)),
+            rand(2, 4, 4, dtype=dtype).sigmoid(),
+        ),
+        pair=(
+            lambda x: pair_affinity_loss(x, pair_targets(label_map(), 2, 3)),
+            rand(2, 4, 1, 1, dtype=dtype).sigmoid(),
+        ),
+        mac=(
+            lambda x: softmax_consistency(
+                x, rand(2, 3, 4, 4, seed=4, dtype=dtype).softmax(1)
+            ),
+            rand(2, 3, 2, 2, dtype=dtype),
+        ),
+        seg=(
+            lambda x: balanced_cross_entropy(x, label_map()),
+            rand(2, 3, 2, 2, dtype=dtype),
+        ),
+        reg=(
+            lambda x: dense_energy_loss(
+                pixels, x, label, box, scale=1e-2, sigma_xy=20.0, exact_grad=True
+            ),
+            rand(1, 3, 6, 6, dtype=dtype),
+        ),
+    )
 
 
 @pytest.mark.parametrize('name', cases())
@@ -89,16 +108,19 @@ def test_mixed_precision(name: str) -> None:
     assert torch.equal(loss, function(half.float()))
 
 
-@pytest.mark.parametrize('name,config', [
-    ('cls', dict(type='MultiLabelSoftMargin')),
-    ('ptc', dict(type='PatchTokenContrast')),
-    ('ctc', dict(type='ClassTokenContrast', temperature=0.5)),
-    ('aff', dict(type='AffinityLoss')),
-    ('pair', dict(type='PairAffinityLoss', weights=(0.2, 0.3, 0.5))),
-    ('mac', dict(type='AttentionConsistency')),
-    ('seg', dict(type='BalancedCrossEntropy')),
-    ('reg', dict(type='DenseEnergyLoss', scale=2.0)),
-])
+@pytest.mark.parametrize(
+    'name,config',
+    [
+        ('cls', dict(type='MultiLabelSoftMargin')),
+        ('ptc', dict(type='PatchTokenContrast')),
+        ('ctc', dict(type='ClassTokenContrast', temperature=0.5)),
+        ('aff', dict(type='AffinityLoss')),
+        ('pair', dict(type='PairAffinityLoss', weights=(0.2, 0.3, 0.5))),
+        ('mac', dict(type='AttentionConsistency')),
+        ('seg', dict(type='BalancedCrossEntropy')),
+        ('reg', dict(type='DenseEnergyLoss', scale=2.0)),
+    ],
+)
 def test_modules_have_no_state(name: str, config: dict) -> None:
     assert not list(MODELS.build(config).state_dict())
 
@@ -158,8 +180,9 @@ def test_affinity_loss_by_hand() -> None:
     torch.testing.assert_close(affinity_loss(p, targets), torch.tensor(expected))
 
 
-@pytest.mark.parametrize('value,expected', [
-    (1, 0.5 * 8 * 0.75 / 9), (0, 0.5 * 8 * 0.25 / 9), (IGNORE, 0.0)])
+@pytest.mark.parametrize(
+    'value,expected', [(1, 0.5 * 8 * 0.75 / 9), (0, 0.5 * 8 * 0.25 / 9), (IGNORE, 0.0)]
+)
 def test_affinity_loss_of_one_kind_of_pair(value: int, expected: float) -> None:
     p = torch.full((2, 2, 2), 0.25, requires_grad=True)
     loss = affinity_loss(p, torch.full((2, 2, 2), value, dtype=torch.uint8))
@@ -177,8 +200,11 @@ def test_affinity_loss_bad_shapes() -> None:
 def test_pair_affinity_by_hand() -> None:
     a = torch.tensor([0.9, 0.5, 0.8, 0.4, 0.25]).view(1, 5, 1, 1)
     targets = torch.tensor([2, 1, 0, 0, IGNORE], dtype=torch.uint8).view(1, 5, 1, 1)
-    expected = -(0.25 * math.log(0.9) + 0.25 * math.log(0.5)
-                 + 0.5 * (math.log(0.2) + math.log(0.6)) / 2)
+    expected = -(
+        0.25 * math.log(0.9)
+        + 0.25 * math.log(0.5)
+        + 0.5 * (math.log(0.2) + math.log(0.6)) / 2
+    )
     assert pair_affinity_loss(a, targets).item() == pytest.approx(expected, rel=1e-4)
     weighted = pair_affinity_loss(a, targets, (0.0, 2.0, 0.0))
     assert weighted.item() == pytest.approx(-2 * math.log(0.5), rel=1e-4)
@@ -200,7 +226,8 @@ def test_pair_affinity_of_one_kind_at_the_ends(value: int, affinity: float) -> N
 def test_pair_affinity_bad_input() -> None:
     with pytest.raises(ValueError, match=r'\(1, 2, 3, 3\) and \(1, 2, 3, 4\)'):
         pair_affinity_loss(
-            torch.rand(1, 2, 3, 3), torch.zeros(1, 2, 3, 4, dtype=torch.uint8))
+            torch.rand(1, 2, 3, 3), torch.zeros(1, 2, 3, 4, dtype=torch.uint8)
+        )
     for weights in ((0.5, 0.5), (1, 1, -1)):
         with pytest.raises(ValueError, match='three numbers >= 0'):
             MODELS.build(dict(type='PairAffinityLoss', weights=weights))
@@ -214,11 +241,14 @@ def ctc_by_loops(student: Tensor, teacher: Tensor, flags: Tensor, t: float) -> f
     for i in range(batch):
         part = 0.0
         for v in range(2):
-            e = [math.exp(float(teacher[v * batch + i] @ student[j * batch + i]) / t)
-                 for j in range(views)]
+            e = [
+                math.exp(float(teacher[v * batch + i] @ student[j * batch + i]) / t)
+                for j in range(views)
+            ]
             n = sum(x for x, flag in zip(e, flags[i]) if not flag)
-            part += sum(-math.log(x / (x + n + eps))
-                        for x, flag in zip(e, flags[i]) if flag)
+            part += sum(
+                -math.log(x / (x + n + eps)) for x, flag in zip(e, flags[i]) if flag
+            )
             part += math.log(1 + n + eps)
         total += part / (2 * (float(flags[i].sum()) + eps))
     return total / batch
@@ -246,7 +276,8 @@ def test_ctc_does_not_overflow(sign: int) -> None:
     student = (sign * 250.0 * teacher.repeat(3, 1)).requires_grad_()  # three views
     flags = torch.tensor([[1.0, 1, 0]])
     loss = class_token_contrast(
-        student[::2], teacher[:1].repeat(2, 1), flags, temperature=0.5)
+        student[::2], teacher[:1].repeat(2, 1), flags, temperature=0.5
+    )
     loss.backward()
     assert torch.isfinite(loss) and torch.isfinite(student.grad).all()
     # equal logits: two positives of log 2 each; or none of the exponentials counts
@@ -277,8 +308,7 @@ def test_balanced_cross_entropy_by_hand() -> None:
     label = torch.tensor([[[0, 0, 2, IGNORE]]])
     loss = balanced_cross_entropy(logits, label)
     background = (math.log(2) + math.log(3)) / 2
-    torch.testing.assert_close(
-        loss, torch.tensor(0.5 * background + 0.5 * math.log(3)))
+    torch.testing.assert_close(loss, torch.tensor(0.5 * background + 0.5 * math.log(3)))
 
 
 @pytest.mark.parametrize('value,share', [(0, 0.5), (1, 0.5), (IGNORE, 0.0)])
@@ -312,8 +342,10 @@ def test_energy_outside_the_box() -> None:
     pixels, label = torch.rand(1, 3, 8, 8) * 255, torch.full((1, 8, 8), IGNORE)
     logits = rand(1, 3, 8, 8).requires_grad_()
     whole = torch.tensor([[0, 8, 0, 8]])
-    assert torch.equal(dense_energy_loss(pixels, logits, label),
-                       dense_energy_loss(pixels, logits, label, whole))
+    assert torch.equal(
+        dense_energy_loss(pixels, logits, label),
+        dense_energy_loss(pixels, logits, label, whole),
+    )
     dense_energy_loss(pixels, logits, label, torch.tensor([[0, 8, 0, 4]])).backward()
     assert logits.grad[..., :4].any() and not logits.grad[..., 4:].any()
 

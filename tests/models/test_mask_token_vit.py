@@ -20,8 +20,9 @@ def vit(seed: int = 0, kind: type = MaskTokenViT, **kwargs) -> MaskTokenViT:
     return model.eval()
 
 
-@pytest.mark.parametrize('size,grid', [
-    ((16, 16), (4, 4)), ((24, 12), (6, 3)), ((19, 23), (4, 5))])
+@pytest.mark.parametrize(
+    'size,grid', [((16, 16), (4, 4)), ((24, 12), (6, 3)), ((19, 23), (4, 5))]
+)
 def test_shapes(size, grid) -> None:
     model, images = vit(), torch.randn(3, 3, *size)
     mask = torch.rand(3, *grid) < 0.5
@@ -49,8 +50,9 @@ def test_masked_patches_keep_their_place_and_lose_their_content() -> None:
     mask[0, 1, 2] = True
     other = images.clone()
     other[..., 4:8, 8:12] = 7.0  # what is under the mask
-    assert torch.equal(model.encode(images, mask).maps[1],
-                       model.encode(other, mask).maps[1])
+    assert torch.equal(
+        model.encode(images, mask).maps[1], model.encode(other, mask).maps[1]
+    )
     everywhere = model.encode(images, torch.ones_like(mask)).maps[1].flatten(2)
     assert everywhere.std(2).max() > 1e-3  # positions tell masked tokens apart
 
@@ -60,9 +62,9 @@ def test_a_batch_is_its_images() -> None:
     mask = torch.rand(2, 4, 4) < 0.5
     both = model.encode(images, mask, pool=slice(None))
     for i in (0, 1):
-        one = model.encode(images[i:i + 1], mask[i:i + 1], pool=slice(None))
-        torch.testing.assert_close(one.maps[1], both.maps[1][i:i + 1])
-        torch.testing.assert_close(one.cls_token, both.cls_token[i:i + 1])
+        one = model.encode(images[i : i + 1], mask[i : i + 1], pool=slice(None))
+        torch.testing.assert_close(one.maps[1], both.maps[1][i : i + 1])
+        torch.testing.assert_close(one.cls_token, both.cls_token[i : i + 1])
 
 
 def test_smaller_than_a_patch() -> None:
@@ -75,17 +77,26 @@ def test_mask_of_another_grid() -> None:
         vit().encode(torch.zeros(1, 3, 16, 16), torch.ones(1, 16, dtype=torch.bool))
 
 
-@pytest.mark.parametrize('aggregation,message', [
-    (dict(key_mask='inf'), "key_mask must be one of .* got 'inf'"),
-    (dict(attn_scale='none'), "attn_scale must be one of .* got 'none'")])
+@pytest.mark.parametrize(
+    'aggregation,message',
+    [
+        (dict(key_mask='inf'), "key_mask must be one of .* got 'inf'"),
+        (dict(attn_scale='none'), "attn_scale must be one of .* got 'none'"),
+    ],
+)
 def test_bad_settings(aggregation: dict, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         vit(aggregation=aggregation)
 
 
 def test_layer_scale() -> None:
-    scaled = MaskTokenViT(arch=ARCH, img_size=16, patch_size=4, out_indices=(1, 2),
-                          aggregation=dict(layer_scale=0.1, depth=1))
+    scaled = MaskTokenViT(
+        arch=ARCH,
+        img_size=16,
+        patch_size=4,
+        out_indices=(1, 2),
+        aggregation=dict(layer_scale=0.1, depth=1),
+    )
     gammas = [p for k, p in scaled.named_parameters() if 'gamma' in k]
     assert [g.unique().item() for g in gammas] == [pytest.approx(0.1)] * 2
     assert not [k for k in vit().state_dict() if 'gamma' in k]
@@ -111,13 +122,18 @@ def test_pretrained(tmp_path) -> None:
     torch.save(model.state_dict(), path)
     again = vit(2, pretrained=str(path))
     again.init_weights()
-    assert all(torch.equal(v, again.state_dict()[k])
-               for k, v in model.state_dict().items())
+    assert all(
+        torch.equal(v, again.state_dict()[k]) for k, v in model.state_dict().items()
+    )
 
 
 def test_pretrained_of_another_network(tmp_path) -> None:
     path = tmp_path / 'vit.pth'
-    torch.save(vit(1, WSSSViT, arch=ARCH | dict(num_layers=4),
-                   out_indices=(1, 3)).state_dict(), path)
+    torch.save(
+        vit(
+            1, WSSSViT, arch=ARCH | dict(num_layers=4), out_indices=(1, 3)
+        ).state_dict(),
+        path,
+    )
     with pytest.raises(ValueError, match='does not fit this MaskTokenViT'):
         vit(pretrained=str(path)).init_weights()

@@ -24,13 +24,18 @@ def mit(seed: int = 0, **kwargs) -> WSSSMiT:
 
 
 # ------------------------------------------------------------- maps
-@pytest.mark.parametrize('size,grids', [
-    ((64, 64), ((16, 16), (8, 8), (4, 4), (4, 4))),
-    ((61, 75), ((16, 19), (8, 10), (4, 5), (4, 5)))])
+@pytest.mark.parametrize(
+    'size,grids',
+    [
+        ((64, 64), ((16, 16), (8, 8), (4, 4), (4, 4))),
+        ((61, 75), ((16, 19), (8, 10), (4, 5), (4, 5))),
+    ],
+)
 def test_maps(size, grids) -> None:
     features = mit().encode(torch.randn(2, 3, *size))
     assert [tuple(m.shape) for m in features.maps] == [
-        (2, width, *grid) for width, grid in zip(SMALL['embed_dims'], grids)]
+        (2, width, *grid) for width, grid in zip(SMALL['embed_dims'], grids)
+    ]
     tokens = grids[-1][0] * grids[-1][1]
     assert features.attention.shape == (2, 2, 2, 4, tokens, 6)
     assert features.cls_token is None
@@ -40,7 +45,8 @@ def test_is_mmsegs_network() -> None:
     """Where mmseg can build it: same parameters, same maps (all eps alike)."""
     ours = mit(embed_dims=(8, 16, 40, 64), num_heads=(1, 2, 5, 8), strides=(4, 2, 2, 2))
     theirs = MixVisionTransformer(
-        embed_dims=8, num_heads=[1, 2, 5, 8], num_layers=[2] * 4).eval()
+        embed_dims=8, num_heads=[1, 2, 5, 8], num_layers=[2] * 4
+    ).eval()
     theirs.load_state_dict(ours.state_dict(), strict=True)
     for module in (*ours.modules(), *theirs.modules()):
         if isinstance(module, torch.nn.LayerNorm):
@@ -51,12 +57,16 @@ def test_is_mmsegs_network() -> None:
     # the blocks' own forward knows the right number of heads
     x, grid = ours.layers[0][0](images)
     torch.testing.assert_close(
-        ours.layers[0][1][0](x, grid), theirs.layers[0][1][0](x, grid))
+        ours.layers[0][1][0](x, grid), theirs.layers[0][1][0](x, grid)
+    )
 
 
 def test_eps_of_the_norms() -> None:
-    found = {name: m.eps for name, m in mit().named_modules()
-             if isinstance(m, torch.nn.LayerNorm)}
+    found = {
+        name: m.eps
+        for name, m in mit().named_modules()
+        if isinstance(m, torch.nn.LayerNorm)
+    }
     for name, eps in found.items():
         embedding = re.search(r'\.0\.norm$|attn\.norm$', name)
         assert eps == (1e-5 if embedding else 1e-6), name
@@ -80,8 +90,9 @@ def test_select() -> None:
 
 def test_forward_is_encode_without_attention() -> None:
     model, image = mit(), torch.randn(2, 3, 64, 64)
-    assert all(torch.equal(a, b)
-               for a, b in zip(model(image), model.encode(image).maps))
+    assert all(
+        torch.equal(a, b) for a, b in zip(model(image), model.encode(image).maps)
+    )
     assert len(mit(out_indices=(1, 3))(image)) == 2
 
 
@@ -106,8 +117,12 @@ def test_checkpointing_keeps_the_gradient() -> None:
 def test_frozen_norms() -> None:
     for freeze in (False, True):
         model = mit(freeze_norm=freeze)
-        norms = {f'{name}.{kind}' for name, m in model.named_modules()
-                 if isinstance(m, torch.nn.LayerNorm) for kind in ('weight', 'bias')}
+        norms = {
+            f'{name}.{kind}'
+            for name, m in model.named_modules()
+            if isinstance(m, torch.nn.LayerNorm)
+            for kind in ('weight', 'bias')
+        }
         frozen = {k for k, p in model.named_parameters() if not p.requires_grad}
         assert frozen == (norms if freeze else set())
 
@@ -117,14 +132,18 @@ def test_mixed_precision() -> None:
     with torch.autocast('cpu', torch.bfloat16):
         half = model.encode(image)
     torch.testing.assert_close(
-        half.maps[-1].float(), model(image)[-1], atol=0.2, rtol=0.1)
+        half.maps[-1].float(), model(image)[-1], atol=0.2, rtol=0.1
+    )
 
 
-@pytest.mark.parametrize('settings,message', [
-    (dict(num_heads=(1, 2, 5, 5)), r'\(24, 5\)\]: heads must divide'),
-    (dict(sr_ratios=(8, 4, 2, 2)), r'\(8, 4, 2, 2\) must end with 1'),
-    (dict(attention_blocks=3), 'attention_blocks=3 must be 0 to 2'),
-])
+@pytest.mark.parametrize(
+    'settings,message',
+    [
+        (dict(num_heads=(1, 2, 5, 5)), r'\(24, 5\)\]: heads must divide'),
+        (dict(sr_ratios=(8, 4, 2, 2)), r'\(8, 4, 2, 2\) must end with 1'),
+        (dict(attention_blocks=3), 'attention_blocks=3 must be 0 to 2'),
+    ],
+)
 def test_bad_settings(settings, message) -> None:
     with pytest.raises(ValueError, match=message):
         mit(**settings)
@@ -149,16 +168,21 @@ def to_segformer(state: dict) -> dict:
         elif kind == '2':
             name = f'norm{stage}.{rest}'
         else:
-            for old, new in (('ffn.layers.0', 'mlp.fc1'), ('ffn.layers.4', 'mlp.fc2'),
-                             ('ffn.layers.1', 'mlp.dwconv.dwconv'),
-                             ('attn.attn.out_proj', 'attn.proj')):
+            for old, new in (
+                ('ffn.layers.0', 'mlp.fc1'),
+                ('ffn.layers.4', 'mlp.fc2'),
+                ('ffn.layers.1', 'mlp.dwconv.dwconv'),
+                ('attn.attn.out_proj', 'attn.proj'),
+            ):
                 rest = rest.replace(old, new)
             name = f'block{stage}.{rest}'
         if 'in_proj' in name:
             stem, last = name.replace('attn.attn.', 'attn.').split('in_proj_')
             third = len(value) // 3
             out[f'{stem}q.{last}'], out[f'{stem}kv.{last}'] = (
-                value[:third], value[third:])
+                value[:third],
+                value[third:],
+            )
             continue
         out[name] = value.flatten(1) if re.search(r'fc[12]\.weight', name) else value
     return out
@@ -167,8 +191,12 @@ def to_segformer(state: dict) -> dict:
 LAYOUTS = dict(
     segformer=to_segformer,
     mmseg=lambda s: dict(state_dict=dict(s)),
-    segmentor=lambda s: dict(state_dict={
-        **{f'backbone.{k}': v for k, v in s.items()}, 'decode_head.w': torch.zeros(1)}),
+    segmentor=lambda s: dict(
+        state_dict={
+            **{f'backbone.{k}': v for k, v in s.items()},
+            'decode_head.w': torch.zeros(1),
+        }
+    ),
 )
 
 

@@ -20,18 +20,23 @@ def head() -> MLPHead:
 
 def maps(batch: int = 2) -> tuple[Tensor, ...]:
     generator = torch.Generator().manual_seed(0)
-    return tuple(torch.randn(batch, width, *size, generator=generator)
-                 for width, size in zip(WIDTHS, SIZES))
+    return tuple(
+        torch.randn(batch, width, *size, generator=generator)
+        for width, size in zip(WIDTHS, SIZES)
+    )
 
 
 def test_parameters(head) -> None:
     shapes = {k: tuple(p.shape) for k, p in head.named_parameters()}
     assert shapes == {
-        'conv_seg.weight': (3, 5, 1, 1), 'conv_seg.bias': (3,),
+        'conv_seg.weight': (3, 5, 1, 1),
+        'conv_seg.bias': (3,),
         **{f'convs.{i}.conv.weight': (5, w, 1, 1) for i, w in enumerate(WIDTHS)},
         **{f'convs.{i}.conv.bias': (5,) for i in range(4)},
         'fusion_conv.conv.weight': (5, 20, 1, 1),
-        'fusion_conv.bn.weight': (5,), 'fusion_conv.bn.bias': (5,)}
+        'fusion_conv.bn.weight': (5,),
+        'fusion_conv.bn.bias': (5,),
+    }
 
 
 @pytest.mark.parametrize('training', [False, True])

@@ -23,18 +23,40 @@ BN = dict(type='BN')
 BACKBONES = dict(
     FCN=dict(
         backbone=dict(
-            type='ResNetV1c', depth=18, base_channels=4, num_stages=4, norm_cfg=BN,
-            norm_eval=False, strides=(1, 2, 1, 1), dilations=(1, 1, 2, 4)),
+            type='ResNetV1c',
+            depth=18,
+            base_channels=4,
+            num_stages=4,
+            norm_cfg=BN,
+            norm_eval=False,
+            strides=(1, 2, 1, 1),
+            dilations=(1, 1, 2, 4),
+        ),
         decode_head=dict(
-            type='FCNHead', in_channels=32, in_index=3, channels=8, num_convs=1,
-            norm_cfg=BN)),
+            type='FCNHead',
+            in_channels=32,
+            in_index=3,
+            channels=8,
+            num_convs=1,
+            norm_cfg=BN,
+        ),
+    ),
     SegFormer=dict(
         backbone=dict(
-            type='MixVisionTransformer', embed_dims=8, num_layers=[1, 1, 1, 1],
-            num_heads=[1, 1, 1, 1]),
+            type='MixVisionTransformer',
+            embed_dims=8,
+            num_layers=[1, 1, 1, 1],
+            num_heads=[1, 1, 1, 1],
+        ),
         decode_head=dict(
-            type='SegformerHead', in_channels=[8, 8, 8, 8], in_index=[0, 1, 2, 3],
-            channels=8, norm_cfg=BN)))
+            type='SegformerHead',
+            in_channels=[8, 8, 8, 8],
+            in_index=[0, 1, 2, 3],
+            channels=8,
+            norm_cfg=BN,
+        ),
+    ),
+)
 
 
 @MODELS.register_module(force=True)
@@ -50,22 +72,39 @@ class KeepAsIs(nn.Module):
         return prob
 
 
-def stock(name: str = 'FCN', classes: int = 4, cleaner: dict | None = None,
-          **head) -> dict:
+def stock(
+    name: str = 'FCN', classes: int = 4, cleaner: dict | None = None, **head
+) -> dict:
     """A config as mmseg's, tiny."""
     cfg = copy.deepcopy(BACKBONES[name])
     cfg['decode_head'] |= dict(num_classes=classes, align_corners=False) | head
     cleaner = dict(bgr_to_rgb=True, test_cfg=dict(size_divisor=32)) | (cleaner or {})
     return ConfigDict(
-        type='mmseg.EncoderDecoder', train_cfg={}, test_cfg=dict(mode='whole'), **cfg,
+        type='mmseg.EncoderDecoder',
+        train_cfg={},
+        test_cfg=dict(mode='whole'),
+        **cfg,
         data_preprocessor=dict(
-            type='SegDataPreProcessor', mean=MEAN, std=STD, pad_val=0, seg_pad_val=255,
-            size=(32, 32)) | cleaner)
+            type='SegDataPreProcessor',
+            mean=MEAN,
+            std=STD,
+            pad_val=0,
+            seg_pad_val=255,
+            size=(32, 32),
+        )
+        | cleaner,
+    )
 
 
 def wrapped(cfg: dict, post_processor: dict = CRF, **settings) -> nn.Module:
-    return MODELS.build(dict(type='mmwsss.PostProcessed', segmentor=cfg,
-                             post_processor=post_processor, **settings))
+    return MODELS.build(
+        dict(
+            type='mmwsss.PostProcessed',
+            segmentor=cfg,
+            post_processor=post_processor,
+            **settings,
+        )
+    )
 
 
 @pytest.fixture(autouse=True)
@@ -76,8 +115,9 @@ def _scope():
     init_default_scope('mmwsss')
 
 
-def pair(cfg: dict, post_processor: dict = CRF, **settings
-         ) -> tuple[nn.Module, nn.Module]:
+def pair(
+    cfg: dict, post_processor: dict = CRF, **settings
+) -> tuple[nn.Module, nn.Module]:
     """The plain model and the post-processed one, of the same weights."""
     plain, refined = MODELS.build(cfg), wrapped(cfg, post_processor, **settings)
     with torch.no_grad():  # logits that say something, of deviation 2
@@ -93,12 +133,17 @@ def pair(cfg: dict, post_processor: dict = CRF, **settings
 def batch(sizes=((40, 50),), ori=None, **meta) -> dict:
     """Photos (BGR, as mmseg loads them) and their samples."""
     generator = torch.Generator().manual_seed(1)
-    inputs = [torch.randint(0, 256, (3, 5, 5), generator=generator).float()
-              for _ in sizes]
-    inputs = [nn.functional.interpolate(x[None], s, mode='bicubic')[0]
-              .clamp(0, 255).byte() for x, s in zip(inputs, sizes)]
-    samples = [SegDataSample(metainfo=dict(ori_shape=ori or s, img_shape=s, **meta))
-               for s in sizes]
+    inputs = [
+        torch.randint(0, 256, (3, 5, 5), generator=generator).float() for _ in sizes
+    ]
+    inputs = [
+        nn.functional.interpolate(x[None], s, mode='bicubic')[0].clamp(0, 255).byte()
+        for x, s in zip(inputs, sizes)
+    ]
+    samples = [
+        SegDataSample(metainfo=dict(ori_shape=ori or s, img_shape=s, **meta))
+        for s in sizes
+    ]
     return dict(inputs=inputs, data_samples=samples)
 
 
@@ -113,7 +158,8 @@ def test_equals_the_crf_by_hand(name: str) -> None:
     crf, changed = DenseCRF(preset='psa', iter_max=3), 0
     for photo, old, new in zip(data['inputs'], before, after):
         pixels = nn.functional.interpolate(
-            photo.flip(0)[None].float(), (60, 75), mode='bilinear')
+            photo.flip(0)[None].float(), (60, 75), mode='bilinear'
+        )
         prob = crf(pixels, old.seg_logits.data.softmax(0)[None])
         label = new.pred_sem_seg.data
         assert label.shape == (1, 60, 75) and label.dtype == torch.int64
@@ -123,16 +169,21 @@ def test_equals_the_crf_by_hand(name: str) -> None:
     assert changed
 
 
-@pytest.mark.parametrize('cleaner,order', [
-    ({}, 'rgb'), (dict(bgr_to_rgb=False), 'bgr'),
-    (dict(bgr_to_rgb=False, rgb_to_bgr=True), 'bgr'),
-    (dict(bgr_to_rgb=False, mean=None, std=None), 'bgr')])
+@pytest.mark.parametrize(
+    'cleaner,order',
+    [
+        ({}, 'rgb'),
+        (dict(bgr_to_rgb=False), 'bgr'),
+        (dict(bgr_to_rgb=False, rgb_to_bgr=True), 'bgr'),
+        (dict(bgr_to_rgb=False, mean=None, std=None), 'bgr'),
+    ],
+)
 def test_grey_levels(cleaner: dict, order: str) -> None:
     _, model = pair(stock(cleaner=cleaner), dict(type='mmwsss.KeepAsIs'))
     assert model.channel_order == order
     data = batch()
     model.test_step(copy.deepcopy(data))
-    (pixels, prob), = model.post_processor.calls
+    ((pixels, prob),) = model.post_processor.calls
     # the pipeline loads BGR, or RGB before rgb_to_bgr
     want = data['inputs'][0] if cleaner.get('rgb_to_bgr') else data['inputs'][0].flip(0)
     torch.testing.assert_close(pixels[0], want.float(), atol=1e-3, rtol=0)
@@ -140,8 +191,11 @@ def test_grey_levels(cleaner: dict, order: str) -> None:
 
 
 def test_channel_order_can_be_said() -> None:
-    _, model = pair(stock(cleaner=dict(bgr_to_rgb=False)), dict(type='mmwsss.KeepAsIs'),
-                    channel_order='rgb')
+    _, model = pair(
+        stock(cleaner=dict(bgr_to_rgb=False)),
+        dict(type='mmwsss.KeepAsIs'),
+        channel_order='rgb',
+    )
     data = batch()
     model.test_step(copy.deepcopy(data))
     pixels = model.post_processor.calls[0][0]
@@ -165,12 +219,20 @@ def test_flipped_inputs(direction: str) -> None:
 @pytest.mark.parametrize('classes', [4, 1])
 def test_without_a_change_the_prediction_is_the_plain_one(classes: int) -> None:
     """Also for a binary model of one channel, with its own threshold."""
-    head = dict(out_channels=1, threshold=0.5, loss_decode=dict(
-        type='CrossEntropyLoss', use_sigmoid=True)) if classes == 1 else {}
-    plain, model = pair(stock(classes=max(classes, 2), **head),
-                        dict(type='mmwsss.KeepAsIs'))
-    old, = plain.test_step(batch())
-    new, = model.test_step(batch())
+    head = (
+        dict(
+            out_channels=1,
+            threshold=0.5,
+            loss_decode=dict(type='CrossEntropyLoss', use_sigmoid=True),
+        )
+        if classes == 1
+        else {}
+    )
+    plain, model = pair(
+        stock(classes=max(classes, 2), **head), dict(type='mmwsss.KeepAsIs')
+    )
+    (old,) = plain.test_step(batch())
+    (new,) = model.test_step(batch())
     assert model.post_processor.calls[0][1].shape[1] == max(classes, 2)
     assert torch.equal(new.pred_sem_seg.data, old.pred_sem_seg.data)
     assert new.pred_sem_seg.data.dtype == old.pred_sem_seg.data.dtype
@@ -193,7 +255,8 @@ def test_batched_equals_one_by_one(monkeypatch) -> None:
     data = batch([(40, 50)] * 3)
     one_by_one = model.test_step(copy.deepcopy(data))
     monkeypatch.setattr(
-        type(model), '_together', staticmethod(lambda s, gpu: [list(range(len(s)))]))
+        type(model), '_together', staticmethod(lambda s, gpu: [list(range(len(s)))])
+    )
     together = model.test_step(data)
     for a, b in zip(one_by_one, together):
         assert torch.equal(a.pred_sem_seg.data, b.pred_sem_seg.data)
@@ -236,7 +299,7 @@ def test_copies_are_independent() -> None:
 
 def test_without_samples() -> None:
     _, model = pair(stock())
-    out, = model.predict(torch.randn(1, 3, 32, 32))
+    (out,) = model.predict(torch.randn(1, 3, 32, 32))
     assert out.pred_sem_seg.data.shape == (1, 32, 32)
 
 

@@ -51,13 +51,16 @@ def test_the_gain_is_not_trained() -> None:
 def test_any_leading_dimensions() -> None:
     projector, tokens = head(), torch.randn(2, 4, 6)
     torch.testing.assert_close(
-        projector(tokens), projector(tokens.flatten(0, 1)).unflatten(0, (2, 4)))
+        projector(tokens), projector(tokens.flatten(0, 1)).unflatten(0, (2, 4))
+    )
 
 
 def test_released_names() -> None:
     assert set(head().state_dict()) == {
         *(f'mlp.{i}.{p}' for i in (0, 2, 4) for p in ('weight', 'bias')),
-        'last_layer.weight_g', 'last_layer.weight_v'}
+        'last_layer.weight_g',
+        'last_layer.weight_v',
+    }
 
 
 def test_mean_before_the_last_layer() -> None:
@@ -65,7 +68,8 @@ def test_mean_before_the_last_layer() -> None:
     units = projector.embed(tokens)
     torch.testing.assert_close(units.norm(dim=-1), torch.ones(2, 4))
     torch.testing.assert_close(
-        projector.last_layer(units.mean((0, 1))), projector(tokens).mean((0, 1)))
+        projector.last_layer(units.mean((0, 1))), projector(tokens).mean((0, 1))
+    )
 
 
 def test_number_of_layers() -> None:

@@ -52,8 +52,9 @@ def test_dense_crf_of_hard_labels() -> None:
     """All L labels count in the confidence, also those of no pixel."""
     image, prob = data()
     prob[:, 2] = 0
-    module = MODELS.build(dict(type='DenseCRF', preset='irn', unary='labels',
-                               confidence=0.6, iter_max=2))
+    module = MODELS.build(
+        dict(type='DenseCRF', preset='irn', unary='labels', confidence=0.6, iter_max=2)
+    )
     out, labels = module(image, prob), prob.argmax(1)
     settings = DENSE_CRF_PRESETS['irn'] | dict(iter_max=2)
     assert torch.equal(out, dense_crf_labels(image, labels, 4, 0.6, **settings))
@@ -69,8 +70,9 @@ def test_more_labels_than_maps() -> None:
     settings = dict(preset='smaf_pseudo', unary='labels')
     module = MODELS.build(dict(type='DenseCRF', num_labels=21, **settings))
     out = module(image, prob)
-    full = dense_crf_labels(image, prob.argmax(1), 21, 0.7,
-                            **DENSE_CRF_PRESETS['smaf_pseudo'])
+    full = dense_crf_labels(
+        image, prob.argmax(1), 21, 0.7, **DENSE_CRF_PRESETS['smaf_pseudo']
+    )
     assert torch.equal(out, full[:, :4]) and (out.argmax(1) == full.argmax(1)).all()
     start = MODELS.build(dict(type='DenseCRF', num_labels=21, iter_max=0, **settings))
     found = start(image, prob)  # the softmax of the unary energies
@@ -82,9 +84,16 @@ def test_more_labels_than_maps() -> None:
         MODELS.build(dict(type='DenseCRF', num_labels=21))
 
 
-@pytest.mark.parametrize('settings', [
-    dict(bi_xy_std=[80, 60], bi_rgb_std=[5, 5, 9]), dict(pos_w=[1, 2, 3, 4]),
-    dict(bi_w=(1 - torch.eye(4)).tolist()), dict(bi_w=0), dict(mode='exact')])
+@pytest.mark.parametrize(
+    'settings',
+    [
+        dict(bi_xy_std=[80, 60], bi_rgb_std=[5, 5, 9]),
+        dict(pos_w=[1, 2, 3, 4]),
+        dict(bi_w=(1 - torch.eye(4)).tolist()),
+        dict(bi_w=0),
+        dict(mode='exact'),
+    ],
+)
 def test_settings_of_each_term(settings: dict) -> None:
     """Lists, as configs hold them."""
     image, prob = data()

@@ -23,8 +23,9 @@ def test_steps() -> None:
     assert StepSchedule('aux_cam')(7) == 'aux_cam'
 
 
-@pytest.mark.parametrize('steps', [
-    [], [(1, 0.5)], [(0, 1.0), (5, 2.0), (3, 1.0)], [(0, 1.0), (0, 2.0)]])
+@pytest.mark.parametrize(
+    'steps', [[], [(1, 0.5)], [(0, 1.0), (5, 2.0), (3, 1.0)], [(0, 1.0), (0, 2.0)]]
+)
 def test_bad_steps(steps) -> None:
     with pytest.raises(ValueError, match='ascending'):
         StepSchedule(steps)
@@ -36,20 +37,23 @@ def test_terms_of_no_weight_are_left_out() -> None:
     assert schedule(3) == dict(a=1.0, b=0.5)
 
 
-@pytest.mark.parametrize('config,iteration,expected,source', [
-    ('toco_vit-b_voc', 0, CLS | CONTRAST, 'cam'),
-    ('toco_vit-b_voc', 2000, CLS | CONTRAST, 'cam'),
-    ('toco_vit-b_voc', 2001, CLS | CONTRAST | SEG, 'cam'),
-    ('toco_deit-b_voc', 2000, CLS | CONTRAST, 'cam'),
-    ('toco_deit-b_voc', 19999, CLS | CONTRAST | SEG, 'cam'),
-    ('toco_vit-b_coco', 0, CLS, 'aux_cam'),
-    ('toco_vit-b_coco', 8000, CLS, 'aux_cam'),
-    ('toco_vit-b_coco', 8001, CLS | SEG, 'aux_cam'),
-    ('toco_vit-b_coco', 12000, CLS | SEG, 'aux_cam'),
-    ('toco_vit-b_coco', 12001, CLS | SEG | CONTRAST, 'cam'),
-    ('toco_deit-b_coco', 8001, CLS | SEG, 'aux_cam'),
-    ('toco_deit-b_coco', 79999, CLS | SEG | CONTRAST, 'cam'),
-])
+@pytest.mark.parametrize(
+    'config,iteration,expected,source',
+    [
+        ('toco_vit-b_voc', 0, CLS | CONTRAST, 'cam'),
+        ('toco_vit-b_voc', 2000, CLS | CONTRAST, 'cam'),
+        ('toco_vit-b_voc', 2001, CLS | CONTRAST | SEG, 'cam'),
+        ('toco_deit-b_voc', 2000, CLS | CONTRAST, 'cam'),
+        ('toco_deit-b_voc', 19999, CLS | CONTRAST | SEG, 'cam'),
+        ('toco_vit-b_coco', 0, CLS, 'aux_cam'),
+        ('toco_vit-b_coco', 8000, CLS, 'aux_cam'),
+        ('toco_vit-b_coco', 8001, CLS | SEG, 'aux_cam'),
+        ('toco_vit-b_coco', 12000, CLS | SEG, 'aux_cam'),
+        ('toco_vit-b_coco', 12001, CLS | SEG | CONTRAST, 'cam'),
+        ('toco_deit-b_coco', 8001, CLS | SEG, 'aux_cam'),
+        ('toco_deit-b_coco', 79999, CLS | SEG | CONTRAST, 'cam'),
+    ],
+)
 def test_published_phases(config, iteration, expected, source) -> None:
     """The conditions are ``<=``: the last warm-up iteration still is one."""
     train_cfg = Config.fromfile(CONFIGS / 'toco' / f'{config}.py').model.train_cfg
@@ -57,8 +61,9 @@ def test_published_phases(config, iteration, expected, source) -> None:
     assert StepSchedule(train_cfg.pseudo_source)(iteration) == source
 
 
-@pytest.mark.parametrize('dataset,temperature,high,bkg', [
-    ('voc', 0.5, 0.7, 0.5), ('coco', 1.0, 0.65, 0.45)])
+@pytest.mark.parametrize(
+    'dataset,temperature,high,bkg', [('voc', 0.5, 0.7, 0.5), ('coco', 1.0, 0.65, 0.45)]
+)
 @pytest.mark.parametrize('backbone', ['vit-b', 'deit-b'])
 def test_published_settings(backbone, dataset, temperature, high, bkg) -> None:
     cfg = Config.fromfile(CONFIGS / 'toco' / f'toco_{backbone}_{dataset}.py')
@@ -87,8 +92,10 @@ def test_ramp(shape: str) -> None:
     assert Ramp(0.04, 0.07, 1, shape)(0) == pytest.approx(0.04)
 
 
-@pytest.mark.parametrize('change,message', [
-    (dict(iters=0), 'iters >= 1, got 0'), (dict(shape='step'), "got 'step'")])
+@pytest.mark.parametrize(
+    'change,message',
+    [(dict(iters=0), 'iters >= 1, got 0'), (dict(shape='step'), "got 'step'")],
+)
 def test_bad_ramp(change: dict, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         Ramp(**dict(start=0.0, end=1.0, iters=5) | change)

@@ -52,7 +52,8 @@ class TestToCo(MethodTester):
         step(model, 0)
         for key, value in teacher.state_dict().items():
             torch.testing.assert_close(
-                value, momentum * before[key] + (1 - momentum) * student[key])
+                value, momentum * before[key] + (1 - momentum) * student[key]
+            )
 
     def test_teacher_is_no_copy_by_name_only(self, model) -> None:
         keys = set(model.state_dict())
@@ -62,14 +63,18 @@ class TestToCo(MethodTester):
 
     def test_label_source(self) -> None:
         """Until the switch the pseudo label is that of the auxiliary CAM."""
-        shares = [step(build(TOCO, pseudo_source=source), 200)['label_fg']
-                  for source in ('cam', 'aux_cam', [(0, 'aux_cam'), (200, 'cam')])]
+        shares = [
+            step(build(TOCO, pseudo_source=source), 200)['label_fg']
+            for source in ('cam', 'aux_cam', [(0, 'aux_cam'), (200, 'cam')])
+        ]
         assert shares[0] == shares[2] != shares[1]
 
     def test_scaled_token_box(self) -> None:
         """A box in pixels on the token grid drops tokens that are real (released)."""
-        losses = [step(build(TOCO, scale_token_box=scale), 0)['loss_ptc']
-                  for scale in (True, False)]
+        losses = [
+            step(build(TOCO, scale_token_box=scale), 0)['loss_ptc']
+            for scale in (True, False)
+        ]
         assert losses[0] != losses[1]
 
     def test_each_view_is_encoded_once(self, model, monkeypatch) -> None:
@@ -82,17 +87,29 @@ class TestToCo(MethodTester):
 
         monkeypatch.setattr(model, 'encode', counted)
         step(model, begins(model)[-1])
-        assert sorted(sizes) == sorted([
-            (4, 3, 96, 96), (16, 3, 32, 32),  # two views; eight crops
-            (2, 3, 96, 96), (4, 3, 48, 48), (4, 3, 144, 144)])  # mirror; two scales
+        assert sorted(sizes) == sorted(
+            [
+                (4, 3, 96, 96),
+                (16, 3, 32, 32),  # two views; eight crops
+                (2, 3, 96, 96),
+                (4, 3, 48, 48),
+                (4, 3, 144, 144),
+            ]
+        )  # mirror; two scales
 
-    @pytest.mark.parametrize('missing,message', [
-        (dict(proj_head=None), 'ctc needs a proj_head'),
-        (dict(aux_cam_head=None), 'cls_aux needs a aux_cam_head'),
-        (dict(refine=None), 'seg and reg need pseudo labels'),
-        (dict(decode_head=None), 'needs a decode_head'),
-        (dict(losses=dict(cls=dict(type='MultiLabelSoftMargin'))), r"\['cls_aux', "),
-    ])
+    @pytest.mark.parametrize(
+        'missing,message',
+        [
+            (dict(proj_head=None), 'ctc needs a proj_head'),
+            (dict(aux_cam_head=None), 'cls_aux needs a aux_cam_head'),
+            (dict(refine=None), 'seg and reg need pseudo labels'),
+            (dict(decode_head=None), 'needs a decode_head'),
+            (
+                dict(losses=dict(cls=dict(type='MultiLabelSoftMargin'))),
+                r"\['cls_aux', ",
+            ),
+        ],
+    )
     def test_contradictions_are_refused(self, missing, message) -> None:
         cfg = Config.fromfile(ROOT / TOCO).model.to_dict()
         cfg['backbone'].pop('pretrained')
@@ -110,7 +127,8 @@ def test_ablations_train(ablation: str) -> None:
     model = build(f'configs/toco/toco_vit-t_shapes_{ablation}.py')
     losses = step(model, begins(model)[-1])
     assert {k.removeprefix('loss_') for k in losses if k.startswith('loss_')} == set(
-        model.schedule.weights)
+        model.schedule.weights
+    )
     grads = gradients(model, total(losses))
     assert set(grads) == {k for k, p in model.named_parameters() if p.requires_grad}
 
@@ -119,10 +137,12 @@ def test_a_schedule_without_an_active_term_is_named() -> None:
     init_default_scope('mmwsss')
     model = WeakSegmentor(
         backbone=dict(type='mmpretrain.ResNet', depth=18, out_indices=(3,)),
-        cam_head=dict(type='CAMHead', in_channels=512), num_classes=7,
+        cam_head=dict(type='CAMHead', in_channels=512),
+        num_classes=7,
         data_preprocessor=dict(type='WeakDataPreProcessor'),
         losses=dict(cls=dict(type='MultiLabelSoftMargin')),
-        train_cfg=dict(weights=dict(cls=[(0, 0.0), (5, 1.0)])))
+        train_cfg=dict(weights=dict(cls=[(0, 0.0), (5, 1.0)])),
+    )
     with pytest.raises(ValueError, match='no loss term is active at iteration 0'):
         step(model, 0)
 
@@ -133,25 +153,30 @@ def test_any_backbone() -> None:
     model = WeakSegmentor(
         backbone=dict(type='mmpretrain.ResNet', depth=18, out_indices=(2, 3)),
         cam_head=dict(type='CAMHead', in_channels=512, pooling='avg'),
-        num_classes=7, data_preprocessor=dict(type='WeakDataPreProcessor'),
+        num_classes=7,
+        data_preprocessor=dict(type='WeakDataPreProcessor'),
         losses=dict(cls=dict(type='MultiLabelSoftMargin')),
         train_cfg=dict(weights=dict(cls=1.0)),
-        test_cfg=dict(outputs=('cam',), cam_scales=(1.0,)))
+        test_cfg=dict(outputs=('cam',), cam_scales=(1.0,)),
+    )
     losses = step(model, 0)
     assert set(losses) == {'loss_cls'} and torch.isfinite(losses['loss_cls'])
     cam = model.eval().predict(torch.randn(1, 3, 64, 64))[0].pred_cam
     assert cam.score.shape == cam.label.shape == (1, 64, 64)
 
 
-@pytest.mark.parametrize('stall', [
-    lambda x: x.sum().item(),
-    lambda x: bool((x > 0).any()),
-    lambda x: x[x > 0],
-    lambda x: x.nonzero(),
-    lambda x: x.unique(),
-    lambda x: x.new_tensor([1.0, 2.0]),
-    lambda x: x.clone().__setitem__(x > 0, torch.ones(4)),
-])
+@pytest.mark.parametrize(
+    'stall',
+    [
+        lambda x: x.sum().item(),
+        lambda x: bool((x > 0).any()),
+        lambda x: x[x > 0],
+        lambda x: x.nonzero(),
+        lambda x: x.unique(),
+        lambda x: x.new_tensor([1.0, 2.0]),
+        lambda x: x.clone().__setitem__(x > 0, torch.ones(4)),
+    ],
+)
 def test_the_host_sync_check_finds_them(stall, monkeypatch) -> None:
     x = torch.tensor([1.0, 2.0, 3.0, 4.0])
     stall(x)

@@ -29,15 +29,18 @@ def test_formula() -> None:
     summed = self_distillation(student, teacher, center, 0.1, 0.05, weight, 'sum')
     torch.testing.assert_close(summed, (ce[0, 0] + ce[0, 2]) / 2)
     torch.testing.assert_close(
-        self_distillation(student, teacher, center, 0.1, 0.05), ce.mean())
+        self_distillation(student, teacher, center, 0.1, 0.05), ce.mean()
+    )
 
 
 def test_one_teacher_for_all_tokens() -> None:
     student, teacher = tokens(), tokens(count=1)
     torch.testing.assert_close(
         self_distillation(student, teacher, torch.zeros(5), 0.1, 0.05),
-        self_distillation(student, teacher.expand(-1, 3, -1), torch.zeros(5), 0.1,
-                          0.05))
+        self_distillation(
+            student, teacher.expand(-1, 3, -1), torch.zeros(5), 0.1, 0.05
+        ),
+    )
 
 
 def test_nothing_to_distil() -> None:
@@ -47,8 +50,9 @@ def test_nothing_to_distil() -> None:
     loss.backward()
     assert loss == 0 and not module.center.any()
     student = tokens(requires_grad=True)
-    loss = self_distillation(student, tokens(), torch.zeros(5), 0.1, 0.05,
-                             torch.zeros(2, 3))
+    loss = self_distillation(
+        student, tokens(), torch.zeros(5), 0.1, 0.05, torch.zeros(2, 3)
+    )
     loss.backward()
     assert loss == 0 and not student.grad.any()
 
@@ -58,7 +62,8 @@ def test_gradients() -> None:
     teacher = tokens(dtype=torch.float64, requires_grad=True)
     center = torch.randn(5, dtype=torch.float64)
     torch.autograd.gradcheck(
-        lambda x: self_distillation(x, teacher, center, 0.5, 0.3), student)
+        lambda x: self_distillation(x, teacher, center, 0.5, 0.3), student
+    )
     self_distillation(student, teacher, center, 0.5, 0.3).backward()
     assert teacher.grad is None
 
@@ -67,10 +72,12 @@ def test_half_precision_and_compiled() -> None:
     student, teacher = tokens(), tokens()
     full = self_distillation(student, teacher, torch.zeros(5), 0.1, 0.05)
     with torch.autocast('cpu', torch.bfloat16):
-        assert torch.equal(self_distillation(
-            student, teacher, torch.zeros(5), 0.1, 0.05), full)
+        assert torch.equal(
+            self_distillation(student, teacher, torch.zeros(5), 0.1, 0.05), full
+        )
     half = self_distillation(
-        student.bfloat16(), teacher.bfloat16(), torch.zeros(5), 0.1, 0.05)
+        student.bfloat16(), teacher.bfloat16(), torch.zeros(5), 0.1, 0.05
+    )
     assert half.dtype == torch.float32
     torch.testing.assert_close(half, full, rtol=0.1, atol=0.1)
 
@@ -79,21 +86,31 @@ def test_center_is_used_before_it_moves() -> None:
     module = SelfDistillation(5, center_momentum=0.9)
     student, teacher, mean = tokens(), tokens(), torch.randn(5)
     loss = module(student, teacher, 0.05, mean)
-    torch.testing.assert_close(loss, self_distillation(
-        student, teacher, torch.zeros(5), 0.1, 0.05))
+    torch.testing.assert_close(
+        loss, self_distillation(student, teacher, torch.zeros(5), 0.1, 0.05)
+    )
     torch.testing.assert_close(module.center, 0.1 * mean)
     assert 'center' in module.state_dict()
 
 
-@pytest.mark.parametrize('change,message', [
-    (dict(teacher=tokens(count=2)), 'must fit'),
-    (dict(center=torch.zeros(4)), 'is channels of the loss'),
-    (dict(student_temp=0.0), 'student 0.0'),
-    (dict(teacher_temp=-1.0), 'teacher -1.0'),
-    (dict(reduction='max'), "got 'max'")])
+@pytest.mark.parametrize(
+    'change,message',
+    [
+        (dict(teacher=tokens(count=2)), 'must fit'),
+        (dict(center=torch.zeros(4)), 'is channels of the loss'),
+        (dict(student_temp=0.0), 'student 0.0'),
+        (dict(teacher_temp=-1.0), 'teacher -1.0'),
+        (dict(reduction='max'), "got 'max'"),
+    ],
+)
 def test_bad_input(change: dict, message: str) -> None:
-    good = dict(student=tokens(), teacher=tokens(), center=torch.zeros(5),
-                student_temp=0.1, teacher_temp=0.05)
+    good = dict(
+        student=tokens(),
+        teacher=tokens(),
+        center=torch.zeros(5),
+        student_temp=0.1,
+        teacher_temp=0.05,
+    )
     with pytest.raises(ValueError, match=message):
         self_distillation(**(good | change))
 
@@ -114,8 +131,9 @@ def test_pixel_cross_entropy() -> None:
     empty.backward()
     assert empty == 0 and not logits.grad.any()
     torch.autograd.gradcheck(
-        lambda x: pixel_cross_entropy(x, label), logits.detach().double()
-        .requires_grad_())
+        lambda x: pixel_cross_entropy(x, label),
+        logits.detach().double().requires_grad_(),
+    )
     assert pixel_cross_entropy(logits.bfloat16(), label).dtype == torch.float32
     with pytest.raises(ValueError, match=r'got \(2, 3, 4, 4\) and \(4, 4\)'):
         pixel_cross_entropy(logits, label[0])

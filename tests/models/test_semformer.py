@@ -47,10 +47,12 @@ class TestCAAE(CAMMethodTester):
         for one in both:
             assert torch.equal(one.pred_score, one.pred_similarity[1:])
         torch.testing.assert_close(
-            both[1].pred_similarity, alone[0].pred_similarity, rtol=1e-4, atol=1e-5)
+            both[1].pred_similarity, alone[0].pred_similarity, rtol=1e-4, atol=1e-5
+        )
         listed = model.predict(list(data['inputs']), None)  # sizes may differ
         torch.testing.assert_close(
-            listed[1].pred_similarity, both[1].pred_similarity, rtol=1e-4, atol=1e-5)
+            listed[1].pred_similarity, both[1].pred_similarity, rtol=1e-4, atol=1e-5
+        )
 
     def test_semantics_learn_from_their_images_alone(self, model) -> None:
         """The gate; without it absent classes push semantics away too."""
@@ -78,7 +80,8 @@ class TestSemFormer(CAMMethodTester):
         assert not [k for k, _ in model.named_parameters() if 'judge' in k]
         network = model.train().judge.network
         assert not network.training and not any(
-            p.requires_grad for p in network.parameters())
+            p.requires_grad for p in network.parameters()
+        )
         model.double()  # it moves with the model
         assert next(network.parameters()).dtype == torch.float64
 
@@ -94,17 +97,23 @@ class TestSemFormer(CAMMethodTester):
         batches, caae = [], model.judge.load()
         patches = caae.patches
         monkeypatch.setattr(
-            caae, 'patches', lambda x: (batches.append(len(x)), patches(x))[1])
+            caae, 'patches', lambda x: (batches.append(len(x)), patches(x))[1]
+        )
         step(model, 0)  # images with 2 and 1 objects, and background
         assert batches == [10]
         for term, expected in (('cf', [5]), ('ss', []), ('sup', [])):
-            model = build(SEMFORMER, weights=dict.fromkeys(
-                ('cf', 'cb', 'sup', 'comp', 'ss'), 0.0) | {term: 1.0})
+            model = build(
+                SEMFORMER,
+                weights=dict.fromkeys(('cf', 'cb', 'sup', 'comp', 'ss'), 0.0)
+                | {term: 1.0},
+            )
             caae, seen = model.judge.load(), []
             real = caae.patches
             monkeypatch.setattr(
-                caae, 'patches', lambda x, real=real, seen=seen: (
-                    seen.append(len(x)), real(x))[1])
+                caae,
+                'patches',
+                lambda x, real=real, seen=seen: (seen.append(len(x)), real(x))[1],
+            )
             assert set(step(model, 0)) == {f'loss_{term}'}
             assert seen == expected
 
@@ -113,13 +122,16 @@ class TestSemFormer(CAMMethodTester):
         other = build(SEMFORMER)
         other.backbone.attention_blocks = 0
         data = predict_batch(model.eval())
-        maps = [m.predict(**copy.deepcopy(data), cam_filter='gt', outputs=('cam',))
-                for m in (model, other.eval())]
+        maps = [
+            m.predict(**copy.deepcopy(data), cam_filter='gt', outputs=('cam',))
+            for m in (model, other.eval())
+        ]
         assert not torch.equal(maps[0][0].pred_cam.score, maps[1][0].pred_cam.score)
         features = other.encode(data['inputs'])
         assert features.attention is None
-        assert torch.equal(other.view_cams(features)[0],
-                           other.cam_head.cam(features.maps).relu())
+        assert torch.equal(
+            other.view_cams(features)[0], other.cam_head.cam(features.maps).relu()
+        )
 
     @pytest.mark.parametrize('term', ['cf', 'cb', 'sup', 'comp'])
     def test_forms(self, model, term: str) -> None:
@@ -151,14 +163,26 @@ def config(tmp_path: Path, **caae) -> Config:
     return cfg
 
 
-@pytest.mark.parametrize('caae,error,message', [
-    (dict(checkpoint=None), ValueError,
-     r'frozen CAAE is not set.*caae_\*\.py.*model\.caae\.checkpoint=FILE'),
-    (dict(checkpoint='nowhere/caae.pth'), FileNotFoundError,
-     r'nowhere/caae\.pth.*Train the auto-encoder first'),
-    (dict(semantics=dict(type='ClassSemantics', in_channels=96, channels=16)),
-     CheckpointMismatch, r'frozen CAAE.*different shape'),
-])
+@pytest.mark.parametrize(
+    'caae,error,message',
+    [
+        (
+            dict(checkpoint=None),
+            ValueError,
+            r'frozen CAAE is not set.*caae_\*\.py.*model\.caae\.checkpoint=FILE',
+        ),
+        (
+            dict(checkpoint='nowhere/caae.pth'),
+            FileNotFoundError,
+            r'nowhere/caae\.pth.*Train the auto-encoder first',
+        ),
+        (
+            dict(semantics=dict(type='ClassSemantics', in_channels=96, channels=16)),
+            CheckpointMismatch,
+            r'frozen CAAE.*different shape',
+        ),
+    ],
+)
 def test_wrong_auto_encoder(tmp_path, caae: dict, error: type, message: str) -> None:
     """Told before training, by name."""
     model = MODELS.build(config(tmp_path, **caae))
@@ -175,8 +199,7 @@ def test_auto_encoder_of_another_data_set(tmp_path) -> None:
 
 def test_foreign_file(tmp_path) -> None:
     cfg = config(tmp_path)
-    torch.save(dict(state_dict={'decode_head.x': torch.zeros(1)}),
-               cfg.caae.checkpoint)
+    torch.save(dict(state_dict={'decode_head.x': torch.zeros(1)}), cfg.caae.checkpoint)
     with pytest.raises(CheckpointMismatch, match='Not one key agrees'):
         MODELS.build(cfg).init_weights()
 
@@ -197,25 +220,35 @@ def test_decoder_is_left_in_the_file(tmp_path) -> None:
 def plain() -> dict:
     """A ViT's weights in timm's layout, distilled."""
     torch.manual_seed(0)
-    vit = WSSSViT(arch=dict(embed_dims=12, num_layers=1, num_heads=2,
-                            feedforward_channels=24), img_size=32, patch_size=8,
-                  out_indices=(-1,))
+    vit = WSSSViT(
+        arch=dict(embed_dims=12, num_layers=1, num_heads=2, feedforward_channels=24),
+        img_size=32,
+        patch_size=8,
+        out_indices=(-1,),
+    )
     vit.init_weights()
-    state = {k.replace('layers.0.', 'layers.0.'): v
-             for k, v in vit.state_dict().items()}
+    state = {
+        k.replace('layers.0.', 'layers.0.'): v for k, v in vit.state_dict().items()
+    }
     return dict(state, cls_token=torch.randn(1, 1, 12))
 
 
 def vit_config(**kwargs) -> dict:
     """The same network, of another kind."""
-    return dict(arch=dict(embed_dims=12, num_layers=1, num_heads=2,
-                          feedforward_channels=24), patch_size=8, **kwargs)
+    return dict(
+        arch=dict(embed_dims=12, num_layers=1, num_heads=2, feedforward_channels=24),
+        patch_size=8,
+        **kwargs,
+    )
 
 
 def test_class_tokens_start_as_copies(plain, tmp_path) -> None:
     torch.save(plain, tmp_path / 'vit.pth')
-    vit = ClassTokenViT(num_tokens=5, attention_blocks=1, **vit_config(
-        img_size=48, pretrained=str(tmp_path / 'vit.pth')))
+    vit = ClassTokenViT(
+        num_tokens=5,
+        attention_blocks=1,
+        **vit_config(img_size=48, pretrained=str(tmp_path / 'vit.pth')),
+    )
     vit.init_weights()
     assert torch.equal(vit.class_tokens, plain['cls_token'].expand(1, 5, 12))
     assert torch.equal(vit.class_pos, plain['pos_embed'][:, :1].expand(1, 5, 12))
@@ -228,12 +261,16 @@ def test_distilled_weights(plain, tmp_path) -> None:
     """The slot of the distillation token is dropped, whatever the tokens."""
     slot = torch.randn(1, 1, 12)
     pos = plain['pos_embed']
-    distilled = dict(plain, dist_token=slot, pos_embed=torch.cat(
-        [pos[:, :1], slot, pos[:, 1:]], 1))
+    distilled = dict(
+        plain, dist_token=slot, pos_embed=torch.cat([pos[:, :1], slot, pos[:, 1:]], 1)
+    )
     for tokens in (True, False):
         torch.save(distilled, tmp_path / 'deit.pth')
-        vit = WSSSViT(out_indices=(-1,), with_cls_token=tokens, **vit_config(
-            img_size=32, pretrained=str(tmp_path / 'deit.pth')))
+        vit = WSSSViT(
+            out_indices=(-1,),
+            with_cls_token=tokens,
+            **vit_config(img_size=32, pretrained=str(tmp_path / 'deit.pth')),
+        )
         vit.init_weights()
         assert torch.equal(vit.pos_embed, pos if tokens else pos[:, 1:])
 

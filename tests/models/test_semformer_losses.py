@@ -51,20 +51,32 @@ def cases(dtype: torch.dtype = torch.float32) -> dict:
         return lambda x: class_contrast(x, few, pairs.own, pairs.other, form)
 
     return dict(
-        sim=(lambda x: semantic_similarity(x, semantics, pairs.score),
-             0.1 + draw(3, 4, 5, dtype=dtype)),
-        recon=(lambda x: reconstruction(x, torch.ones(1, 3, 5, 5, dtype=dtype)),
-               draw(1, 3, 4, 4, dtype=dtype)),
+        sim=(
+            lambda x: semantic_similarity(x, semantics, pairs.score),
+            0.1 + draw(3, 4, 5, dtype=dtype),
+        ),
+        recon=(
+            lambda x: reconstruction(x, torch.ones(1, 3, 5, 5, dtype=dtype)),
+            draw(1, 3, 4, 4, dtype=dtype),
+        ),
         cf=(contrast('released'), draw(6, 3, 5, dtype=dtype)),
         cf_paper=(contrast('paper'), draw(6, 3, 5, dtype=dtype)),
         sup=(activation_suppression, draw(3, 4, 4, 4, dtype=dtype)),
-        sup_paper=(lambda x: activation_suppression(x, 'paper'),
-                   draw(3, 4, 4, 4, dtype=dtype)),
-        comp=(lambda x: activation_complementation(pairs.gather(x), pairs.mask, valid),
-              draw(3, 4, 4, 4, dtype=dtype)),
-        comp_paper=(lambda x: activation_complementation(
-            x, pairs.score > 0, valid, every, per_image=True),
-            draw(3, 4, 4, 4, dtype=dtype)))
+        sup_paper=(
+            lambda x: activation_suppression(x, 'paper'),
+            draw(3, 4, 4, 4, dtype=dtype),
+        ),
+        comp=(
+            lambda x: activation_complementation(pairs.gather(x), pairs.mask, valid),
+            draw(3, 4, 4, 4, dtype=dtype),
+        ),
+        comp_paper=(
+            lambda x: activation_complementation(
+                x, pairs.score > 0, valid, every, per_image=True
+            ),
+            draw(3, 4, 4, 4, dtype=dtype),
+        ),
+    )
 
 
 NAMES = list(cases())
@@ -93,7 +105,13 @@ def test_pairs(pairs) -> None:
     assert pairs.mask.tolist() == [[1, 1, 1], [1, 0, 0], [1, 1, 0]]
     assert pairs.score.tolist() == [[1, 1, 0, 1], [1, 0, 0, 0], [1, 0, 1, 0]]
     assert list(zip(pairs.image.tolist(), pairs.slot.tolist())) == [
-        (0, 0), (0, 1), (0, 2), (1, 0), (2, 0), (2, 1)]
+        (0, 0),
+        (0, 1),
+        (0, 2),
+        (1, 0),
+        (2, 0),
+        (2, 1),
+    ]
     assert len(pairs) == 6
     assert pairs.other.sum(1).tolist() == [2, 2, 2, 0, 1, 1]
     assert (pairs.own.sum(1) == 1).all() and not (pairs.own & pairs.other).any()
@@ -118,8 +136,9 @@ def test_strongest_other_by_loops() -> None:
     for b in range(2):
         for c in range(4):
             others = [maps[b, k] for k in range(4) if k != c and partners[b, k]]
-            expected = (torch.stack(others).amax(0) if others
-                        else torch.full((3, 3), -1.0))
+            expected = (
+                torch.stack(others).amax(0) if others else torch.full((3, 3), -1.0)
+            )
             assert torch.equal(found[b, c], expected)
 
 
@@ -137,8 +156,7 @@ def test_complementation_by_loops(pairs) -> None:
         flat = torch.stack([t for terms in images for t in terms]).mean()
         if form == 'paper':
             flat = torch.stack([torch.stack(t).mean() for t in images]).mean()
-        torch.testing.assert_close(
-            ActivationComplementation(form)(maps, pairs), flat)
+        torch.testing.assert_close(ActivationComplementation(form)(maps, pairs), flat)
 
 
 def test_contrast_of_the_paper_by_loops(pairs) -> None:
@@ -192,22 +210,44 @@ def test_embedding_of_half_tokens_is_summed_in_float32() -> None:
 
 
 # ------------------------------------------------------------------ bad input
-@pytest.mark.parametrize('call,message', [
-    (lambda: class_embedding(draw(1, 2, 3), 'median'), "reduction.*'median'"),
-    (lambda: class_relative_attention(draw(1, 2, 1, 1, 2, 2), 3),
-     'last 3 blocks is wanted, 2 were'),
-    (lambda: activation_suppression(draw(1, 2, 2, 2), 'odd'), "form.*'odd'"),
-    (lambda: activation_complementation(draw(1, 2, 2, 2), draw(1, 3) > 0),
-     r'need present \(B, S\), got \(1, 3\)'),
-    (lambda: semantic_similarity(draw(2, 3, 4), draw(2, 4), draw(2, 3)),
-     r'needs semantics \(K, D\)'),
-    (lambda: reconstruction(draw(1, 3, 4, 4), draw(1, 3, 2, 2)), 'does not fit'),
-    (lambda: MODELS.build(dict(type='ClassForegroundLoss', form='x')), "got 'x'"),
-    (lambda: MODELS.build(dict(type='ClassSemantics', in_channels=2, num_classes=2,
-                               reduction='x')), "got 'x'"),
-    (lambda: MODELS.build(dict(type='ActivationHead', in_channels=2, num_classes=2,
-                               token_dropout=1.0)), 'token_dropout must be in'),
-])
+@pytest.mark.parametrize(
+    'call,message',
+    [
+        (lambda: class_embedding(draw(1, 2, 3), 'median'), "reduction.*'median'"),
+        (
+            lambda: class_relative_attention(draw(1, 2, 1, 1, 2, 2), 3),
+            'last 3 blocks is wanted, 2 were',
+        ),
+        (lambda: activation_suppression(draw(1, 2, 2, 2), 'odd'), "form.*'odd'"),
+        (
+            lambda: activation_complementation(draw(1, 2, 2, 2), draw(1, 3) > 0),
+            r'need present \(B, S\), got \(1, 3\)',
+        ),
+        (
+            lambda: semantic_similarity(draw(2, 3, 4), draw(2, 4), draw(2, 3)),
+            r'needs semantics \(K, D\)',
+        ),
+        (lambda: reconstruction(draw(1, 3, 4, 4), draw(1, 3, 2, 2)), 'does not fit'),
+        (lambda: MODELS.build(dict(type='ClassForegroundLoss', form='x')), "got 'x'"),
+        (
+            lambda: MODELS.build(
+                dict(type='ClassSemantics', in_channels=2, num_classes=2, reduction='x')
+            ),
+            "got 'x'",
+        ),
+        (
+            lambda: MODELS.build(
+                dict(
+                    type='ActivationHead',
+                    in_channels=2,
+                    num_classes=2,
+                    token_dropout=1.0,
+                )
+            ),
+            'token_dropout must be in',
+        ),
+    ],
+)
 def test_bad_input(call, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         call()

@@ -41,8 +41,13 @@ SMAF_EPS = 'configs/smaf/smaf_eps_wr38-t_shapes.py'
 CAM = 'configs/cam/cam_vit-t_shapes.py'
 TOCO = 'configs/toco/toco_vit-t_shapes.py'
 SEMFORMER = 'configs/semformer/semformer_deit-t_shapes.py'  # has no L_cls
-BASES = (CAM, TOCO, 'configs/fsr/fsr_vit-t_shapes.py',
-         'configs/afa/afa_mit-t_shapes.py', SEMFORMER)
+BASES = (
+    CAM,
+    TOCO,
+    'configs/fsr/fsr_vit-t_shapes.py',
+    'configs/afa/afa_mit-t_shapes.py',
+    SEMFORMER,
+)
 
 
 class OwnRoundTrip:
@@ -86,8 +91,9 @@ def eps_cfg() -> dict:
 def base_cfg(config: str) -> dict:
     """The model config of a method."""
     init_default_scope('mmwsss')
-    cfg = eps_cfg() if config == 'eps' else Config.fromfile(
-        ROOT / config).model.to_dict()
+    cfg = (
+        eps_cfg() if config == 'eps' else Config.fromfile(ROOT / config).model.to_dict()
+    )
     cfg['backbone']['pretrained'] = None
     return cfg
 
@@ -105,13 +111,19 @@ def wrapped(config: str, folder, base: WeakSegmentor | None = None, **settings):
     base = base or base_model(config)
     torch.save(dict(state_dict=base.state_dict()), folder / 'base.pth')
     kind = 'softmax' if config == 'eps' else 'relu'
-    model = MODELS.build(dict(
-        type='MultiScaleSelfTraining', segmentor=base_cfg(config),
-        checkpoint=str(folder / 'base.pth'),
-        losses=dict(mac=dict(type='AttentionConsistency', kind=kind)),
-        train_cfg=dict(weights=dict(mac=10.0) | (
-            {} if config == SEMFORMER else dict(cls=1.0))),
-        data_preprocessor=dict(zero_padding=('img',))) | settings)
+    model = MODELS.build(
+        dict(
+            type='MultiScaleSelfTraining',
+            segmentor=base_cfg(config),
+            checkpoint=str(folder / 'base.pth'),
+            losses=dict(mac=dict(type='AttentionConsistency', kind=kind)),
+            train_cfg=dict(
+                weights=dict(mac=10.0) | ({} if config == SEMFORMER else dict(cls=1.0))
+            ),
+            data_preprocessor=dict(zero_padding=('img',)),
+        )
+        | settings
+    )
     model.init_weights()
     return model
 
@@ -127,8 +139,9 @@ def test_any_method(config: str, tmp_path) -> None:
     assert all(torch.equal(v, before[k]) for k, v in base.state_dict().items())
     settings = dict(cam_filter='gt', outputs=('cam',), cam_scales=(1.0,))
     batch = predict_batch(model.eval())
-    ours, theirs = (fields(m.predict(**copy.deepcopy(batch), **settings))
-                    for m in (model, base))
+    ours, theirs = (
+        fields(m.predict(**copy.deepcopy(batch), **settings)) for m in (model, base)
+    )
     assert_same_predictions(ours, theirs, exact=True)
 
     optimizer = torch.optim.SGD(model.parameters(), lr=0.1, weight_decay=0.1)
@@ -155,7 +168,8 @@ def test_loss_falls(config: str, tmp_path) -> None:
     """A few steps on one batch bring the student nearer to the target."""
     model = wrapped(config, tmp_path, train_cfg=dict(weights=dict(mac=1.0)))
     optimizer = torch.optim.SGD(
-        [p for p in model.parameters() if p.requires_grad], lr=0.1)
+        [p for p in model.parameters() if p.requires_grad], lr=0.1
+    )
     values = []
     for _ in range(8):
         loss = step(model, 0)['loss_mac']
@@ -183,13 +197,12 @@ def test_teacher_is_the_fused_cam_of_the_base(config: str, scales, tmp_path) -> 
     model = wrapped(config, tmp_path, self_training=dict(scales=scales))
     data = batch_of_whole_images(model)
     labels = model.image_labels(data['data_samples'], 'cpu')
-    online = model.fused_attention(
-        data['inputs'], data['data_samples'], labels, None)
+    online = model.fused_attention(data['inputs'], data['data_samples'], labels, None)
     made = base_model(config).class_maps(
-        **copy.deepcopy(data), cam_filter='gt', cam_scales=scales, cam_scale_one=False)
+        **copy.deepcopy(data), cam_filter='gt', cam_scales=scales, cam_scale_one=False
+    )
     for maps, one, ids in zip(online, made, labels.ids, strict=True):
-        torch.testing.assert_close(
-            maps[ids > 0], one[1].maps, rtol=1e-5, atol=1e-5)
+        torch.testing.assert_close(maps[ids > 0], one[1].maps, rtol=1e-5, atol=1e-5)
 
     given = wrapped(config, tmp_path, self_training=dict(source='fused'))
     assert given.teacher.network is None
@@ -198,16 +211,18 @@ def test_teacher_is_the_fused_cam_of_the_base(config: str, scales, tmp_path) -> 
         save_scores(path, found[1].maps.numpy(), found[1].ids.tolist(), (SIZE, SIZE))
         scores = load_scores(path, 'cam', (SIZE, SIZE)).scores
         one.fused = PixelData(data=torch.from_numpy(scores))
-    ours, theirs = (float(m.eval().loss(**data)['loss_mac'].detach())
-                    for m in (model, given))
+    ours, theirs = (
+        float(m.eval().loss(**data)['loss_mac'].detach()) for m in (model, given)
+    )
     assert ours == pytest.approx(theirs, rel=2e-3)  # half precision on disk
 
 
 def batch_of_whole_images(model) -> dict:
     """A training batch without padding, images of as many classes."""
     data = train_batch(model, (0, 1, 2))
-    data['data_samples'] = [sample(LABELS[i], (SIZE, SIZE), i, (0, SIZE, 0, SIZE))
-                            for i in (0, 1, 2)]
+    data['data_samples'] = [
+        sample(LABELS[i], (SIZE, SIZE), i, (0, SIZE, 0, SIZE)) for i in (0, 1, 2)
+    ]
     return data
 
 
@@ -216,7 +231,8 @@ def test_only_the_listed_scales_run(tmp_path, monkeypatch) -> None:
     teacher, seen = model.teacher.network, []
     encode = teacher.encode
     monkeypatch.setattr(
-        teacher, 'encode', lambda x: seen.append(tuple(x.shape)) or encode(x))
+        teacher, 'encode', lambda x: seen.append(tuple(x.shape)) or encode(x)
+    )
     step(model, 0)
     assert seen == [(4, 3, SIZE // 2, SIZE // 2)]
 
@@ -246,8 +262,11 @@ def test_teacher_follows_the_device(tmp_path) -> None:
 
 @pytest.mark.parametrize('reactivated', [True, False])
 def test_reactivation_is_an_option(reactivated: bool, tmp_path) -> None:
-    model = wrapped(CAM, tmp_path, self_training=dict(
-        reactivated=reactivated, bkg_thr=0.3, stride=8))
+    model = wrapped(
+        CAM,
+        tmp_path,
+        self_training=dict(reactivated=reactivated, bkg_thr=0.3, stride=8),
+    )
     labels = ImageLabels.from_lists([(0, 3)], 6)
     fused = torch.rand(1, 2, SIZE, SIZE)
     target = model.target(fused, labels)
@@ -259,7 +278,8 @@ def test_reactivation_is_an_option(reactivated: bool, tmp_path) -> None:
         assert (target[:, -1] == 0.3).all()
     full = torch.zeros(1, 6, *target.shape[-2:])
     full[:, [0, 3]] = torch.nn.functional.interpolate(
-        fused, target.shape[-2:], mode='bilinear', align_corners=True)
+        fused, target.shape[-2:], mode='bilinear', align_corners=True
+    )
     expected = attention_target(full, labels.score, 0.3, reactivated)
     assert torch.equal(target, expected)
 
@@ -297,39 +317,65 @@ def test_maps_are_missing(tmp_path) -> None:
 
 @pytest.mark.parametrize('config,kind', [(CAM, 'softmax'), ('eps', 'relu')])
 def test_kind_of_the_head(config: str, kind: str, tmp_path) -> None:
-    model = wrapped(config, tmp_path, losses=dict(
-        mac=dict(type='AttentionConsistency', kind=kind)))
+    model = wrapped(
+        config, tmp_path, losses=dict(mac=dict(type='AttentionConsistency', kind=kind))
+    )
     with pytest.raises(ValueError, match="kind='softmax'.*kind='relu'|kind='relu'"):
         step(model, 0)
 
 
-@pytest.mark.parametrize('settings,match', [
-    (dict(train_cfg=dict(weights=dict(mac=1.0, seg=0.1))), r"loss terms .*\['seg'\]"),
-    (dict(train_cfg=dict(weights=dict(mac=1.0), low_thr=0.3)), "no train_cfg.*low_thr"),
-    (dict(test_cfg=dict(use_teacher=True)), 'use_teacher=True'),
-    (dict(losses=dict(mac=dict(type='AttentionConsistency', kind='tanh'))),
-     'kind must be'),
-    (dict(losses=dict(ptc=dict(type='PatchTokenContrast'))), r"\['ptc'\]"),
-])
+@pytest.mark.parametrize(
+    'settings,match',
+    [
+        (
+            dict(train_cfg=dict(weights=dict(mac=1.0, seg=0.1))),
+            r"loss terms .*\['seg'\]",
+        ),
+        (
+            dict(train_cfg=dict(weights=dict(mac=1.0), low_thr=0.3)),
+            'no train_cfg.*low_thr',
+        ),
+        (dict(test_cfg=dict(use_teacher=True)), 'use_teacher=True'),
+        (
+            dict(losses=dict(mac=dict(type='AttentionConsistency', kind='tanh'))),
+            'kind must be',
+        ),
+        (dict(losses=dict(ptc=dict(type='PatchTokenContrast'))), r"\['ptc'\]"),
+    ],
+)
 def test_settings_that_do_not_fit(settings: dict, match: str, tmp_path) -> None:
     with pytest.raises(ValueError, match=match):
         wrapped(CAM, tmp_path, **settings)
 
 
-@pytest.mark.parametrize('entry', [
-    dict(source='cache'), dict(scales=()), dict(scales=(0.5, -1)), dict(bkg_thr=0.0),
-    dict(bkg_thr=1.5), dict(stride=0), dict(pair='first'), dict(normalise='sum')])
+@pytest.mark.parametrize(
+    'entry',
+    [
+        dict(source='cache'),
+        dict(scales=()),
+        dict(scales=(0.5, -1)),
+        dict(bkg_thr=0.0),
+        dict(bkg_thr=1.5),
+        dict(stride=0),
+        dict(pair='first'),
+        dict(normalise='sum'),
+    ],
+)
 def test_self_training_settings(entry: dict) -> None:
     with pytest.raises(ValueError, match=f'self_training.{next(iter(entry))}'):
         SelfTrainingCfg(**entry)
 
 
-@pytest.mark.parametrize('entry', [
-    dict(scales=(0.5,)), dict(pair='max'), dict(normalise='max')])
+@pytest.mark.parametrize(
+    'entry', [dict(scales=(0.5,)), dict(pair='max'), dict(normalise='max')]
+)
 def test_given_maps_leave_nothing_to_fuse(entry: dict, tmp_path) -> None:
     """An ablation of scales on maps from disk would be the same run again."""
-    with pytest.raises(ValueError, match=rf'self_training.{next(iter(entry))} has no '
-                                         r"effect with source='fused'.*cam_scales"):
+    with pytest.raises(
+        ValueError,
+        match=rf'self_training.{next(iter(entry))} has no '
+        r"effect with source='fused'.*cam_scales",
+    ):
         wrapped(CAM, tmp_path, self_training=dict(source='fused') | entry)
     unset = dict.fromkeys(entry)  # what an inheriting config says
     assert wrapped(CAM, tmp_path, self_training=dict(source='fused') | unset)
@@ -338,13 +384,23 @@ def test_given_maps_leave_nothing_to_fuse(entry: dict, tmp_path) -> None:
 def test_other_segmentors_have_no_cams() -> None:
     init_default_scope('mmwsss')
     with pytest.raises(TypeError, match='EncoderDecoder'):
-        MODELS.build(dict(
-            type='MultiScaleSelfTraining', segmentor=dict(
-                type='EncoderDecoder',
-                data_preprocessor=dict(type='SegDataPreProcessor'),
-                backbone=dict(type='ResNetV1c', depth=18, base_channels=4),
-                decode_head=dict(type='FCNHead', in_channels=32, channels=8,
-                                 num_convs=1, num_classes=7))))
+        MODELS.build(
+            dict(
+                type='MultiScaleSelfTraining',
+                segmentor=dict(
+                    type='EncoderDecoder',
+                    data_preprocessor=dict(type='SegDataPreProcessor'),
+                    backbone=dict(type='ResNetV1c', depth=18, base_channels=4),
+                    decode_head=dict(
+                        type='FCNHead',
+                        in_channels=32,
+                        channels=8,
+                        num_convs=1,
+                        num_classes=7,
+                    ),
+                ),
+            )
+        )
 
 
 # ------------------------------------------------------------------ configs
@@ -374,5 +430,8 @@ def test_imagenet_weights_are_passed_over(tmp_path) -> None:
 def test_seeds_give_one_base() -> None:
     """The tester's models start from one base: student and teacher alike."""
     model, teacher = build(SMAF), build(SMAF).teacher.network.state_dict()
-    assert all(torch.equal(v, teacher[k]) for k, v in model.state_dict().items()
-               if '_ema.' not in k)  # these are told apart by the tester
+    assert all(
+        torch.equal(v, teacher[k])
+        for k, v in model.state_dict().items()
+        if '_ema.' not in k
+    )  # these are told apart by the tester

@@ -25,8 +25,9 @@ def vit(seed: int = 0, **kwargs) -> WSSSViT:
 
 
 # ------------------------------------------------------------- maps
-@pytest.mark.parametrize('size,grid', [
-    ((16, 16), (4, 4)), ((24, 12), (6, 3)), ((19, 23), (4, 5))])
+@pytest.mark.parametrize(
+    'size,grid', [((16, 16), (4, 4)), ((24, 12), (6, 3)), ((19, 23), (4, 5))]
+)
 def test_maps(size, grid) -> None:
     features = vit().encode(torch.randn(2, 3, *size))
     assert [tuple(m.shape) for m in features.maps] == [(2, 16, *grid)] * 2
@@ -52,8 +53,9 @@ def test_only_the_last_tap_is_normalised() -> None:
 
 def test_forward_is_encode_without_the_token() -> None:
     model, image = vit(), torch.randn(2, 3, 16, 16)
-    assert all(torch.equal(a, b)
-               for a, b in zip(model(image), model.encode(image).maps))
+    assert all(
+        torch.equal(a, b) for a, b in zip(model(image), model.encode(image).maps)
+    )
 
 
 def test_frozen_position_embedding() -> None:
@@ -87,9 +89,14 @@ def test_modes_chain() -> None:
 # ------------------------------------------------------------- pretrained files
 def to_timm(state: dict) -> dict:
     """Our names → timm's, with an ImageNet classifier."""
-    renames = (('layers.', 'blocks.'), ('ffn.blocks.0.0.', 'mlp.fc1.'),
-               ('ffn.blocks.1.', 'mlp.fc2.'), ('.ln1.', '.norm1.'),
-               ('.ln2.', '.norm2.'), ('projection', 'proj'))
+    renames = (
+        ('layers.', 'blocks.'),
+        ('ffn.blocks.0.0.', 'mlp.fc1.'),
+        ('ffn.blocks.1.', 'mlp.fc2.'),
+        ('.ln1.', '.norm1.'),
+        ('.ln2.', '.norm2.'),
+        ('projection', 'proj'),
+    )
     out = {}
     for key, value in state.items():
         for old, new in renames:
@@ -102,9 +109,12 @@ LAYOUTS = dict(
     timm=to_timm,
     deit=lambda s: dict(model=to_timm(s)),
     mmpretrain=lambda s: dict(
-        meta=dict(epoch=3), state_dict={
+        meta=dict(epoch=3),
+        state_dict={
             **{f'backbone.{k}': v for k, v in s.items()},
-            'head.layers.head.weight': torch.zeros(10, 16)}),
+            'head.layers.head.weight': torch.zeros(10, 16),
+        },
+    ),
     mmwsss=lambda s: dict(s),
 )
 
@@ -128,19 +138,27 @@ def test_position_embedding_of_another_size(tmp_path) -> None:
     model.init_weights()
     assert model.pos_embed.shape == (1, 17, 16)
     assert torch.equal(model.pos_embed[:, 0], source.pos_embed[:, 0])
-    grids = [p[:, 1:].unflatten(1, (s, s)).permute(0, 3, 1, 2)
-             for p, s in ((source.pos_embed, 6), (model.pos_embed, 4))]
-    torch.testing.assert_close(grids[1], torch.nn.functional.interpolate(
-        grids[0], (4, 4), mode='bicubic', align_corners=False))
+    grids = [
+        p[:, 1:].unflatten(1, (s, s)).permute(0, 3, 1, 2)
+        for p, s in ((source.pos_embed, 6), (model.pos_embed, 4))
+    ]
+    torch.testing.assert_close(
+        grids[1],
+        torch.nn.functional.interpolate(
+            grids[0], (4, 4), mode='bicubic', align_corners=False
+        ),
+    )
 
 
 WRONG = dict(
     width=lambda: to_timm(vit(arch=ARCH | dict(embed_dims=32)).state_dict()),
     depth=lambda: to_timm(
-        vit(arch=ARCH | dict(num_layers=4), out_indices=(1, 3)).state_dict()),
+        vit(arch=ARCH | dict(num_layers=4), out_indices=(1, 3)).state_dict()
+    ),
     other_network=lambda: {'conv1.weight': torch.zeros(3)},
-    distilled=lambda: to_timm(vit().state_dict()) | dict(
-        pos_embed=torch.zeros(1, 18, 16)),
+    distilled=lambda: (
+        to_timm(vit().state_dict()) | dict(pos_embed=torch.zeros(1, 18, 16))
+    ),
     not_a_dict=lambda: torch.zeros(3),
     nothing=dict,
 )

@@ -25,15 +25,22 @@ def seeded(seed: int = 0, **settings) -> WideResNet38:
     net = WideResNet38(**TINY | settings)
     for name, value in net.state_dict().items():
         if value.is_floating_point():
-            value.copy_(torch.rand_like(value) if 'var' in name
-                        else 0.3 * torch.randn_like(value))
+            value.copy_(
+                torch.rand_like(value)
+                if 'var' in name
+                else 0.3 * torch.randn_like(value)
+            )
     return net
 
 
 def mxnet_name(key: str) -> str:
     """MXNet's name of a key, as its public file has it."""
-    kinds = dict(weight='gamma', bias='beta', running_mean='moving_mean',
-                 running_var='moving_var')
+    kinds = dict(
+        weight='gamma',
+        bias='beta',
+        running_mean='moving_mean',
+        running_var='moving_var',
+    )
     unit, _, rest = key.partition('.')
     if unit == 'conv1a':
         return 'arg:conv1a_weight'
@@ -58,8 +65,10 @@ def mxnet(tmp_path):
     net = seeded()
     arrays = {mxnet_name(k): v.numpy() for k, v in weights(net).items()}
     assert len(arrays) == 191 and 'aux:bn4b3_branch2b1_moving_var' in arrays
-    arrays |= {'arg:linear1000_weight': np.zeros((3, 64), np.float32),
-               'arg:linear1000_bias': np.zeros(3, np.float32)}
+    arrays |= {
+        'arg:linear1000_weight': np.zeros((3, 64), np.float32),
+        'arg:linear1000_bias': np.zeros(3, np.float32),
+    }
     path = tmp_path / 'a1-0001.params'
     path.write_bytes(container(arrays))
     return net, path
@@ -85,8 +94,12 @@ def test_pth_as_pretrained(mxnet, tmp_path, kind: str) -> None:
     path = tmp_path / 'weights.pth'
     if kind == 'converted':
         tool = 'tools/model_converters/wide_resnet38.py'
-        done = subprocess.run([sys.executable, tool, str(source), str(path)],
-                              cwd=ROOT, capture_output=True, text=True)
+        done = subprocess.run(
+            [sys.executable, tool, str(source), str(path)],
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+        )
         assert not done.returncode, done.stderr
     elif kind == 'public':
         state = {f'module.{k}': v for k, v in weights(net).items()}
@@ -120,8 +133,9 @@ def test_files_that_do_not_fit(mxnet, tmp_path) -> None:
         convert_eps(weights(net))
 
 
-@pytest.mark.parametrize('size, grid', [((64, 64), (8, 8)), ((65, 81), (9, 11)),
-                                        ((1, 1), (1, 1))])
+@pytest.mark.parametrize(
+    'size, grid', [((64, 64), (8, 8)), ((65, 81), (9, 11)), ((1, 1), (1, 1))]
+)
 def test_taps(size, grid) -> None:
     net = WideResNet38(**TINY, out_indices=(4, 5, 6)).eval()
     maps = net(torch.randn(1, 3, *size))
@@ -133,9 +147,15 @@ def test_taps(size, grid) -> None:
     assert torch.equal(only(image)[0], net(image)[1])
 
 
-@pytest.mark.parametrize('stages, names', [
-    (-1, ()), (0, ('conv1a',)), (1, ('conv1a', 'b2')),
-    (3, ('conv1a', 'b2', 'b3', 'b4'))])
+@pytest.mark.parametrize(
+    'stages, names',
+    [
+        (-1, ()),
+        (0, ('conv1a',)),
+        (1, ('conv1a', 'b2')),
+        (3, ('conv1a', 'b2', 'b3', 'b4')),
+    ],
+)
 def test_frozen_stages(stages: int, names: tuple) -> None:
     net = WideResNet38(**TINY, frozen_stages=stages).train()
     for key, parameter in net.named_parameters():
@@ -167,12 +187,17 @@ def test_dropout_drops_whole_channels() -> None:
     assert gone.any() and not gone.all()
 
 
-@pytest.mark.parametrize('settings, message', [
-    (dict(widths=(1, 2, 3)), 'widths must be 7 numbers'),
-    (dict(widths=(4, 4, 4, 4, 4, 6, 8)), 'divisible by 4'),
-    (dict(out_indices=(3,)), r'out_indices must be taken from \(4, 5, 6\)'),
-    (dict(out_indices=(6, 4)), 'ascending'), (dict(out_indices=()), 'out_indices'),
-    (dict(frozen_stages=7), 'frozen_stages must be in -1..6, got 7')])
+@pytest.mark.parametrize(
+    'settings, message',
+    [
+        (dict(widths=(1, 2, 3)), 'widths must be 7 numbers'),
+        (dict(widths=(4, 4, 4, 4, 4, 6, 8)), 'divisible by 4'),
+        (dict(out_indices=(3,)), r'out_indices must be taken from \(4, 5, 6\)'),
+        (dict(out_indices=(6, 4)), 'ascending'),
+        (dict(out_indices=()), 'out_indices'),
+        (dict(frozen_stages=7), 'frozen_stages must be in -1..6, got 7'),
+    ],
+)
 def test_wrong_settings(settings: dict, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         WideResNet38(**TINY | settings)

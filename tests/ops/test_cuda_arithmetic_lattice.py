@@ -17,7 +17,6 @@ from tests.helpers.cuda_on_cpu import compile_on_cpu
 FITS, TOO_WIDE, TOO_LARGE, NOT_FINITE = 0, -1, -2, -3
 
 
-
 @pytest.fixture(scope='module')
 def cuda(tmp_path_factory):
     folder = tmp_path_factory.mktemp('cuda')

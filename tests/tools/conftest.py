@@ -16,6 +16,7 @@ import pytest
 def load_tool(monkeypatch) -> Callable[[Path], ModuleType]:
     """``load_tool(path)`` imports a script of ``tools/``, which may import files
     beside it."""
+
     def load(path: Path) -> ModuleType:
         monkeypatch.syspath_prepend(str(path.parent))
         name = f'tool_{path.stem}'

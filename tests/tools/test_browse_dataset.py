@@ -30,13 +30,24 @@ def shapes(tmp_path):
     return tmp_path
 
 
-@pytest.mark.parametrize(('part', 'size'), [
-    ('train', (3 * 96, 96 + 16)), ('val', (3 * 40, 30 + 16))])
+@pytest.mark.parametrize(
+    ('part', 'size'), [('train', (3 * 96, 96 + 16)), ('val', (3 * 40, 30 + 16))]
+)
 def test_pictures(load_tool, shapes, part, size):
     out = shapes / 'browse'
-    load_tool(TOOL).main([
-        str(CONFIG), '--part', part, '--out', str(out), '--number', '3',
-        '--cfg-options', f'{part}_dataloader.dataset.data_root={shapes}'])
+    load_tool(TOOL).main(
+        [
+            str(CONFIG),
+            '--part',
+            part,
+            '--out',
+            str(out),
+            '--number',
+            '3',
+            '--cfg-options',
+            f'{part}_dataloader.dataset.data_root={shapes}',
+        ]
+    )
     files = sorted(out.iterdir())
     assert len(files) == 3
     assert {Image.open(file).size for file in files} == {size}
@@ -48,19 +59,37 @@ def test_saliency_maps_and_views_are_shown(load_tool, shapes):
     for name in 'abcd':
         Image.new('L', (40, 30), 200).save(shapes / 'Saliency' / f'{name}.png')
     config = str(CONFIG).replace('shapes_96', 'shapes_96_sal')
-    for part, size in (('train', (2 * 96, 96 + 16)),
-                       ('test', ((40 + 60 + 80) + 2 * 40, 60 + 16))):
+    for part, size in (
+        ('train', (2 * 96, 96 + 16)),
+        ('test', ((40 + 60 + 80) + 2 * 40, 60 + 16)),
+    ):
         out = shapes / part
-        load_tool(TOOL).main([
-            config, '--part', part, '--out', str(out), '--number', '1',
-            '--cfg-options', f'{part}_dataloader.dataset.data_root={shapes}'])
+        load_tool(TOOL).main(
+            [
+                config,
+                '--part',
+                part,
+                '--out',
+                str(out),
+                '--number',
+                '1',
+                '--cfg-options',
+                f'{part}_dataloader.dataset.data_root={shapes}',
+            ]
+        )
         assert {Image.open(file).size for file in out.iterdir()} == {size}
 
 
 def test_verify(load_tool, shapes):
-    arguments = [str(CONFIG), '--part', 'val', '--verify', '--cfg-options',
-                 f'val_dataloader.dataset.data_root={shapes}',
-                 'val_dataloader.dataset.check_samples=0']
+    arguments = [
+        str(CONFIG),
+        '--part',
+        'val',
+        '--verify',
+        '--cfg-options',
+        f'val_dataloader.dataset.data_root={shapes}',
+        'val_dataloader.dataset.check_samples=0',
+    ]
     load_tool(TOOL).main(arguments)
     Image.new('L', (40, 31)).save(shapes / 'SegmentationClass' / 'c.png')
     with pytest.raises(SystemExit, match='1 of 4 items have a problem'):

@@ -18,8 +18,9 @@ from mmwsss.datasets.utils.coco_masks import instance_mask
 
 ROOT = Path(__file__).resolve().parents[2]
 TOOL = ROOT / 'tools' / 'dataset_converters' / 'coco14.py'
-PHOTOS = Path(os.environ.get('MMWSSS_TINY_COCO')
-              or ROOT.parent / 'shared' / 'data' / 'tiny_coco')
+PHOTOS = Path(
+    os.environ.get('MMWSSS_TINY_COCO') or ROOT.parent / 'shared' / 'data' / 'tiny_coco'
+)
 NAMES = COCO14WeakDataset.METAINFO['classes'][1:]
 IDS = [i for i in range(1, 91) if i not in (12, 26, 29, 30, 45, 66, 68, 69, 71, 83)]
 
@@ -33,11 +34,16 @@ def annotations(tmp_path):
     square, everything = [2, 1, 6, 1, 6, 4, 2, 4], [0, 0, 10, 0, 10, 8, 0, 8]
     objects = [(1, 90, square, 12), (1, 1, everything, 80), (2, 10, square, 12)]
     content = dict(
-        images=[dict(id=i, file_name=f'{name}.jpg', height=8, width=10)
-                for i, name in enumerate('zxy', 1)],
-        annotations=[dict(id=k, image_id=i, category_id=c, segmentation=[p], area=a,
-                          iscrowd=0) for k, (i, c, p, a) in enumerate(objects)],
-        categories=[dict(id=i, name=name) for i, name in zip(IDS, NAMES)])
+        images=[
+            dict(id=i, file_name=f'{name}.jpg', height=8, width=10)
+            for i, name in enumerate('zxy', 1)
+        ],
+        annotations=[
+            dict(id=k, image_id=i, category_id=c, segmentation=[p], area=a, iscrowd=0)
+            for k, (i, c, p, a) in enumerate(objects)
+        ],
+        categories=[dict(id=i, name=name) for i, name in zip(IDS, NAMES)],
+    )
     path = tmp_path / 'instances.json'
     path.write_text(json.dumps(content))
     return path
@@ -45,7 +51,8 @@ def annotations(tmp_path):
 
 def convert(load_tool, path, out, **kwargs):
     return load_tool(TOOL).convert(
-        str(path), str(path.parent / 'photos'), str(out), 'train', **kwargs)
+        str(path), str(path.parent / 'photos'), str(out), 'train', **kwargs
+    )
 
 
 def read(out, name):
@@ -72,8 +79,10 @@ def test_resumes_and_is_deterministic(load_tool, annotations, tmp_path):
     convert(load_tool, annotations, other, copy_images=True)
     masks = sorted((out / 'SegmentationClass' / 'photos').iterdir())
     first = {file.name: file.read_bytes() for file in masks}
-    assert first == {name: (other / 'SegmentationClass' / 'photos' / name).read_bytes()
-                     for name in first}
+    assert first == {
+        name: (other / 'SegmentationClass' / 'photos' / name).read_bytes()
+        for name in first
+    }
     masks[0].unlink()
     masks[1].write_bytes(masks[1].read_bytes()[:30])  # torn
     stamp = masks[2].stat().st_mtime_ns
@@ -102,16 +111,29 @@ def test_bad_input(load_tool, annotations, tmp_path):
 @pytest.fixture
 def photos():
     if not (PHOTOS / 'annotations').is_dir():
-        pytest.skip(f'no photos of COCO in {PHOTOS}; set MMWSSS_TINY_COCO to a folder '
-                    'with train2017, val2017 and annotations')
+        pytest.skip(
+            f'no photos of COCO in {PHOTOS}; set MMWSSS_TINY_COCO to a folder '
+            'with train2017, val2017 and annotations'
+        )
     return PHOTOS
 
 
 def run(photos, split, out, *more):
     command = [
-        sys.executable, str(TOOL), '--split', split, '--out', str(out),
-        '--workers', '2', '--images', str(photos / f'{split}2017'), '--annotations',
-        str(photos / 'annotations' / f'instances_{split}2017.json'), *more]
+        sys.executable,
+        str(TOOL),
+        '--split',
+        split,
+        '--out',
+        str(out),
+        '--workers',
+        '2',
+        '--images',
+        str(photos / f'{split}2017'),
+        '--annotations',
+        str(photos / 'annotations' / f'instances_{split}2017.json'),
+        *more,
+    ]
     done = subprocess.run(command, capture_output=True, text=True, cwd=out.parent)
     assert done.returncode == 0, done.stderr[-2000:]
     return done
@@ -123,10 +145,17 @@ def test_real_photos(photos, tmp_path):
     for split in ('train', 'val'):
         run(photos, split, out, '--keep-empty')
         dataset = COCO14WeakDataset(
-            split=split, year=2017, data_root=str(out), test_mode=True,
-            check_samples=5, pipeline=[
-                dict(type='LoadRGBImage'), dict(type='LoadMask'),
-                dict(type='PackWeakInputs')])
+            split=split,
+            year=2017,
+            data_root=str(out),
+            test_mode=True,
+            check_samples=5,
+            pipeline=[
+                dict(type='LoadRGBImage'),
+                dict(type='LoadMask'),
+                dict(type='PackWeakInputs'),
+            ],
+        )
         assert len(dataset) == 50
         for i in range(0, 50, 7):
             sample = dataset[i]['data_samples']
@@ -137,11 +166,14 @@ def test_real_photos(photos, tmp_path):
 def test_real_areas_are_those_of_the_annotations(photos):
     """COCO's own count of the pixels of an object, within its rounding."""
     content = json.loads(
-        (photos / 'annotations' / 'instances_val2017.json').read_text())
+        (photos / 'annotations' / 'instances_val2017.json').read_text()
+    )
     sizes = {item['id']: (item['height'], item['width']) for item in content['images']}
     close = [
         instance_mask(item['segmentation'], sizes[item['image_id']]).sum()
         == pytest.approx(item['area'], rel=0.05, abs=20)
-        for item in content['annotations'] if not item['iscrowd']]
+        for item in content['annotations']
+        if not item['iscrowd']
+    ]
     assert len(close) > 300
     assert np.mean(close) > 0.97

@@ -34,12 +34,13 @@ def place(tmp_path) -> Path:
     lines = []
     for i, name in enumerate(('a', 'b')):
         truth = np.zeros(SIZE, np.uint8)
-        truth[3 + i:15, 4:17 - i] = 1 + i
+        truth[3 + i : 15, 4 : 17 - i] = 1 + i
         save_label_png(truth, data / 'SegmentationClass' / f'{name}.png')
         save_label_png(truth, tmp_path / 'out' / 'mask' / f'{name}.png')
         score = np.where(truth > 0, 0.8, 0.3) + 0.1 * random.rand(*SIZE)
-        save_scores(tmp_path / 'out' / 'cam' / f'{name}.npz', score[None], [1 + i],
-                    SIZE)
+        save_scores(
+            tmp_path / 'out' / 'cam' / f'{name}.npz', score[None], [1 + i], SIZE
+        )
         Image.new('RGB', SIZE[::-1]).save(data / 'JPEGImages' / f'{name}.jpg')
         lines.append(f'{name} {CLASSES[1 + i]}')
     (data / 'splits' / 'train.txt').write_text('\n'.join(lines) + '\n')
@@ -47,15 +48,26 @@ def place(tmp_path) -> Path:
     write_manifest(tmp_path / 'out', dict(settings={}, classes=CLASSES))
     (tmp_path / 'config.py').write_text(
         "train_dataloader = dict(dataset=dict(type='ShapesDataset', split='train', "
-        f'data_root={str(data)!r}))\n')
+        f'data_root={str(data)!r}))\n'
+    )
     return tmp_path
 
 
 def test_cams(tool, place) -> None:
-    found = tool.main([
-        str(place / 'out'), '--ann-dir', str(place / 'data' / 'SegmentationClass'),
-        '--erode', '--thresholds', '0.1:0.9:0.1', '--out', str(place / 'm.json'),
-        '--workers', '1'])
+    found = tool.main(
+        [
+            str(place / 'out'),
+            '--ann-dir',
+            str(place / 'data' / 'SegmentationClass'),
+            '--erode',
+            '--thresholds',
+            '0.1:0.9:0.1',
+            '--out',
+            str(place / 'm.json'),
+            '--workers',
+            '1',
+        ]
+    )
     assert found == json.loads((place / 'm.json').read_text())
     assert found['mIoU'] == 100 and found['images'] == 2
     assert found['threshold'] in (0.4, 0.5, 0.6, 0.7)
@@ -63,8 +75,15 @@ def test_cams(tool, place) -> None:
 
 
 def test_masks_by_config(tool, place) -> None:
-    arguments = [str(place / 'out'), '--kind', 'mask', '--workers', '1', '--config',
-                 str(place / 'config.py')]
+    arguments = [
+        str(place / 'out'),
+        '--kind',
+        'mask',
+        '--workers',
+        '1',
+        '--config',
+        str(place / 'config.py'),
+    ]
     found = tool.main(arguments)
     assert found['mIoU'] == 100 and found['images'] == 2
     assert set(found['classes']['raw']) == set(CLASSES)
@@ -75,10 +94,17 @@ def test_masks_by_config(tool, place) -> None:
 
 
 def test_a_list_of_names(tool, place) -> None:
-    found = tool.main([
-        str(place / 'out' / 'cam'), '--ann-dir',
-        str(place / 'data' / 'SegmentationClass'), '--list',
-        str(place / 'data' / 'splits' / 'one.txt'), '--workers', '1'])
+    found = tool.main(
+        [
+            str(place / 'out' / 'cam'),
+            '--ann-dir',
+            str(place / 'data' / 'SegmentationClass'),
+            '--list',
+            str(place / 'data' / 'splits' / 'one.txt'),
+            '--workers',
+            '1',
+        ]
+    )
     assert found['images'] == 1 and found['mIoU'] == 100
 
 
@@ -88,10 +114,21 @@ def test_what_is_refused(tool, place) -> None:
     with pytest.raises(ValueError, match='give --num-classes'):
         tool.main([str(place / 'out'), '--ann-dir', truth])
     with pytest.raises(ValueError, match='--crf needs the pictures'):
-        tool.main([str(place / 'out'), '--ann-dir', truth, '--num-classes', '3',
-                   '--crf'])
+        tool.main(
+            [str(place / 'out'), '--ann-dir', truth, '--num-classes', '3', '--crf']
+        )
     with pytest.raises(ValueError, match='eroded scoring is for CAMs'):
-        tool.main([str(place / 'out'), '--ann-dir', truth, '--num-classes', '3',
-                   '--kind', 'mask', '--erode'])
+        tool.main(
+            [
+                str(place / 'out'),
+                '--ann-dir',
+                truth,
+                '--num-classes',
+                '3',
+                '--kind',
+                'mask',
+                '--erode',
+            ]
+        )
     with pytest.raises(SystemExit):
         tool.main([str(place / 'out')])

@@ -19,7 +19,10 @@ def convert(tool: str, source, target, check: bool = True) -> str:
     """Run a converter; gives what it prints."""
     done = subprocess.run(
         [sys.executable, f'tools/model_converters/{tool}.py', str(source), str(target)],
-        cwd=ROOT, capture_output=True, text=True)
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+    )
     assert not (check and done.returncode), done.stderr
     return done.stdout + done.stderr
 

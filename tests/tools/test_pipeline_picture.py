@@ -22,18 +22,32 @@ def stage(folder: Path, done: bool = True, names: tuple[str, ...] = ('a',)) -> N
     (run / 'cam').mkdir(parents=True)
     (run / 'mask').mkdir()
     for name in names:
-        save_scores(run / f'cam/{name}.npz', np.full((1, 4, 6), 0.5, np.float32),
-                    np.array([1]), (16, 24))
+        save_scores(
+            run / f'cam/{name}.npz',
+            np.full((1, 4, 6), 0.5, np.float32),
+            np.array([1]),
+            (16, 24),
+        )
         Image.fromarray(np.ones((16, 24), np.uint8)).save(run / f'mask/{name}.png')
-    (run / 'manifest.json').write_text(json.dumps(
-        dict(classes=['background', 'cat'], palette=[[0, 0, 0], [255, 0, 0]])))
+    (run / 'manifest.json').write_text(
+        json.dumps(
+            dict(classes=['background', 'cat'], palette=[[0, 0, 0], [255, 0, 0]])
+        )
+    )
     if done:
         (folder / 'record.json').write_text('{}')
 
 
 def options(tmp_path: Path) -> list[str]:
-    return [str(tmp_path / 'work'), '--img-dir', str(tmp_path), '--ann-dir',
-            str(tmp_path), '--out', str(tmp_path / 'out.png')]
+    return [
+        str(tmp_path / 'work'),
+        '--img-dir',
+        str(tmp_path),
+        '--ann-dir',
+        str(tmp_path),
+        '--out',
+        str(tmp_path / 'out.png'),
+    ]
 
 
 def test_finished_stages_side_by_side(load_tool, tmp_path) -> None:
@@ -53,8 +67,10 @@ def test_finished_stages_side_by_side(load_tool, tmp_path) -> None:
 def test_each_picture_has_one_row(load_tool, tmp_path, monkeypatch) -> None:
     tool, drawn = load_tool(TOOL), []
     monkeypatch.setattr(
-        tool, 'row', lambda name, *rest, row=tool.row: drawn.append(name) or row(
-            name, *rest))
+        tool,
+        'row',
+        lambda name, *rest, row=tool.row: drawn.append(name) or row(name, *rest),
+    )
     for name in 'abc':
         Image.new('RGB', (24, 16)).save(tmp_path / f'{name}.jpg')
         Image.new('L', (24, 16)).save(tmp_path / f'{name}.png')

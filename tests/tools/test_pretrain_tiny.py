@@ -11,8 +11,10 @@ from mmengine.config import Config
 from mmwsss.registry import MODELS
 from tests.helpers.training import ROOT
 
-CONFIGS = [f'configs/{c}_shapes.py' for c in (
-    'toco/toco_vit-t', 'afa/afa_mit-t', 'eps/eps_wr38-t')]
+CONFIGS = [
+    f'configs/{c}_shapes.py'
+    for c in ('toco/toco_vit-t', 'afa/afa_mit-t', 'eps/eps_wr38-t')
+]
 
 
 @pytest.mark.parametrize('config', CONFIGS)
@@ -65,7 +67,9 @@ def test_learning_from_a_teacher(load_tool) -> None:
 def test_a_teacher_needs_weights(load_tool, tmp_path) -> None:
     tool = load_tool(ROOT / 'tools' / 'misc' / 'pretrain_tiny.py')
     config = tmp_path / 'scratch.py'
-    config.write_text(f"_base_ = ['{ROOT / CONFIGS[0]}']\n"
-                      'model = dict(backbone=dict(pretrained=None))\n')
+    config.write_text(
+        f"_base_ = ['{ROOT / CONFIGS[0]}']\n"
+        'model = dict(backbone=dict(pretrained=None))\n'
+    )
     with pytest.raises(ValueError, match=r'scratch\.py has no pretrained weights'):
         tool.build_teacher(str(config))

@@ -29,25 +29,45 @@ def place(tmp_path) -> Path:
     masks = dict(a=np.array([[0, 1], [1, 255]]), b=np.array([[0, 0], [2, 2]]))
     (tmp_path / 'images').mkdir()
     for name, mask in masks.items():
-        save_label_png(mask.repeat(20, 0).repeat(25, 1), tmp_path / 'out' / 'mask' /
-                       f'{name}.png')
-        save_scores(tmp_path / 'out' / 'cam' / f'{name}.npz', np.full((1, 4, 5), 0.5),
-                    [1], (40, 50))
+        save_label_png(
+            mask.repeat(20, 0).repeat(25, 1), tmp_path / 'out' / 'mask' / f'{name}.png'
+        )
+        save_scores(
+            tmp_path / 'out' / 'cam' / f'{name}.npz',
+            np.full((1, 4, 5), 0.5),
+            [1],
+            (40, 50),
+        )
         Image.new('RGB', (50, 40), (90, 90, 90)).save(
-            tmp_path / 'images' / f'{name}.jpg')
+            tmp_path / 'images' / f'{name}.jpg'
+        )
     (tmp_path / 'labels.txt').write_text('a.jpg red_fox dog\nb red_fox\n')
     write_manifest(tmp_path / 'out', dict(settings={}, classes=CLASSES))
     return tmp_path
 
 
 def test_numbers(tool, place, capsys) -> None:
-    found = tool.main([str(place / 'out'), '--labels', str(place / 'labels.txt'),
-                       '--out', str(place / 's.json'), '--workers', '1'])
+    found = tool.main(
+        [
+            str(place / 'out'),
+            '--labels',
+            str(place / 'labels.txt'),
+            '--out',
+            str(place / 's.json'),
+            '--workers',
+            '1',
+        ]
+    )
     assert found == json.loads((place / 's.json').read_text())
     assert (found['masks'], found['ignored'], found['lost'], found['foreign']) == (
-        2, 12.5, 2, 1)
+        2,
+        12.5,
+        2,
+        1,
+    )
     assert found['classes']['red fox'] == dict(
-        images=1, pixels=25.0, ignored=25.0, labelled=2, lost=1, foreign=0)
+        images=1, pixels=25.0, ignored=25.0, labelled=2, lost=1, foreign=0
+    )
     assert found['classes']['dog']['foreign'] == 1
     assert '| red fox' in capsys.readouterr().out
 
@@ -58,8 +78,19 @@ def test_without_labels(tool, place) -> None:
 
 
 def test_sheet(tool, place) -> None:
-    tool.main([str(place / 'out'), '--sheet', str(place / 'new' / 'sheet.png'),
-               '--img-dir', str(place / 'images'), '--count', '2', '--workers', '1'])
+    tool.main(
+        [
+            str(place / 'out'),
+            '--sheet',
+            str(place / 'new' / 'sheet.png'),
+            '--img-dir',
+            str(place / 'images'),
+            '--count',
+            '2',
+            '--workers',
+            '1',
+        ]
+    )
     with Image.open(place / 'new' / 'sheet.png') as sheet:
         assert sheet.width > 3 * 224 and sheet.height > 2 * 224
 

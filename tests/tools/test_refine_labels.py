@@ -27,7 +27,8 @@ def make(folder: Path, count: int, size: tuple[int, int]) -> Path:
         (folder / name).mkdir()
     for i, image in enumerate(pictures(count, size)):
         Image.fromarray(image.permute(1, 2, 0).numpy()).save(
-            folder / 'images' / f'{i:03}.jpg')
+            folder / 'images' / f'{i:03}.jpg'
+        )
         cam = np.random.RandomState(i).rand(2, *size).astype(np.float16)
         np.save(folder / 'cam' / f'{i:03}.npy', cam)
     return folder
@@ -39,16 +40,33 @@ def tool(load_tool):
 
 
 def options(folder: Path, *more: str) -> list[str]:
-    return [*map(str, (folder / 'images', folder / 'cam', folder / 'out')),
-            '--kind', 'cam', '--workers', '1', *more]
+    return [
+        *map(str, (folder / 'images', folder / 'cam', folder / 'out')),
+        '--kind',
+        'cam',
+        '--workers',
+        '1',
+        *more,
+    ]
 
 
 def test_labels_with_the_palette(tool, tmp_path) -> None:
     make(tmp_path, 3, (12, 16))
     (tmp_path / 'list.txt').write_text('000\n002\n')
-    code = tool.main(options(
-        tmp_path, '--refine', 'par', '--bkg-thr', '0.3', '0.6', '--palette', 'coco',
-        '--list', str(tmp_path / 'list.txt')))
+    code = tool.main(
+        options(
+            tmp_path,
+            '--refine',
+            'par',
+            '--bkg-thr',
+            '0.3',
+            '0.6',
+            '--palette',
+            'coco',
+            '--list',
+            str(tmp_path / 'list.txt'),
+        )
+    )
     assert code == 0
     written = sorted((tmp_path / 'out').iterdir())
     assert [p.name for p in written] == ['000.png', '002.png']
@@ -72,8 +90,12 @@ def test_wrong_settings_are_one_line(tmp_path) -> None:
     make(tmp_path, 1, (12, 16))
     (tmp_path / 'cam' / '000.npy').unlink()
     done = subprocess.run(
-        [sys.executable, TOOL, *options(tmp_path, '--alpha', '4')], cwd=ROOT,
-        env=os.environ | dict(PYTHONPATH=str(ROOT)), capture_output=True, text=True)
+        [sys.executable, TOOL, *options(tmp_path, '--alpha', '4')],
+        cwd=ROOT,
+        env=os.environ | dict(PYTHONPATH=str(ROOT)),
+        capture_output=True,
+        text=True,
+    )
     assert done.returncode == 1 and 'Traceback' not in done.stderr
     assert done.stderr.strip().splitlines()[-1].startswith('error: ')
     assert 'for 1 names: 000.' in done.stderr
@@ -82,13 +104,23 @@ def test_wrong_settings_are_one_line(tmp_path) -> None:
 def test_interrupted_and_resumed(tmp_path) -> None:
     """Ctrl-C in the terminal: whole files, no other, code 130; then on to the end."""
     make(tmp_path, 40, (120, 160))
-    command = [sys.executable, TOOL, *options(
-        tmp_path, '--alpha', '4', '--workers', '2')]
+    command = [
+        sys.executable,
+        TOOL,
+        *options(tmp_path, '--alpha', '4', '--workers', '2'),
+    ]
     env = os.environ | dict(PYTHONPATH=str(ROOT), OMP_NUM_THREADS='1')
     out = tmp_path / 'out'
-    with subprocess.Popen(command, cwd=ROOT, env=env, start_new_session=True, text=True,
-                          stderr=subprocess.PIPE, stdout=subprocess.PIPE,
-                          preexec_fn=listen_to_ctrl_c) as process:
+    with subprocess.Popen(
+        command,
+        cwd=ROOT,
+        env=env,
+        start_new_session=True,
+        text=True,
+        stderr=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        preexec_fn=listen_to_ctrl_c,
+    ) as process:
         end = time.time() + 240
         while not list(out.glob('*.png')) and process.poll() is None:
             assert time.time() < end
@@ -104,9 +136,12 @@ def test_interrupted_and_resumed(tmp_path) -> None:
     chosen = [Path(n).stem for n in (*names[:2], *names[-2:])]
     refine_folder(*folders, tmp_path / 'serial', cfg, names=chosen)
     for name in chosen:
-        with Image.open(out / f'{name}.png') as one, \
-                Image.open(tmp_path / 'serial' / f'{name}.png') as other:
+        with (
+            Image.open(out / f'{name}.png') as one,
+            Image.open(tmp_path / 'serial' / f'{name}.png') as other,
+        ):
             assert np.array_equal(np.asarray(one), np.asarray(other))
     report = refine_folder(
-        *folders, out, cfg, names=[*(Path(n).stem for n in names), '039'])
+        *folders, out, cfg, names=[*(Path(n).stem for n in names), '039']
+    )
     assert report.skipped >= len(names) and not report.failed

@@ -36,12 +36,26 @@ def config(tmp_path) -> Path:
 
 
 def start(config: Path, work: Path, *arguments: str) -> subprocess.Popen:
-    env = os.environ | dict(CUDA_VISIBLE_DEVICES='-1', OMP_NUM_THREADS='1',
-                            PYTHONPATH=str(ROOT))
+    env = os.environ | dict(
+        CUDA_VISIBLE_DEVICES='-1', OMP_NUM_THREADS='1', PYTHONPATH=str(ROOT)
+    )
     return subprocess.Popen(
-        [sys.executable, 'tools/run_pipeline.py', str(config), '--work-dir', str(work),
-         *arguments], cwd=ROOT, env=env, text=True, stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT, start_new_session=True, preexec_fn=listen_to_ctrl_c)
+        [
+            sys.executable,
+            'tools/run_pipeline.py',
+            str(config),
+            '--work-dir',
+            str(work),
+            *arguments,
+        ],
+        cwd=ROOT,
+        env=env,
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        start_new_session=True,
+        preexec_fn=listen_to_ctrl_c,
+    )
 
 
 def run(config: Path, work: Path, *arguments: str, code: int = 0) -> str:
@@ -61,7 +75,8 @@ def test_train_and_test(config, tmp_path):
     # a training tells its last validation
     assert shown[0]['metrics']['cam_mIoU'] == shown[0]['scores']['CAM mIoU']
     assert 'load_checkpoint' in (work / '02_second/output.log').read_text() or (
-        'Load checkpoint from' in (work / '02_second/output.log').read_text())
+        'Load checkpoint from' in (work / '02_second/output.log').read_text()
+    )
     again = run(config, work, '--seed', '3')
     assert again.count('skipped: finished') == 3 and 'Iter(train)' not in again
 
@@ -81,8 +96,13 @@ def test_killed_at_random_moments_ends_the_same(config, tmp_path, processes):
     """Weights, optimizer and scores of a run that was killed are those of one that was
     not; also on two processes, whose workers a kill of the group doesn't reach."""
     chance = random.Random(processes)
-    arguments = ['--to', 'test', '--cfg-options', 'all.train_cfg.max_iters=30',
-                 'all.train_cfg.val_interval=30']
+    arguments = [
+        '--to',
+        'test',
+        '--cfg-options',
+        'all.train_cfg.max_iters=30',
+        'all.train_cfg.val_interval=30',
+    ]
     if processes > 1:
         arguments = ['--launcher', 'pytorch', '--gpus', str(processes), *arguments]
     whole, killed = tmp_path / 'whole', tmp_path / 'killed'
@@ -100,8 +120,10 @@ def test_killed_at_random_moments_ends_the_same(config, tmp_path, processes):
         ends = [load(work / stage / 'run/iter_30.pth') for work in (whole, killed)]
         for part in ('state_dict', 'optimizer', 'param_schedulers'):
             assert_same(ends[0][part], ends[1][part], f'{stage}.{part}')
-    metrics = [json.loads((work / '03_test/record.json').read_text())['metrics']
-               for work in (whole, killed)]
+    metrics = [
+        json.loads((work / '03_test/record.json').read_text())['metrics']
+        for work in (whole, killed)
+    ]
     for timing in ('time', 'data_time'):
         for entry in metrics:
             entry.pop(timing, None)

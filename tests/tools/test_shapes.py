@@ -79,9 +79,11 @@ def test_second_run_keeps_what_is_there_and_draws_what_is_missing(tool, drawn):
 
 
 def test_a_folder_without_saliency_gets_it_and_nothing_else(tool, drawn):
-    kept = {p: (p.read_bytes(), p.stat().st_mtime_ns)
-            for folder in ('JPEGImages', 'SegmentationClass')
-            for p in (drawn / folder).iterdir()}
+    kept = {
+        p: (p.read_bytes(), p.stat().st_mtime_ns)
+        for folder in ('JPEGImages', 'SegmentationClass')
+        for p in (drawn / folder).iterdir()
+    }
     maps = {p: p.read_bytes() for p in (drawn / 'Saliency').iterdir()}
     shutil.rmtree(drawn / 'Saliency')
     tool.main(arguments(drawn))

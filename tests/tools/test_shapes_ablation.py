@@ -23,8 +23,11 @@ def result(seg: float) -> dict:
 def test_a_fresh_clone_keeps_rows(script: ModuleType, tmp_path) -> None:
     """Without a work folder, the rows of the results file stay in both files."""
     out = tmp_path / 'results.json'
-    out.write_text(json.dumps(dict(sup={'0': result(85.0), '1': result(87.0)},
-                                   gone={'0': result(1.0)})))
+    out.write_text(
+        json.dumps(
+            dict(sup={'0': result(85.0), '1': result(87.0)}, gone={'0': result(1.0)})
+        )
+    )
     args = script.parse_args(['--out', str(out), '--work-dir', str(tmp_path / 'work')])
     known = script.finished(args)
     assert known == dict(sup={'0': result(85.0), '1': result(87.0)})
@@ -33,18 +36,23 @@ def test_a_fresh_clone_keeps_rows(script: ModuleType, tmp_path) -> None:
     assert script.finished(args) == known
     rows = out.with_suffix('.md').read_text().splitlines()
     assert [line.split(' | ')[0] for line in rows[2:]] == [
-        '| fully supervised', '| FSR, + L_unc + L_cer']
+        '| fully supervised',
+        '| FSR, + L_unc + L_cer',
+    ]
     assert '86.0 ± 1.4' in rows[2] and '60.0 |' in rows[3]
 
 
 def test_work_folder_replaces(script: ModuleType, tmp_path, monkeypatch) -> None:
     out = tmp_path / 'results.json'
     out.write_text(json.dumps(dict(sup={'0': result(85.0), '1': result(87.0)})))
-    args = script.parse_args(['--out', str(out), '--work-dir', str(tmp_path / 'work'),
-                              '--seeds', '0'])
+    args = script.parse_args(
+        ['--out', str(out), '--work-dir', str(tmp_path / 'work'), '--seeds', '0']
+    )
     monkeypatch.setattr(
-        script.Experiment, 'stored_result',
-        lambda self: result(80.0) if 'sup/seed_0' in str(self.work_dir) else None)
+        script.Experiment,
+        'stored_result',
+        lambda self: result(80.0) if 'sup/seed_0' in str(self.work_dir) else None,
+    )
     assert script.finished(args) == dict(sup={'0': result(80.0), '1': result(87.0)})
 
 

@@ -54,8 +54,12 @@ def test_table(script: ModuleType) -> None:
         scores = dict(cam_mIoU=value, cam_oracle_mIoU=value + 1)
         return dict(metrics=scores, one_scale={k: v + 2 for k, v in scores.items()})
 
-    text = script.table(dict(eps=dict(
-        smaf={'0': found(70.0), '1': found(72.0)}, base={'0': found(60.0)})))
+    text = script.table(
+        dict(
+            eps=dict(smaf={'0': found(70.0), '1': found(72.0)}, base={'0': found(60.0)})
+        )
+    )
     assert text.splitlines()[2:] == [
         '| EPS | – | 60.0 | 61.0 | 62.0 | 63.0 | 1 |',
-        '| EPS | SMAF | 71.0 ± 1.4 | 72.0 ± 1.4 | 73.0 ± 1.4 | 74.0 ± 1.4 | 2 |']
+        '| EPS | SMAF | 71.0 ± 1.4 | 72.0 ± 1.4 | 73.0 ± 1.4 | 74.0 ± 1.4 | 2 |',
+    ]

@@ -58,13 +58,19 @@ def test_test_options(tmp_path):
     assert any(h.get('show_dir') == 'show' for h in cfg.custom_hooks)
 
 
-@pytest.mark.parametrize('name,module', [
-    ('crf', dict(type='mmwsss.DenseCRF')), ('par', dict(type='mmwsss.PAR')),
-    ('crf:psa', dict(type='mmwsss.DenseCRF', preset='psa'))])
+@pytest.mark.parametrize(
+    'name,module',
+    [
+        ('crf', dict(type='mmwsss.DenseCRF')),
+        ('par', dict(type='mmwsss.PAR')),
+        ('crf:psa', dict(type='mmwsss.DenseCRF', preset='psa')),
+    ],
+)
 def test_post_processor_option(name, module):
     test = tool('test')
-    cfg = test.build_config(test.parse_args(
-        [str(CONFIG), 'a.pth', '--tta', '--post-processor', name]))
+    cfg = test.build_config(
+        test.parse_args([str(CONFIG), 'a.pth', '--tta', '--post-processor', name])
+    )
     assert cfg.model.type == 'mmwsss.PostProcessed'
     assert cfg.model.segmentor.type == 'ToyWSSS' and cfg.model.post_processor == module
     assert cfg.model.segmentor.test_cfg.seg_flip
@@ -75,14 +81,20 @@ def test_post_processor_of_a_config_is_replaced(tmp_path):
     path.write_text(
         "model = dict(type='mmwsss.PostProcessed', channel_order='rgb', segmentor=dict("
         "type='X', backbone=dict(pretrained='a')), post_processor=dict(type='Y'))\n"
-        'tta_cfg = dict(seg_flip=True)\n')
+        'tta_cfg = dict(seg_flip=True)\n'
+    )
     test = tool('test')
-    cfg = test.build_config(test.parse_args(
-        [str(path), 'a.pth', '--tta', '--post-processor', 'par']))
+    cfg = test.build_config(
+        test.parse_args([str(path), 'a.pth', '--tta', '--post-processor', 'par'])
+    )
     assert cfg.model == dict(
-        type='mmwsss.PostProcessed', channel_order='rgb', segmentor=dict(
-            type='X', backbone=dict(pretrained='a'), test_cfg=dict(seg_flip=True)),
-        post_processor=dict(type='mmwsss.PAR'))
+        type='mmwsss.PostProcessed',
+        channel_order='rgb',
+        segmentor=dict(
+            type='X', backbone=dict(pretrained='a'), test_cfg=dict(seg_flip=True)
+        ),
+        post_processor=dict(type='mmwsss.PAR'),
+    )
 
 
 @pytest.mark.parametrize('name', ['', 'best', 'par:1', 'CRF'])

@@ -12,8 +12,11 @@ from PIL import Image
 from mmwsss.datasets import DataError
 
 TOOL = Path(__file__).resolve().parents[2] / 'tools' / 'dataset_converters' / 'voc12.py'
-SPLITS = {'train': {'a': 'cat'}, 'val': {'b': 'dog'},
-          'train_aug': {'a': 'cat', 'c': 'person bicycle'}}
+SPLITS = {
+    'train': {'a': 'cat'},
+    'val': {'b': 'dog'},
+    'train_aug': {'a': 'cat', 'c': 'person bicycle'},
+}
 XML = '<annotation>{}</annotation>'
 OBJECT = '<object><name>{}</name><difficult>1</difficult></object>'
 
@@ -36,11 +39,13 @@ def voc(tmp_path):
     lists.mkdir()
     for split, labels in SPLITS.items():
         (lists / f'{split}.txt').write_text(
-            ''.join(f'{name} {names}\n' for name, names in labels.items()))
+            ''.join(f'{name} {names}\n' for name, names in labels.items())
+        )
         for name, names in labels.items():
             Image.new('RGB', (10, 8)).save(root / 'JPEGImages' / f'{name}.jpg')
             (root / 'Annotations' / f'{name}.xml').write_text(
-                XML.format(''.join(map(OBJECT.format, names.split()))))
+                XML.format(''.join(map(OBJECT.format, names.split())))
+            )
             mask = np.full((8, 10), 15 if name == 'c' else 8, np.uint8)
             savemat(cls / f'{name}.mat', {'GTcls': {'Segmentation': mask}})
     for name in 'ab':
@@ -51,16 +56,26 @@ def voc(tmp_path):
 
 
 def run(tool, monkeypatch, voc, *more):
-    monkeypatch.setattr('sys.argv', [
-        'voc12.py', str(voc), '--splits', str(voc.parent / 'lists'), '--workers', '1',
-        *more])
+    monkeypatch.setattr(
+        'sys.argv',
+        [
+            'voc12.py',
+            str(voc),
+            '--splits',
+            str(voc.parent / 'lists'),
+            '--workers',
+            '1',
+            *more,
+        ],
+    )
     tool.main()
 
 
 def test_labels_from_xml(tool, voc, monkeypatch):
     run(tool, monkeypatch, voc)
     assert (voc / 'WeakLabels' / 'train_aug.txt').read_text() == (
-        'a cat\nc bicycle person\n')
+        'a cat\nc bicycle person\n'
+    )
     names = tool.split_names(voc.parent / 'lists')
     assert tool.write_xml_labels(voc, names, voc.parent / 'lists') == 0
     (voc / 'Annotations' / 'a.xml').write_text(XML.format(OBJECT.format('dog')))
@@ -96,4 +111,5 @@ def test_unknown_class(tool, voc, monkeypatch):
 def test_shipped_lists_are_the_default(tool):
     names = tool.split_names()
     assert {split: len(items) for split, items in names.items()} == dict(
-        train=1464, train_aug=10582, val=1449)
+        train=1464, train_aug=10582, val=1449
+    )

@@ -25,8 +25,11 @@ def test_a_folder_is_claimed_once(tmp_path) -> None:
     again = claim_folder(tmp_path / 'new', dict(reversed(SETTINGS.items())), images=4)
     assert again['settings_hash'] == first['settings_hash'] and again['images'] == 4
     changed = SETTINGS | dict(model=dict(type='X', depth=3), alpha=None)
-    with pytest.raises(ManifestMismatch, match=r'alpha: nothing → null; '
-                                               r'model\.depth: 2 → 3\. Fix'):
+    with pytest.raises(
+        ManifestMismatch,
+        match=r'alpha: nothing → null; '
+        r'model\.depth: 2 → 3\. Fix',
+    ):
         claim_folder(tmp_path / 'new', changed)
     assert read_manifest(tmp_path / 'new') == again
 

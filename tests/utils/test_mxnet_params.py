@@ -20,15 +20,19 @@ def one(array: np.ndarray, version: int | None, storage: int = 0) -> bytes:
     head = b'' if version is None else struct.pack('<I', version)
     if version in (V2, V3):
         head += struct.pack('<i', storage)
-    shape = struct.pack(f'<I{array.ndim}{"q" if wide else "I"}', array.ndim,
-                        *array.shape)
+    shape = struct.pack(
+        f'<I{array.ndim}{"q" if wide else "I"}', array.ndim, *array.shape
+    )
     device = struct.pack('<ii', 1, 0)
     flag = struct.pack('<i', FLAGS.index(array.dtype.name))
     return head + shape + device + flag + array.tobytes()
 
 
-def container(arrays: dict[str, np.ndarray], version: int | None = V2,
-              names: list[bytes] | None = None) -> bytes:
+def container(
+    arrays: dict[str, np.ndarray],
+    version: int | None = V2,
+    names: list[bytes] | None = None,
+) -> bytes:
     """A list of arrays with their names."""
     names = [k.encode() for k in arrays] if names is None else names
     body = struct.pack('<QQQ', 0x112, 0, len(arrays))
@@ -45,8 +49,11 @@ def read(tmp_path, content: bytes) -> dict[str, np.ndarray]:
 
 ARRAYS = {
     'arg:conv1a_weight': np.arange(24, dtype=np.float32).reshape(2, 3, 2, 2),
-    'aux:bn7_moving_var': np.array([0.5, 1.5]), 'plain': np.array([[7]], np.int64),
-    'arg:half': np.array([1.5, -2], np.float16), 'arg:byte': np.zeros(3, np.uint8)}
+    'aux:bn7_moving_var': np.array([0.5, 1.5]),
+    'plain': np.array([[7]], np.int64),
+    'arg:half': np.array([1.5, -2], np.float16),
+    'arg:byte': np.zeros(3, np.uint8),
+}
 
 
 @pytest.mark.parametrize('version', [None, V1, V2, V3])
@@ -68,8 +75,11 @@ def test_an_array_without_values_is_left_out(tmp_path) -> None:
 def test_every_cut_is_noticed(tmp_path) -> None:
     whole = container(ARRAYS)
     for length in range(0, len(whole), 5):
-        with pytest.raises(ValueError, match=r'0001\.params is not a whole MXNet .*'
-                                             'Fix: fetch it again'):
+        with pytest.raises(
+            ValueError,
+            match=r'0001\.params is not a whole MXNet .*'
+            'Fix: fetch it again',
+        ):
             read(tmp_path, whole[:length])
 
 
@@ -88,20 +98,37 @@ def test_flipped_bytes_never_ask_for_more_than_the_file(tmp_path) -> None:
             assert sum(a.nbytes for a in got.values()) < len(whole)
 
 
-@pytest.mark.parametrize('content, message', [
-    (b'PK\x03\x04' + bytes(40), 'begins otherwise'),
-    (struct.pack('<QQQ', 0x112, 0, 2**60), 'entries are announced'),
-    (struct.pack('<QQQ', 0x112, 0, 1) + struct.pack('<Ii', V2, 1), 'a sparse array'),
-    (struct.pack('<QQQ', 0x112, 0, 1) + struct.pack('<IiI', V2, 0, 99),
-     'an array of rank 99'),
-    (struct.pack('<QQQ', 0x112, 0, 1) + struct.pack('<IiIqiii', V2, 0, 1, -4, 1, 0, 0),
-     'shape \\(-4,\\)'),
-    (struct.pack('<QQQ', 0x112, 0, 1) + struct.pack('<IiIqiii', V2, 0, 1, 4, 1, 0, 9),
-     'type 9'),
-    (container({'a': np.zeros(2, np.float32)}, names=[b'a', b'b']), '2 names for 1'),
-    (container({'a': np.zeros(2, np.float32)}, names=[b'\xff\xfe']), 'no text'),
-    (container({'a': np.zeros(2, np.float32)}) + b'x', '1 bytes left'),
-])
+@pytest.mark.parametrize(
+    'content, message',
+    [
+        (b'PK\x03\x04' + bytes(40), 'begins otherwise'),
+        (struct.pack('<QQQ', 0x112, 0, 2**60), 'entries are announced'),
+        (
+            struct.pack('<QQQ', 0x112, 0, 1) + struct.pack('<Ii', V2, 1),
+            'a sparse array',
+        ),
+        (
+            struct.pack('<QQQ', 0x112, 0, 1) + struct.pack('<IiI', V2, 0, 99),
+            'an array of rank 99',
+        ),
+        (
+            struct.pack('<QQQ', 0x112, 0, 1)
+            + struct.pack('<IiIqiii', V2, 0, 1, -4, 1, 0, 0),
+            'shape \\(-4,\\)',
+        ),
+        (
+            struct.pack('<QQQ', 0x112, 0, 1)
+            + struct.pack('<IiIqiii', V2, 0, 1, 4, 1, 0, 9),
+            'type 9',
+        ),
+        (
+            container({'a': np.zeros(2, np.float32)}, names=[b'a', b'b']),
+            '2 names for 1',
+        ),
+        (container({'a': np.zeros(2, np.float32)}, names=[b'\xff\xfe']), 'no text'),
+        (container({'a': np.zeros(2, np.float32)}) + b'x', '1 bytes left'),
+    ],
+)
 def test_what_is_wrong_is_said(tmp_path, content: bytes, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         read(tmp_path, content)

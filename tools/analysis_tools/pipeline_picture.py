@@ -35,7 +35,8 @@ COLOURS = 192  # of the palette: a fifth of the size, no visible loss
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument('work_dir', type=Path, help='of the pipeline')
     parser.add_argument('--img-dir', type=Path, required=True, help='the pictures')
     parser.add_argument('--ann-dir', type=Path, help='pixel labels to show')
@@ -51,13 +52,16 @@ def finished_folders(work_dir: Path) -> dict[str, Path]:
     Raises:
         ValueError: if there is none.
     """
-    found = {folder.name.split('_', 1)[1]: folder / 'run'
-             for folder in sorted(work_dir.glob('[0-9]*_*'))
-             if (folder / 'record.json').exists()
-             and (folder / 'run/manifest.json').exists()}
+    found = {
+        folder.name.split('_', 1)[1]: folder / 'run'
+        for folder in sorted(work_dir.glob('[0-9]*_*'))
+        if (folder / 'record.json').exists() and (folder / 'run/manifest.json').exists()
+    }
     if not found:
-        raise ValueError(f'{work_dir} has no finished stage that generated CAMs or '
-                         'masks: give the work dir of tools/run_pipeline.py')
+        raise ValueError(
+            f'{work_dir} has no finished stage that generated CAMs or '
+            'masks: give the work dir of tools/run_pipeline.py'
+        )
     return found
 
 
@@ -72,24 +76,28 @@ def outputs_of(run: Path, name: str, size: tuple[int, int]) -> dict[str, np.ndar
     return outputs
 
 
-def row(name: str, folders: dict[str, Path], args: argparse.Namespace,
-        classes: Sequence[str], palette: Sequence) -> list[Tile]:
+def row(
+    name: str,
+    folders: dict[str, Path],
+    args: argparse.Namespace,
+    classes: Sequence[str],
+    palette: Sequence,
+) -> list[Tile]:
     """All stages for one picture."""
     picture = FileFinder(str(args.img_dir), True).find(name, IMAGE_SUFFIXES)
     pixels = read_photo(picture)
     tiles = []
     for stage, run in folders.items():
         found = sample_tiles(
-            pixels, outputs_of(run, name, pixels.shape[:2]), classes, palette,
-            **SIDES)
+            pixels, outputs_of(run, name, pixels.shape[:2]), classes, palette, **SIDES
+        )
         tiles += found[:1] * (not tiles)  # the photo, once
         for tile in found[1:]:
             tile.title = f'{stage}: {"CAM" if tile.heat else "mask"}'
             tiles.append(tile)
     if args.ann_dir:
         truth = np.asarray(Image.open(args.ann_dir / f'{name}.png'))
-        tiles += sample_tiles(
-            pixels, dict(truth=truth), classes, palette, **SIDES)[1:]
+        tiles += sample_tiles(pixels, dict(truth=truth), classes, palette, **SIDES)[1:]
     return tiles
 
 
@@ -100,9 +108,12 @@ def main(argv: list[str] | None = None) -> None:
     last = list(folders.values())[-1]
     manifest = json.loads((last / 'manifest.json').read_text())
     classes, palette = manifest['classes'], manifest['palette']
-    names = args.names or sorted({
-        file.stem for file in [*last.glob('mask/*.png'), *last.glob('cam/*.npz')]
-    })[:args.count]
+    names = (
+        args.names
+        or sorted(
+            {file.stem for file in [*last.glob('mask/*.png'), *last.glob('cam/*.npz')]}
+        )[: args.count]
+    )
     rows = [row(name, folders, args, classes, palette) for name in names]
     panel = compose_panel(rows, classes, palette)
     picture = Image.fromarray(panel).quantize(COLOURS, dither=Image.Dither.NONE)

@@ -43,38 +43,62 @@ from mmwsss.utils.manifest import read_manifest
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument('masks', metavar='DIR', help='folder of the masks')
-    parser.add_argument('--labels', metavar='FILE', help='image labels, in any form '
-                        'that docs/en/data.md lists')
-    parser.add_argument('--classes', nargs='+', metavar='NAME', help='background '
-                        'first; default: those of the manifest of DIR')
-    parser.add_argument('--out', metavar='FILE', help='write the numbers as JSON')
-    parser.add_argument('--sheet', metavar='FILE', help='draw image, CAM (if DIR has '
-                        'any) and mask of some images; needs --img-dir')
-    parser.add_argument('--img-dir', metavar='DIR', help='folder of the images')
-    parser.add_argument('--count', type=int, default=12, help='images of the sheet, '
-                        'spread over all; default 12')
     parser.add_argument(
-        '--workers', type=int, default=os.cpu_count() or 1, help='processes')
+        '--labels',
+        metavar='FILE',
+        help='image labels, in any form that docs/en/data.md lists',
+    )
+    parser.add_argument(
+        '--classes',
+        nargs='+',
+        metavar='NAME',
+        help='background first; default: those of the manifest of DIR',
+    )
+    parser.add_argument('--out', metavar='FILE', help='write the numbers as JSON')
+    parser.add_argument(
+        '--sheet',
+        metavar='FILE',
+        help='draw image, CAM (if DIR has '
+        'any) and mask of some images; needs --img-dir',
+    )
+    parser.add_argument('--img-dir', metavar='DIR', help='folder of the images')
+    parser.add_argument(
+        '--count',
+        type=int,
+        default=12,
+        help='images of the sheet, spread over all; default 12',
+    )
+    parser.add_argument(
+        '--workers', type=int, default=os.cpu_count() or 1, help='processes'
+    )
     args = parser.parse_args(argv)
     if args.sheet and not args.img_dir:
         parser.error('--sheet needs the pictures: give --img-dir')
     return args
 
 
-def draw_sheet(args: argparse.Namespace, folder: Path, names: list[str],
-               classes: list[str], labels: dict | None) -> None:
+def draw_sheet(
+    args: argparse.Namespace,
+    folder: Path,
+    names: list[str],
+    classes: list[str],
+    labels: dict | None,
+) -> None:
     """Write the contact sheet."""
     finder = FileFinder(args.img_dir, True)
-    pictures = {name: finder.find(name, IMAGE_SUFFIXES)
-                for name in spread(names, args.count)}
+    pictures = {
+        name: finder.find(name, IMAGE_SUFFIXES) for name in spread(names, args.count)
+    }
     if finder.missing:
         raise DataError(finder.missing[0], 'is missing', 'correct --img-dir')
     cams = Path(args.masks) / 'cam'
     palette = (read_manifest(args.masks) or {}).get('palette')
-    sheet = contact_sheet(folder, cams if cams.is_dir() else None, pictures, classes,
-                          palette, labels)
+    sheet = contact_sheet(
+        folder, cams if cams.is_dir() else None, pictures, classes, palette, labels
+    )
     Path(args.sheet).parent.mkdir(parents=True, exist_ok=True)
     Image.fromarray(sheet).save(args.sheet)
 

@@ -83,13 +83,18 @@ def class_ids(categories: list[dict], path: str) -> dict[int, int]:
     ordered = sorted(categories, key=lambda item: item['id'])
     names = tuple(item['name'] for item in ordered)
     if names != CLASSES[1:]:
-        raise DataError(path, f'has {len(names)} categories that are not the 80 of '
-                        f'COCO (first: {names[:3]})', 'give an instances_*.json')
+        raise DataError(
+            path,
+            f'has {len(names)} categories that are not the 80 of '
+            f'COCO (first: {names[:3]})',
+            'give an instances_*.json',
+        )
     return {item['id']: index for index, item in enumerate(ordered, 1)}
 
 
-def make_tasks(annotations: str, images: str, masks: Path, overwrite: bool
-               ) -> list[Task]:
+def make_tasks(
+    annotations: str, images: str, masks: Path, overwrite: bool
+) -> list[Task]:
     """One task per image, by file name.
 
     Raises:
@@ -97,8 +102,9 @@ def make_tasks(annotations: str, images: str, masks: Path, overwrite: bool
     """
     content = load(annotations)
     if not {'images', 'annotations', 'categories'} <= set(content):
-        raise DataError(annotations, 'is no COCO instances file',
-                        'give an instances_*.json')
+        raise DataError(
+            annotations, 'is no COCO instances file', 'give an instances_*.json'
+        )
     ids = class_ids(content['categories'], annotations)
     objects = defaultdict(list)
     for item in content['annotations']:
@@ -107,13 +113,22 @@ def make_tasks(annotations: str, images: str, masks: Path, overwrite: bool
     present = set(os.listdir(images)) if os.path.isdir(images) else set()
     absent = [item['file_name'] for item in infos if item['file_name'] not in present]
     if absent:
-        raise DataError(os.path.join(images, absent[0]), f'is missing, with '
-                        f'{len(absent) - 1} other images of {len(infos)}',
-                        'give the folder that belongs to the annotations')
-    return [Task(item['file_name'], (item['height'], item['width']),
-                 objects.get(item['id'], []), ids,
-                 str(masks / f'{Path(item["file_name"]).stem}.png'), overwrite)
-            for item in infos]
+        raise DataError(
+            os.path.join(images, absent[0]),
+            f'is missing, with {len(absent) - 1} other images of {len(infos)}',
+            'give the folder that belongs to the annotations',
+        )
+    return [
+        Task(
+            item['file_name'],
+            (item['height'], item['width']),
+            objects.get(item['id'], []),
+            ids,
+            str(masks / f'{Path(item["file_name"]).stem}.png'),
+            overwrite,
+        )
+        for item in infos
+    ]
 
 
 def convert_image(task: Task) -> tuple[str, ...]:
@@ -127,8 +142,11 @@ def convert_image(task: Task) -> tuple[str, ...]:
         try:
             mask = class_mask(task.annotations, task.class_ids, task.size)
         except ValueError as err:
-            raise DataError(task.name, f'has a broken annotation ({err})',
-                            'download the annotations again') from err
+            raise DataError(
+                task.name,
+                f'has a broken annotation ({err})',
+                'download the annotations again',
+            ) from err
         save_label_png(mask, task.mask, PALETTE)
     found = np.flatnonzero(np.bincount(mask.reshape(-1), minlength=256)[:81])
     found = set(found.tolist()) - {0}
@@ -147,9 +165,16 @@ def place_images(images: str, out: Path, copy: bool) -> None:
         target.symlink_to(Path(images).resolve(), target_is_directory=True)
 
 
-def convert(annotations: str, images: str, out: str, split: str, workers: int = 0,
-            overwrite: bool = False, copy_images: bool = False,
-            keep_empty: bool = False) -> tuple[str, int, int]:
+def convert(
+    annotations: str,
+    images: str,
+    out: str,
+    split: str,
+    workers: int = 0,
+    overwrite: bool = False,
+    copy_images: bool = False,
+    keep_empty: bool = False,
+) -> tuple[str, int, int]:
     """Convert one split; gives its label file and the numbers of masks and lines."""
     images = os.path.normpath(images)
     masks = Path(out) / 'SegmentationClass' / Path(images).name
@@ -158,8 +183,11 @@ def convert(annotations: str, images: str, out: str, split: str, workers: int = 
     classes = parallel_map(convert_image, tasks, workers)
     place_images(images, Path(out), copy_images)
     path = Path(out) / 'splits' / f'{split}.txt'
-    labels = {Path(task.name).stem: names for task, names in zip(tasks, classes)
-              if names or keep_empty}
+    labels = {
+        Path(task.name).stem: names
+        for task, names in zip(tasks, classes)
+        if names or keep_empty
+    }
     write_labels(path, labels)
     return str(path), len(tasks), len(labels)
 
@@ -167,18 +195,26 @@ def convert(annotations: str, images: str, out: str, split: str, workers: int = 
 def parse_args() -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument('--annotations', required=True, help='instances_*.json')
     parser.add_argument('--images', required=True, help='folder of the images')
     parser.add_argument('--out', required=True, help='folder of the data set')
     parser.add_argument('--split', required=True, help='name of the list: train, val')
     parser.add_argument('--workers', type=int, default=os.cpu_count() or 1)
-    parser.add_argument('--overwrite', action='store_true',
-                        help='write masks again that are there already')
-    parser.add_argument('--copy-images', action='store_true',
-                        help='copy the images into OUT instead of linking the folder')
-    parser.add_argument('--keep-empty', action='store_true',
-                        help='list images without an object too')
+    parser.add_argument(
+        '--overwrite',
+        action='store_true',
+        help='write masks again that are there already',
+    )
+    parser.add_argument(
+        '--copy-images',
+        action='store_true',
+        help='copy the images into OUT instead of linking the folder',
+    )
+    parser.add_argument(
+        '--keep-empty', action='store_true', help='list images without an object too'
+    )
     return parser.parse_args()
 
 
@@ -186,8 +222,15 @@ def main() -> None:
     """Convert as the command line says."""
     args = parse_args()
     path, masks, lines = convert(
-        args.annotations, args.images, args.out, args.split, args.workers,
-        args.overwrite, args.copy_images, args.keep_empty)
+        args.annotations,
+        args.images,
+        args.out,
+        args.split,
+        args.workers,
+        args.overwrite,
+        args.copy_images,
+        args.keep_empty,
+    )
     print_log(f'\n{masks} masks; {lines} images listed in {path}')
 
 

@@ -72,17 +72,21 @@ def check_devkit(devkit: Path, names: dict[str, list[str]]) -> None:
     """
     everything = sorted({name for split in names.values() for name in split})
     masked = [*names['train'], *names['val']]
-    for folder, suffix, needed in (('JPEGImages', '.jpg', everything),
-                                   ('Annotations', '.xml', everything),
-                                   ('SegmentationClass', '.png', masked)):
+    for folder, suffix, needed in (
+        ('JPEGImages', '.jpg', everything),
+        ('Annotations', '.xml', everything),
+        ('SegmentationClass', '.png', masked),
+    ):
         path = devkit / folder
         present = set(os.listdir(path)) if path.is_dir() else set()
         absent = [name for name in needed if name + suffix not in present]
         if absent:
             raise DataError(
-                str(path / (absent[0] + suffix)), f'is missing, with '
+                str(path / (absent[0] + suffix)),
+                f'is missing, with '
                 f'{len(absent) - 1} others of {len(needed)} in {folder}',
-                'unpack VOCtrainval_11-May-2012.tar and give the folder VOC2012')
+                'unpack VOCtrainval_11-May-2012.tar and give the folder VOC2012',
+            )
 
 
 def xml_labels(devkit: Path, names: list[str]) -> Labels:
@@ -97,22 +101,27 @@ def xml_labels(devkit: Path, names: list[str]) -> Labels:
         found = read_voc_objects(str(path))
         unknown = set(found) - set(CLASSES[1:])
         if unknown:
-            raise DataError(str(path), f'names the unknown class {min(unknown)!r}',
-                            'unpack VOCtrainval_11-May-2012.tar again')
+            raise DataError(
+                str(path),
+                f'names the unknown class {min(unknown)!r}',
+                'unpack VOCtrainval_11-May-2012.tar again',
+            )
         labels[name] = tuple(sorted(found, key=CLASSES.index))
     return labels
 
 
-def write_xml_labels(devkit: Path, names: dict[str, list[str]],
-                     splits: Path = SPLITS) -> int:
+def write_xml_labels(
+    devkit: Path, names: dict[str, list[str]], splits: Path = SPLITS
+) -> int:
     """Write the labels of all splits; gives how many differ from the shipped."""
     differing = set()
     for split, split_list in names.items():
         labels = xml_labels(devkit, split_list)
         write_labels(devkit / 'WeakLabels' / f'{split}.txt', labels)
         shipped = read_labels(str(splits / f'{split}.txt'), 'text')
-        differing |= {name for name in labels
-                      if set(labels[name]) != set(shipped[name])}
+        differing |= {
+            name for name in labels if set(labels[name]) != set(shipped[name])
+        }
     for name in sorted(differing)[:10]:
         print_log(f'{name}: the labels of its XML differ from the shipped ones')
     return len(differing)
@@ -126,13 +135,24 @@ def read_sbd(path: str) -> np.ndarray:
         ImportError: if scipy is not installed.
     """
     from scipy.io import loadmat, matlab  # only this function needs scipy
+
     try:
         content = loadmat(path, squeeze_me=True, struct_as_record=False)
         return np.ascontiguousarray(content['GTcls'].Segmentation, dtype=np.uint8)
-    except (OSError, ValueError, KeyError, AttributeError, TypeError, zlib.error,
-            matlab.MatReadError) as err:
-        raise DataError(path, f'is no SBD class mask ({err})', 'unpack '
-                        'benchmark.tgz and give its folder benchmark_RELEASE') from err
+    except (
+        OSError,
+        ValueError,
+        KeyError,
+        AttributeError,
+        TypeError,
+        zlib.error,
+        matlab.MatReadError,
+    ) as err:
+        raise DataError(
+            path,
+            f'is no SBD class mask ({err})',
+            'unpack benchmark.tgz and give its folder benchmark_RELEASE',
+        ) from err
 
 
 def merge_mask(task: Task) -> bool:
@@ -158,8 +178,9 @@ def merge_mask(task: Task) -> bool:
     return True
 
 
-def merge_sbd(devkit: Path, sbd: Path, names: dict[str, list[str]],
-              workers: int) -> int:
+def merge_sbd(
+    devkit: Path, sbd: Path, names: dict[str, list[str]], workers: int
+) -> int:
     """Write SegmentationClassAug; gives the number of new masks.
 
     Raises:
@@ -169,21 +190,31 @@ def merge_sbd(devkit: Path, sbd: Path, names: dict[str, list[str]],
     folder = folder if folder.is_dir() else sbd / 'cls'
     out = devkit / 'SegmentationClassAug'
     out.mkdir(exist_ok=True)
-    tasks = [Task(str(devkit / 'JPEGImages' / f'{name}.jpg'),
-                  str(devkit / 'SegmentationClass' / f'{name}.png'),
-                  str(folder / f'{name}.mat'), str(out / f'{name}.png'))
-             for name in sorted({*names['train_aug'], *names['val']})]
+    tasks = [
+        Task(
+            str(devkit / 'JPEGImages' / f'{name}.jpg'),
+            str(devkit / 'SegmentationClass' / f'{name}.png'),
+            str(folder / f'{name}.mat'),
+            str(out / f'{name}.png'),
+        )
+        for name in sorted({*names['train_aug'], *names['val']})
+    ]
     return sum(parallel_map(merge_mask, tasks, workers))
 
 
 def parse_args() -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument('devkit', type=Path, help='the folder VOCdevkit/VOC2012')
     parser.add_argument('--sbd', type=Path, help='the folder benchmark_RELEASE')
-    parser.add_argument('--splits', type=Path, default=SPLITS,
-                        help='lists of the images; the standard ones by default')
+    parser.add_argument(
+        '--splits',
+        type=Path,
+        default=SPLITS,
+        help='lists of the images; the standard ones by default',
+    )
     parser.add_argument('--workers', type=int, default=os.cpu_count() or 1)
     return parser.parse_args()
 
@@ -195,8 +226,10 @@ def main() -> None:
     check_devkit(args.devkit, names)
     differing = write_xml_labels(args.devkit, names, args.splits)
     counts = ', '.join(f'{split} {len(items)}' for split, items in names.items())
-    print_log(f'complete: {counts}; labels in {args.devkit / "WeakLabels"}, of which '
-              f'{differing} differ from the shipped ones')
+    print_log(
+        f'complete: {counts}; labels in {args.devkit / "WeakLabels"}, of which '
+        f'{differing} differ from the shipped ones'
+    )
     if args.sbd:
         new = merge_sbd(args.devkit, args.sbd, names, args.workers)
         print_log(f'\n{new} new masks in {args.devkit / "SegmentationClassAug"}')

@@ -103,7 +103,8 @@ def verify(dataset) -> None:
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument('config', help='a config with <part>_dataloader')
     parser.add_argument('--part', default='train', choices=('train', 'val', 'test'))
     parser.add_argument('--out', type=Path, default=Path('browse'))

@@ -50,8 +50,10 @@ class PretrainNet(nn.Module):
         """Cross-entropies on single pictures; empty ones don't count."""
         features = encode(self.backbone, images)
         there, token = batch.textures != NO_TEXTURE, class_token(features)
-        pairs = [(self.texture_head(token), batch.textures),
-                 (self.outline_head(token), batch.outlines)]
+        pairs = [
+            (self.texture_head(token), batch.textures),
+            (self.outline_head(token), batch.outlines),
+        ]
         if inner:
             pooled = features.maps[-2].amax((2, 3))
             pairs.append((self.inner_head(pooled), batch.textures))
@@ -60,15 +62,19 @@ class PretrainNet(nn.Module):
             for logits, labels in pairs
         )
 
-    def tile_logits(self, maps: Sequence[Tensor], shift: tuple[int, int]
-                    ) -> list[Tensor]:
+    def tile_logits(
+        self, maps: Sequence[Tensor], shift: tuple[int, int]
+    ) -> list[Tensor]:
         """Token logits (tiles, tokens of a tile, textures), inner and final."""
         heads = (self.inner_tile_head, self.final_tile_head)
-        return [head(tile_tokens(tokens, shift)).float()
-                for head, tokens in zip(heads, maps[-2:], strict=True)]
+        return [
+            head(tile_tokens(tokens, shift)).float()
+            for head, tokens in zip(heads, maps[-2:], strict=True)
+        ]
 
-    def tile_loss(self, images: Tensor, textures: Tensor, shift: tuple[int, int]
-                  ) -> Tensor:
+    def tile_loss(
+        self, images: Tensor, textures: Tensor, shift: tuple[int, int]
+    ) -> Tensor:
         """Multiple-instance loss of mosaics, see the module's text."""
         maps = encode(self.backbone, roll(images, shift, 8)).maps
         there = (textures != NO_TEXTURE)[:, None]
@@ -108,10 +114,12 @@ class Matcher(nn.Module):
         """
         with torch.no_grad():
             targets = encode(self.teacher, images).maps[-2:]
-        return torch.stack([
-            F.mse_loss(head(own.flatten(2).mT), standardise(goal.flatten(2).mT))
-            for head, own, goal in zip(self.heads, maps[-2:], targets, strict=True)
-        ]).mean()
+        return torch.stack(
+            [
+                F.mse_loss(head(own.flatten(2).mT), standardise(goal.flatten(2).mT))
+                for head, own, goal in zip(self.heads, maps[-2:], targets, strict=True)
+            ]
+        ).mean()
 
 
 def standardise(tokens: Tensor) -> Tensor:

@@ -88,8 +88,12 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument('--teacher', help='config of a pretrained ViT to learn from')
     parser.add_argument('--init', help='weights to start from (default: at random)')
     parser.add_argument('--iters', type=int, default=2200)
-    parser.add_argument('--single-iters', type=int, default=1100,
-                        help='of these, how many without mosaics')
+    parser.add_argument(
+        '--single-iters',
+        type=int,
+        default=1100,
+        help='of these, how many without mosaics',
+    )
     parser.add_argument('--batch', type=int, default=64, help='single pictures')
     parser.add_argument('--lr', type=float, default=1.5e-3)
     parser.add_argument('--pictures', type=int, default=10000)
@@ -160,8 +164,9 @@ def build_teacher(config: str) -> nn.Module:
     return teacher
 
 
-def build_net(config: str, teacher: str | None = None, init: str | None = None
-              ) -> PretrainNet:
+def build_net(
+    config: str, teacher: str | None = None, init: str | None = None
+) -> PretrainNet:
     """The backbone of a config, from scratch or ``init``, under its classifiers."""
     cfg = Config.fromfile(config)
     init_default_scope('mmwsss')
@@ -179,15 +184,19 @@ def build_optimizer(net: nn.Module, lr: float) -> torch.optim.Optimizer:
     trained = [p for p in net.parameters() if p.requires_grad]
     matrices = [p for p in trained if p.squeeze().ndim > 1]
     vectors = [p for p in trained if p.squeeze().ndim <= 1]
-    groups = [dict(params=matrices, weight_decay=0.05),
-              dict(params=vectors, weight_decay=0.0)]
+    groups = [
+        dict(params=matrices, weight_decay=0.05),
+        dict(params=vectors, weight_decay=0.0),
+    ]
     return torch.optim.AdamW(groups, lr=lr)
 
 
 def save_backbone(backbone: nn.Module, path: Path) -> None:
     """Write float16 tensors through a temporary name."""
-    state = {k: v.detach().half() if v.is_floating_point() else v
-             for k, v in backbone.state_dict().items()}
+    state = {
+        k: v.detach().half() if v.is_floating_point() else v
+        for k, v in backbone.state_dict().items()
+    }
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f'.{os.getpid()}.{path.name}')
     torch.save(state, temporary)
@@ -208,7 +217,8 @@ def evaluate(net: PretrainNet, held: Pictures) -> str:
         texture=(net.texture_head(token), held.textures),
         outline=(net.outline_head(token), held.outlines),
         inner=(strongest(inner, 4), held.textures),
-        final=(strongest(final, 2), held.textures))
+        final=(strongest(final, 2), held.textures),
+    )
     parts = [
         f'{name} {(logits.argmax(1) == labels)[there].float().mean().item():.3f}'
         for name, (logits, labels) in guesses.items()
@@ -223,8 +233,9 @@ def random_shift(rng: np.random.Generator) -> tuple[int, int]:
     return tuple(int(v) for v in rng.integers(0, 2 * SIDE // 8, 2))
 
 
-def step_loss(net: PretrainNet, batch: Pictures, rng: np.random.Generator,
-              with_mosaics: bool) -> Tensor:
+def step_loss(
+    net: PretrainNet, batch: Pictures, rng: np.random.Generator, with_mosaics: bool
+) -> Tensor:
     """All terms of one iteration."""
     images = augment(batch.images, rng)
     if net.matcher is not None:
@@ -255,9 +266,11 @@ def train(net: PretrainNet, pictures: Pictures, args: argparse.Namespace) -> Non
         optimizer.step()
         total += loss.item()
         if (iteration + 1) % args.save_every == 0 or iteration + 1 == args.iters:
-            print_log(f'{iteration + 1}/{args.iters} loss '
-                      f'{total / args.save_every:.3f} {evaluate(net, held)} '
-                      f'({time.time() - start:.0f} s)')
+            print_log(
+                f'{iteration + 1}/{args.iters} loss '
+                f'{total / args.save_every:.3f} {evaluate(net, held)} '
+                f'({time.time() - start:.0f} s)'
+            )
             total = 0.0
             save_backbone(net.backbone, args.out)
 

@@ -24,8 +24,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument('source', help='student.pth of the released code')
     parser.add_argument('target', help='where to write ours')
-    parser.add_argument('--teacher', help='teacher.pth; without it the teacher is a '
-                                          'copy of the student')
+    parser.add_argument(
+        '--teacher', help='teacher.pth; without it the teacher is a copy of the student'
+    )
     args = parser.parse_args()
     use_safe_checkpoints()
     teacher = args.teacher and load_checkpoint_file(args.teacher, map_location='cpu')

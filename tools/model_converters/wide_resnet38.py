@@ -24,8 +24,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument('source', help='MXNet .params, or .pth of the public layout')
     parser.add_argument('target', help='where to write ours')
-    parser.add_argument('--eps', action='store_true',
-                        help='the source is a whole EPS classifier')
+    parser.add_argument(
+        '--eps', action='store_true', help='the source is a whole EPS classifier'
+    )
     args = parser.parse_args()
     if args.eps:
         convert_file(args.source, args.target, convert_eps)

@@ -25,7 +25,9 @@ train_dataloader = dict(
         type='COCO14WeakDataset',
         data_root=data_root,
         split='train',
-        pipeline=train_pipeline))
+        pipeline=train_pipeline,
+    ),
+)
 val_dataloader = dict(
     batch_size=1,
     num_workers=4,
@@ -37,7 +39,9 @@ val_dataloader = dict(
         split='val',
         indices=5000,  # while training; the test takes all 40,137
         test_mode=True,
-        pipeline=test_pipeline))
+        pipeline=test_pipeline,
+    ),
+)
 test_dataloader = dict(
     batch_size=1,
     num_workers=4,
@@ -48,7 +52,9 @@ test_dataloader = dict(
         data_root=data_root,
         split='val',
         test_mode=True,
-        pipeline=test_pipeline))
+        pipeline=test_pipeline,
+    ),
+)
 
 val_evaluator = dict(type='WSSSMetric')
 test_evaluator = val_evaluator

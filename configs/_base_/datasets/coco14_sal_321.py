@@ -8,12 +8,7 @@ train_pipeline = [
     dict(type='LoadSaliency'),
     dict(type='PILResizeLongSide', side_range=(256, 448), resample='bicubic'),
     dict(type='PILRandomFlip', prob=0.5),
-    dict(
-        type='PILColorJitter',
-        brightness=0.3,
-        contrast=0.3,
-        saturation=0.3,
-        hue=0.1),
+    dict(type='PILColorJitter', brightness=0.3, contrast=0.3, saturation=0.3, hue=0.1),
     dict(type='PILPadCrop', crop_size=321),
     dict(type='PackWeakInputs'),
 ]
@@ -25,13 +20,13 @@ test_pipeline = [
 ]
 
 train_dataloader = dict(
-    batch_size=8,
-    dataset=dict(sal_dir='Saliency/train2014', pipeline=train_pipeline))
+    batch_size=8, dataset=dict(sal_dir='Saliency/train2014', pipeline=train_pipeline)
+)
 # 5000 of the 82,081 while training and in the test; indices=None takes all.
-val_dataloader = dict(
-    dataset=dict(split='train', indices=5000, pipeline=test_pipeline))
+val_dataloader = dict(dataset=dict(split='train', indices=5000, pipeline=test_pipeline))
 test_dataloader = dict(
-    dataset=dict(split='train', indices=5000, pipeline=test_pipeline))
+    dataset=dict(split='train', indices=5000, pipeline=test_pipeline)
+)
 
 val_evaluator = dict(bkg_thr=0.2)
 test_evaluator = val_evaluator

@@ -27,7 +27,9 @@ train_dataloader = dict(
         split='train',
         year=2017,
         allow_unlabelled=True,
-        pipeline=train_pipeline))
+        pipeline=train_pipeline,
+    ),
+)
 val_dataloader = dict(
     batch_size=1,
     num_workers=2,
@@ -39,7 +41,9 @@ val_dataloader = dict(
         split='val',
         year=2017,
         test_mode=True,
-        pipeline=test_pipeline))
+        pipeline=test_pipeline,
+    ),
+)
 test_dataloader = val_dataloader
 
 val_evaluator = dict(type='WSSSMetric')

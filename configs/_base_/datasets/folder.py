@@ -32,7 +32,9 @@ train_dataloader = dict(
         data_root=data_root,
         ann_file='train',
         metainfo=dict(classes=classes),
-        pipeline=train_pipeline))
+        pipeline=train_pipeline,
+    ),
+)
 val_dataloader = dict(
     batch_size=1,
     num_workers=2,
@@ -44,7 +46,9 @@ val_dataloader = dict(
         ann_file='val.txt',
         metainfo=dict(classes=classes),
         test_mode=True,
-        pipeline=test_pipeline))
+        pipeline=test_pipeline,
+    ),
+)
 test_dataloader = val_dataloader
 
 val_evaluator = dict(type='WSSSMetric')

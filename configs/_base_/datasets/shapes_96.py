@@ -16,7 +16,8 @@ train_pipeline = [
         view2=dict(blur_prob=0.1, blur_radius=(0.1, 0.8)),
         local=dict(blur_prob=0.2, blur_radius=(0.1, 0.8)),
         mirror_box=True,
-        independent_local_flip=False),
+        independent_local_flip=False,
+    ),
     dict(type='PackWeakInputs'),
 ]
 # At native size: where a method squashes, the model does it.
@@ -35,7 +36,9 @@ train_dataloader = dict(
         type='ShapesDataset',
         data_root=data_root,
         split='train',
-        pipeline=train_pipeline))
+        pipeline=train_pipeline,
+    ),
+)
 val_dataloader = dict(
     batch_size=16,
     num_workers=2,
@@ -46,7 +49,9 @@ val_dataloader = dict(
         data_root=data_root,
         split='val',
         test_mode=True,
-        pipeline=test_pipeline))
+        pipeline=test_pipeline,
+    ),
+)
 test_dataloader = dict(
     batch_size=16,
     num_workers=2,
@@ -57,7 +62,9 @@ test_dataloader = dict(
         data_root=data_root,
         split='test',
         test_mode=True,
-        pipeline=test_pipeline))
+        pipeline=test_pipeline,
+    ),
+)
 
 val_evaluator = dict(type='WSSSMetric')
 test_evaluator = val_evaluator

@@ -13,7 +13,8 @@ train_pipeline = [
     dict(type='LoadImageFromFile', color_type='color_ignore_orientation'),
     dict(type='LoadMask'),
     dict(
-        type='RandomResize', scale=crop_size, ratio_range=(0.75, 1.5), keep_ratio=True),
+        type='RandomResize', scale=crop_size, ratio_range=(0.75, 1.5), keep_ratio=True
+    ),
     dict(type='RandomCrop', crop_size=crop_size, cat_max_ratio=0.95),
     dict(type='RandomFlip', prob=0.5),
     dict(type='PhotoMetricDistortion'),
@@ -35,7 +36,9 @@ train_dataloader = dict(
         data_root=data_root,
         split='train',
         mask_dir=mask_dir,
-        pipeline=train_pipeline))
+        pipeline=train_pipeline,
+    ),
+)
 val_dataloader = dict(
     batch_size=16,
     num_workers=2,
@@ -46,7 +49,9 @@ val_dataloader = dict(
         data_root=data_root,
         split='val',
         test_mode=True,
-        pipeline=test_pipeline))
+        pipeline=test_pipeline,
+    ),
+)
 test_dataloader = dict(
     batch_size=16,
     num_workers=2,
@@ -57,7 +62,9 @@ test_dataloader = dict(
         data_root=data_root,
         split='test',
         test_mode=True,
-        pipeline=test_pipeline))
+        pipeline=test_pipeline,
+    ),
+)
 
 val_evaluator = dict(type='WSSSMetric')
 test_evaluator = val_evaluator

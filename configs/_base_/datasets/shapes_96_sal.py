@@ -7,12 +7,7 @@ train_pipeline = [
     # the textures bear milder scales than photos do
     dict(type='PILResizeLongSide', side_range=(80, 128), resample='bicubic'),
     dict(type='PILRandomFlip', prob=0.5),
-    dict(
-        type='PILColorJitter',
-        brightness=0.3,
-        contrast=0.3,
-        saturation=0.3,
-        hue=0.1),
+    dict(type='PILColorJitter', brightness=0.3, contrast=0.3, saturation=0.3, hue=0.1),
     dict(type='PILPadCrop', crop_size=96),
     dict(type='PackWeakInputs'),
 ]
@@ -24,8 +19,7 @@ test_pipeline = [
     dict(type='PackWeakInputs'),
 ]
 
-train_dataloader = dict(
-    dataset=dict(sal_dir='Saliency', pipeline=train_pipeline))
+train_dataloader = dict(dataset=dict(sal_dir='Saliency', pipeline=train_pipeline))
 val_dataloader = dict(dataset=dict(pipeline=test_pipeline))
 test_dataloader = dict(dataset=dict(pipeline=test_pipeline))
 

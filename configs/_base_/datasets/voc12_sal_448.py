@@ -8,12 +8,7 @@ train_pipeline = [
     dict(type='LoadSaliency'),
     dict(type='PILResizeLongSide', side_range=(256, 512), resample='bicubic'),
     dict(type='PILRandomFlip', prob=0.5),
-    dict(
-        type='PILColorJitter',
-        brightness=0.3,
-        contrast=0.3,
-        saturation=0.3,
-        hue=0.1),
+    dict(type='PILColorJitter', brightness=0.3, contrast=0.3, saturation=0.3, hue=0.1),
     dict(type='PILPadCrop', crop_size=448),
     dict(type='PackWeakInputs'),
 ]
@@ -26,8 +21,8 @@ test_pipeline = [
 ]
 
 train_dataloader = dict(
-    batch_size=4,
-    dataset=dict(sal_dir='Saliency', pipeline=train_pipeline))
+    batch_size=4, dataset=dict(sal_dir='Saliency', pipeline=train_pipeline)
+)
 val_dataloader = dict(dataset=dict(split='train', pipeline=test_pipeline))
 test_dataloader = val_dataloader
 

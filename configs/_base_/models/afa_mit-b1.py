@@ -5,7 +5,8 @@ model = dict(
         type='WeakDataPreProcessor',
         mean=[123.675, 116.28, 103.53],
         std=[58.395, 57.12, 57.375],
-        non_blocking=True),
+        non_blocking=True,
+    ),
     backbone=dict(
         type='WSSSMiT',
         embed_dims=(64, 128, 320, 512),
@@ -15,7 +16,8 @@ model = dict(
         sr_ratios=(8, 4, 2, 1),
         drop_path_rate=0.1,
         attention_blocks=2,
-        freeze_norm=True),
+        freeze_norm=True,
+    ),
     cam_head=dict(type='CAMHead', in_channels=512, in_index=-1, pooling='max'),
     affinity_head=dict(type='AffinityHead', num_maps=16),
     affinity_radius=8,
@@ -24,7 +26,8 @@ model = dict(
         in_channels=(64, 128, 320, 512),
         channels=256,
         dropout_ratio=0.1,
-        norm_cfg=dict(type='SyncBN', requires_grad=True)),
+        norm_cfg=dict(type='SyncBN', requires_grad=True),
+    ),
     refine=dict(type='PAR', dilations=(1, 2, 4, 8, 12, 24), num_iters=10),
     losses=dict(
         cls=dict(type='MultiLabelSoftMargin'),
@@ -35,14 +38,17 @@ model = dict(
             scale=1e-7,
             sigma_rgb=15,
             sigma_xy=100,
-            scale_factor=0.5)),
+            scale_factor=0.5,
+        ),
+    ),
     train_cfg=dict(
         # term: weight, or [(first iteration, weight), ...]
         weights=dict(
             cls=1.0,
             aff=[(0, 0.0), (2001, 0.1)],
             seg=[(0, 0.0), (2001, 0.1)],
-            reg=[(0, 0.0), (2001, 0.01)]),
+            reg=[(0, 0.0), (2001, 0.01)],
+        ),
         inactive='zero_grad',
         cam_scales=(1.0, 0.5, 1.5),
         low_thr=0.35,
@@ -50,11 +56,12 @@ model = dict(
         seg_source=[(0, 'cam'), (6001, 'propagated')],
         aff_source='cam',
         stochastic_cams=True,
-        norm_from_cams=True),
+        norm_from_cams=True,
+    ),
     test_cfg=dict(
         outputs=('seg', 'cam', 'pseudo'),
         cam_filter='gt',  # the published CAM numbers need it; the log says so
-        seg_scales=(1.0, ),
+        seg_scales=(1.0,),
         seg_flip=False,
         seg_pair='mean',
         seg_fuse='max',
@@ -62,4 +69,6 @@ model = dict(
         cam_scales=(1.0, 0.5, 1.5),
         pseudo_source='propagated',  # background low_thr, arg max
         low_thr=0.35,
-        high_thr=0.55))
+        high_thr=0.55,
+    ),
+)

@@ -11,15 +11,18 @@ model = dict(
         drop_path_rate=0.0,
         freeze_norm=False,
         # tools/misc/pretrain_tiny.py: the stand-in for ImageNet weights
-        pretrained='demo/weights/mit-t_shapes.pth'),
+        pretrained='demo/weights/mit-t_shapes.pth',
+    ),
     cam_head=dict(in_channels=96),
     # The published start (deviation 0.58) saturates the sigmoid of these logits.
     affinity_head=dict(
-        num_maps=8, init_cfg=dict(type='Normal', layer='Conv2d', std=0.02)),
+        num_maps=8, init_cfg=dict(type='Normal', layer='Conv2d', std=0.02)
+    ),
     # tokens: 8 of 32 at 512 pixels
     affinity_radius=3,
     decode_head=dict(
-        in_channels=(24, 48, 96, 96), channels=96, norm_cfg=dict(type='BN')),
+        in_channels=(24, 48, 96, 96), channels=96, norm_cfg=dict(type='BN')
+    ),
     # 48 pixels, after the halving, instead of 256
     refine=dict(dilations=(1, 2, 3, 4, 6, 8)),
     # sigma_xy and scale as for ToCo on Shapes
@@ -29,8 +32,11 @@ model = dict(
         weights=dict(
             aff=[(0, 0.0), (120, 0.1)],
             seg=[(0, 0.0), (120, 0.3)],
-            reg=[(0, 0.0), (120, 0.05)]),
+            reg=[(0, 0.0), (120, 0.05)],
+        ),
         # So early the affinity doesn't tell objects apart yet: propagated CAMs fall
         # below the thresholds.
-        seg_source='cam'),
-    test_cfg=dict(pseudo_source='cam'))
+        seg_source='cam',
+    ),
+    test_cfg=dict(pseudo_source='cam'),
+)

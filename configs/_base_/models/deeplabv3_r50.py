@@ -12,7 +12,8 @@ model = dict(
         std=[58.395, 57.12, 57.375],
         bgr_to_rgb=True,
         pad_val=0,
-        seg_pad_val=255),
+        seg_pad_val=255,
+    ),
     backbone=dict(
         type='mmseg.ResNetV1c',
         depth=50,
@@ -23,7 +24,8 @@ model = dict(
         norm_cfg=norm_cfg,
         norm_eval=False,
         style='pytorch',
-        contract_dilation=True),
+        contract_dilation=True,
+    ),
     decode_head=dict(
         type='mmseg.ASPPHead',
         in_channels=2048,
@@ -33,7 +35,8 @@ model = dict(
         dropout_ratio=0.1,
         norm_cfg=norm_cfg,
         align_corners=False,
-        loss_decode=dict(type='mmseg.CrossEntropyLoss', avg_non_ignore=True)),
+        loss_decode=dict(type='mmseg.CrossEntropyLoss', avg_non_ignore=True),
+    ),
     auxiliary_head=dict(
         type='mmseg.FCNHead',
         in_channels=1024,
@@ -45,6 +48,9 @@ model = dict(
         norm_cfg=norm_cfg,
         align_corners=False,
         loss_decode=dict(
-            type='mmseg.CrossEntropyLoss', avg_non_ignore=True, loss_weight=0.4)),
+            type='mmseg.CrossEntropyLoss', avg_non_ignore=True, loss_weight=0.4
+        ),
+    ),
     train_cfg=dict(),
-    test_cfg=dict(mode='whole'))
+    test_cfg=dict(mode='whole'),
+)

@@ -7,16 +7,17 @@ model = dict(
         std=[58.395, 57.12, 57.375],
         bgr_to_rgb=True,
         pad_val=0,
-        seg_pad_val=255),
+        seg_pad_val=255,
+    ),
     backbone=dict(
         type='WSSSViT',
-        arch=dict(
-            embed_dims=96, num_layers=6, num_heads=4, feedforward_channels=384),
+        arch=dict(embed_dims=96, num_layers=6, num_heads=4, feedforward_channels=384),
         img_size=96,
         patch_size=8,
         out_indices=(3, 5),
         freeze_pos_embed=True,
-        pretrained='demo/weights/vit-t_shapes.pth'),
+        pretrained='demo/weights/vit-t_shapes.pth',
+    ),
     decode_head=dict(
         type='mmseg.ASPPHead',
         in_channels=96,
@@ -26,6 +27,8 @@ model = dict(
         dropout_ratio=0.1,
         norm_cfg=dict(type='SyncBN', requires_grad=True),
         align_corners=False,
-        loss_decode=dict(type='mmseg.CrossEntropyLoss', avg_non_ignore=True)),
+        loss_decode=dict(type='mmseg.CrossEntropyLoss', avg_non_ignore=True),
+    ),
     train_cfg=dict(),
-    test_cfg=dict(mode='whole'))
+    test_cfg=dict(mode='whole'),
+)

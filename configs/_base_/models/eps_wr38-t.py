@@ -12,6 +12,8 @@ model = dict(
         dropout=(0.1, 0.2),
         frozen_stages=-1,
         norm_eval=False,
-        norm_cfg=dict(_delete_=True, type='BN')),
+        norm_cfg=dict(_delete_=True, type='BN'),
+    ),
     cam_head=dict(in_channels=192),
-    test_cfg=dict(cam_scales=(1.0, 1.5, 2.0)))
+    test_cfg=dict(cam_scales=(1.0, 1.5, 2.0)),
+)

@@ -6,7 +6,8 @@ model = dict(
         type='WeakDataPreProcessor',
         mean=[123.675, 116.28, 103.53],
         std=[58.395, 57.12, 57.375],
-        non_blocking=True),
+        non_blocking=True,
+    ),
     backbone=dict(
         type='MaskTokenViT',
         arch='base',
@@ -18,23 +19,29 @@ model = dict(
             depth=2,
             key_mask='none',  # '-inf': first public code; 'paper': Eq. 7 as printed
             layer_scale=None,  # 0.1: first public code
-            attn_scale='head')),  # 'width': Eq. 7
+            attn_scale='head',
+        ),
+    ),  # 'width': Eq. 7
     cam_head=dict(
-        type='CAMHead', in_channels=768, in_index=-1, pooling='max', relu=True),
+        type='CAMHead', in_channels=768, in_index=-1, pooling='max', relu=True
+    ),
     aux_cam_head=dict(
-        type='CAMHead', in_channels=768, in_index=0, pooling='max', relu=True),
+        type='CAMHead', in_channels=768, in_index=0, pooling='max', relu=True
+    ),
     decode_head=dict(
         type='LargeFOVHead',
         in_channels=768,
         channels=512,
         dilation=5,
-        init_cfg=dict(type='Kaiming', layer='Conv2d')),
+        init_cfg=dict(type='Kaiming', layer='Conv2d'),
+    ),
     proj_head=dict(
         type='ProjectionHead',
         in_channels=768,
         hidden_channels=2048,
         bottleneck_channels=256,
-        out_channels=4096),
+        out_channels=4096,
+    ),
     refine=dict(type='PAR', dilations=(1, 2, 4, 8, 12, 24), num_iters=10),
     losses=dict(
         cls=dict(type='MultiLabelSoftMargin'),
@@ -46,19 +53,23 @@ model = dict(
             channels=4096,
             student_temp=0.1,
             center_momentum=0.9,
-            reduction='mean'),
+            reduction='mean',
+        ),
         cer=dict(
             type='SelfDistillation',
             channels=4096,
             student_temp=0.1,
-            center_momentum=0.9),
+            center_momentum=0.9,
+        ),
         seg=dict(type='BalancedCrossEntropy'),
         reg=dict(
             type='DenseEnergyLoss',
             scale=1e-7,
             sigma_rgb=15,
             sigma_xy=100,
-            scale_factor=0.5)),
+            scale_factor=0.5,
+        ),
+    ),
     train_cfg=dict(
         # term: weight, or [(first iteration, weight), ...]
         weights=dict(
@@ -68,7 +79,8 @@ model = dict(
             unc=0.1,
             cer=0.1,
             seg=[(0, 0.0), (2000, 0.1)],
-            reg=[(0, 0.0), (2000, 0.05)]),
+            reg=[(0, 0.0), (2000, 0.05)],
+        ),
         inactive='zero_grad',
         cam_scales=(1.0, 0.5, 1.5),
         low_thr=0.25,
@@ -84,21 +96,25 @@ model = dict(
             source='aux_cam',
             view='view2',
             scales=(1.0, 0.5, 1.5),
-            grid='pixels'),
+            grid='pixels',
+        ),
         teacher_temp=dict(start=0.04, end=0.07, iters=2500),
         ema_momentum=dict(start=0.9995, end=1.0, iters=20000),
         cam_mode='train',
         teacher_mode='train',
-        local_views=()),
+        local_views=(),
+    ),
     test_cfg=dict(
         outputs=('seg', 'cam', 'aux_cam'),
         cam_filter='gt',  # the published CAM numbers need it; the log says so
         use_teacher=False,
         squash=(448, 448),
-        seg_scales=(1.0, ),
+        seg_scales=(1.0,),
         seg_flip=False,
         seg_pair='sum',
         seg_fuse='max',
         cam_scales=(1.0, 0.5, 1.5),
         low_thr=0.25,
-        high_thr=0.7))
+        high_thr=0.7,
+    ),
+)

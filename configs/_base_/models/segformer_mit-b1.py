@@ -9,7 +9,8 @@ model = dict(
         std=[58.395, 57.12, 57.375],
         bgr_to_rgb=True,
         pad_val=0,
-        seg_pad_val=255),
+        seg_pad_val=255,
+    ),
     backbone=dict(
         type='mmseg.MixVisionTransformer',
         embed_dims=64,
@@ -25,7 +26,9 @@ model = dict(
         init_cfg=dict(
             type='Pretrained',
             checkpoint='https://download.openmmlab.com/mmsegmentation/v0.5/pretrain/'
-            'segformer/mit_b1_20220624-02e5a6a1.pth')),
+            'segformer/mit_b1_20220624-02e5a6a1.pth',
+        ),
+    ),
     decode_head=dict(
         type='mmseg.SegformerHead',
         in_channels=[64, 128, 320, 512],
@@ -34,6 +37,8 @@ model = dict(
         dropout_ratio=0.1,
         norm_cfg=dict(type='SyncBN', requires_grad=True),
         align_corners=False,
-        loss_decode=dict(type='mmseg.CrossEntropyLoss', avg_non_ignore=True)),
+        loss_decode=dict(type='mmseg.CrossEntropyLoss', avg_non_ignore=True),
+    ),
     train_cfg=dict(),
-    test_cfg=dict(mode='whole'))
+    test_cfg=dict(mode='whole'),
+)

@@ -6,15 +6,17 @@ model = dict(
         type='WeakDataPreProcessor',
         mean=[123.675, 116.28, 103.53],
         std=[58.395, 57.12, 57.375],
-        zero_padding=('img', ),  # padded after normalising
-        non_blocking=True),
+        zero_padding=('img',),  # padded after normalising
+        non_blocking=True,
+    ),
     backbone=dict(
         type='ClassTokenViT',
         arch='deit-small',
         img_size=448,  # the position embedding is stored, and trained, at 28 x 28
         patch_size=16,
-        out_indices=(11, ),
-        attention_blocks=4),  # U; 0: CAMs without attention
+        out_indices=(11,),
+        attention_blocks=4,
+    ),  # U; 0: CAMs without attention
     cam_head=dict(type='ActivationHead', in_channels=384, token_dropout=0.5),
     token_head=dict(type='ClassTokenHead', in_channels=384, channels=256),
     # The trained auto-encoder: frozen, needed to train only, not saved with this model.
@@ -26,23 +28,28 @@ model = dict(
             img_size=224,
             patch_size=16,
             with_cls_token=False,
-            out_indices=(11, )),
+            out_indices=(11,),
+        ),
         semantics=dict(
-            type='ClassSemantics', in_channels=768, channels=256, reduction='sum'),
-        checkpoint=None),
+            type='ClassSemantics', in_channels=768, channels=256, reduction='sum'
+        ),
+        checkpoint=None,
+    ),
     losses=dict(
         # form='paper': as printed, see configs/semformer/README.md
         cf=dict(type='ClassForegroundLoss', form='released'),
         cb=dict(type='ClassBackgroundLoss', form='released'),
         sup=dict(type='ActivationSuppression', form='released'),
         comp=dict(type='ActivationComplementation', form='released'),
-        ss=dict(type='SemanticSimilarity')),
+        ss=dict(type='SemanticSimilarity'),
+    ),
     train_cfg=dict(
         weights=dict(cf=1.0, cb=1.0, sup=0.075, comp=1.0, ss=1.0),
         inactive='zero_grad',
-        caae_size=(224, 224)),
+        caae_size=(224, 224),
+    ),
     test_cfg=dict(
-        outputs=('cam', ),
+        outputs=('cam',),
         cam_filter='gt',  # the published CAM numbers need it; the log says so
         cam_scales=(0.5, 1.0, 1.5, 2.0),
         cam_pair='sum',
@@ -50,4 +57,6 @@ model = dict(
         cam_fuse_at='label',
         # released: up to 16 pixels of stretch are cut at the right and bottom edge;
         # 1: the better geometry
-        cam_multiple=16))
+        cam_multiple=16,
+    ),
+)

@@ -5,14 +5,16 @@ model = dict(
         type='WeakDataPreProcessor',
         mean=[123.675, 116.28, 103.53],
         std=[58.395, 57.12, 57.375],
-        non_blocking=True),
+        non_blocking=True,
+    ),
     backbone=dict(
         type='WSSSViT',
         arch='base',
         img_size=224,
         patch_size=16,
         out_indices=(9, 11),  # after block 10 (raw, auxiliary) and after block 12
-        freeze_pos_embed=True),
+        freeze_pos_embed=True,
+    ),
     cam_head=dict(type='CAMHead', in_channels=768, in_index=-1, pooling='max'),
     aux_cam_head=dict(type='CAMHead', in_channels=768, in_index=0, pooling='max'),
     decode_head=dict(type='LargeFOVHead', in_channels=768, channels=512, dilation=5),
@@ -21,7 +23,8 @@ model = dict(
         in_channels=768,
         hidden_channels=2048,
         bottleneck_channels=256,
-        out_channels=1024),
+        out_channels=1024,
+    ),
     refine=dict(type='PAR', dilations=(1, 2, 4, 8, 12, 24), num_iters=10),
     losses=dict(
         cls=dict(type='MultiLabelSoftMargin'),
@@ -34,7 +37,9 @@ model = dict(
             scale=1e-7,
             sigma_rgb=15,
             sigma_xy=100,
-            scale_factor=0.5)),
+            scale_factor=0.5,
+        ),
+    ),
     train_cfg=dict(
         # term: weight, or [(first iteration, weight), ...]
         weights=dict(
@@ -43,7 +48,8 @@ model = dict(
             ptc=0.2,
             ctc=0.5,
             seg=[(0, 0.0), (2001, 0.1)],
-            reg=[(0, 0.0), (2001, 0.05)]),
+            reg=[(0, 0.0), (2001, 0.05)],
+        ),
         inactive='zero_grad',
         cam_scales=(1.0, 0.5, 1.5),
         low_thr=0.25,
@@ -51,15 +57,18 @@ model = dict(
         local_crops=dict(crop_num=8, crop_size=96),
         ema_momentum=0.9,
         pseudo_source='cam',
-        scale_token_box=False),
+        scale_token_box=False,
+    ),
     test_cfg=dict(
         outputs=('seg', 'cam', 'aux_cam'),
         cam_filter='gt',  # the published CAM numbers need it; the log says so
         squash=(448, 448),
-        seg_scales=(1.0, ),
+        seg_scales=(1.0,),
         seg_flip=False,
         seg_pair='sum',
         seg_fuse='max',
         cam_scales=(1.0, 0.5, 1.5),
         low_thr=0.25,
-        high_thr=0.7))
+        high_thr=0.7,
+    ),
+)

@@ -5,18 +5,24 @@ _base_ = ['./toco_vit-b.py']
 model = dict(
     backbone=dict(
         arch=dict(
-            _delete_=True, embed_dims=96, num_layers=6, num_heads=4,
-            feedforward_channels=384),
+            _delete_=True,
+            embed_dims=96,
+            num_layers=6,
+            num_heads=4,
+            feedforward_channels=384,
+        ),
         img_size=96,
         patch_size=8,
         out_indices=(3, 5),
         # tools/misc/pretrain_tiny.py: the stand-in for ImageNet weights
-        pretrained='demo/weights/vit-t_shapes.pth'),
+        pretrained='demo/weights/vit-t_shapes.pth',
+    ),
     cam_head=dict(in_channels=96),
     aux_cam_head=dict(in_channels=96),
     decode_head=dict(in_channels=96, channels=96, dilation=2),
     proj_head=dict(
-        in_channels=96, hidden_channels=256, bottleneck_channels=64, out_channels=256),
+        in_channels=96, hidden_channels=256, bottleneck_channels=64, out_channels=256
+    ),
     # 48 pixels, after the halving, instead of 224
     refine=dict(dilations=(1, 2, 3, 4, 6, 8)),
     # sigma_xy: 100 * 96 / 448. The energy sums over pairs of pixels, of which a
@@ -26,5 +32,7 @@ model = dict(
         # 600 iterations instead of 20,000: the decoder has a larger say
         weights=dict(seg=[(0, 0.0), (120, 0.3)], reg=[(0, 0.0), (120, 0.05)]),
         scale_token_box=True,
-        local_crops=dict(crop_num=8, crop_size=32)),
-    test_cfg=dict(outputs=('seg', 'cam', 'aux_cam', 'pseudo'), squash=None))
+        local_crops=dict(crop_num=8, crop_size=32),
+    ),
+    test_cfg=dict(outputs=('seg', 'cam', 'aux_cam', 'pseudo'), squash=None),
+)

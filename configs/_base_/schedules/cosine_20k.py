@@ -15,10 +15,11 @@ optim_wrapper = dict(
             'proj_head.mlp.0.bias': dict(lr_mult=10.0, decay_mult=0.0),
             'proj_head.mlp.2.bias': dict(lr_mult=10.0, decay_mult=0.0),
             'proj_head.mlp.4.bias': dict(lr_mult=10.0, decay_mult=0.0),
-        }))
+        },
+    ),
+)
 # The decay ends at train_cfg.max_iters.
 param_scheduler = [
-    dict(
-        type='CosineWarmupLR', warmup_iters=1500, warmup_ratio=0.1, by_epoch=False)
+    dict(type='CosineWarmupLR', warmup_iters=1500, warmup_ratio=0.1, by_epoch=False)
 ]
 auto_scale_lr = dict(base_batch_size=8)

@@ -13,7 +13,9 @@ optim_wrapper = dict(
             'proj_head.mlp.0.bias': dict(lr_mult=4.0),
             'proj_head.mlp.2.bias': dict(lr_mult=4.0),
             'proj_head.mlp.4.bias': dict(lr_mult=4.0),
-        }))
+        }
+    ),
+)
 param_scheduler = [
     dict(type='CosineWarmupLR', warmup_iters=50, warmup_ratio=0.1, by_epoch=False)
 ]

@@ -13,11 +13,11 @@ optim_wrapper = dict(
         momentum=0.9,
         nesterov=True,
         weight_decay=1e-4,
-        momentum_slip=True))
+        momentum_slip=True,
+    ),
+)
 # The decay ends at train_cfg.max_iters.
-param_scheduler = [
-    dict(type='PolyWarmupLR', warmup_iters=0, power=0.9, by_epoch=False)
-]
+param_scheduler = [dict(type='PolyWarmupLR', warmup_iters=0, power=0.9, by_epoch=False)]
 
 # --auto-scale-lr: images per iteration over all GPUs that the rates are meant for.
 auto_scale_lr = dict(enable=False, base_batch_size=32)

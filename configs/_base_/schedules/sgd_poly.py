@@ -17,16 +17,16 @@ optim_wrapper = dict(
         momentum=0.9,
         nesterov=True,
         weight_decay=5e-4,
-        momentum_slip=True),
+        momentum_slip=True,
+    ),
     # rates of pretrained weights, pretrained others (biases, positions), new weights,
     # new others; others have no weight decay
     paramwise_cfg=dict(
-        pretrained=('backbone', ), new=(), lr_mults=(1, 2, 10, 20),
-        other_decay_mult=0.0))
+        pretrained=('backbone',), new=(), lr_mults=(1, 2, 10, 20), other_decay_mult=0.0
+    ),
+)
 # (1 - t / T)^0.9 from iteration 0 to train_cfg.max_iters
-param_scheduler = [
-    dict(type='PolyWarmupLR', warmup_iters=0, power=0.9, by_epoch=False)
-]
+param_scheduler = [dict(type='PolyWarmupLR', warmup_iters=0, power=0.9, by_epoch=False)]
 
 # --auto-scale-lr: images per iteration over all GPUs that the rates are meant for.
 auto_scale_lr = dict(enable=False, base_batch_size=16)

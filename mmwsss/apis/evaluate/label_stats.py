@@ -37,14 +37,22 @@ def label_ids(path: str, classes: Sequence[str]) -> dict[str, tuple[int, ...]]:
     for name, items in read_labels(path).items():
         unknown = [item for item in items if item not in known]
         if unknown:
-            raise LabelError(path, f'gives {name!r} the unknown class {unknown[0]!r}',
-                             f'give one with the classes {tuple(classes[1:])}')
+            raise LabelError(
+                path,
+                f'gives {name!r} the unknown class {unknown[0]!r}',
+                f'give one with the classes {tuple(classes[1:])}',
+            )
         found[image_stem(name)] = tuple(known[item] for item in items)
     return found
 
 
-def folder_stats(folder: str | Path, names: Sequence[str], num_classes: int,
-                 labels: Labels | None = None, workers: int = 0) -> LabelStats:
+def folder_stats(
+    folder: str | Path,
+    names: Sequence[str],
+    num_classes: int,
+    labels: Labels | None = None,
+    workers: int = 0,
+) -> LabelStats:
     """Add up all masks.
 
     Args:
@@ -60,13 +68,17 @@ def folder_stats(folder: str | Path, names: Sequence[str], num_classes: int,
     absent = [] if labels is None else [name for name in names if name not in labels]
     if absent:
         raise LabelError(
-            'the image labels', f'lack {len(absent)} of {len(names)} masks (first: '
-            f'{absent[0]})', 'give the labels of this split')
-    tasks = [(str(Path(folder) / f'{name}.png'), labels and labels[name])
-             for name in names]
+            'the image labels',
+            f'lack {len(absent)} of {len(names)} masks (first: {absent[0]})',
+            'give the labels of this split',
+        )
+    tasks = [
+        (str(Path(folder) / f'{name}.png'), labels and labels[name]) for name in names
+    ]
     total = LabelStats.zeros(num_classes)
-    for one in parallel_map(partial(_one_mask, num_classes), tasks, workers,
-                            (__name__,)):
+    for one in parallel_map(
+        partial(_one_mask, num_classes), tasks, workers, (__name__,)
+    ):
         total += one
     return total
 
@@ -83,15 +95,21 @@ def stats_dict(stats: LabelStats, classes: Sequence[str]) -> dict[str, Any]:
     rows = {}
     for i, name in enumerate(classes):
         rows[name] = dict(images=int(stats.images[i])) | {
-            key: _share(shares[key][i]) for key in ('pixels', 'ignored')}
+            key: _share(shares[key][i]) for key in ('pixels', 'ignored')
+        }
         if labelled and i:
             rows[name] |= dict(
-                labelled=int(stats.labelled[i]), lost=int(stats.lost[i]),
-                foreign=int(stats.foreign[i]))
-    return dict(masks=stats.masks,
-                ignored=_share(stats.ignored_total / max(stats.total, 1)),
-                lost=int(stats.lost.sum()), foreign=int(stats.foreign.sum()),
-                classes=rows)
+                labelled=int(stats.labelled[i]),
+                lost=int(stats.lost[i]),
+                foreign=int(stats.foreign[i]),
+            )
+    return dict(
+        masks=stats.masks,
+        ignored=_share(stats.ignored_total / max(stats.total, 1)),
+        lost=int(stats.lost.sum()),
+        foreign=int(stats.foreign.sum()),
+        classes=rows,
+    )
 
 
 def _share(value: float) -> float | None:
@@ -106,11 +124,19 @@ def stats_table(stats: LabelStats, classes: Sequence[str]) -> str:
     header += ['labelled', 'of them lost', 'lost %', 'foreign'] if labelled else []
     rows = []
     for i, name in enumerate(classes):
-        row = [name, str(stats.images[i]), percent(shares['pixels'][i]),
-               percent(shares['ignored'][i])]
+        row = [
+            name,
+            str(stats.images[i]),
+            percent(shares['pixels'][i]),
+            percent(shares['ignored'][i]),
+        ]
         if labelled:
-            row += [str(stats.labelled[i]), str(stats.lost[i]),
-                    percent(shares['lost'][i]), str(stats.foreign[i])]
+            row += [
+                str(stats.labelled[i]),
+                str(stats.lost[i]),
+                percent(shares['lost'][i]),
+                str(stats.foreign[i]),
+            ]
             if not i:
                 row[4:] = ['-'] * 4
         rows.append(row)
@@ -118,9 +144,14 @@ def stats_table(stats: LabelStats, classes: Sequence[str]) -> str:
     return f'{stats.masks} masks, {ignored} % ignored\n{text_table(header, rows)}'
 
 
-def contact_sheet(masks: Path, cams: Path | None, pictures: Mapping[str, str],
-                  classes: Sequence[str], palette: Any = None,
-                  labels: Labels | None = None) -> np.ndarray:
+def contact_sheet(
+    masks: Path,
+    cams: Path | None,
+    pictures: Mapping[str, str],
+    classes: Sequence[str],
+    palette: Any = None,
+    labels: Labels | None = None,
+) -> np.ndarray:
     """A row for each picture: image, CAM where there is one, mask.
 
     Args:
@@ -141,6 +172,14 @@ def contact_sheet(masks: Path, cams: Path | None, pictures: Mapping[str, str],
         if cams is not None:
             scores = load_scores(cams / f'{name}.npz', 'cam', image.shape[:2]).scores
             outputs = dict(cam=scores.max(0), **outputs)
-        rows.append(sample_tiles(image, outputs, classes, palette,
-                                 (labels or {}).get(name, ()), max_side=320))
+        rows.append(
+            sample_tiles(
+                image,
+                outputs,
+                classes,
+                palette,
+                (labels or {}).get(name, ()),
+                max_side=320,
+            )
+        )
     return compose_panel(rows, classes, palette)

@@ -60,7 +60,8 @@ class EvalCfg:
     num_classes: int
     kind: str = 'cam'
     thresholds: tuple[float, ...] = field(
-        default_factory=lambda: tuple(default_thresholds().tolist()))
+        default_factory=lambda: tuple(default_thresholds().tolist())
+    )
     erode: bool = False
     crf: str | None = None
     unary: str = 'labels'
@@ -74,8 +75,9 @@ class EvalCfg:
         if self.crf is not None and self.kind != 'cam':
             raise ValueError('the CRF refines CAMs; masks are scored as they are')
         if self.all_labels and (self.crf is None or self.unary != 'labels'):
-            raise ValueError("all_labels counts the labels of the CRF: give crf, with "
-                             "unary='labels'")
+            raise ValueError(
+                "all_labels counts the labels of the CRF: give crf, with unary='labels'"
+            )
         if not self.thresholds or np.any(np.diff(self.thresholds) <= 0):
             raise ValueError(f'thresholds must increase, got {self.thresholds}')
         _ = self.refiner
@@ -84,8 +86,11 @@ class EvalCfg:
     def refiner(self) -> nn.Module | None:
         """The CRF."""
         count = self.num_classes if self.all_labels else None
-        return None if self.crf is None else DenseCRF(
-            self.crf, self.unary, num_labels=count)
+        return (
+            None
+            if self.crf is None
+            else DenseCRF(self.crf, self.unary, num_labels=count)
+        )
 
 
 @dataclass
@@ -123,13 +128,16 @@ def parse_thresholds(text: str) -> tuple[float, ...]:
     except (ValueError, ZeroDivisionError):
         values = np.array([])
     if not values.size or values.min() < 0 or values.max() > 1 + 1e-9:
-        raise ValueError('thresholds must be low:high:step or numbers with commas, in '
-                         f'[0, 1], got {text!r}')
+        raise ValueError(
+            'thresholds must be low:high:step or numbers with commas, in '
+            f'[0, 1], got {text!r}'
+        )
     return tuple(np.round(values, 6).astype(np.float32).tolist())
 
 
-def evaluate_maps(tasks: Sequence[EvalTask], cfg: EvalCfg, workers: int = 0
-                  ) -> EvalResult:
+def evaluate_maps(
+    tasks: Sequence[EvalTask], cfg: EvalCfg, workers: int = 0
+) -> EvalResult:
     """Score all images in one pass over the files, whatever the number of thresholds.
 
     Args:
@@ -140,11 +148,18 @@ def evaluate_maps(tasks: Sequence[EvalTask], cfg: EvalCfg, workers: int = 0
     Raises:
         DataError: naming a file that is broken or doesn't fit.
     """
-    one = partial(score_mask if cfg.kind == 'mask' else
-                  score_cam if cfg.crf is None else score_refined_cam, cfg)
+    one = partial(
+        score_mask
+        if cfg.kind == 'mask'
+        else score_cam
+        if cfg.crf is None
+        else score_refined_cam,
+        cfg,
+    )
     found = parallel_map(one, tasks, workers, (__name__,))
-    rows = {scoring: _rows([entry[scoring] for entry in found], cfg)
-            for scoring in found[0]}
+    rows = {
+        scoring: _rows([entry[scoring] for entry in found], cfg) for scoring in found[0]
+    }
     return EvalResult(len(tasks), () if cfg.kind == 'mask' else cfg.thresholds, rows)
 
 
@@ -169,24 +184,32 @@ def score_cam(cfg: EvalCfg, task: EvalTask) -> dict[str, Any]:
     score, label = _best_class(task, tuple(truth.shape), cfg.num_classes)
     grid = np.asarray(cfg.thresholds, np.float32)
     scored = dict(raw=score) | (
-        dict(eroded=eroded_score(score, label)) if cfg.erode else {})
-    return {name: sweep_histogram(truth, one, label, cfg.num_classes, grid)
-            for name, one in scored.items()}
+        dict(eroded=eroded_score(score, label)) if cfg.erode else {}
+    )
+    return {
+        name: sweep_histogram(truth, one, label, cfg.num_classes, grid)
+        for name, one in scored.items()
+    }
 
 
-def _best_class(task: EvalTask, size: tuple[int, int], num_classes: int
-                ) -> tuple[Tensor, Tensor]:
+def _best_class(
+    task: EvalTask, size: tuple[int, int], num_classes: int
+) -> tuple[Tensor, Tensor]:
     maps = load_scores(task.maps, 'cam', size)
     _check_ids(task.maps, maps.ids, num_classes)
     score, label = strongest_class(
-        torch.from_numpy(maps.scores)[None], torch.from_numpy(maps.ids)[None])
+        torch.from_numpy(maps.scores)[None], torch.from_numpy(maps.ids)[None]
+    )
     return score[0], label[0]
 
 
 def _check_ids(path: str, ids: np.ndarray, num_classes: int) -> None:
     if ids.max(initial=0) >= num_classes:
-        raise DataError(path, f'has maps of class {ids.max()}, the data set ends with '
-                        f'{num_classes - 1}', 'give the classes of this data set')
+        raise DataError(
+            path,
+            f'has maps of class {ids.max()}, the data set ends with {num_classes - 1}',
+            'give the classes of this data set',
+        )
 
 
 @torch.no_grad()
@@ -199,8 +222,10 @@ def score_refined_cam(cfg: EvalCfg, task: EvalTask) -> dict[str, list[ClassAreas
     pixels = torch.from_numpy(picture.transpose(2, 0, 1).copy())[None].float()
     ids = torch.from_numpy(np.concatenate([[0], maps.ids]))
     cam = torch.from_numpy(maps.scores)[None]
-    labels = (ids[refine_stacks(pixels, with_background(cam, (t,)), cfg.refiner)[0]]
-              for t in cfg.thresholds)
+    labels = (
+        ids[refine_stacks(pixels, with_background(cam, (t,)), cfg.refiner)[0]]
+        for t in cfg.thresholds
+    )
     return dict(raw=[areas_from_labels(truth, one, cfg.num_classes) for one in labels])
 
 
@@ -210,10 +235,18 @@ def score_mask(cfg: EvalCfg, task: EvalTask) -> dict[str, list[ClassAreas]]:
     mask = read_mask(task.maps, cfg.num_classes)
     if mask.shape != tuple(truth.shape):
         raise MaskError(
-            task.maps, f'is {mask.shape}, the truth {task.truth["seg_map_path"]} is '
-            f'{tuple(truth.shape)} (height, width)', 'give the masks of these images')
-    return dict(raw=[areas_from_labels(
-        truth, torch.from_numpy(mask.astype(np.int64)), cfg.num_classes)])
+            task.maps,
+            f'is {mask.shape}, the truth {task.truth["seg_map_path"]} is '
+            f'{tuple(truth.shape)} (height, width)',
+            'give the masks of these images',
+        )
+    return dict(
+        raw=[
+            areas_from_labels(
+                truth, torch.from_numpy(mask.astype(np.int64)), cfg.num_classes
+            )
+        ]
+    )
 
 
 def read_mask(path: str | Path, num_classes: int) -> np.ndarray:

@@ -13,8 +13,12 @@ from mmwsss.evaluation.tables import percent, text_table
 
 from .maps import EvalResult
 
-_FIGURES = (('mIoU', 'iou', 'present'), ('mIoU_fixed', 'iou', 'fixed'),
-            ('FP', 'fp', 'fixed'), ('FN', 'fn', 'fixed'))
+_FIGURES = (
+    ('mIoU', 'iou', 'present'),
+    ('mIoU_fixed', 'iou', 'fixed'),
+    ('FP', 'fp', 'fixed'),
+    ('FN', 'fn', 'fixed'),
+)
 
 
 def figures(row: SegScores) -> dict[str, float]:
@@ -37,13 +41,15 @@ def metrics_of(result: EvalResult, classes: Sequence[str]) -> dict[str, Any]:
     for scoring, rows in result.rows.items():
         prefix, best = '' if scoring == 'raw' else f'{scoring}_', result.best(scoring)
         metrics |= {prefix + k: v for k, v in figures(rows[best]).items()}
-        tables['classes'][scoring] = dict(zip(
-            classes, (100 * rows[best].iou).tolist(), strict=True))
+        tables['classes'][scoring] = dict(
+            zip(classes, (100 * rows[best].iou).tolist(), strict=True)
+        )
         if result.thresholds:
             metrics[f'{prefix}threshold'] = _clean(result.thresholds[best])
             tables['sweep'][scoring] = [
                 dict(threshold=_clean(t)) | figures(row)
-                for t, row in zip(result.thresholds, rows, strict=True)]
+                for t, row in zip(result.thresholds, rows, strict=True)
+            ]
     return _rounded(metrics | tables)
 
 
@@ -65,14 +71,28 @@ def _rounded(value: Any) -> Any:
 def tables_of(result: EvalResult, classes: Sequence[str]) -> str:
     """Markdown: one row a scoring at its best threshold; below it IoU by class."""
     best = {name: rows[result.best(name)] for name, rows in result.rows.items()}
-    header = ['scoring', 'threshold', 'mIoU', f'mIoU (all {len(classes)})', 'FP', 'FN',
-              'labelled']
+    header = [
+        'scoring',
+        'threshold',
+        'mIoU',
+        f'mIoU (all {len(classes)})',
+        'FP',
+        'FN',
+        'labelled',
+    ]
     rows = []
     for name, row in best.items():
-        at = f'{_clean(result.thresholds[result.best(name)]):g}' if (
-            result.thresholds) else '-'
+        at = (
+            f'{_clean(result.thresholds[result.best(name)]):g}'
+            if (result.thresholds)
+            else '-'
+        )
         rows.append([name, at, *(percent(v / 100) for v in figures(row).values())])
-    by_class = [[label, *(percent(row.iou[i]) for row in best.values())]
-                for i, label in enumerate(classes)]
-    return (f'{result.images} images, percent\n{text_table(header, rows)}\n\n'
-            f'{text_table(["IoU", *best], by_class)}')
+    by_class = [
+        [label, *(percent(row.iou[i]) for row in best.values())]
+        for i, label in enumerate(classes)
+    ]
+    return (
+        f'{result.images} images, percent\n{text_table(header, rows)}\n\n'
+        f'{text_table(["IoU", *best], by_class)}'
+    )

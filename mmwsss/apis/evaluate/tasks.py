@@ -39,10 +39,14 @@ def maps_in(folder: str | Path, kind: str | None = None) -> tuple[Path, str]:
         found = inner[0] if inner else folder
         if next(found.rglob(f'*{SUFFIX[name]}'), None) is not None:
             return found, name
-    asked = ' or '.join(SUFFIX[name] for name in (('cam', 'mask') if kind is None
-                                                  else (kind,)))
-    raise DataError(str(folder), f'holds no {asked} files' if folder.is_dir()
-                    else 'is no folder', 'give a folder of CAM files or of masks')
+    asked = ' or '.join(
+        SUFFIX[name] for name in (('cam', 'mask') if kind is None else (kind,))
+    )
+    raise DataError(
+        str(folder),
+        f'holds no {asked} files' if folder.is_dir() else 'is no folder',
+        'give a folder of CAM files or of masks',
+    )
 
 
 def classes_of(folder: str | Path) -> tuple[str, ...] | None:
@@ -54,8 +58,9 @@ def classes_of(folder: str | Path) -> tuple[str, ...] | None:
     return None
 
 
-def split_infos(config: str | Path | Config, split: str | None, masks: bool = True
-                ) -> tuple[list[dict[str, Any]], Mapping[str, Any]]:
+def split_infos(
+    config: str | Path | Config, split: str | None, masks: bool = True
+) -> tuple[list[dict[str, Any]], Mapping[str, Any]]:
     """The images of a split with the places of their pixel labels, and the meta data.
 
     Args:
@@ -70,8 +75,12 @@ def split_infos(config: str | Path | Config, split: str | None, masks: bool = Tr
     return [dataset.get_data_info(i) for i in range(len(dataset))], dataset.metainfo
 
 
-def folder_infos(ann_dir: str | Path, names: Sequence[str], num_classes: int,
-                 image_dir: str | Path | None = None) -> list[dict[str, Any]]:
+def folder_infos(
+    ann_dir: str | Path,
+    names: Sequence[str],
+    num_classes: int,
+    image_dir: str | Path | None = None,
+) -> list[dict[str, Any]]:
     """The same of a folder of pixel labels.
 
     Raises:
@@ -80,37 +89,52 @@ def folder_infos(ann_dir: str | Path, names: Sequence[str], num_classes: int,
     truths, images = FileFinder(str(ann_dir), True), FileFinder(str(image_dir), True)
     infos = []
     for name in names:
-        info = dict(img_id=name, seg_map_path=truths.find(name, '.png'),
-                    img_path=f'{image_dir}/{name}', num_foreground=num_classes - 1)
+        info = dict(
+            img_id=name,
+            seg_map_path=truths.find(name, '.png'),
+            img_path=f'{image_dir}/{name}',
+            num_foreground=num_classes - 1,
+        )
         if image_dir is not None:
             info['img_path'] = images.find(name, IMAGE_SUFFIXES)
         infos.append(info)
     truths.refuse_missing(
-        DataError, 'pixel labels', len(names),
-        'give --list FILE with the names of a split that has pixel labels')
+        DataError,
+        'pixel labels',
+        len(names),
+        'give --list FILE with the names of a split that has pixel labels',
+    )
     images.refuse_missing(DataError, 'pictures', len(names), 'correct --img-dir')
     return infos
 
 
 def names_in(folder: Path, kind: str) -> list[str]:
     """Names of all files of a kind below a folder, sorted."""
-    return sorted(path.relative_to(folder).with_suffix('').as_posix()
-                  for path in folder.rglob(f'*{SUFFIX[kind]}'))
+    return sorted(
+        path.relative_to(folder).with_suffix('').as_posix()
+        for path in folder.rglob(f'*{SUFFIX[kind]}')
+    )
 
 
-def eval_tasks(folder: Path, kind: str, infos: Sequence[Mapping[str, Any]]
-               ) -> list[EvalTask]:
+def eval_tasks(
+    folder: Path, kind: str, infos: Sequence[Mapping[str, Any]]
+) -> list[EvalTask]:
     """Maps and truth by name.
 
     Raises:
         DataError: if maps are missing, or there is nothing to score.
     """
     maps = FileFinder(str(folder), True)
-    tasks = [EvalTask(maps.find(info['img_id'], SUFFIX[kind]), dict(info))
-             for info in infos]
+    tasks = [
+        EvalTask(maps.find(info['img_id'], SUFFIX[kind]), dict(info)) for info in infos
+    ]
     maps.refuse_missing(
-        DataError, 'maps', len(tasks), 'generate them for this split, score another '
-        'one with --split, or with --ann-dir alone all maps that are there')
+        DataError,
+        'maps',
+        len(tasks),
+        'generate them for this split, score another '
+        'one with --split, or with --ann-dir alone all maps that are there',
+    )
     if not tasks:
         raise DataError(str(folder), 'has nothing to score', 'give names of images')
     return tasks

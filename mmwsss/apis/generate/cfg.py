@@ -69,11 +69,16 @@ class GenerateCfg:
     num_classes: int | None = None
 
     def __post_init__(self) -> None:
-        for name, known in (('refine', REFINERS), ('source', SOURCES),
-                            ('cam_filter', FILTERS), ('dtype', DTYPES)):
+        for name, known in (
+            ('refine', REFINERS),
+            ('source', SOURCES),
+            ('cam_filter', FILTERS),
+            ('dtype', DTYPES),
+        ):
             if getattr(self, name) not in known:
                 raise ValueError(
-                    f'{name} must be one of {known}, got {getattr(self, name)!r}')
+                    f'{name} must be one of {known}, got {getattr(self, name)!r}'
+                )
         if not self.save or set(self.save) - set(SAVED):
             raise ValueError(f'save must name some of {SAVED}, got {self.save}')
         if self.stride is not None and self.stride < 1:
@@ -84,39 +89,52 @@ class GenerateCfg:
 
     def _check_fused(self) -> None:
         if self.cam_filter != 'gt':
-            raise ValueError('fused maps are those of the classes of the image label: '
-                             f"cam_filter='gt', got {self.cam_filter!r}")
+            raise ValueError(
+                'fused maps are those of the classes of the image label: '
+                f"cam_filter='gt', got {self.cam_filter!r}"
+            )
         if self.refine == 'rw':
-            raise ValueError("fused maps are the network's own; for walked ones save "
-                             "'cam'")
+            raise ValueError(
+                "fused maps are the network's own; for walked ones save 'cam'"
+            )
         if 'mask' not in self.save and self.refine != 'none':
-            raise ValueError(f'refine={self.refine!r} is of masks, fused maps stay as '
-                             "they are: leave it out, or save 'mask' too")
+            raise ValueError(
+                f'refine={self.refine!r} is of masks, fused maps stay as '
+                "they are: leave it out, or save 'mask' too"
+            )
 
     def _check_background(self) -> None:
-        if self.source == 'seg' and (self.bkg_thr or self.alpha is not None
-                                     or self.refine in ('seeds', 'rw')):
-            raise ValueError("source='seg' has a background of its own: no bkg_thr, "
-                             'alpha, seeds or rw')
+        if self.source == 'seg' and (
+            self.bkg_thr or self.alpha is not None or self.refine in ('seeds', 'rw')
+        ):
+            raise ValueError(
+                "source='seg' has a background of its own: no bkg_thr, "
+                'alpha, seeds or rw'
+            )
         if self.refine == 'seeds' and len(self.bkg_thr) != 2:
             raise ValueError(
                 "refine='seeds' needs two constants bkg_thr, the background's and the "
-                f'foreground\'s (published: SemFormer 0.15 0.11), got {self.bkg_thr}')
+                f"foreground's (published: SemFormer 0.15 0.11), got {self.bkg_thr}"
+            )
         if self.refine == 'none' and len(self.bkg_thr) == 2 and self.alpha is None:
             check_thresholds(*self.bkg_thr)
         if self.alpha is not None and (self.bkg_thr or self.refine == 'seeds'):
-            raise ValueError(f'alpha={self.alpha} takes the place of bkg_thr, got '
-                             f'refine={self.refine!r}, bkg_thr={self.bkg_thr}')
+            raise ValueError(
+                f'alpha={self.alpha} takes the place of bkg_thr, got '
+                f'refine={self.refine!r}, bkg_thr={self.bkg_thr}'
+            )
         if self.refine in ('none', 'par') and (self.preset or self.unary):
-            raise ValueError(f'preset and unary are settings of the CRF; refine is '
-                             f'{self.refine!r}')
+            raise ValueError(
+                f'preset and unary are settings of the CRF; refine is {self.refine!r}'
+            )
         if self.refine == 'seeds' and self.unary == 'prob':
             raise ValueError("seeds are made of hard labels: unary='labels'")
         if self.num_classes is not None and not self.hard_labels:
             raise ValueError(
                 f'num_classes={self.num_classes} counts the labels of a CRF on hard '
                 "ones: give refine='crf' with unary='labels', or refine='rw' with a "
-                'preset')
+                'preset'
+            )
         if self.refines and self.has_background:
             _ = self.refiner  # a preset that isn't there
 
@@ -134,8 +152,11 @@ class GenerateCfg:
     def hard_labels(self) -> bool:
         """Whether masks come from one CRF on hard labels."""
         default = 'labels' if self.refine == 'rw' else 'prob'
-        return (self.refines and self.refine in ('crf', 'rw')
-                and (self.unary or default) == 'labels')
+        return (
+            self.refines
+            and self.refine in ('crf', 'rw')
+            and (self.unary or default) == 'labels'
+        )
 
     def stride_of(self, kind: str) -> int:
         """Of the maps of a kind that is saved, in pixels."""
@@ -146,15 +167,24 @@ class GenerateCfg:
         """How finished maps are refined."""
         refine = 'par' if self.refine == 'par' else 'crf'
         if self.source == 'seg':
-            return RefineCfg(refine, self.preset, 'prob', self.unary,
-                             num_classes=self.num_classes)
+            return RefineCfg(
+                refine, self.preset, 'prob', self.unary, num_classes=self.num_classes
+            )
         hard = self.refine in ('seeds', 'rw')
         preset = self.preset or ('irn' if self.refine == 'seeds' else None)
-        return RefineCfg(refine, preset, 'cam', self.unary or (
-            'labels' if hard else None), self.bkg_thr, self.alpha, self.num_classes)
+        return RefineCfg(
+            refine,
+            preset,
+            'cam',
+            self.unary or ('labels' if hard else None),
+            self.bkg_thr,
+            self.alpha,
+            self.num_classes,
+        )
 
     def settings(self) -> dict[str, Any]:
         """By name, all on which a file's content depends."""
         found = {name: value for name, value in asdict(self).items() if name != 'save'}
-        return found | dict(stride=self.stride_of('cam'),
-                            fused_stride=self.stride_of('fused'))
+        return found | dict(
+            stride=self.stride_of('cam'), fused_stride=self.stride_of('fused')
+        )

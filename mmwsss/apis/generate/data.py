@@ -24,8 +24,9 @@ PLAIN = [dict(type='LoadRGBImage'), dict(type='PackWeakInputs')]
 MASK_LOADERS = ('LoadMask', 'LoadAnnotations')
 
 
-def split_cfg(cfg: Config, split: str | None, cam_filter: str, plain: bool = False
-              ) -> dict[str, Any]:
+def split_cfg(
+    cfg: Config, split: str | None, cam_filter: str, plain: bool = False
+) -> dict[str, Any]:
     """The data set of a split with the test pipeline, without anything of masks.
 
     Args:
@@ -38,26 +39,43 @@ def split_cfg(cfg: Config, split: str | None, cam_filter: str, plain: bool = Fal
     Raises:
         ValueError: if the config has no such data set.
     """
-    found = {name: dict(cfg[f'{name}_dataloader']['dataset']) for name in LOADERS
-             if cfg.get(f'{name}_dataloader')}
+    found = {
+        name: dict(cfg[f'{name}_dataloader']['dataset'])
+        for name in LOADERS
+        if cfg.get(f'{name}_dataloader')
+    }
     needed = {'train'} if plain else {'train', 'test'}
     if not needed <= found.keys():
-        raise ValueError(f'{cfg.filename} must have the data loaders {sorted(needed)}, '
-                         f'has {sorted(found)}')
+        raise ValueError(
+            f'{cfg.filename} must have the data loaders {sorted(needed)}, '
+            f'has {sorted(found)}'
+        )
     base = found['train']
     kind = DATASETS.get(base['type'])
     if not (inspect.isclass(kind) and issubclass(kind, WeakSegDataset)):
         raise ValueError(
             f'{cfg.filename}: train_dataloader.dataset is a {base["type"]}; labels are '
-            'generated for a data set of mmwsss (images with image labels)')
+            'generated for a data set of mmwsss (images with image labels)'
+        )
     if split is not None:
         base = _of_split(found, kind, split)
-    pipeline = PLAIN if plain else [
-        step for step in found['test'].get('pipeline', ())
-        if str(step['type']).rpartition('.')[2] not in MASK_LOADERS]
+    pipeline = (
+        PLAIN
+        if plain
+        else [
+            step
+            for step in found['test'].get('pipeline', ())
+            if str(step['type']).rpartition('.')[2] not in MASK_LOADERS
+        ]
+    )
     base = {key: value for key, value in base.items() if key not in TRAINING_FOLDERS}
-    return {**base, 'pipeline': pipeline, 'test_mode': True, 'with_masks': False,
-            'allow_unlabelled': cam_filter != 'gt'}
+    return {
+        **base,
+        'pipeline': pipeline,
+        'test_mode': True,
+        'with_masks': False,
+        'allow_unlabelled': cam_filter != 'gt',
+    }
 
 
 def _of_split(found: dict[str, dict], kind: type, split: str) -> dict[str, Any]:
@@ -67,8 +85,10 @@ def _of_split(found: dict[str, dict], kind: type, split: str) -> dict[str, Any]:
         if known == split:
             return dataset
     if default is None:
-        raise ValueError(f'{kind.__name__} has no splits by name: --split must be one '
-                         f'of {sorted(found)}, got {split!r}')
+        raise ValueError(
+            f'{kind.__name__} has no splits by name: --split must be one '
+            f'of {sorted(found)}, got {split!r}'
+        )
     kept = {k: v for k, v in found['train'].items() if k not in ('ann_file', 'indices')}
     return kept | dict(split=split)
 
@@ -82,8 +102,11 @@ def build_split(cfg: dict[str, Any]) -> WeakSegDataset:
             raise
         if not Path(err.path).exists():  # rather a split that there isn't
             raise LabelError(err.path, err.problem, f'{err.fix}, and --split') from None
-        raise LabelError(err.path, err.problem, f'{err.fix}; or let the network choose '
-                         'the classes (--cam-filter pred)') from None
+        raise LabelError(
+            err.path,
+            err.problem,
+            f'{err.fix}; or let the network choose the classes (--cam-filter pred)',
+        ) from None
 
 
 def names_of(dataset: WeakSegDataset) -> list[str]:
@@ -114,12 +137,20 @@ def groups_of_one_size(dataset: WeakSegDataset, batch_size: int) -> list[list[in
     by_size: dict[tuple[int, int], list[int]] = {}
     for i in order:
         by_size.setdefault(sizes[i], []).append(i)
-    return [members[start:start + batch_size] for members in by_size.values()
-            for start in range(0, len(members), batch_size)]
+    return [
+        members[start : start + batch_size]
+        for members in by_size.values()
+        for start in range(0, len(members), batch_size)
+    ]
 
 
-def loader_of(dataset: WeakSegDataset, groups: Sequence[Sequence[int]], workers: int
-              ) -> DataLoader:
+def loader_of(
+    dataset: WeakSegDataset, groups: Sequence[Sequence[int]], workers: int
+) -> DataLoader:
     """Collated batches, one for each group, in order."""
-    return DataLoader(dataset, batch_sampler=[list(g) for g in groups],
-                      num_workers=workers, collate_fn=pseudo_collate)
+    return DataLoader(
+        dataset,
+        batch_sampler=[list(g) for g in groups],
+        num_workers=workers,
+        collate_fn=pseudo_collate,
+    )

@@ -86,9 +86,14 @@ class RunOptions:
     allow_pickle: bool = False
 
 
-def generate_labels(config: str | Path | Config, checkpoint: str, out: str | Path,
-                    settings: GenerateCfg, run: RunOptions | None = None,
-                    affinity: Affinity | None = None) -> GenerateReport:
+def generate_labels(
+    config: str | Path | Config,
+    checkpoint: str,
+    out: str | Path,
+    settings: GenerateCfg,
+    run: RunOptions | None = None,
+    affinity: Affinity | None = None,
+) -> GenerateReport:
     """Write folders of masks and maps and ``manifest.json`` into ``OUT``.
 
     Each process takes every world-th batch that isn't finished. An interrupted call is
@@ -113,12 +118,17 @@ def generate_labels(config: str | Path | Config, checkpoint: str, out: str | Pat
         DataError: if an image or label is missing or broken.
     """
     run = run or RunOptions()
-    cfg = (copy.deepcopy(config) if isinstance(config, Config)
-           else Config.fromfile(str(config)))
+    cfg = (
+        copy.deepcopy(config)
+        if isinstance(config, Config)
+        else Config.fromfile(str(config))
+    )
     device = start_processes(cfg, run.launcher, run.allow_pickle)
     if (settings.refine == 'rw') != (affinity is not None):
-        raise ValueError("refine='rw' needs an affinity network, or the CAMs that one "
-                         'is for; nothing else takes them')
+        raise ValueError(
+            "refine='rw' needs an affinity network, or the CAMs that one "
+            'is for; nothing else takes them'
+        )
     from_folder = affinity is not None and affinity.cams is not None
     cam_filter = 'none' if from_folder else settings.cam_filter
     dataset_cfg = split_cfg(cfg, settings.split, cam_filter, plain=from_folder)
@@ -126,8 +136,12 @@ def generate_labels(config: str | Path | Config, checkpoint: str, out: str | Pat
     model = init_model(cfg, checkpoint, device)
     _check_classes(model, dataset.metainfo['classes'], settings)
     settings = with_defaults(settings, model, cfg)
-    identity = dict(settings.settings(), weights=weights_hash(model),
-                    model=plain_model(cfg), dataset=dataset_cfg)
+    identity = dict(
+        settings.settings(),
+        weights=weights_hash(model),
+        model=plain_model(cfg),
+        dataset=dataset_cfg,
+    )
     if cam_filter == 'gt':
         identity['labels'] = labels_hash(dataset)
     if affinity is None:
@@ -136,16 +150,23 @@ def generate_labels(config: str | Path | Config, checkpoint: str, out: str | Pat
         source, more = affinity.source(model, settings, names_of(dataset), device)
         identity |= more
     facts = dict(
-        mmwsss=__version__, config=cfg.filename, checkpoint=str(checkpoint),
-        classes=dataset.metainfo['classes'], palette=dataset.metainfo.get('palette'),
-        images=len(dataset))
+        mmwsss=__version__,
+        config=cfg.filename,
+        checkpoint=str(checkpoint),
+        classes=dataset.metainfo['classes'],
+        palette=dataset.metainfo.get('palette'),
+        images=len(dataset),
+    )
     chosen = f'those of {affinity.cams}' if from_folder else _FILTERS[cam_filter]
     tell(f'Masks: {describe(settings, model)}. Classes of an image: {chosen}')
     return generate(dataset, source, Path(out), settings, identity, facts, run, device)
 
 
-_FILTERS = dict(gt='its GROUND-TRUTH image labels (no pixel label is read)',
-                pred='as the network predicts', none='all')
+_FILTERS = dict(
+    gt='its GROUND-TRUTH image labels (no pixel label is read)',
+    pred='as the network predicts',
+    none='all',
+)
 
 
 def describe(settings: GenerateCfg, model: nn.Module) -> str:
@@ -154,22 +175,33 @@ def describe(settings: GenerateCfg, model: nn.Module) -> str:
         return 'none'
     if own_label(model, settings):
         return f"the refined label of {type(model).__name__}'s own training rule"
-    background = (f'background (1 - max)^{settings.alpha:g}'
-                  if settings.alpha is not None else f'background {settings.bkg_thr}')
+    background = (
+        f'background (1 - max)^{settings.alpha:g}'
+        if settings.alpha is not None
+        else f'background {settings.bkg_thr}'
+    )
     of = 'the decoder' if settings.source == 'seg' else f'the CAM, {background}'
     preset = f' with {settings.refiner.preset}' if settings.preset else ''
     count = f' on {settings.num_classes} labels' if settings.num_classes else ''
     return f'{settings.refine}{preset}{count} of {of}'
 
 
-def generate(dataset: Any, source: Callable[[Any], Sequence[ImageMaps]], out: Path,
-             settings: GenerateCfg, identity: dict, facts: dict, run: RunOptions,
-             device: str) -> GenerateReport:
+def generate(
+    dataset: Any,
+    source: Callable[[Any], Sequence[ImageMaps]],
+    out: Path,
+    settings: GenerateCfg,
+    identity: dict,
+    facts: dict,
+    run: RunOptions,
+    device: str,
+) -> GenerateReport:
     """Everything after the network is built; ``source`` turns batches into maps."""
     names, begin = names_of(dataset), time.time()
     batch_size = run.batch_size or (1 if device == 'cpu' else 8)
     groups = on_first_process(
-        lambda: _plan(dataset, names, out, settings, identity, facts, run, batch_size))
+        lambda: _plan(dataset, names, out, settings, identity, facts, run, batch_size)
+    )
     report = GenerateReport(str(out), len(names))
     report.skipped = len(names) - sum(map(len, groups))
     if report.skipped:
@@ -177,22 +209,40 @@ def generate(dataset: Any, source: Callable[[Any], Sequence[ImageMaps]], out: Pa
     rank, world = get_dist_info()
     mine = groups[rank::world]
     loaders = run.loaders if run.loaders is not None else 2 * (device != 'cpu')
-    _run(mine, loader_of(dataset, mine, loaders), source, out, settings,
-         facts['palette'], _workers(run.workers, settings, device), device)
+    _run(
+        mine,
+        loader_of(dataset, mine, loaders),
+        source,
+        out,
+        settings,
+        facts['palette'],
+        _workers(run.workers, settings, device),
+        device,
+    )
     barrier()
     report.seconds = time.time() - begin
     report.bytes_per_image = on_first_process(
-        lambda: _finish(out, settings, identity, facts, names))
+        lambda: _finish(out, settings, identity, facts, names)
+    )
     return report
 
 
-def _plan(dataset: Any, names: list[str], out: Path, settings: GenerateCfg,
-          identity: dict, facts: dict, run: RunOptions, batch_size: int
-          ) -> list[list[int]]:
+def _plan(
+    dataset: Any,
+    names: list[str],
+    out: Path,
+    settings: GenerateCfg,
+    identity: dict,
+    facts: dict,
+    run: RunOptions,
+    batch_size: int,
+) -> list[list[int]]:
     """Claim the folder; the batches in which an image is not done."""
     if len(set(names)) < len(names):
-        raise ValueError('two images of the data set have one name: their outputs '
-                         'would overwrite each other')
+        raise ValueError(
+            'two images of the data set have one name: their outputs '
+            'would overwrite each other'
+        )
     if (out / MANIFEST).is_file():
         if run.overwrite:
             _empty(out)
@@ -202,8 +252,11 @@ def _plan(dataset: Any, names: list[str], out: Path, settings: GenerateCfg,
     for kind in SAVED:
         for rest in (out / kind).rglob('*.tmp'):  # of a call that was killed
             rest.unlink(missing_ok=True)
-    return [group for group in groups_of_one_size(dataset, batch_size)
-            if not all(is_done(out, settings.save, names[i]) for i in group)]
+    return [
+        group
+        for group in groups_of_one_size(dataset, batch_size)
+        if not all(is_done(out, settings.save, names[i]) for i in group)
+    ]
 
 
 def _empty(out: Path) -> None:
@@ -225,11 +278,20 @@ def _check_empty(out: Path) -> None:
         if found is not None:
             raise ManifestMismatch(
                 f'{out} holds files that no {MANIFEST} tells the settings of (first: '
-                f'{found}). Fix: give another folder, or delete {out / kind}.')
+                f'{found}). Fix: give another folder, or delete {out / kind}.'
+            )
 
 
-def _run(groups: Sequence[Sequence[int]], loader: Any, source: Callable, out: Path,
-         settings: GenerateCfg, palette: Any, count: int, device: str) -> None:
+def _run(
+    groups: Sequence[Sequence[int]],
+    loader: Any,
+    source: Callable,
+    out: Path,
+    settings: GenerateCfg,
+    palette: Any,
+    count: int,
+    device: str,
+) -> None:
     show = get_dist_info()[0] == 0 and groups
     bar = ProgressBar(sum(map(len, groups)), file=sys.stderr) if show else None
     refines = 'mask' in settings.save and settings.refines
@@ -237,8 +299,9 @@ def _run(groups: Sequence[Sequence[int]], loader: Any, source: Callable, out: Pa
         for group, batch in zip(groups, loader, strict=True):
             for maps in source(batch):
                 if not is_done(out, settings.save, maps.name):
-                    workers.submit(write_outputs, settings, str(out), maps,
-                                   palette, device)
+                    workers.submit(
+                        write_outputs, settings, str(out), maps, palette, device
+                    )
             for _ in range(len(group) if show else 0):
                 bar.update()
     if show:
@@ -254,23 +317,31 @@ def _workers(count: int | None, settings: GenerateCfg, device: str) -> int:
     return cores if settings.refines and cores > 1 else 0
 
 
-def _finish(out: Path, settings: GenerateCfg, identity: dict, facts: dict,
-            names: Sequence[str]) -> dict[str, int]:
+def _finish(
+    out: Path, settings: GenerateCfg, identity: dict, facts: dict, names: Sequence[str]
+) -> dict[str, int]:
     """Note in the manifest that all is there, and how large it is."""
-    sizes = {kind: sum(output_path(out, kind, name).stat().st_size for name in names)
-             for kind in settings.save}
+    sizes = {
+        kind: sum(output_path(out, kind, name).stat().st_size for name in names)
+        for kind in settings.save
+    }
     mean = {kind: round(total / max(len(names), 1)) for kind, total in sizes.items()}
     content = claim_folder(out, identity, **facts)
     write_manifest(out, content | dict(finished=True, bytes_per_image=mean))
     return mean
 
 
-def _check_classes(model: nn.Module, classes: Sequence[str], settings: GenerateCfg
-                   ) -> None:
+def _check_classes(
+    model: nn.Module, classes: Sequence[str], settings: GenerateCfg
+) -> None:
     count = getattr(model, 'num_classes', len(classes))
     if count != len(classes):
-        raise ValueError(f'the network has {count} classes with background, the data '
-                         f'set {len(classes)}: {tuple(classes)}')
+        raise ValueError(
+            f'the network has {count} classes with background, the data '
+            f'set {len(classes)}: {tuple(classes)}'
+        )
     if settings.num_classes is not None and settings.num_classes < len(classes):
-        raise ValueError(f'num_classes={settings.num_classes} of the CRF are less than '
-                         f'the {len(classes)} of the data set, background included')
+        raise ValueError(
+            f'num_classes={settings.num_classes} of the CRF are less than '
+            f'the {len(classes)} of the data set, background included'
+        )

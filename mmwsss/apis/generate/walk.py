@@ -44,9 +44,11 @@ class FolderMaps:
         lacking = [n for n in names if not self.path(n).is_file()]
         if lacking:
             raise DataError(
-                str(self.folder), f'lacks the maps of {len(lacking)} of {len(names)} '
+                str(self.folder),
+                f'lacks the maps of {len(lacking)} of {len(names)} '
                 f'images (first: {lacking[0]}{SUFFIX["cam"]})',
-                'generate them for this split, or give another one with --split')
+                'generate them for this split, or give another one with --split',
+            )
 
     def path(self, name: str) -> Path:
         """The file of an image."""
@@ -62,11 +64,14 @@ class FolderMaps:
         grid = strided_size(size, self.stride)
         if found.size != size or found.scores.shape[1:] != grid:
             raise ScoreError(
-                path, f'has maps {found.scores.shape[1:]} of an image of {found.size}, '
+                path,
+                f'has maps {found.scores.shape[1:]} of an image of {found.size}, '
                 f'needed are {grid} of {size} (height, width)',
-                f'generate the CAMs of these images with --stride {self.stride}')
-        return ImageMaps(info['img_id'], info['img_path'], size,
-                         ClassMaps(found.scores, found.ids))
+                f'generate the CAMs of these images with --stride {self.stride}',
+            )
+        return ImageMaps(
+            info['img_id'], info['img_path'], size, ClassMaps(found.scores, found.ids)
+        )
 
 
 def cam_folder(folder: str | Path) -> Path:
@@ -95,8 +100,12 @@ class WalkMaps:
         ValueError: if the network has no edges.
     """
 
-    def __init__(self, base: Callable[[Mapping[str, Any]], Sequence[ImageMaps]],
-                 network: nn.Module, settings: GenerateCfg) -> None:
+    def __init__(
+        self,
+        base: Callable[[Mapping[str, Any]], Sequence[ImageMaps]],
+        network: nn.Module,
+        settings: GenerateCfg,
+    ) -> None:
         self.base, self.settings = base, settings
         self.walk = RandomWalk(check_affinity(network))
 
@@ -104,15 +113,19 @@ class WalkMaps:
     def __call__(self, batch: Mapping[str, Any]) -> list[ImageMaps]:
         """The walked maps of a collated batch."""
         found = self.base(batch)
-        walked = self.walk([_pixels(maps) for maps in found],
-                           [torch.from_numpy(maps.cam.maps) for maps in found])
+        walked = self.walk(
+            [_pixels(maps) for maps in found],
+            [torch.from_numpy(maps.cam.maps) for maps in found],
+        )
         return [self._with(maps, one) for maps, one in zip(found, walked, strict=True)]
 
     def _with(self, maps: ImageMaps, walked: torch.Tensor) -> ImageMaps:
         grid = strided_size(maps.size, self.settings.stride_of('cam'))
         small = resize(walked[None], grid)[0]
-        return maps._replace(full=ClassMaps(to_numpy(walked), maps.cam.ids),
-                             cam=ClassMaps(to_numpy(small), maps.cam.ids))
+        return maps._replace(
+            full=ClassMaps(to_numpy(walked), maps.cam.ids),
+            cam=ClassMaps(to_numpy(small), maps.cam.ids),
+        )
 
 
 def check_affinity(network: nn.Module) -> AffinityNetwork:
@@ -124,7 +137,8 @@ def check_affinity(network: nn.Module) -> AffinityNetwork:
     if not isinstance(network, AffinityNetwork):
         raise ValueError(
             "refine='rw' needs the config and the checkpoint of an AffinityNetwork, "
-            f'got a {type(network).__name__}')
+            f'got a {type(network).__name__}'
+        )
     return network
 
 
@@ -132,8 +146,11 @@ def _pixels(maps: ImageMaps) -> torch.Tensor:
     """The picture itself: test pipelines may resize what the CAM network sees."""
     pixels = read_rgb(maps.image)
     if pixels.shape[:2] != tuple(maps.size):
-        raise DataError(maps.image, f'is {pixels.shape[:2]}, its maps are for '
-                        f'{maps.size}', 'generate the maps again')
+        raise DataError(
+            maps.image,
+            f'is {pixels.shape[:2]}, its maps are for {maps.size}',
+            'generate the maps again',
+        )
     return torch.from_numpy(np.ascontiguousarray(pixels.transpose(2, 0, 1))).float()
 
 
@@ -156,24 +173,39 @@ class Affinity:
     def __post_init__(self) -> None:
         network = (self.config is not None) + (self.checkpoint is not None)
         if (self.cams is not None, network) not in ((True, 0), (False, 2)):
-            raise ValueError('a random walk needs the config and the checkpoint of an '
-                             'affinity network, or a folder of CAMs for one')
+            raise ValueError(
+                'a random walk needs the config and the checkpoint of an '
+                'affinity network, or a folder of CAMs for one'
+            )
 
-    def source(self, model: nn.Module, settings: GenerateCfg, names: Sequence[str],
-               device: str) -> tuple[WalkMaps, dict[str, Any]]:
+    def source(
+        self, model: nn.Module, settings: GenerateCfg, names: Sequence[str], device: str
+    ) -> tuple[WalkMaps, dict[str, Any]]:
         """Walked maps, and what they depend on besides ``model``."""
         if self.cams is not None:
             folder = FolderMaps(self.cams, check_affinity(model).stride, names)
             made = read_manifest(self.cams) or read_manifest(folder.folder.parent)
             hashed = made and made.get('settings_hash')
             return WalkMaps(folder, model, settings), dict(cams=hashed)
-        cfg = (self.config if isinstance(self.config, Config)
-               else Config.fromfile(str(self.config)))
+        cfg = (
+            self.config
+            if isinstance(self.config, Config)
+            else Config.fromfile(str(self.config))
+        )
         if not torch.cuda.is_available():
             replace_sync_bn(cfg.model)
         network = check_affinity(init_model(cfg, self.checkpoint, device))
-        base = replace(settings, refine='none', save=('cam',), stride=network.stride,
-                       preset=None, unary=None, num_classes=None)
+        base = replace(
+            settings,
+            refine='none',
+            save=('cam',),
+            stride=network.stride,
+            preset=None,
+            unary=None,
+            num_classes=None,
+        )
         facts = dict(weights=weights_hash(network), model=plain_model(cfg))
-        return (WalkMaps(NetworkMaps(model, base), network, settings),
-                dict(affinity=facts))
+        return (
+            WalkMaps(NetworkMaps(model, base), network, settings),
+            dict(affinity=facts),
+        )

@@ -53,26 +53,39 @@ def mask_of(settings: GenerateCfg, maps: ImageMaps, device: str = 'cpu') -> np.n
         pixels = torch.from_numpy(read_rgb(maps.image).copy())
         pixels = pixels.permute(2, 0, 1)
         return (_seeds if settings.refine == 'seeds' else _refined)(
-            settings, pixels, full, device)
-    label = (full.ids[full.maps.argmax(0)] if settings.source == 'seg'
-             else _thresholded(settings, full))
+            settings, pixels, full, device
+        )
+    label = (
+        full.ids[full.maps.argmax(0)]
+        if settings.source == 'seg'
+        else _thresholded(settings, full)
+    )
     return label.numpy().astype(np.uint8)
 
 
-def _refined(settings: GenerateCfg, pixels: torch.Tensor, maps: ClassMaps, device: str
-             ) -> np.ndarray:
-    stacks, ids = (cam_stacks(settings.refiner, *maps) if settings.source == 'cam'
-                   else (maps.maps[None], maps.ids))
+def _refined(
+    settings: GenerateCfg, pixels: torch.Tensor, maps: ClassMaps, device: str
+) -> np.ndarray:
+    stacks, ids = (
+        cam_stacks(settings.refiner, *maps)
+        if settings.source == 'cam'
+        else (maps.maps[None], maps.ids)
+    )
     return refine_items(settings.refiner, [Item(pixels, stacks, ids)], device)[0]
 
 
 @torch.no_grad()
-def _seeds(settings: GenerateCfg, pixels: torch.Tensor, maps: ClassMaps, device: str
-           ) -> np.ndarray:
+def _seeds(
+    settings: GenerateCfg, pixels: torch.Tensor, maps: ClassMaps, device: str
+) -> np.ndarray:
     background, foreground = settings.bkg_thr
     slots = affinity_seeds(
-        pixels[None].to(device).float(), maps.maps[None].to(device),
-        settings.refiner.module, foreground, background)[0]
+        pixels[None].to(device).float(),
+        maps.maps[None].to(device),
+        settings.refiner.module,
+        foreground,
+        background,
+    )[0]
     return slots_to_ids(slots.cpu(), torch.cat([maps.ids.new_zeros(1), maps.ids]))
 
 
@@ -85,17 +98,30 @@ def _thresholded(settings: GenerateCfg, maps: ClassMaps) -> torch.Tensor:
     return threshold_label(score, label, settings.bkg_thr[0])[0]
 
 
-def write_outputs(settings: GenerateCfg, out: str, maps: ImageMaps,
-                  palette: Sequence[Sequence[int]] | None, device: str = 'cpu') -> None:
+def write_outputs(
+    settings: GenerateCfg,
+    out: str,
+    maps: ImageMaps,
+    palette: Sequence[Sequence[int]] | None,
+    device: str = 'cpu',
+) -> None:
     """Write what is asked for of one image; the mask, which takes longest, last."""
     for kind in ('cam', 'fused', 'prob'):
         if kind in settings.save:
             kept = getattr(maps, kind)
-            save_scores(output_path(out, kind, maps.name), kept.maps, kept.ids,
-                        maps.size, settings.dtype)
+            save_scores(
+                output_path(out, kind, maps.name),
+                kept.maps,
+                kept.ids,
+                maps.size,
+                settings.dtype,
+            )
     if 'mask' in settings.save:
-        save_label_png(mask_of(settings, maps, device),
-                       output_path(out, 'mask', maps.name), palette)
+        save_label_png(
+            mask_of(settings, maps, device),
+            output_path(out, 'mask', maps.name),
+            palette,
+        )
 
 
 class Workers:
@@ -110,13 +136,15 @@ class Workers:
         device: that threads compute on.
     """
 
-    def __init__(self, count: int, processes: bool = False, device: str = 'cpu'
-                 ) -> None:
+    def __init__(
+        self, count: int, processes: bool = False, device: str = 'cpu'
+    ) -> None:
         self.count, self.pending = count, deque[Future]()
         self.pool: Executor | None = None
         if count and processes:
             self.pool = ProcessPoolExecutor(
-                count, clean_processes(__name__), initializer=start_worker)
+                count, clean_processes(__name__), initializer=start_worker
+            )
         elif count:
             # Which GPU is the current one is each thread's own affair.
             begin = None if device == 'cpu' else partial(torch.cuda.set_device, device)
@@ -140,7 +168,8 @@ class Workers:
         except BrokenProcessPool as err:
             raise RuntimeError(
                 'a worker process was killed, perhaps for want of memory: run it again '
-                'with fewer workers; finished images stay') from err
+                'with fewer workers; finished images stay'
+            ) from err
 
     def __exit__(self, kind: type | None, *_: Any) -> None:
         if self.pool is None:

@@ -39,12 +39,16 @@ def check_files(stages: Sequence[Stage]) -> None:
     Raises:
         PipelineError: naming all of them, with the stage and the key.
     """
-    missing = [f'stage {stage.name!r}: {problem}' for stage in stages
-               for problem in _missing(stage)]
+    missing = [
+        f'stage {stage.name!r}: {problem}'
+        for stage in stages
+        for problem in _missing(stage)
+    ]
     if missing:
         raise PipelineError(
             '; '.join(missing) + '. Correct the paths (cfg_options of the stage), or '
-            'run from the folder that they are relative to')
+            'run from the folder that they are relative to'
+        )
 
 
 def check_data(stages: Sequence[Stage]) -> None:
@@ -67,7 +71,8 @@ def check_data(stages: Sequence[Stage]) -> None:
                 DATASETS.build(dataset)
             except (ValueError, TypeError, OSError) as error:
                 raise PipelineError(
-                    f'stage {stage.name!r}, {part}_dataloader: {error}') from error
+                    f'stage {stage.name!r}, {part}_dataloader: {error}'
+                ) from error
 
 
 def _given_dataset(loader: Mapping[str, Any]) -> dict[str, Any] | None:
@@ -86,21 +91,29 @@ def check_schedules(stages: Sequence[Stage]) -> None:
     Raises:
         PipelineError: naming all of them, and the option that is lacking.
     """
-    wrong = [f'stage {stage.name!r}: {problem}' for stage in stages
-             if stage.type == 'train' for problem in _warm_ups(stage.read_config())]
+    wrong = [
+        f'stage {stage.name!r}: {problem}'
+        for stage in stages
+        if stage.type == 'train'
+        for problem in _warm_ups(stage.read_config())
+    ]
     if wrong:
         raise PipelineError(
             '; '.join(wrong) + '. Shorten the warm-up with the training: '
-            '--cfg-options all.param_scheduler.0.warmup_iters=N')
+            '--cfg-options all.param_scheduler.0.warmup_iters=N'
+        )
 
 
 def _warm_ups(cfg: Mapping[str, Any]) -> Iterator[str]:
     length = (cfg.get('train_cfg') or {}).get('max_iters')
     schedules = cfg.get('param_scheduler') or []
     for i, schedule in enumerate(
-            schedules if isinstance(schedules, (list, tuple)) else [schedules]):
-        warm_up, total = schedule.get('warmup_iters'), schedule.get(
-            'total_iters', length)
+        schedules if isinstance(schedules, (list, tuple)) else [schedules]
+    ):
+        warm_up, total = (
+            schedule.get('warmup_iters'),
+            schedule.get('total_iters', length),
+        )
         if warm_up is not None and total is not None and warm_up >= total:
             yield (f'param_scheduler.{i}.warmup_iters={warm_up} of {total} iterations')
 
@@ -131,16 +144,20 @@ def _missing_in(cfg: Mapping[str, Any], parts: Sequence[str]) -> Iterator[str]:
     model = cfg.get('model') or {}
     for place, path in _entries(model, _WEIGHTS):
         # Self-training takes all weights of its network from one checkpoint.
-        unread = (model.get('checkpoint') and place.startswith('segmentor.')
-                  and place.endswith('.pretrained'))
+        unread = (
+            model.get('checkpoint')
+            and place.startswith('segmentor.')
+            and place.endswith('.pretrained')
+        )
         if 'train' in parts and not unread and _is_absent(path):
             yield f'there is no file {path} (model.{place})'
     if 'train' in parts and _is_absent(cfg.get('load_from')):
         yield f'there is no file {cfg["load_from"]} (load_from)'
 
 
-def _entries(value: Any, keys: Sequence[str], where: str = ''
-             ) -> Iterator[tuple[str, Any]]:
+def _entries(
+    value: Any, keys: Sequence[str], where: str = ''
+) -> Iterator[tuple[str, Any]]:
     """``(place, value)`` of all entries under one of the keys."""
     if isinstance(value, Mapping):
         for key, item in value.items():
@@ -155,5 +172,10 @@ def _entries(value: Any, keys: Sequence[str], where: str = ''
 
 def _is_absent(path: Any) -> bool:
     """A path of this machine where nothing is; what earlier stages give, is to come."""
-    return (isinstance(path, str) and path != '' and '://' not in path
-            and not any(find_needs(path)) and not os.path.exists(path))
+    return (
+        isinstance(path, str)
+        and path != ''
+        and '://' not in path
+        and not any(find_needs(path))
+        and not os.path.exists(path)
+    )

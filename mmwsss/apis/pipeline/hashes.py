@@ -69,15 +69,19 @@ def config_files(cfg: Mapping[str, Any]) -> dict[str, str]:
     found: set[str] = set()
     for key, text in _strings(cfg):
         if key == 'data_root' and os.path.isdir(text):
-            found |= {entry.path for entry in os.scandir(text)
-                      if entry.name.endswith(_LISTS) and entry.is_file()}
+            found |= {
+                entry.path
+                for entry in os.scandir(text)
+                if entry.name.endswith(_LISTS) and entry.is_file()
+            }
         elif len(text) < 4096 and '\n' not in text and os.path.isfile(text):
             found.add(text)
     return {name: str(path_hash(name)) for name in sorted(found)}
 
 
-def list_files(cfg: Mapping[str, Any], loaders: Sequence[str] = (),
-               split: str | None = None) -> dict[str, str]:
+def list_files(
+    cfg: Mapping[str, Any], loaders: Sequence[str] = (), split: str | None = None
+) -> dict[str, str]:
     """Hashes of the lists of images and labels that data sets read.
 
     Folders of labels count as :func:`path_hash` says. Lists that come with mmwsss
@@ -88,15 +92,20 @@ def list_files(cfg: Mapping[str, Any], loaders: Sequence[str] = (),
         loaders: the data loaders whose lists are meant.
         split: without loaders: the split; ``None``: that of the training.
     """
-    datasets = {name: dict((cfg.get(f'{name}_dataloader') or {}).get('dataset') or {})
-                for name in LOADERS}
+    datasets = {
+        name: dict((cfg.get(f'{name}_dataloader') or {}).get('dataset') or {})
+        for name in LOADERS
+    }
     if loaders:
         chosen = [datasets[name] for name in loaders]
     else:
         train = datasets['train']
         of_split = [data for data in datasets.values() if data.get('split') == split]
-        chosen = (of_split if of_split and split else
-                  [train | (dict(split=split) if split else {})])
+        chosen = (
+            of_split
+            if of_split and split
+            else [train | (dict(split=split) if split else {})]
+        )
     return {path: str(path_hash(path)) for data in chosen for path in _lists_of(data)}
 
 

@@ -37,8 +37,10 @@ def try_lock(file: IO) -> bool:
     except OSError as error:
         if error.errno not in _NO_LOCKS:
             raise
-        print_log(f'{file.name}: this file system knows no locks; make sure that no '
-                  'second run works in the same folder')
+        print_log(
+            f'{file.name}: this file system knows no locks; make sure that no '
+            'second run works in the same folder'
+        )
     return True
 
 
@@ -58,12 +60,18 @@ def work_dir_lock(work_dir: Path) -> Iterator[None]:
         if not try_lock(file):
             raise BusyError(
                 f'another run works in {work_dir} ({holder or "just started"}): wait '
-                'for it or end it, or give another --work-dir')
+                'for it or end it, or give another --work-dir'
+            )
         if holder:
-            print_log(f'the last run here ended without a word ({holder}); what it '
-                      'began goes on')
-        _write(file, f'process {os.getpid()} on {socket.gethostname()}, since '
-                     f'{time.strftime("%Y-%m-%d %H:%M:%S")}')
+            print_log(
+                f'the last run here ended without a word ({holder}); what it '
+                'began goes on'
+            )
+        _write(
+            file,
+            f'process {os.getpid()} on {socket.gethostname()}, since '
+            f'{time.strftime("%Y-%m-%d %H:%M:%S")}',
+        )
         try:
             yield
         finally:
@@ -75,8 +83,10 @@ def _open_lock(work_dir: Path) -> IO:
         work_dir.mkdir(parents=True, exist_ok=True)
         return open(work_dir / 'lock', 'a+')
     except OSError as error:
-        raise OSError(f'nothing can be written into {work_dir} ({error.strerror}): '
-                      'give another --work-dir') from error
+        raise OSError(
+            f'nothing can be written into {work_dir} ({error.strerror}): '
+            'give another --work-dir'
+        ) from error
 
 
 def _write(file: IO, text: str) -> None:
@@ -91,7 +101,8 @@ def writers(path: Path) -> list[int]:
     target, found = os.path.realpath(path), []
     for process in Path('/proc').glob('[0-9]*'):
         if int(process.name) != os.getpid() and any(
-                _links_to(process / 'fd' / stream, target) for stream in '12'):
+            _links_to(process / 'fd' / stream, target) for stream in '12'
+        ):
             found.append(int(process.name))
     return found
 

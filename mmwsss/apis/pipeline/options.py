@@ -14,8 +14,9 @@ _ABSENT = object()
 _ALIKE = 0.85  # two keys are taken for one, misspelt
 
 
-def with_options(stages: Sequence[Stage], seed: int | None, options: Mapping[str, Any]
-                 ) -> tuple[Stage, ...]:
+def with_options(
+    stages: Sequence[Stage], seed: int | None, options: Mapping[str, Any]
+) -> tuple[Stage, ...]:
     """The stages with ``--seed`` and ``--cfg-options`` of the command line.
 
     Args:
@@ -34,15 +35,18 @@ def with_options(stages: Sequence[Stage], seed: int | None, options: Mapping[str
         if key.partition('.')[0] not in (*names, ALL) or not key.partition('.')[2]:
             raise PipelineError(
                 f'--cfg-options {key}: begin with the stage that it is for, one of '
-                f'{[*names, ALL]}, as in {names[0]}.train_cfg.max_iters=100')
+                f'{[*names, ALL]}, as in {names[0]}.train_cfg.max_iters=100'
+            )
     changed = tuple(_with_options(stage, seed, options) for stage in stages)
     for key in options:
         head, _, rest = key.partition('.')
         if head == ALL and not any(
-                rest in (*stage.overrides, *stage.kind.keys) for stage in changed):
+            rest in (*stage.overrides, *stage.kind.keys) for stage in changed
+        ):
             place = rest.rpartition('.')[0]
             raise PipelineError(
-                f'--cfg-options {key}: no config of the pipeline has {place!r}')
+                f'--cfg-options {key}: no config of the pipeline has {place!r}'
+            )
     check_needs(changed)
     return changed
 
@@ -57,8 +61,9 @@ def _with_options(stage: Stage, seed: int | None, options: Mapping[str, Any]) ->
             head, _, rest = key.partition('.')
             if head == name and rest in stage.kind.keys:
                 if rest in stage.kind.choices:
-                    check_choice(f'stage {stage.name!r}', rest, value,
-                                 stage.kind.choices[rest])
+                    check_choice(
+                        f'stage {stage.name!r}', rest, value, stage.kind.choices[rest]
+                    )
                 values[rest] = value
             elif head == name and stage.config is not None:
                 if name != ALL or has_place(cfg, rest):
@@ -66,7 +71,8 @@ def _with_options(stage: Stage, seed: int | None, options: Mapping[str, Any]) ->
             elif head == name != ALL:
                 raise PipelineError(
                     f'--cfg-options {key}: stage {stage.name!r} has no config; its own '
-                    f'settings are {sorted(stage.kind.keys)}')
+                    f'settings are {sorted(stage.kind.keys)}'
+                )
     return replace(stage, values=values, overrides=overrides)
 
 
@@ -90,8 +96,10 @@ def added_settings(stage: Stage) -> list[str]:
         known += [] if place else sorted(stage.kind.keys)
         meant = get_close_matches(last, known, n=1, cutoff=_ALIKE)
         if meant:
-            raise PipelineError(f'stage {stage.name!r} has no setting {key}: did you '
-                                f'mean {place}{"." if place else ""}{meant[0]}?')
+            raise PipelineError(
+                f'stage {stage.name!r} has no setting {key}: did you '
+                f'mean {place}{"." if place else ""}{meant[0]}?'
+            )
     return added
 
 
@@ -100,7 +108,8 @@ def has_place(cfg: Any, key: str) -> bool:
     *parents, last = key.split('.')
     found = _at(cfg, parents)
     return found is not _ABSENT and (
-        isinstance(found, (Mapping, list, tuple)) or not last)
+        isinstance(found, (Mapping, list, tuple)) or not last
+    )
 
 
 def _at(cfg: Any, parts: Sequence[str]) -> Any:

@@ -59,14 +59,19 @@ class Place:
         """What the stage left when it had finished."""
         return _read(self.folder / 'record.json')
 
-    def begin(self, fingerprint: str, settings: Mapping[str, Any], processes: int
-              ) -> None:
+    def begin(
+        self, fingerprint: str, settings: Mapping[str, Any], processes: int
+    ) -> None:
         """Note that work starts or goes on, before it does."""
         known = self.begun() or dict(seconds=0.0)
         if 'started' in known:
             known['seconds'] += self.last_session(known)
-        known |= dict(fingerprint=fingerprint, settings=settings, processes=processes,
-                      started=time.time())
+        known |= dict(
+            fingerprint=fingerprint,
+            settings=settings,
+            processes=processes,
+            started=time.time(),
+        )
         (self.folder / 'record.json').unlink(missing_ok=True)
         write_json(known, self.folder / 'begun.json')
         self.run.mkdir(exist_ok=True)
@@ -83,24 +88,33 @@ class Place:
         """Write the record; returns it."""
         begun = self.begun()
         record = dict(
-            name=self.stage.name, type=self.stage.type,
-            fingerprint=begun['fingerprint'], processes=begun['processes'],
+            name=self.stage.name,
+            type=self.stage.type,
+            fingerprint=begun['fingerprint'],
+            processes=begun['processes'],
             seconds=round(begun['seconds'] + time.time() - begun['started'], 1),
-            yields=self.yields(), metrics=self.stage.kind.metrics(self.run), **facts)
+            yields=self.yields(),
+            metrics=self.stage.kind.metrics(self.run),
+            **facts,
+        )
         write_json(record, self.folder / 'record.json')
         return record
 
     def yields(self) -> dict[str, dict]:
         """What is there: path below the folder of the stage, and hash."""
         found = {name: find(self.run) for name, find in self.stage.kind.yields.items()}
-        return {name: dict(path=os.path.relpath(path, self.folder),
-                           hash=path_hash(path))
-                for name, path in found.items() if path is not None}
+        return {
+            name: dict(path=os.path.relpath(path, self.folder), hash=path_hash(path))
+            for name, path in found.items()
+            if path is not None
+        }
 
     def paths(self, record: Mapping[str, Any]) -> dict[str, str]:
         """``{'stage.what': path}`` of a finished stage."""
-        return {f'{self.stage.name}.{name}': str(self.folder / item['path'])
-                for name, item in record['yields'].items()}
+        return {
+            f'{self.stage.name}.{name}': str(self.folder / item['path'])
+            for name, item in record['yields'].items()
+        }
 
     def altered(self, record: Mapping[str, Any]) -> str | None:
         """The first output that is no longer what the record says."""
@@ -129,8 +143,9 @@ def find_place(work_dir: Path, stage: Stage) -> Place:
     the folders they have.
     """
     there = sorted(work_dir.glob(f'[0-9][0-9]_{stage.name}'))
-    return Place(there[0] if there else work_dir / f'{stage.number:02d}_{stage.name}',
-                 stage)
+    return Place(
+        there[0] if there else work_dir / f'{stage.number:02d}_{stage.name}', stage
+    )
 
 
 def _read(path: Path) -> dict | None:
@@ -141,4 +156,5 @@ def _read(path: Path) -> dict | None:
     except ValueError as error:
         raise PipelineError(
             f'{path} is no valid JSON ({error}): delete it, and the stage is taken as '
-            'not finished') from error
+            'not finished'
+        ) from error

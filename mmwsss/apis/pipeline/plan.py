@@ -56,15 +56,22 @@ def stage_settings(stage: Stage, paths: Mapping[str, str]) -> dict[str, Any]:
     """
     cfg = stage.read_config()
     config = None if cfg is None else plain(cfg.to_dict())
-    inputs = {need: path_hash(paths[need])
-              for need in (f'{name}.{what}' for name, what in stage.needs)}
+    inputs = {
+        need: path_hash(paths[need])
+        for need in (f'{name}.{what}' for name, what in stage.needs)
+    }
     lists = list_files(
-        config or {}, LOADERS_READ.get(stage.type, ()), stage.values.get('split'))
+        config or {}, LOADERS_READ.get(stage.type, ()), stage.values.get('split')
+    )
     return dict(
-        type=stage.type, tool=stage.kind.tool, values=plain(stage.values),
-        args=list(stage.args), config=config,
+        type=stage.type,
+        tool=stage.kind.tool,
+        values=plain(stage.values),
+        args=list(stage.args),
+        config=config,
         files=config_files(config or {}) | lists,
-        inputs=inputs | {path: content_hash(path) for path in literal_paths(stage)})
+        inputs=inputs | {path: content_hash(path) for path in literal_paths(stage)},
+    )
 
 
 def literal_paths(stage: Stage) -> list[str]:
@@ -72,10 +79,13 @@ def literal_paths(stage: Stage) -> list[str]:
 
     A word without a folder is a path only where nothing else can stand.
     """
-    named = [item for key, value in stage.values.items()
-             for item in (value if isinstance(value, (list, tuple)) else [value])
-             if isinstance(item, str) and (
-                 os.path.dirname(item) or key in (*stage.kind.takes, *PATHS))]
+    named = [
+        item
+        for key, value in stage.values.items()
+        for item in (value if isinstance(value, (list, tuple)) else [value])
+        if isinstance(item, str)
+        and (os.path.dirname(item) or key in (*stage.kind.takes, *PATHS))
+    ]
     return [path for path in (*named, *stage.inputs) if os.path.exists(path)]
 
 
@@ -87,8 +97,12 @@ def content_hash(path: str) -> str | None:
     return settings_hash(cfg.to_dict())
 
 
-def decide(place: Place, paths: Mapping[str, str], waiting: Collection[str] = (),
-           processes: int = 1) -> Decision:
+def decide(
+    place: Place,
+    paths: Mapping[str, str],
+    waiting: Collection[str] = (),
+    processes: int = 1,
+) -> Decision:
     """Skip, begin or go on.
 
     Args:
@@ -109,8 +123,14 @@ def decide(place: Place, paths: Mapping[str, str], waiting: Collection[str] = ()
     facts = fingerprint, settings
     if begun is None:
         there = place.run.exists() and any(place.run.iterdir())
-        return Decision(*(('restart', 'its folder holds files of unknown origin')
-                          if there else ('run', 'not run yet')), *facts)
+        return Decision(
+            *(
+                ('restart', 'its folder holds files of unknown origin')
+                if there
+                else ('run', 'not run yet')
+            ),
+            *facts,
+        )
     changes = _changes(place, begun['settings'], settings)
     if changes:
         return Decision('restart', changes, *facts)
@@ -120,7 +140,8 @@ def decide(place: Place, paths: Mapping[str, str], waiting: Collection[str] = ()
     altered = place.altered(record)
     if altered is not None:
         return Decision(
-            'resume', f'its output {altered!r} is missing or changed', *facts)
+            'resume', f'its output {altered!r} is missing or changed', *facts
+        )
     return Decision('skip', 'finished', *facts, record)
 
 
@@ -131,7 +152,8 @@ def _check_yielded(place: Place, paths: Mapping[str, str]) -> None:
             raise PipelineError(
                 f'stage {place.stage.name!r} needs {{{name}.{what}}}, but {name!r} has '
                 f'finished without it: have it written, or delete the folder of '
-                f'{name!r} in {place.folder.parent} to run it anew')
+                f'{name!r} in {place.folder.parent} to run it anew'
+            )
 
 
 def _changes(place: Place, old: Mapping[str, Any], new: Mapping[str, Any]) -> str:
@@ -160,12 +182,16 @@ def _without(settings: Mapping[str, Any], keys: Collection[str]) -> dict[str, An
 def _check_processes(place: Place, begun: Mapping[str, Any], processes: int) -> None:
     """A training goes on with as many processes: they make its batch."""
     kind, stage = place.stage.kind, place.stage
-    if (kind.resume and begun['processes'] != processes
-            and kind.yields['checkpoint'](place.run) is not None):
+    if (
+        kind.resume
+        and begun['processes'] != processes
+        and kind.yields['checkpoint'](place.run) is not None
+    ):
         raise PipelineError(
             f'stage {stage.name!r} was begun on {begun["processes"]} processes and '
             f'would go on with another batch on {processes}: give --launcher pytorch '
-            f'--gpus {begun["processes"]}, or delete {place.folder} to begin anew')
+            f'--gpus {begun["processes"]}, or delete {place.folder} to begin anew'
+        )
 
 
 def keep(place: Place, paths: Mapping[str, str]) -> Decision:
@@ -178,19 +204,26 @@ def keep(place: Place, paths: Mapping[str, str]) -> Decision:
         settings = stage_settings(place.stage, paths)
         changes = _changes(place, place.begun()['settings'], settings)
         if changes:
-            return Decision('keep', f'taken as it is, ALTHOUGH it has {changes}',
-                            record=record)
+            return Decision(
+                'keep', f'taken as it is, ALTHOUGH it has {changes}', record=record
+            )
     return Decision('keep', 'taken as it is', record=record)
 
 
-def command(place: Place, paths: Mapping[str, str], processes: int = 1,
-            root: Path = Path(), resume: bool = True) -> list[str]:
+def command(
+    place: Place,
+    paths: Mapping[str, str],
+    processes: int = 1,
+    root: Path = Path(),
+    resume: bool = True,
+) -> list[str]:
     """Arguments after ``python``; a training goes on from its last checkpoint."""
     stage, kind = place.stage, place.stage.kind
     values = fill(stage.values, paths)
     line = [str(root / kind.tool)]
-    line += [str(place.config) if key == 'config' else str(values[key])
-             for key in kind.takes]
+    line += [
+        str(place.config) if key == 'config' else str(values[key]) for key in kind.takes
+    ]
     line += [kind.out, str(place.run / kind.out_file)]
     for key in kind.flags:
         config = place.config if key == 'config' and stage.config else None
@@ -206,8 +239,9 @@ def command(place: Place, paths: Mapping[str, str], processes: int = 1,
 
 def as_typed(words: Sequence[str]) -> str:
     """A command as one would type it; ``{stage.what}`` that is to come, as it is."""
-    return ' '.join(word if any(find_needs(word)) else shlex.quote(word)
-                    for word in words)
+    return ' '.join(
+        word if any(find_needs(word)) else shlex.quote(word) for word in words
+    )
 
 
 def _flag(key: str, value: Any, joined: bool) -> list[str]:
@@ -226,5 +260,11 @@ def _torchrun(processes: int) -> list[str]:
     with socket.socket() as probe:
         probe.bind(('127.0.0.1', 0))
         port = probe.getsockname()[1]
-    return ['-m', 'torch.distributed.run', '--nnodes=1', '--master_addr=127.0.0.1',
-            f'--master_port={port}', f'--nproc_per_node={processes}']
+    return [
+        '-m',
+        'torch.distributed.run',
+        '--nnodes=1',
+        '--master_addr=127.0.0.1',
+        f'--master_port={port}',
+        f'--nproc_per_node={processes}',
+    ]

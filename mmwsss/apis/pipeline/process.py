@@ -25,7 +25,8 @@ _OWN_END, _GRACE = 2.0, 20.0  # seconds
 _MARKS = re.compile(
     r'(Iter\((?:train|val|test)\)|Epoch\(|\w*Error\b|^error: |resumed|'
     r'All \d+ iterations are done|'
-    r'(?:(?<= - )|^)(?:(?! - ).)*GROUND-TRUTH).*')  # this one from its beginning
+    r'(?:(?<= - )|^)(?:(?! - ).)*GROUND-TRUTH).*'
+)  # this one from its beginning
 _BAR = re.compile(r'(\d+/\d+, |\d+%\|).*')
 _BAR_SECONDS = 15.0
 
@@ -38,8 +39,14 @@ class Interrupted(KeyboardInterrupt):
     """The run was told to end by a signal other than Ctrl-C."""
 
 
-def run_command(command: Sequence[str], log: Path, echo: Echo, root: Path,
-                cwd: Path | None = None, env: Mapping[str, str] | None = None) -> None:
+def run_command(
+    command: Sequence[str],
+    log: Path,
+    echo: Echo,
+    root: Path,
+    cwd: Path | None = None,
+    env: Mapping[str, str] | None = None,
+) -> None:
     """Run ``python COMMAND`` to its end; all output goes to ``log``.
 
     The tool and all its processes print right into the file, and hold its lock while
@@ -59,14 +66,17 @@ def run_command(command: Sequence[str], log: Path, echo: Echo, root: Path,
     """
     with open(log, 'ab') as file:
         try_lock(file)
-        file.write(f'\n{time.strftime("%Y-%m-%d %H:%M:%S")} $ python '
-                   f'{shlex.join(command)}\n'.encode())
+        file.write(
+            f'\n{time.strftime("%Y-%m-%d %H:%M:%S")} $ python '
+            f'{shlex.join(command)}\n'.encode()
+        )
         file.flush()
         code = _follow(command, file, log, echo, cwd, _environment(root, env))
     if code:
         raise ToolError(
             f'{shlex.join(command)}\nfailed with code {code}; the whole output is in '
-            f'{log}. It ends:\n{tail(log)}')
+            f'{log}. It ends:\n{tail(log)}'
+        )
 
 
 def end_leftovers(log: Path) -> int:
@@ -86,8 +96,10 @@ def end_leftovers(log: Path) -> int:
     left = end_writers(log)
     with open(log, 'ab') as file:
         if not try_lock(file):
-            raise BusyError(f'a process of an earlier run still writes {log}, perhaps '
-                            'on another machine: end it')
+            raise BusyError(
+                f'a process of an earlier run still writes {log}, perhaps '
+                'on another machine: end it'
+            )
     return len(left)
 
 
@@ -96,13 +108,24 @@ def _environment(root: Path, more: Mapping[str, str] | None) -> dict[str, str]:
     return os.environ | dict(PYTHONPATH=path, PYTHONUNBUFFERED='1') | dict(more or {})
 
 
-def _follow(command: Sequence[str], file: IO[bytes], log: Path, echo: Echo,
-            cwd: Path | None, env: Mapping[str, str]) -> int:
+def _follow(
+    command: Sequence[str],
+    file: IO[bytes],
+    log: Path,
+    echo: Echo,
+    cwd: Path | None,
+    env: Mapping[str, str],
+) -> int:
     with open(log, 'rb') as reader:
         reader.seek(0, os.SEEK_END)
         process = subprocess.Popen(
-            [sys.executable, *command], stdin=subprocess.DEVNULL, stdout=file,
-            stderr=subprocess.STDOUT, cwd=cwd, env=env)
+            [sys.executable, *command],
+            stdin=subprocess.DEVNULL,
+            stdout=file,
+            stderr=subprocess.STDOUT,
+            cwd=cwd,
+            env=env,
+        )
         try:
             while process.poll() is None:
                 time.sleep(_POLL)

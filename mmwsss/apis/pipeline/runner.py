@@ -30,8 +30,14 @@ from .process import (
 from .stages import PipelineError, Stage
 from .summary import summarise
 
-_WORDS = dict(skip='skipped', run='runs', resume='goes on', restart='runs anew',
-              wait='runs', keep='left out')
+_WORDS = dict(
+    skip='skipped',
+    run='runs',
+    resume='goes on',
+    restart='runs anew',
+    wait='runs',
+    keep='left out',
+)
 _BEGIN = ('run', 'restart', 'wait')
 
 
@@ -64,8 +70,12 @@ class PipelineRun:
         return self.processes if stage.kind.distributed else 1
 
 
-def select(stages: Sequence[Stage], first: str | None = None, last: str | None = None,
-           only: str | None = None) -> tuple[str, ...]:
+def select(
+    stages: Sequence[Stage],
+    first: str | None = None,
+    last: str | None = None,
+    only: str | None = None,
+) -> tuple[str, ...]:
     """Names of the stages from ``first`` to ``last``, or of ``only`` one.
 
     Raises:
@@ -108,11 +118,18 @@ def dry_run(run: PipelineRun, commands: bool = True) -> list[Decision]:
             paths |= place.paths(decision.record)
         else:
             waiting.add(stage.name)
-        run.show(f'{stage.number}. {stage.name} ({stage.type}): '
-                 f'{_WORDS[decision.action]}: {decision.reason}')
+        run.show(
+            f'{stage.number}. {stage.name} ({stage.type}): '
+            f'{_WORDS[decision.action]}: {decision.reason}'
+        )
         if commands and decision.action not in ('skip', 'keep'):
-            line = command(place, paths, run.processes_of(stage), run.root,
-                           resume=decision.action == 'resume')
+            line = command(
+                place,
+                paths,
+                run.processes_of(stage),
+                run.root,
+                resume=decision.action == 'resume',
+            )
             run.show(f'   python {as_typed(line)}')
     _show_added(run, decisions)
     _check_files(run, decisions)
@@ -162,8 +179,12 @@ def _end_leftovers(run: PipelineRun) -> None:
             run.show(f'{stage.name}: ended {ended} processes that a killed run left')
 
 
-def _decide(run: PipelineRun, stage: Stage, paths: Mapping[str, str],
-            waiting: set[str] = frozenset()) -> Decision:
+def _decide(
+    run: PipelineRun,
+    stage: Stage,
+    paths: Mapping[str, str],
+    waiting: set[str] = frozenset(),
+) -> Decision:
     place = run.place(stage)
     if stage.name in run.selected:
         return decide(place, paths, waiting, run.processes_of(stage))
@@ -181,7 +202,8 @@ def _check_given(run: PipelineRun) -> None:
                 raise PipelineError(
                     f'stage {stage.name!r} needs {{{name}.{what}}}, but {name!r} has '
                     f'not finished in {run.work_dir}, or it is gone, and is left '
-                    f'out by --from, --to or --only: begin with --from {name}')
+                    f'out by --from, --to or --only: begin with --from {name}'
+                )
 
 
 def _is_there(place: Place, record: Mapping[str, Any] | None, what: str) -> bool:
@@ -190,28 +212,36 @@ def _is_there(place: Place, record: Mapping[str, Any] | None, what: str) -> bool
 
 
 def _check_files(run: PipelineRun, decisions: Sequence[Decision]) -> None:
-    begun = [stage for stage, decision in zip(run.stages, decisions)
-             if decision.action in _BEGIN]
+    begun = [
+        stage
+        for stage, decision in zip(run.stages, decisions)
+        if decision.action in _BEGIN
+    ]
     check_schedules(begun)
     check_files(begun)
     check_data(begun)
 
 
-def _run_stage(run: PipelineRun, stage: Stage, decision: Decision,
-               paths: Mapping[str, str]) -> dict:
+def _run_stage(
+    run: PipelineRun, stage: Stage, decision: Decision, paths: Mapping[str, str]
+) -> dict:
     """Run one stage to its end and record it."""
     place, processes = run.place(stage), run.processes_of(stage)
     if decision.action == 'restart':
-        run.show(f'{stage.name}: {decision.reason}; the old output is put aside: '
-                 f'{place.put_aside()}')
+        run.show(
+            f'{stage.name}: {decision.reason}; the old output is put aside: '
+            f'{place.put_aside()}'
+        )
     _tell_choices(run, stage, paths)
     place.begin(decision.fingerprint, decision.settings, processes)
     if stage.config is not None:
         text = stage.read_config(paths).pretty_text
         write_atomic(text.encode(), place.config)
     line = command(place, paths, processes, run.root)
-    run.show(f'{stage.name}: {_WORDS[decision.action]} ({decision.reason}), '
-             f'output in {place.log}')
+    run.show(
+        f'{stage.name}: {_WORDS[decision.action]} ({decision.reason}), '
+        f'output in {place.log}'
+    )
     run_command(line, place.log, progress(run.show, stage.name), run.root)
     _check_left(run, place)
     record = place.finish(dict(command=line, version=__version__))
@@ -227,7 +257,8 @@ def _check_left(run: PipelineRun, place: Place) -> None:
             if name == place.stage.name and what not in there:
                 raise ToolError(
                     f'stage {name!r} has ended but left no {what!r} in {place.run}, '
-                    f'which {stage.name!r} needs; see {place.log}')
+                    f'which {stage.name!r} needs; see {place.log}'
+                )
 
 
 def _tell_choices(run: PipelineRun, stage: Stage, paths: Mapping[str, str]) -> None:
@@ -236,5 +267,7 @@ def _tell_choices(run: PipelineRun, stage: Stage, paths: Mapping[str, str]) -> N
         if what == 'best_checkpoint':
             score = Path(paths[f'{name}.{what}']).stem.removeprefix('best_')
             read = 'image' if score.startswith(IMAGE_SCORES) else 'pixel'
-            run.show(f'{stage.name}: the checkpoint of {name!r} is CHOSEN BY ITS SCORE '
-                     f'ON THE VALIDATION SET ({score}), which uses {read} labels')
+            run.show(
+                f'{stage.name}: the checkpoint of {name!r} is CHOSEN BY ITS SCORE '
+                f'ON THE VALIDATION SET ({score}), which uses {read} labels'
+            )

@@ -115,14 +115,18 @@ def file_metrics(run: Path) -> Metrics:
 
 def numbers(found: Mapping[str, object]) -> Metrics:
     """The numbers among the entries, rounded."""
-    return {key: round(float(value), 4) for key, value in found.items()
-            if isinstance(value, (int, float)) and not isinstance(value, bool)}
+    return {
+        key: round(float(value), 4)
+        for key, value in found.items()
+        if isinstance(value, (int, float)) and not isinstance(value, bool)
+    }
 
 
 def check_generate(values: Mapping[str, Any]) -> None:
     """As the tool checks them once the network is there."""
-    given = {key: values[key] for key in GenerateCfg.__dataclass_fields__
-             if key in values}
+    given = {
+        key: values[key] for key in GenerateCfg.__dataclass_fields__ if key in values
+    }
     if isinstance(given.get('save'), str):
         given['save'] = tuple(given['save'].split(','))
     if 'bkg_thr' in given:
@@ -134,8 +138,10 @@ def check_generate(values: Mapping[str, Any]) -> None:
             raise ValueError(f'bkg_thr and alpha must be numbers, got {value!r}')
     cfg = GenerateCfg(**given)
     if cfg.refine == 'rw' and not (values.get('affinity') or values.get('cams')):
-        raise ValueError("refine='rw' needs affinity=('CONFIG', 'CHECKPOINT') or, with "
-                         "an affinity network as config and checkpoint, cams='...'")
+        raise ValueError(
+            "refine='rw' needs affinity=('CONFIG', 'CHECKPOINT') or, with "
+            "an affinity network as config and checkpoint, cams='...'"
+        )
 
 
 def check_evaluate(values: Mapping[str, Any]) -> None:
@@ -148,30 +154,79 @@ def check_evaluate(values: Mapping[str, Any]) -> None:
 
 STAGE_TYPES: dict[str, StageType] = {
     'train': StageType(
-        tool='tools/train.py', resume='--resume',
+        tool='tools/train.py',
+        resume='--resume',
         yields=dict(checkpoint=last_checkpoint, best_checkpoint=best_checkpoint),
-        metrics=validation_metrics),
+        metrics=validation_metrics,
+    ),
     'generate': StageType(
-        tool='tools/generate_pseudo_labels.py', takes=('config', 'checkpoint'),
-        flags=('refine', 'split', 'save', 'source', 'bkg_thr', 'alpha', 'preset',
-               'unary', 'num_classes', 'cam_filter', 'stride', 'dtype', 'affinity',
-               'cams', 'batch_size', 'workers'),
-        joined=('save',), neutral=('workers',), out='--out', selects='save',
-        choices=dict(refine=('none', 'par', 'crf', 'seeds', 'rw'),
-                     save=('cam', 'fused', 'mask', 'prob')),
+        tool='tools/generate_pseudo_labels.py',
+        takes=('config', 'checkpoint'),
+        flags=(
+            'refine',
+            'split',
+            'save',
+            'source',
+            'bkg_thr',
+            'alpha',
+            'preset',
+            'unary',
+            'num_classes',
+            'cam_filter',
+            'stride',
+            'dtype',
+            'affinity',
+            'cams',
+            'batch_size',
+            'workers',
+        ),
+        joined=('save',),
+        neutral=('workers',),
+        out='--out',
+        selects='save',
+        choices=dict(
+            refine=('none', 'par', 'crf', 'seeds', 'rw'),
+            save=('cam', 'fused', 'mask', 'prob'),
+        ),
         yields=dict(
-            dir=entry(), cam=entry('cam'), fused=entry('fused'), mask=entry('mask'),
-            prob=entry('prob')),
-        check=check_generate),
+            dir=entry(),
+            cam=entry('cam'),
+            fused=entry('fused'),
+            mask=entry('mask'),
+            prob=entry('prob'),
+        ),
+        check=check_generate,
+    ),
     'evaluate': StageType(
-        tool='tools/eval_cam.py', takes=('maps',),
-        flags=('kind', 'config', 'split', 'ann_dir', 'list', 'img_dir', 'num_classes',
-               'thresholds', 'erode', 'crf', 'unary', 'all_labels', 'workers'),
-        neutral=('workers',), out='--out', out_file=METRICS,
+        tool='tools/eval_cam.py',
+        takes=('maps',),
+        flags=(
+            'kind',
+            'config',
+            'split',
+            'ann_dir',
+            'list',
+            'img_dir',
+            'num_classes',
+            'thresholds',
+            'erode',
+            'crf',
+            'unary',
+            'all_labels',
+            'workers',
+        ),
+        neutral=('workers',),
+        out='--out',
+        out_file=METRICS,
         distributed=False,
-        yields=dict(metrics=entry(METRICS)), metrics=file_metrics,
-        check=check_evaluate),
+        yields=dict(metrics=entry(METRICS)),
+        metrics=file_metrics,
+        check=check_evaluate,
+    ),
     'test': StageType(
-        tool='tools/test.py', takes=('config', 'checkpoint'), flags=('tta',),
-        metrics=file_metrics),
+        tool='tools/test.py',
+        takes=('config', 'checkpoint'),
+        flags=('tta',),
+        metrics=file_metrics,
+    ),
 }

@@ -77,7 +77,8 @@ class Stage:
             except (TypeError, KeyError) as error:
                 raise PipelineError(
                     f'stage {self.name!r}: {self.config} cannot take the options '
-                    f'{sorted(options)}: {error}') from error
+                    f'{sorted(options)}: {error}'
+                ) from error
         cfg.pop('work_dir', None)
         return cfg
 
@@ -105,8 +106,9 @@ def fill(value: Any, paths: Mapping[str, str]) -> Any:
     return value
 
 
-def read_stages(file: str | Path, types: Mapping[str, StageType] = STAGE_TYPES
-                ) -> tuple[Stage, ...]:
+def read_stages(
+    file: str | Path, types: Mapping[str, StageType] = STAGE_TYPES
+) -> tuple[Stage, ...]:
     """The stages of a pipeline config.
 
     Raises:
@@ -119,52 +121,70 @@ def read_stages(file: str | Path, types: Mapping[str, StageType] = STAGE_TYPES
     if not isinstance(listed, (list, tuple)) or not listed:
         raise PipelineError(
             f"{file} has no stages; give stages = [dict(name='cam', type='train', "
-            "config='...'), ...]")
+            "config='...'), ...]"
+        )
     plain = cfg.to_dict()['stages']
-    stages = tuple(_read_stage(i, entry, Path(file).parent, types)
-                   for i, entry in enumerate(plain, 1))
+    stages = tuple(
+        _read_stage(i, entry, Path(file).parent, types)
+        for i, entry in enumerate(plain, 1)
+    )
     check_needs(stages)
     return stages
 
 
-def _read_stage(number: int, entry: Any, folder: Path, types: Mapping[str, StageType]
-                ) -> Stage:
+def _read_stage(
+    number: int, entry: Any, folder: Path, types: Mapping[str, StageType]
+) -> Stage:
     """One checked entry of ``stages``."""
     where = f'stages[{number - 1}]'
     if not isinstance(entry, Mapping):
         raise PipelineError(f'{where} is {entry!r}: write dict(name=..., type=...)')
     name = entry.get('name')
     if not isinstance(name, str) or not _NAME.fullmatch(name) or name == ALL:
-        raise PipelineError(f'{where} has the name {name!r}: give it one of letters, '
-                            f'digits, "_" and "-" that is not {ALL!r}')
+        raise PipelineError(
+            f'{where} has the name {name!r}: give it one of letters, '
+            f'digits, "_" and "-" that is not {ALL!r}'
+        )
     where = f'stage {name!r}'
     kind = types.get(entry.get('type'))
     if kind is None:
         raise PipelineError(
-            f'{where} has type={entry.get("type")!r}; use one of {sorted(types)}')
+            f'{where} has type={entry.get("type")!r}; use one of {sorted(types)}'
+        )
     _check_keys(where, entry, kind)
     return Stage(
-        number, name, entry['type'], kind,
+        number,
+        name,
+        entry['type'],
+        kind,
         config=_find_config(where, entry['config'], folder)
-        if entry.get('config') is not None else None,
+        if entry.get('config') is not None
+        else None,
         cfg_options=dict(entry.get('cfg_options') or {}),
         values={key: entry[key] for key in kind.keys if entry.get(key) is not None},
         inputs=_strings(where, 'inputs', entry.get('inputs')),
-        args=_strings(where, 'args', entry.get('args')))
+        args=_strings(where, 'args', entry.get('args')),
+    )
 
 
 def _check_keys(where: str, entry: Mapping[str, Any], kind: StageType) -> None:
-    common = [key for key in COMMON_KEYS if kind.has_config
-              or key not in ('config', 'cfg_options')]
+    common = [
+        key
+        for key in COMMON_KEYS
+        if kind.has_config or key not in ('config', 'cfg_options')
+    ]
     unknown = sorted(set(entry) - {*common, *kind.keys})
     if unknown:
         raise PipelineError(
             f'{where} has the unknown key {unknown[0]!r}; a stage of type '
-            f'{entry["type"]!r} knows {sorted({*common, *kind.keys})}')
+            f'{entry["type"]!r} knows {sorted({*common, *kind.keys})}'
+        )
     lacking = [key for key in kind.takes if not isinstance(entry.get(key), str)]
     if lacking:
-        raise PipelineError(f'{where} needs {lacking[0]}=..., a path or '
-                            f"'{{earlier stage.what}}', got {entry.get(lacking[0])!r}")
+        raise PipelineError(
+            f'{where} needs {lacking[0]}=..., a path or '
+            f"'{{earlier stage.what}}', got {entry.get(lacking[0])!r}"
+        )
     options = entry.get('cfg_options') or {}
     if not isinstance(options, Mapping):
         raise PipelineError(f'cfg_options of {where} is {options!r}: write a dict')
@@ -179,7 +199,8 @@ def check_choice(where: str, key: str, given: Any, allowed: Sequence[str]) -> No
     foreign = [v for v in as_list(given) if v not in allowed]
     if foreign:
         raise PipelineError(
-            f'{where} has {key}={foreign[0]!r}; choose from {list(allowed)}')
+            f'{where} has {key}={foreign[0]!r}; choose from {list(allowed)}'
+        )
 
 
 def as_list(value: Any) -> list:
@@ -201,7 +222,8 @@ def _find_config(where: str, config: str, folder: Path) -> Path:
             return path
     raise PipelineError(
         f'{where}: there is no config {config} (looked for it in {os.getcwd()} and '
-        f'{folder}); correct the path, or run from the folder of the project')
+        f'{folder}); correct the path, or run from the folder of the project'
+    )
 
 
 def check_needs(stages: Sequence[Stage]) -> None:
@@ -220,20 +242,30 @@ def check_needs(stages: Sequence[Stage]) -> None:
         earlier[stage.name] = stage
 
 
-def _check_need(stage: Stage, name: str, what: str, earlier: Mapping[str, Stage],
-                names: Sequence[str]) -> None:
+def _check_need(
+    stage: Stage,
+    name: str,
+    what: str,
+    earlier: Mapping[str, Stage],
+    names: Sequence[str],
+) -> None:
     asked = f'stage {stage.name!r} needs {{{name}.{what}}}'
     if name not in earlier:
         place = 'comes later' if name in names else 'does not exist'
-        raise PipelineError(f'{asked}, but stage {name!r} {place}; the stages before '
-                            f'it are {list(earlier)}')
+        raise PipelineError(
+            f'{asked}, but stage {name!r} {place}; the stages before '
+            f'it are {list(earlier)}'
+        )
     giver = earlier[name]
     if what not in giver.kind.yields:
-        raise PipelineError(f'{asked}, but a stage of type {giver.type!r} yields '
-                            f'{sorted(giver.kind.yields) or "nothing"}')
+        raise PipelineError(
+            f'{asked}, but a stage of type {giver.type!r} yields '
+            f'{sorted(giver.kind.yields) or "nothing"}'
+        )
     select = giver.kind.selects
     saved = as_list(giver.values.get(select, ())) if select else []
     choices = giver.kind.choices.get(select, ())
     if saved and what in choices and what not in saved:
         raise PipelineError(
-            f'{asked}, but {name!r} writes only {saved}: add {what!r} to its {select}')
+            f'{asked}, but {name!r} writes only {saved}: add {what!r} to its {select}'
+        )

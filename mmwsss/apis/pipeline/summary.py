@@ -37,14 +37,23 @@ def summarise(stages: Sequence[Stage], work_dir: Path) -> str:
     return table
 
 
-def _row(stage: Stage, record: Mapping[str, Any], stages: Sequence[Stage]
-         ) -> dict[str, Any]:
+def _row(
+    stage: Stage, record: Mapping[str, Any], stages: Sequence[Stage]
+) -> dict[str, Any]:
     metrics = _named(stage, record['metrics'])
-    scores = {column: next((metrics[key] for key in keys if key in metrics), None)
-              for column, keys in COLUMNS.items()}
-    return dict(stage=stage.name, type=stage.type, scored_on=scored_on(stage, stages),
-                scores=scores, hours=record['seconds'] / 3600, metrics=metrics,
-                processes=record['processes'])
+    scores = {
+        column: next((metrics[key] for key in keys if key in metrics), None)
+        for column, keys in COLUMNS.items()
+    }
+    return dict(
+        stage=stage.name,
+        type=stage.type,
+        scored_on=scored_on(stage, stages),
+        scores=scores,
+        hours=record['seconds'] / 3600,
+        metrics=metrics,
+        processes=record['processes'],
+    )
 
 
 def _named(stage: Stage, metrics: Mapping[str, float]) -> dict[str, float]:
@@ -52,8 +61,10 @@ def _named(stage: Stage, metrics: Mapping[str, float]) -> dict[str, float]:
     what = stage.values.get('kind') or next((what for _, what in stage.needs), '')
     if 'maps' not in stage.kind.takes or what not in ('cam', 'mask'):
         return dict(metrics)
-    return {key if key.startswith(f'{what}_') else f'{what}_{key}': value
-            for key, value in metrics.items()}
+    return {
+        key if key.startswith(f'{what}_') else f'{what}_{key}': value
+        for key, value in metrics.items()
+    }
 
 
 def scored_on(stage: Stage, stages: Sequence[Stage]) -> str | None:
@@ -76,8 +87,11 @@ def _table(rows: Sequence[Mapping[str, Any]]) -> str:
     lines = ['| ' + ' | '.join(heads) + ' |', '|---|---|' + '---:|' * (len(heads) - 2)]
     for row in rows:
         scores = ['–' if v is None else f'{v:.2f}' for v in row['scores'].values()]
-        lines.append('| ' + ' | '.join(
-            [row['stage'], _scored(row), *scores, f'{row["hours"]:.3f}']) + ' |')
+        lines.append(
+            '| '
+            + ' | '.join([row['stage'], _scored(row), *scores, f'{row["hours"]:.3f}'])
+            + ' |'
+        )
     hours = sum(row['hours'] for row in rows)
     lines.append('| all | |' + ' |' * len(COLUMNS) + f' {hours:.3f} |')
     return '\n'.join(lines)

@@ -36,8 +36,13 @@ class SeededInfiniteSampler(Sampler):
         ValueError: if the data set is empty.
     """
 
-    def __init__(self, dataset: Sized, shuffle: bool = True,
-                 seed: int | None = None, with_seed: bool = True) -> None:
+    def __init__(
+        self,
+        dataset: Sized,
+        shuffle: bool = True,
+        seed: int | None = None,
+        with_seed: bool = True,
+    ) -> None:
         self.rank, self.world_size = get_dist_info()
         self.size = len(dataset)
         if not self.size:

@@ -19,8 +19,22 @@ from .pil_resize_long_side import PILResizeLongSide
 from .toco_views import ToCoViews
 
 __all__ = [
-    'HSVShift', 'LoadFusedMaps', 'LoadMask', 'LoadRGBImage', 'LoadSaliency',
-    'MultiView', 'PILColorJitter', 'PILMultiScale', 'PILPadCrop', 'PILRandomBlur',
-    'PILRandomFlip', 'PILRandomGrey', 'PILRandomResizedCrop', 'PILRandomScale',
-    'PILRandomSolarise', 'PILResizeLongSide', 'PackWeakInputs', 'ToCoViews',
+    'HSVShift',
+    'LoadFusedMaps',
+    'LoadMask',
+    'LoadRGBImage',
+    'LoadSaliency',
+    'MultiView',
+    'PILColorJitter',
+    'PILMultiScale',
+    'PILPadCrop',
+    'PILRandomBlur',
+    'PILRandomFlip',
+    'PILRandomGrey',
+    'PILRandomResizedCrop',
+    'PILRandomScale',
+    'PILRandomSolarise',
+    'PILResizeLongSide',
+    'PackWeakInputs',
+    'ToCoViews',
 ]

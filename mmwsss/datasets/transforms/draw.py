@@ -43,8 +43,9 @@ def chance(rng: Random, probability: float) -> bool:
     return rng.random() < probability
 
 
-def draw_pad_crop(rng: Random, shape: tuple[int, int],
-                  crop_size: tuple[int, int]) -> tuple[tuple, tuple]:
+def draw_pad_crop(
+    rng: Random, shape: tuple[int, int], crop_size: tuple[int, int]
+) -> tuple[tuple, tuple]:
     """Uniform place of the image on the canvas and of the crop on it.
 
     Args:
@@ -55,15 +56,22 @@ def draw_pad_crop(rng: Random, shape: tuple[int, int],
     Returns:
         ``(pad_yx, crop_yx)`` as :func:`.functional.pad_crop` takes them.
     """
-    pad = tuple(rng.randint(0, max(crop - side, 0))
-                for side, crop in zip(shape, crop_size))
-    start = tuple(rng.randint(0, max(side - crop, 0))
-                  for side, crop in zip(shape, crop_size))
+    pad = tuple(
+        rng.randint(0, max(crop - side, 0)) for side, crop in zip(shape, crop_size)
+    )
+    start = tuple(
+        rng.randint(0, max(side - crop, 0)) for side, crop in zip(shape, crop_size)
+    )
     return pad, start
 
 
-def draw_area_box(rng: Random, shape: tuple[int, int], area: Range,
-                  aspect: Range = (3 / 4, 4 / 3), attempts: int = 10) -> Box:
+def draw_area_box(
+    rng: Random,
+    shape: tuple[int, int],
+    area: Range,
+    aspect: Range = (3 / 4, 4 / 3),
+    attempts: int = 10,
+) -> Box:
     """A box of random area and aspect inside the image (torchvision's rule).
 
     The aspect (width / height) is log-uniform. After ``attempts`` boxes that
@@ -103,28 +111,44 @@ def _central_box(shape: tuple[int, int], aspect: Range) -> Box:
     return top, top + h, left, left + w
 
 
-def draw_jitter(rng: Random, brightness: float = 0., contrast: float = 0.,
-                saturation: float = 0., hue: float = 0.) -> Jitter:
+def draw_jitter(
+    rng: Random,
+    brightness: float = 0.0,
+    contrast: float = 0.0,
+    saturation: float = 0.0,
+    hue: float = 0.0,
+) -> Jitter:
     """Colour changes in random order (torchvision's rule).
 
     Brightness, contrast and saturation give a factor U(1 - v, 1 + v), hue a
     shift U(-v, v); a strength of 0 leaves its step out.
     """
-    steps = [(name, rng.uniform(max(1 - strength, 0), 1 + strength))
-             for name, strength in (('brightness', brightness),
-                                    ('contrast', contrast),
-                                    ('saturation', saturation)) if strength]
+    steps = [
+        (name, rng.uniform(max(1 - strength, 0), 1 + strength))
+        for name, strength in (
+            ('brightness', brightness),
+            ('contrast', contrast),
+            ('saturation', saturation),
+        )
+        if strength
+    ]
     if hue:
         steps.append(('hue', rng.uniform(-hue, hue)))
     rng.shuffle(steps)
     return tuple(steps)
 
 
-def draw_photo(rng: Random, *, flip_prob: float = 0.5, jitter_prob: float = 0.8,
-               jitter: Sequence[float] = (0.4, 0.4, 0.2, 0.1),
-               grey_prob: float = 0.2, blur_prob: float = 0.,
-               blur_radius: Range = (0.1, 2.), solarise_prob: float = 0.
-               ) -> PhotoParams:
+def draw_photo(
+    rng: Random,
+    *,
+    flip_prob: float = 0.5,
+    jitter_prob: float = 0.8,
+    jitter: Sequence[float] = (0.4, 0.4, 0.2, 0.1),
+    grey_prob: float = 0.2,
+    blur_prob: float = 0.0,
+    blur_radius: Range = (0.1, 2.0),
+    solarise_prob: float = 0.0,
+) -> PhotoParams:
     """Colours of one view in the manner of DINO.
 
     Args:
@@ -142,4 +166,5 @@ def draw_photo(rng: Random, *, flip_prob: float = 0.5, jitter_prob: float = 0.8,
         jitter=draw_jitter(rng, *jitter) if chance(rng, jitter_prob) else (),
         grey=chance(rng, grey_prob),
         radius=rng.uniform(*blur_radius) if chance(rng, blur_prob) else None,
-        solarise=chance(rng, solarise_prob))
+        solarise=chance(rng, solarise_prob),
+    )

@@ -18,8 +18,9 @@ from torch.nn.functional import interpolate
 from . import functional as F
 
 
-def resize_map(array: np.ndarray, size: tuple[int, int],
-               align_corners: bool) -> np.ndarray:
+def resize_map(
+    array: np.ndarray, size: tuple[int, int], align_corners: bool
+) -> np.ndarray:
     """Bilinear (..., H, W) to (..., *size), without antialiasing.
 
     In double precision (SMAF's release): float32 places the sampling points of a large
@@ -30,8 +31,12 @@ def resize_map(array: np.ndarray, size: tuple[int, int],
     return out.reshape(*array.shape[:-2], *size).numpy().astype(array.dtype)
 
 
-def resize_fields(results: dict, size: tuple[int, int],
-                  align_corners: bool = True, resample: str = 'bicubic') -> None:
+def resize_fields(
+    results: dict,
+    size: tuple[int, int],
+    align_corners: bool = True,
+    resample: str = 'bicubic',
+) -> None:
     """Resize all fields to ``(height, width)``; ``resample``: the image's filter."""
     for name in results.get('seg_fields', ()):
         mask = Image.fromarray(results[name])
@@ -41,7 +46,8 @@ def resize_fields(results: dict, size: tuple[int, int],
     for name in results.get('picture_fields', ()):
         picture = Image.fromarray(results[name])
         results[name] = np.asarray(
-            picture.resize(size[::-1], F.interpolation(resample)))
+            picture.resize(size[::-1], F.interpolation(resample))
+        )
 
 
 def flip_fields(results: dict) -> None:
@@ -52,8 +58,13 @@ def flip_fields(results: dict) -> None:
         results[name] = np.ascontiguousarray(results[name][:, ::-1])
 
 
-def crop_fields(results: dict, crop_size: tuple[int, int], pad_yx: tuple[int, int],
-                crop_yx: tuple[int, int], ignore_index: int = 255) -> None:
+def crop_fields(
+    results: dict,
+    crop_size: tuple[int, int],
+    pad_yx: tuple[int, int],
+    crop_yx: tuple[int, int],
+    ignore_index: int = 255,
+) -> None:
     """Pad and crop all fields, see :func:`.functional.pad_crop`."""
     place = (crop_size, pad_yx, crop_yx)
     for name in results.get('seg_fields', ()):

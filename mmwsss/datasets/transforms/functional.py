@@ -33,19 +33,22 @@ def interpolation(name: str) -> Image.Resampling:
     """
     if name not in INTERPOLATIONS:
         raise ValueError(
-            f'interpolation {name!r} is unknown; use one of {list(INTERPOLATIONS)}')
+            f'interpolation {name!r} is unknown; use one of {list(INTERPOLATIONS)}'
+        )
     return INTERPOLATIONS[name]
 
 
-def scale_image(img: Image.Image, factor: float,
-                resample: str = 'bilinear') -> Image.Image:
+def scale_image(
+    img: Image.Image, factor: float, resample: str = 'bilinear'
+) -> Image.Image:
     """Resize by one factor, both sides truncated as ``int(factor * side)``."""
     size = tuple(max(int(factor * side), 1) for side in img.size)
     return img.resize(size, interpolation(resample))
 
 
-def resize_long_side(img: Image.Image, target: int,
-                     resample: str = 'bicubic') -> Image.Image:
+def resize_long_side(
+    img: Image.Image, target: int, resample: str = 'bicubic'
+) -> Image.Image:
     """Resize so that the longer side is ``target`` pixels, aspect kept.
 
     The shorter side is ``round(short * target / long)``.
@@ -63,8 +66,9 @@ def flip_image(img: Image.Image) -> Image.Image:
     return img.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
 
 
-def resized_crop(img: Image.Image, box: Box, size: tuple[int, int],
-                 resample: str = 'bicubic') -> Image.Image:
+def resized_crop(
+    img: Image.Image, box: Box, size: tuple[int, int], resample: str = 'bicubic'
+) -> Image.Image:
     """Cut ``box`` out, then resize it; nothing outside the box bleeds in.
 
     Args:
@@ -77,9 +81,13 @@ def resized_crop(img: Image.Image, box: Box, size: tuple[int, int],
     return img.crop((x0, y0, x1, y1)).resize(size[::-1], interpolation(resample))
 
 
-def pad_crop(array: np.ndarray, crop_size: tuple[int, int],
-             pad_yx: tuple[int, int], crop_yx: tuple[int, int],
-             fill: int | tuple[int, int, int] = 0) -> np.ndarray:
+def pad_crop(
+    array: np.ndarray,
+    crop_size: tuple[int, int],
+    pad_yx: tuple[int, int],
+    crop_yx: tuple[int, int],
+    fill: int | tuple[int, int, int] = 0,
+) -> np.ndarray:
     """Paste on a canvas of at least the crop's size, then cut the crop out.
 
     Only the overlap is copied; the canvas itself is never made.
@@ -99,12 +107,16 @@ def pad_crop(array: np.ndarray, crop_size: tuple[int, int],
     y0, y1, x0, x1 = crop_box(array.shape[:2], crop_size, pad_yx, crop_yx)
     out = np.full((*crop_size, *array.shape[2:]), fill, dtype=array.dtype)
     sy, sx = crop_yx[0] - pad_yx[0], crop_yx[1] - pad_yx[1]
-    out[y0:y1, x0:x1] = array[y0 + sy:y1 + sy, x0 + sx:x1 + sx]
+    out[y0:y1, x0:x1] = array[y0 + sy : y1 + sy, x0 + sx : x1 + sx]
     return out
 
 
-def crop_box(shape: tuple[int, int], crop_size: tuple[int, int],
-             pad_yx: tuple[int, int], crop_yx: tuple[int, int]) -> Box:
+def crop_box(
+    shape: tuple[int, int],
+    crop_size: tuple[int, int],
+    pad_yx: tuple[int, int],
+    crop_yx: tuple[int, int],
+) -> Box:
     """The part of the crop that holds real pixels, ``(y0, y1, x0, x1)``."""
     spans = []
     for side, crop, pad, start in zip(shape, crop_size, pad_yx, crop_yx):

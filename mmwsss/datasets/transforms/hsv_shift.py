@@ -12,8 +12,9 @@ from mmwsss.registry import TRANSFORMS
 HUES = 180  # OpenCV counts hue in steps of two degrees
 
 
-def shift_hsv(img: np.ndarray, shifts: tuple[float, float, float],
-              rgb: bool = True) -> np.ndarray:
+def shift_hsv(
+    img: np.ndarray, shifts: tuple[float, float, float], rgb: bool = True
+) -> np.ndarray:
     """Add a number to each channel of OpenCV's 8-bit HSV.
 
     Args:

@@ -27,8 +27,10 @@ def check_classes(path: str, ids: Iterable[int], labels: Iterable[int]) -> None:
     lacking = sorted({channel + 1 for channel in labels} - there)
     if lacking:
         raise ScoreError(
-            path, f'has maps of the classes {sorted(there)}, its image also holds '
-            f'{lacking}', 'generate the maps with --cam-filter gt, of the same classes')
+            path,
+            f'has maps of the classes {sorted(there)}, its image also holds {lacking}',
+            'generate the maps with --cam-filter gt, of the same classes',
+        )
 
 
 @TRANSFORMS.register_module()
@@ -53,12 +55,17 @@ class LoadFusedMaps(BaseTransform):
         labels = results['gt_labels']
         if labels and results.get('fused_path') is None:
             raise ScoreError(
-                results.get('img_path', '?'), 'has no fused maps in this data set',
+                results.get('img_path', '?'),
+                'has no fused maps in this data set',
                 'set fused_dir of the data set to the folder that '
-                'tools/generate_pseudo_labels.py --save fused wrote')
+                'tools/generate_pseudo_labels.py --save fused wrote',
+            )
         size = tuple(results['ori_shape'])
-        results['fused'] = (self._read(results['fused_path'], labels, size) if labels
-                            else np.zeros((1, *size), np.float32))
+        results['fused'] = (
+            self._read(results['fused_path'], labels, size)
+            if labels
+            else np.zeros((1, *size), np.float32)
+        )
         results['map_fields'] = [*results.get('map_fields', ()), 'fused']
         return results
 

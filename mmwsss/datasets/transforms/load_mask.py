@@ -26,28 +26,33 @@ def decode_mask(content: bytes, path: str) -> np.ndarray:
         with Image.open(io.BytesIO(content)) as img:
             if img.mode not in ('P', 'L', '1', 'I', 'I;16'):
                 raise MaskError(
-                    path, f'holds colours (mode {img.mode}), not class ids',
-                    'save the ids as an 8-bit PNG, one value a pixel')
+                    path,
+                    f'holds colours (mode {img.mode}), not class ids',
+                    'save the ids as an 8-bit PNG, one value a pixel',
+                )
             return np.asarray(img)
     except (UnidentifiedImageError, OSError, SyntaxError) as err:
         raise MaskError(path, f'cannot be read ({err})', 'write it again') from err
 
 
-def check_mask(mask: np.ndarray, path: str, num_classes: int,
-               ignore_index: int = 255) -> None:
+def check_mask(
+    mask: np.ndarray, path: str, num_classes: int, ignore_index: int = 255
+) -> None:
     """Refuse ids that are neither a class nor the ignore value.
 
     Raises:
         MaskError: naming the file and the ids.
     """
     counts = np.bincount(mask.reshape(-1).astype(np.int64))
-    counts[ignore_index:ignore_index + 1] = 0
+    counts[ignore_index : ignore_index + 1] = 0
     foreign = np.flatnonzero(counts[num_classes:]) + num_classes
     if foreign.size:
         raise MaskError(
-            path, f'holds the ids {foreign[:8].tolist()}, outside 0..'
+            path,
+            f'holds the ids {foreign[:8].tolist()}, outside 0..'
             f'{num_classes - 1} and {ignore_index}',
-            'correct the mask, or the list of classes of the data set')
+            'correct the mask, or the list of classes of the data set',
+        )
 
 
 @TRANSFORMS.register_module()
@@ -63,8 +68,9 @@ class LoadMask(BaseTransform):
         backend_args: arguments of mmengine's file client, None for local files.
     """
 
-    def __init__(self, ignore_index: int = 255,
-                 backend_args: dict | None = None) -> None:
+    def __init__(
+        self, ignore_index: int = 255, backend_args: dict | None = None
+    ) -> None:
         self.ignore_index = ignore_index
         self.backend_args = backend_args
 
@@ -78,16 +84,20 @@ class LoadMask(BaseTransform):
         path = results.get('seg_map_path')
         if path is None:
             raise MaskError(
-                results.get('img_path', '?'), 'has no mask in this data set',
+                results.get('img_path', '?'),
+                'has no mask in this data set',
                 'take LoadMask out of the pipeline, or set with_masks=True (never '
-                'in weakly supervised training)')
+                'in weakly supervised training)',
+            )
         mask = self._read(path)
         if 'ori_shape' in results and mask.shape != tuple(results['ori_shape']):
             raise MaskError(
-                path, f'is {mask.shape[0]}x{mask.shape[1]} but its image '
+                path,
+                f'is {mask.shape[0]}x{mask.shape[1]} but its image '
                 f'{results["img_path"]} is {results["ori_shape"][0]}x'
                 f'{results["ori_shape"][1]} (height x width)',
-                'use the mask that belongs to the image, at its full size')
+                'use the mask that belongs to the image, at its full size',
+            )
         results['gt_seg_map'] = self._relabel(mask, path, results)
         results.setdefault('seg_fields', []).append('gt_seg_map')
         return results
@@ -96,8 +106,11 @@ class LoadMask(BaseTransform):
         try:
             content = fileio.get(path, backend_args=self.backend_args)
         except OSError as err:
-            raise MaskError(path, f'is missing ({err.strerror or err})',
-                            'check data_prefix.seg_map_path') from err
+            raise MaskError(
+                path,
+                f'is missing ({err.strerror or err})',
+                'check data_prefix.seg_map_path',
+            ) from err
         return decode_mask(content, path)
 
     def _relabel(self, mask: np.ndarray, path: str, results: dict) -> np.ndarray:

@@ -29,7 +29,8 @@ def decode_saliency(content: bytes, path: str) -> np.ndarray:
             return np.asarray(img.convert('L' if grey else 'RGB'))
     except (UnidentifiedImageError, OSError, SyntaxError) as err:
         raise SaliencyError(
-            path, f'cannot be read as a picture ({err})', 'write it again') from err
+            path, f'cannot be read as a picture ({err})', 'write it again'
+        ) from err
 
 
 def saliency_size(path: str) -> tuple[int, int]:
@@ -44,17 +45,22 @@ def saliency_size(path: str) -> tuple[int, int]:
             return img.size[::-1]
     except (UnidentifiedImageError, OSError, SyntaxError) as err:
         raise SaliencyError(
-            path, f'cannot be read as a picture ({err})', 'write it again') from err
+            path, f'cannot be read as a picture ({err})', 'write it again'
+        ) from err
 
 
 def _check_depth(img: Image.Image, path: str) -> None:
     if img.mode.startswith(('I', 'F')):
-        raise SaliencyError(path, f'has pixels of the kind {img.mode!r}, not of 8 bits',
-                            'write it as a grey PNG of 8 bits, 255 = certainly salient')
+        raise SaliencyError(
+            path,
+            f'has pixels of the kind {img.mode!r}, not of 8 bits',
+            'write it as a grey PNG of 8 bits, 255 = certainly salient',
+        )
 
 
-def check_size(path: str, size: tuple[int, int], img_path: str,
-               wanted: tuple[int, int]) -> None:
+def check_size(
+    path: str, size: tuple[int, int], img_path: str, wanted: tuple[int, int]
+) -> None:
     """Compare a map's (H, W) with its image's.
 
     Raises:
@@ -62,9 +68,11 @@ def check_size(path: str, size: tuple[int, int], img_path: str,
     """
     if tuple(size) != tuple(wanted):
         raise SaliencyError(
-            path, f'is {size[0]}x{size[1]} but its image {img_path} is '
+            path,
+            f'is {size[0]}x{size[1]} but its image {img_path} is '
             f'{wanted[0]}x{wanted[1]} (height x width)',
-            'make the saliency map from this very image, at its size')
+            'make the saliency map from this very image, at its size',
+        )
 
 
 @TRANSFORMS.register_module()
@@ -92,17 +100,21 @@ class LoadSaliency(BaseTransform):
         path = results.get('sal_path')
         if path is None:
             raise SaliencyError(
-                results.get('img_path', '?'), 'has no saliency map in this data set',
-                'set sal_dir of the data set to the folder of the maps')
+                results.get('img_path', '?'),
+                'has no saliency map in this data set',
+                'set sal_dir of the data set to the folder of the maps',
+            )
         try:
             content = fileio.get(path, backend_args=self.backend_args)
         except OSError as err:
-            raise SaliencyError(path, f'is missing ({err.strerror or err})',
-                                'check sal_dir') from err
+            raise SaliencyError(
+                path, f'is missing ({err.strerror or err})', 'check sal_dir'
+            ) from err
         saliency = decode_saliency(content, path)
         if 'ori_shape' in results:
-            check_size(path, saliency.shape[:2], results['img_path'],
-                       results['ori_shape'])
+            check_size(
+                path, saliency.shape[:2], results['img_path'], results['ori_shape']
+            )
         results['saliency'] = saliency
         results['picture_fields'] = [*results.get('picture_fields', ()), 'saliency']
         return results

@@ -40,9 +40,12 @@ class MultiView(BaseTransform):
         ValueError: if there is no view, or one starts from an unknown result.
     """
 
-    def __init__(self, views: Mapping[str, Pipeline | Mapping],
-                 shared: Mapping[str, Pipeline | Mapping] | None = None,
-                 main: str | None = None) -> None:
+    def __init__(
+        self,
+        views: Mapping[str, Pipeline | Mapping],
+        shared: Mapping[str, Pipeline | Mapping] | None = None,
+        main: str | None = None,
+    ) -> None:
         if not views:
             raise ValueError('views is empty; name at least one view')
         self.main = main or next(iter(views))
@@ -60,11 +63,17 @@ class MultiView(BaseTransform):
                 spec = dict(transforms=spec)
             start = spec.get('start', INPUT)
             if start not in known:
-                raise ValueError(f'{name!r} starts from {start!r}, which is none of '
-                                 f'{known}; define it earlier in shared')
-            built[name] = (start, [
-                TRANSFORMS.build(item) if isinstance(item, Mapping) else item
-                for item in spec.get('transforms', ())])
+                raise ValueError(
+                    f'{name!r} starts from {start!r}, which is none of '
+                    f'{known}; define it earlier in shared'
+                )
+            built[name] = (
+                start,
+                [
+                    TRANSFORMS.build(item) if isinstance(item, Mapping) else item
+                    for item in spec.get('transforms', ())
+                ],
+            )
             if chained:
                 known = [*known, name]
         return built
@@ -78,8 +87,10 @@ class MultiView(BaseTransform):
         stages = {INPUT: results}
         for name, (start, transforms) in self.shared.items():
             stages[name] = _run(stages[start], transforms, name)
-        outs = {name: _run(stages[start], transforms, name)
-                for name, (start, transforms) in self.views.items()}
+        outs = {
+            name: _run(stages[start], transforms, name)
+            for name, (start, transforms) in self.views.items()
+        }
         merged = dict(outs[self.main])
         merged.pop('img')
         merged['views'] = {name: out['img'] for name, out in outs.items()}

@@ -11,9 +11,21 @@ from mmseg.structures import SegDataSample
 
 from mmwsss.registry import TRANSFORMS
 
-META_KEYS = ('img_path', 'img_id', 'seg_map_path', 'ori_shape', 'img_shape',
-             'pad_shape', 'scale_factor', 'flip', 'flip_direction',
-             'reduce_zero_label', 'gt_labels', 'num_foreground', 'sample_idx')
+META_KEYS = (
+    'img_path',
+    'img_id',
+    'seg_map_path',
+    'ori_shape',
+    'img_shape',
+    'pad_shape',
+    'scale_factor',
+    'flip',
+    'flip_direction',
+    'reduce_zero_label',
+    'gt_labels',
+    'num_foreground',
+    'sample_idx',
+)
 
 
 def to_chw(img: np.ndarray) -> torch.Tensor:
@@ -60,11 +72,11 @@ class PackWeakInputs(BaseTransform):
             inputs = {name: to_chw(view) for name, view in results['views'].items()}
         else:
             inputs = to_chw(results['img'])
-        sample = SegDataSample(metainfo={
-            key: results[key] for key in self.meta_keys if key in results})
+        sample = SegDataSample(
+            metainfo={key: results[key] for key in self.meta_keys if key in results}
+        )
         if 'gt_labels' in results:  # a photo to be predicted has none
-            sample.gt_score = multi_hot(
-                results['gt_labels'], results['num_foreground'])
+            sample.gt_score = multi_hot(results['gt_labels'], results['num_foreground'])
         if results.get('valid_box') is not None:
             sample.valid_box = torch.tensor(results['valid_box'])
         if 'gt_seg_map' in results:

@@ -25,8 +25,14 @@ class PILColorJitter(BaseTransform):
         prob: probability that anything is done.
     """
 
-    def __init__(self, brightness: float = 0., contrast: float = 0.,
-                 saturation: float = 0., hue: float = 0., prob: float = 1.) -> None:
+    def __init__(
+        self,
+        brightness: float = 0.0,
+        contrast: float = 0.0,
+        saturation: float = 0.0,
+        hue: float = 0.0,
+        prob: float = 1.0,
+    ) -> None:
         if not 0 <= hue <= 0.5:
             raise ValueError(f'hue must be in [0, 0.5], is {hue}')
         self.strengths = (brightness, contrast, saturation, hue)

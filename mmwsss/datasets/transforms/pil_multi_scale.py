@@ -12,15 +12,17 @@ from mmwsss.registry import TRANSFORMS
 from . import functional as F
 
 
-def view_size(size: tuple[int, int], scale: float, rounding: int = 1
-              ) -> tuple[int, int]:
+def view_size(
+    size: tuple[int, int], scale: float, rounding: int = 1
+) -> tuple[int, int]:
     """``ceil(round(side * scale) / rounding) * rounding`` of both sides.
 
     ``round`` takes halves to the even neighbour (81 at one half gives 40, at three
     halves 122); at least ``rounding`` pixels are left.
     """
-    return tuple(max(-(-round(side * scale) // rounding), 1) * rounding
-                 for side in size)
+    return tuple(
+        max(-(-round(side * scale) // rounding), 1) * rounding for side in size
+    )
 
 
 @TRANSFORMS.register_module()
@@ -43,14 +45,19 @@ class PILMultiScale(BaseTransform):
         ValueError: if a number isn't positive, or a scale comes twice.
     """
 
-    def __init__(self, scales: Sequence[float] = (0.5, 1.0, 1.5, 2.0),
-                 rounding: int = 1, resample: str = 'bicubic') -> None:
+    def __init__(
+        self,
+        scales: Sequence[float] = (0.5, 1.0, 1.5, 2.0),
+        rounding: int = 1,
+        resample: str = 'bicubic',
+    ) -> None:
         F.interpolation(resample)
         wanted = {1.0, *map(float, scales)}
         if min(wanted) <= 0 or rounding < 1 or len(set(scales)) < len(scales):
             raise ValueError(
                 'scales must be different positive numbers and rounding a positive '
-                f'whole number, got scales={tuple(scales)}, rounding={rounding}')
+                f'whole number, got scales={tuple(scales)}, rounding={rounding}'
+            )
         self.scales = (1.0, *sorted(wanted - {1.0}))  # what is shown comes first
         self.rounding = rounding
         self.resample = resample
@@ -58,8 +65,9 @@ class PILMultiScale(BaseTransform):
     def transform(self, results: dict) -> dict:
         """Make the views."""
         img = Image.fromarray(results.pop('img'))
-        results['views'] = {f'scale_{scale:g}': self._view(img, scale)
-                            for scale in self.scales}
+        results['views'] = {
+            f'scale_{scale:g}': self._view(img, scale) for scale in self.scales
+        }
         return results
 
     def _view(self, img: Image.Image, scale: float) -> np.ndarray:
@@ -69,5 +77,7 @@ class PILMultiScale(BaseTransform):
         return np.asarray(img.resize(size, F.interpolation(self.resample)))
 
     def __repr__(self) -> str:
-        return (f'{type(self).__name__}(scales={self.scales}, '
-                f'rounding={self.rounding}, resample={self.resample!r})')
+        return (
+            f'{type(self).__name__}(scales={self.scales}, '
+            f'rounding={self.rounding}, resample={self.resample!r})'
+        )

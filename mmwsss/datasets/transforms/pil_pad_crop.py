@@ -29,9 +29,13 @@ class PILPadCrop(BaseTransform):
             in the upper left corner (DeepLab-v2).
     """
 
-    def __init__(self, crop_size: int | tuple[int, int],
-                 fill: int | tuple[int, int, int] = 0, ignore_index: int = 255,
-                 random_pad: bool = True) -> None:
+    def __init__(
+        self,
+        crop_size: int | tuple[int, int],
+        fill: int | tuple[int, int, int] = 0,
+        ignore_index: int = 255,
+        random_pad: bool = True,
+    ) -> None:
         if isinstance(crop_size, int):
             crop_size = (crop_size, crop_size)
         self.crop_size = tuple(crop_size)

@@ -32,5 +32,7 @@ class PILRandomBlur(BaseTransform):
         """Change the image."""
         if not draw.chance(random, self.prob):
             return results
-        return set_image(results, F.blur_image(
-            Image.fromarray(results['img']), random.uniform(*self.radius)))
+        return set_image(
+            results,
+            F.blur_image(Image.fromarray(results['img']), random.uniform(*self.radius)),
+        )

@@ -37,5 +37,6 @@ class PILRandomFlip(BaseTransform):
         flip_fields(results)
         if self.mirror_box and results.get('valid_box') is not None:
             results['valid_box'] = F.mirror_box(
-                results['valid_box'], results['img'].shape[1])
+                results['valid_box'], results['img'].shape[1]
+            )
         return results

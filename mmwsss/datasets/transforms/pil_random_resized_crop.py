@@ -28,10 +28,14 @@ class PILRandomResizedCrop(BaseTransform):
         align_corners: how score maps are resized.
     """
 
-    def __init__(self, size: int | tuple[int, int],
-                 area: tuple[float, float] = (0.08, 1.0),
-                 aspect: tuple[float, float] = (3 / 4, 4 / 3),
-                 resample: str = 'bicubic', align_corners: bool = True) -> None:
+    def __init__(
+        self,
+        size: int | tuple[int, int],
+        area: tuple[float, float] = (0.08, 1.0),
+        aspect: tuple[float, float] = (3 / 4, 4 / 3),
+        resample: str = 'bicubic',
+        align_corners: bool = True,
+    ) -> None:
         F.interpolation(resample)
         self.size = (size, size) if isinstance(size, int) else tuple(size)
         self.area = tuple(area)
@@ -47,5 +51,6 @@ class PILRandomResizedCrop(BaseTransform):
         crop_fields(results, (y1 - y0, x1 - x0), (0, 0), (y0, x0))
         resize_fields(results, self.size, self.align_corners, self.resample)
         results['valid_box'] = (0, self.size[0], 0, self.size[1])
-        return set_image(results, F.resized_crop(
-            Image.fromarray(img), box, self.size, self.resample))
+        return set_image(
+            results, F.resized_crop(Image.fromarray(img), box, self.size, self.resample)
+        )

@@ -26,9 +26,13 @@ class PILRandomScale(BaseTransform):
         align_corners: how score maps are resized.
     """
 
-    def __init__(self, scale_range: tuple[float, float] = (0.5, 2.0),
-                 resample: str = 'bilinear', align_corners: bool = True,
-                 factors: Sequence[float] = ()) -> None:
+    def __init__(
+        self,
+        scale_range: tuple[float, float] = (0.5, 2.0),
+        resample: str = 'bilinear',
+        align_corners: bool = True,
+        factors: Sequence[float] = (),
+    ) -> None:
         F.interpolation(resample)
         self.scale_range = tuple(scale_range)
         self.factors = tuple(factors)
@@ -37,9 +41,11 @@ class PILRandomScale(BaseTransform):
 
     def transform(self, results: dict) -> dict:
         """Resize the image and its fields."""
-        factor = (random.choice(self.factors) if self.factors
-                  else random.uniform(*self.scale_range))
+        factor = (
+            random.choice(self.factors)
+            if self.factors
+            else random.uniform(*self.scale_range)
+        )
         img = F.scale_image(Image.fromarray(results['img']), factor, self.resample)
-        resize_fields(
-            results, img.size[::-1], self.align_corners, self.resample)
+        resize_fields(results, img.size[::-1], self.align_corners, self.resample)
         return set_image(results, img)

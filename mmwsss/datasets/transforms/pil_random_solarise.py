@@ -32,5 +32,6 @@ class PILRandomSolarise(BaseTransform):
         """Change the image."""
         if not draw.chance(random, self.prob):
             return results
-        return set_image(results, F.solarise_image(
-            Image.fromarray(results['img']), self.threshold))
+        return set_image(
+            results, F.solarise_image(Image.fromarray(results['img']), self.threshold)
+        )

@@ -24,8 +24,12 @@ class PILResizeLongSide(BaseTransform):
         align_corners: how score maps are resized.
     """
 
-    def __init__(self, side_range: tuple[int, int], resample: str = 'bicubic',
-                 align_corners: bool = True) -> None:
+    def __init__(
+        self,
+        side_range: tuple[int, int],
+        resample: str = 'bicubic',
+        align_corners: bool = True,
+    ) -> None:
         F.interpolation(resample)
         self.side_range = tuple(side_range)
         self.resample = resample
@@ -34,8 +38,6 @@ class PILResizeLongSide(BaseTransform):
     def transform(self, results: dict) -> dict:
         """Resize the image and its fields."""
         target = random.randint(*self.side_range)
-        img = F.resize_long_side(Image.fromarray(results['img']), target,
-                                 self.resample)
-        resize_fields(
-            results, img.size[::-1], self.align_corners, self.resample)
+        img = F.resize_long_side(Image.fromarray(results['img']), target, self.resample)
+        resize_fields(results, img.size[::-1], self.align_corners, self.resample)
         return set_image(results, img)

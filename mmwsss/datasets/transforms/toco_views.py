@@ -57,8 +57,12 @@ def photo(img: Image.Image, params: draw.PhotoParams) -> np.ndarray:
     return np.asarray(img)
 
 
-def toco_views(img: Image.Image, params: ToCoParams, crop_size: tuple[int, int],
-               mirror_box: bool = False) -> tuple[dict[str, np.ndarray], F.Box]:
+def toco_views(
+    img: Image.Image,
+    params: ToCoParams,
+    crop_size: tuple[int, int],
+    mirror_box: bool = False,
+) -> tuple[dict[str, np.ndarray], F.Box]:
     """The three views of ToCo for given random choices.
 
     View 1 feeds classification, CAM, refinement and segmentation; view 2 and
@@ -85,9 +89,9 @@ def toco_views(img: Image.Image, params: ToCoParams, crop_size: tuple[int, int],
         box = F.mirror_box(box, crop_size[1])
     views = dict(
         view1=photo(crop, params.view1),
-        view2=photo(F.resized_crop(img, params.view2_box, crop_size),
-                    params.view2),
-        local=photo(crop, params.local))
+        view2=photo(F.resized_crop(img, params.view2_box, crop_size), params.view2),
+        local=photo(crop, params.local),
+    )
     return views, box
 
 
@@ -119,14 +123,19 @@ class ToCoViews(BaseTransform):
             mirrored with view 1.
     """
 
-    def __init__(self, crop_size: int | tuple[int, int] = 448,
-                 scale_range: tuple[float, float] = (0.5, 2.0),
-                 flip_prob: float = 0.5,
-                 view2_area: tuple[float, float] = (0.4, 1.0),
-                 view2_aspect: tuple[float, float] = (3 / 4, 4 / 3),
-                 view1: Mapping | None = None, view2: Mapping | None = None,
-                 local: Mapping | None = None, mirror_box: bool = False,
-                 independent_local_flip: bool = True) -> None:
+    def __init__(
+        self,
+        crop_size: int | tuple[int, int] = 448,
+        scale_range: tuple[float, float] = (0.5, 2.0),
+        flip_prob: float = 0.5,
+        view2_area: tuple[float, float] = (0.4, 1.0),
+        view2_aspect: tuple[float, float] = (3 / 4, 4 / 3),
+        view1: Mapping | None = None,
+        view2: Mapping | None = None,
+        local: Mapping | None = None,
+        mirror_box: bool = False,
+        independent_local_flip: bool = True,
+    ) -> None:
         if isinstance(crop_size, int):
             crop_size = (crop_size, crop_size)
         self.crop_size = tuple(crop_size)
@@ -134,9 +143,11 @@ class ToCoViews(BaseTransform):
         self.flip_prob = flip_prob
         self.view2_area = tuple(view2_area)
         self.view2_aspect = tuple(view2_aspect)
-        self.photo = dict(view1={**_VIEW1, **(view1 or {})},
-                          view2={**_VIEW2, **(view2 or {})},
-                          local={**_LOCAL, **(local or {})})
+        self.photo = dict(
+            view1={**_VIEW1, **(view1 or {})},
+            view2={**_VIEW2, **(view2 or {})},
+            local={**_LOCAL, **(local or {})},
+        )
         self.mirror_box = mirror_box
         self.independent_local_flip = independent_local_flip
 
@@ -150,11 +161,17 @@ class ToCoViews(BaseTransform):
         if not self.independent_local_flip:
             local = draw.PhotoParams(**{**vars(local), 'flip': view1.flip})
         return ToCoParams(
-            scale=scale, flip=draw.chance(rng, self.flip_prob),
-            pad_yx=pad_yx, crop_yx=crop_yx, view1=view1, local=local,
+            scale=scale,
+            flip=draw.chance(rng, self.flip_prob),
+            pad_yx=pad_yx,
+            crop_yx=crop_yx,
+            view1=view1,
+            local=local,
             view2_box=draw.draw_area_box(
-                rng, shape, self.view2_area, self.view2_aspect),
-            view2=draw.draw_photo(rng, **self.photo['view2']))
+                rng, shape, self.view2_area, self.view2_aspect
+            ),
+            view2=draw.draw_photo(rng, **self.photo['view2']),
+        )
 
     def transform(self, results: dict) -> dict:
         """Replace ``img`` by ``views`` and add the box of view 1.
@@ -166,11 +183,13 @@ class ToCoViews(BaseTransform):
             raise ValueError(
                 f'{results.get("img_path")}: ToCoViews carries no masks. Take LoadMask '
                 'out of the train pipeline; for full supervision use PILRandomScale, '
-                'PILRandomFlip and PILPadCrop')
+                'PILRandomFlip and PILPadCrop'
+            )
         img = results.pop('img')
         params = self.draw(random, img.shape[:2])
         results['views'], results['valid_box'] = toco_views(
-            Image.fromarray(img), params, self.crop_size, self.mirror_box)
+            Image.fromarray(img), params, self.crop_size, self.mirror_box
+        )
         results['img_shape'] = self.crop_size
         return results
 

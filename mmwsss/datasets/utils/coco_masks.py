@@ -31,7 +31,7 @@ def polygon_mask(polygon: Sequence[float], shape: tuple[int, int]) -> np.ndarray
     corners = np.asarray(polygon, dtype=np.float64).reshape(-1, 2)
     if len(corners) < 3:
         raise ValueError(f'a polygon needs three corners, got {len(corners)}')
-    fine = (_FINE * corners + .5).astype(np.int64)
+    fine = (_FINE * corners + 0.5).astype(np.int64)
     u, v = _boundary(fine, np.roll(fine, -1, axis=0))
     return _fill(*_crossings(u, v, shape), shape)
 
@@ -52,18 +52,19 @@ def _boundary(start: np.ndarray, end: np.ndarray) -> tuple[np.ndarray, np.ndarra
     t = np.arange(len(edge)) - np.repeat(np.cumsum(steps + 1) - steps - 1, steps + 1)
     t = np.where(turned[edge], steps[edge] - t, t)
     along = low[edge, main[edge]] + t
-    across = (low[edge, 1 - main[edge]] + slope[edge] * t + .5).astype(np.int64)
+    across = (low[edge, 1 - main[edge]] + slope[edge] * t + 0.5).astype(np.int64)
     return (np.where(wide[edge], along, across), np.where(wide[edge], across, along))
 
 
-def _crossings(u: np.ndarray, v: np.ndarray, shape: tuple[int, int]
-               ) -> tuple[np.ndarray, np.ndarray]:
+def _crossings(
+    u: np.ndarray, v: np.ndarray, shape: tuple[int, int]
+) -> tuple[np.ndarray, np.ndarray]:
     """Pixels (x, y) at which the boundary crosses the centre of a column."""
     height, width = shape
     moved = np.flatnonzero(np.diff(u)) + 1
     x = np.where(u[moved] < u[moved - 1], u[moved], u[moved] - 1)
-    x = (x + .5) / _FINE - .5
-    y = (np.minimum(v[moved], v[moved - 1]) + .5) / _FINE - .5
+    x = (x + 0.5) / _FINE - 0.5
+    y = (np.minimum(v[moved], v[moved - 1]) + 0.5) / _FINE - 0.5
     keep = (np.floor(x) == x) & (x >= 0) & (x <= width - 1)
     y = np.ceil(np.clip(y[keep], 0, height))
     return x[keep].astype(np.int64), y.astype(np.int64)
@@ -77,9 +78,9 @@ def _fill(x: np.ndarray, y: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
     if toggles.size:
         first = toggles.min()  # nothing lies before it
         inside = np.cumsum(np.bincount(toggles - first)) & 1
-        inside = inside[:flat.size - first]
-        flat[first:first + inside.size] = inside
-        flat[first + inside.size:] = toggles.size & 1
+        inside = inside[: flat.size - first]
+        flat[first : first + inside.size] = inside
+        flat[first + inside.size :] = toggles.size & 1
     return flat.reshape(width, height).T
 
 
@@ -110,7 +111,7 @@ def _unpack_counts(text: str) -> list[int]:
     value = shift = 0
     for char in text:
         code = ord(char) - 48
-        value |= (code & 0x1f) << shift
+        value |= (code & 0x1F) << shift
         shift += 5
         if code & 0x20:
             continue
@@ -135,8 +136,9 @@ def instance_mask(segmentation: list | dict, shape: tuple[int, int]) -> np.ndarr
     return mask
 
 
-def class_mask(annotations: Iterable[dict], class_ids: dict[int, int],
-               shape: tuple[int, int]) -> np.ndarray:
+def class_mask(
+    annotations: Iterable[dict], class_ids: dict[int, int], shape: tuple[int, int]
+) -> np.ndarray:
     """Merge the instances of an image into one map of class ids.
 
     Where instances overlap the **smaller** one is on top: a cup in front
@@ -154,8 +156,14 @@ def class_mask(annotations: Iterable[dict], class_ids: dict[int, int],
         (H, W) uint8, 0 for background.
     """
     out = np.zeros(shape, dtype=np.uint8)
-    order = sorted(annotations, key=lambda item: (
-        -int(item.get('iscrowd', 0)), -float(item.get('area', 0)), item['id']))
+    order = sorted(
+        annotations,
+        key=lambda item: (
+            -int(item.get('iscrowd', 0)),
+            -float(item.get('area', 0)),
+            item['id'],
+        ),
+    )
     for item in order:
         out[instance_mask(item['segmentation'], shape)] = class_ids[item['category_id']]
     return out

@@ -30,7 +30,9 @@ def load_mask(path: str | Path, size: tuple[int, int]) -> np.ndarray | None:
 
 def write_labels(path: str | Path, labels: Labels) -> None:
     """Write lines ``name class ...``, blanks in class names as ``_``, in one step."""
-    lines = [' '.join([name, *(item.replace(' ', '_') for item in classes)])
-             for name, classes in labels.items()]
+    lines = [
+        ' '.join([name, *(item.replace(' ', '_') for item in classes)])
+        for name, classes in labels.items()
+    ]
     text = ''.join(f'{line}\n' for line in lines)
     write_atomic(text.encode(), path)

@@ -15,8 +15,12 @@ Task = TypeVar('Task')
 Result = TypeVar('Result')
 
 
-def parallel_map(function: Callable[[Task], Result], tasks: Sequence[Task],
-                 workers: int, preload: Sequence[str] = ()) -> list[Result]:
+def parallel_map(
+    function: Callable[[Task], Result],
+    tasks: Sequence[Task],
+    workers: int,
+    preload: Sequence[str] = (),
+) -> list[Result]:
     """Apply a function to all tasks in processes, with a progress bar.
 
     The results come in the order of the tasks, whatever process was first. An

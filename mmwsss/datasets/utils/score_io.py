@@ -39,7 +39,8 @@ PICKLE_FIX = (
     'd = np.load(FILE, allow_pickle=True).item(); for IRN (keys, high_res) '
     "np.savez(OUT, scores=d['high_res'], keys=np.array(d['keys']) + 1), for PSA "
     '(class: map) np.savez(OUT, scores=np.stack(list(d.values())), '
-    'keys=np.array(list(d)) + 1)')
+    'keys=np.array(list(d)) + 1)'
+)
 
 
 class ScoreMaps(NamedTuple):
@@ -56,8 +57,13 @@ class ScoreMaps(NamedTuple):
     size: tuple[int, int]
 
 
-def save_scores(path: str | Path, scores: np.ndarray, ids: Sequence[int],
-                size: tuple[int, int], dtype: str = 'float16') -> int:
+def save_scores(
+    path: str | Path,
+    scores: np.ndarray,
+    ids: Sequence[int],
+    size: tuple[int, int],
+    dtype: str = 'float16',
+) -> int:
     """Write a compact ``NAME.npz``, complete or not at all.
 
     Args:
@@ -77,17 +83,26 @@ def save_scores(path: str | Path, scores: np.ndarray, ids: Sequence[int],
     if dtype not in DTYPES or scores.ndim != 3 or len(scores) != len(ids):
         raise ValueError(
             f'{path}: {scores.shape} maps of {len(ids)} classes as {dtype!r}; needed '
-            f'are (n, h, w), n classes and one of {DTYPES}')
+            f'are (n, h, w), n classes and one of {DTYPES}'
+        )
     kept = np.rint(scores * 255) if dtype == 'uint8' else scores
     buffer = io.BytesIO()
-    np.savez_compressed(buffer, scores=kept.astype(dtype), size=np.int32(size),
-                        keys=np.asarray(ids, np.uint8))
+    np.savez_compressed(
+        buffer,
+        scores=kept.astype(dtype),
+        size=np.int32(size),
+        keys=np.asarray(ids, np.uint8),
+    )
     write_atomic(buffer.getvalue(), path, durable=False)
     return buffer.tell()
 
 
-def load_scores(path: str | Path, kind: str, size: tuple[int, int] | None,
-                num_classes: int | None = None) -> ScoreMaps:
+def load_scores(
+    path: str | Path,
+    kind: str,
+    size: tuple[int, int] | None,
+    num_classes: int | None = None,
+) -> ScoreMaps:
     """Read and check the maps of one image; pickles are refused.
 
     Args:
@@ -103,15 +118,18 @@ def load_scores(path: str | Path, kind: str, size: tuple[int, int] | None,
     Raises:
         ScoreError: naming the file and what to do.
     """
-    maps = (_read_labels(path, num_classes) if kind == 'label'
-            else _read_arrays(path, kind))
+    maps = (
+        _read_labels(path, num_classes) if kind == 'label' else _read_arrays(path, kind)
+    )
     if size is None:
         return maps
     if maps.size != tuple(size):
         raise ScoreError(
-            path, f'has maps of {maps.size}, its image has {tuple(size)} '
-            '(height, width)', 'write the maps at the size of the image, or name that '
-            "in the file's 'size'")
+            path,
+            f'has maps of {maps.size}, its image has {tuple(size)} (height, width)',
+            'write the maps at the size of the image, or name that '
+            "in the file's 'size'",
+        )
     full = resize(torch.from_numpy(maps.scores)[None], maps.size)[0]
     return maps._replace(scores=full.numpy())
 
@@ -143,14 +161,20 @@ def _read_labels(path: str | Path, num_classes: int | None) -> ScoreMaps:
     except (OSError, SyntaxError) as err:
         raise ScoreError(path, f'is no PNG ({err})', 'write it again') from err
     if label.ndim != 2 or label.dtype.kind not in 'uib':
-        raise ScoreError(path, f'is no label map: {label.shape} {label.dtype}',
-                         'write PNGs of one channel, class ids as indices or greys')
+        raise ScoreError(
+            path,
+            f'is no label map: {label.shape} {label.dtype}',
+            'write PNGs of one channel, class ids as indices or greys',
+        )
     present = np.unique(label)
     limit = 255 if num_classes is None else num_classes
     if present[0] < 0 or present[-1] >= limit:
         raise ScoreError(
-            path, f'holds the label {present[-1]}; labels are 0..{limit - 1} without '
-            '255 (ignored)', 'give every pixel a class, or raise num_classes')
+            path,
+            f'holds the label {present[-1]}; labels are 0..{limit - 1} without '
+            '255 (ignored)',
+            'give every pixel a class, or raise num_classes',
+        )
     ids = present if num_classes is None else np.arange(num_classes)
     ids = ids.astype(np.int64)
     return ScoreMaps((label == ids[:, None, None]).astype(np.float32), ids, label.shape)
@@ -159,27 +183,38 @@ def _read_labels(path: str | Path, num_classes: int | None) -> ScoreMaps:
 def _read_arrays(path: str | Path, kind: str) -> ScoreMaps:
     scores, ids, size = _load(path)
     if scores.ndim != 3 or scores.dtype.kind != 'f' or not scores.size:
-        raise ScoreError(path, f'holds {scores.shape} {scores.dtype}',
-                         'write floating maps (n, H, W)')
+        raise ScoreError(
+            path,
+            f'holds {scores.shape} {scores.dtype}',
+            'write floating maps (n, H, W)',
+        )
     size = scores.shape[1:] if size is None else tuple(np.asarray(size).tolist())
     if len(size) != 2 or min(size) < 1:
         raise ScoreError(path, f'has the size {size}', 'give height and width')
     first = 0 if kind == 'prob' else 1
     ids = np.arange(first, first + len(scores)) if ids is None else np.asarray(ids)
-    if (ids.shape != (len(scores),) or ids.dtype.kind not in 'ui'
-            or len(set(ids.tolist())) != len(ids)
-            or ids.min() < first or ids.max() > 254):
+    if (
+        ids.shape != (len(scores),)
+        or ids.dtype.kind not in 'ui'
+        or len(set(ids.tolist())) != len(ids)
+        or ids.min() < first
+        or ids.max() > 254
+    ):
         raise ScoreError(
-            path, f'has keys {ids.tolist()} for {len(scores)} maps',
+            path,
+            f'has keys {ids.tolist()} for {len(scores)} maps',
             f'give each map a class id of its own in {first}..254'
-            + (' (0 is the background, which CAMs do not have)' if first else ''))
+            + (' (0 is the background, which CAMs do not have)' if first else ''),
+        )
     if not np.isfinite(scores).all():
         raise ScoreError(path, 'holds NaN or infinite values', 'compute it again')
     low, high = float(scores.min()), float(scores.max())
     if low < 0 or high > 1 + 1e-3:  # half precision rounds
         raise ScoreError(
-            path, f'has values in [{low:.4g}, {high:.4g}], not in [0, 1]',
-            'take the softmax of logits' if kind == 'prob' else 'normalise the CAMs')
+            path,
+            f'has values in [{low:.4g}, {high:.4g}], not in [0, 1]',
+            'take the softmax of logits' if kind == 'prob' else 'normalise the CAMs',
+        )
     return ScoreMaps(scores.astype(np.float32).clip(0, 1), ids.astype(np.int64), size)
 
 
@@ -190,8 +225,11 @@ def _load(path: str | Path) -> tuple[np.ndarray, np.ndarray | None, np.ndarray |
             return content, None, None
         with content:
             if 'scores' not in content:
-                raise ScoreError(path, f'holds {sorted(content.files)}',
-                                 "name its maps 'scores', their class ids 'keys'")
+                raise ScoreError(
+                    path,
+                    f'holds {sorted(content.files)}',
+                    "name its maps 'scores', their class ids 'keys'",
+                )
             scores = content['scores']
             if scores.dtype == np.uint8:
                 scores = scores.astype(np.float32) / 255
@@ -202,6 +240,9 @@ def _load(path: str | Path) -> tuple[np.ndarray, np.ndarray | None, np.ndarray |
         raise
     except ValueError as err:
         if 'allow_pickle' in str(err):
-            raise ScoreError(path, 'is a pickle, which could run any code; only arrays '
-                             'are read', PICKLE_FIX) from None
+            raise ScoreError(
+                path,
+                'is a pickle, which could run any code; only arrays are read',
+                PICKLE_FIX,
+            ) from None
         raise ScoreError(path, f'cannot be read ({err})', 'write it again') from err

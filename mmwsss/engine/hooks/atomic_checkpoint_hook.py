@@ -54,12 +54,18 @@ class AtomicCheckpointHook(CheckpointHook):
         keys = [self.save_best] if isinstance(self.save_best, str) else self.save_best
         pixels = [key for key in keys or () if not key.startswith(IMAGE_SCORES)]
         if pixels:
-            print_log(f'save_best={pixels}: the best checkpoint is chosen by the PIXEL '
-                      'labels of the validation images; the last one is not',
-                      'current', logging.WARNING)
+            print_log(
+                f'save_best={pixels}: the best checkpoint is chosen by the PIXEL '
+                'labels of the validation images; the last one is not',
+                'current',
+                logging.WARNING,
+            )
         if _validates_at_once(runner):
-            print_log(f'The validation of iteration {runner.iter} may have been cut '
-                      'off: it is done again.', 'current')
+            print_log(
+                f'The validation of iteration {runner.iter} may have been cut '
+                'off: it is done again.',
+                'current',
+            )
             runner.val_loop.run()
 
     def before_save_checkpoint(self, runner: Any, checkpoint: dict) -> None:
@@ -144,10 +150,13 @@ def _validates_at_once(runner: Any) -> bool:
     """Whether a run goes on from a checkpoint that a validation came after."""
     step, loop = runner.iter, runner.train_loop
     return bool(
-        runner._resume and step and runner.val_loop is not None
+        runner._resume
+        and step
+        and runner.val_loop is not None
         and isinstance(loop, IterBasedTrainLoop)  # the others' intervals are epochs
         and step >= loop.val_begin
-        and (step % loop.val_interval == 0 or step == loop.max_iters))
+        and (step % loop.val_interval == 0 or step == loop.max_iters)
+    )
 
 
 class _DeferredRemoval:

@@ -21,8 +21,13 @@ class LogTransferHook(Hook):
 
     priority = 'HIGHEST'
 
-    def after_train_iter(self, runner: Any, batch_idx: int, data_batch: Any = None,
-                         outputs: dict[str, Any] | None = None) -> None:
+    def after_train_iter(
+        self,
+        runner: Any,
+        batch_idx: int,
+        data_batch: Any = None,
+        outputs: dict[str, Any] | None = None,
+    ) -> None:
         """Replace the 0-dim tensors of ``outputs`` by floats, in place."""
         tensors = {k: v for k, v in (outputs or {}).items() if isinstance(v, Tensor)}
         if tensors:

@@ -24,15 +24,22 @@ class NormStatisticsHook(Hook):
     priority = 'ABOVE_NORMAL'  # before checkpoints and validation
 
     @torch.no_grad()
-    def after_train_iter(self, runner: Any, batch_idx: int, data_batch: Any = None,
-                         outputs: dict[str, Any] | None = None) -> None:
+    def after_train_iter(
+        self,
+        runner: Any,
+        batch_idx: int,
+        data_batch: Any = None,
+        outputs: dict[str, Any] | None = None,
+    ) -> None:
         """Replace the statistics by their mean over the processes."""
         if get_world_size() == 1:
             return
         statistics = [
-            buffer for module in runner.model.modules()
+            buffer
+            for module in runner.model.modules()
             if isinstance(module, _BatchNorm) and module.track_running_stats
-            for buffer in (module.running_mean, module.running_var)]
+            for buffer in (module.running_mean, module.running_var)
+        ]
         if not statistics:
             return
         flat = torch.cat([buffer.flatten() for buffer in statistics])

@@ -50,7 +50,8 @@ class SetupCheckHook(Hook):
         """
         model = _bare(runner.model)
         if (getattr(model, 'test_cfg', None) or {}).get('use_teacher') and hasattr(
-                model, 'teacher_network'):
+            model, 'teacher_network'
+        ):
             model.teacher_network()
         expected = getattr(model, 'num_classes', None)
         if expected is None:
@@ -79,7 +80,8 @@ class SetupCheckHook(Hook):
             runner.logger.info(
                 f'All {runner.max_iters} iterations are done already: nothing is '
                 'trained. To train longer, begin a new run from the weights '
-                '(load_from=FILE, without --resume).')
+                '(load_from=FILE, without --resume).'
+            )
 
     def after_load_checkpoint(self, runner: Any, checkpoint: dict) -> None:
         """Compare the loaded weights with the model.
@@ -115,17 +117,21 @@ class SetupCheckHook(Hook):
         )
 
 
-def _compare_class_names(saved: Sequence[str] | None, runner: Any,
-                         source: str) -> None:
+def _compare_class_names(saved: Sequence[str] | None, runner: Any, source: str) -> None:
     """Refuse a file whose classes have other names, or the same in another order."""
     for loop in (runner._train_loop, runner._val_loop, runner._test_loop):
         dataset = getattr(getattr(loop, 'dataloader', None), 'dataset', None)
         classes = (getattr(dataset, 'metainfo', None) or {}).get('classes')
-        if saved and classes and len(saved) == len(classes) and (
-                list(saved) != list(classes)):
+        if (
+            saved
+            and classes
+            and len(saved) == len(classes)
+            and (list(saved) != list(classes))
+        ):
             raise CheckpointMismatch(
                 f'{source} was trained with the classes {list(saved)}, the data set '
-                f'has {list(classes)}: give the data set these classes in that order.')
+                f'has {list(classes)}: give the data set these classes in that order.'
+            )
 
 
 def _bare(model: nn.Module) -> nn.Module:

@@ -4,5 +4,7 @@ from .merged_constructor import MergedOptimWrapperConstructor
 from .slip_sgd import SlipSGD
 
 __all__ = [
-    'FineTuneOptimWrapperConstructor', 'MergedOptimWrapperConstructor', 'SlipSGD',
+    'FineTuneOptimWrapperConstructor',
+    'MergedOptimWrapperConstructor',
+    'SlipSGD',
 ]

@@ -34,21 +34,27 @@ class FineTuneOptimWrapperConstructor(DefaultOptimWrapperConstructor):
             a prefix that no parameter has.
     """
 
-    def __init__(self, optim_wrapper_cfg: dict, paramwise_cfg: dict | None = None
-                 ) -> None:
+    def __init__(
+        self, optim_wrapper_cfg: dict, paramwise_cfg: dict | None = None
+    ) -> None:
         # an empty one would make a single group of everything
         super().__init__(
-            optim_wrapper_cfg, dict(lr_mults=MULTS) | dict(paramwise_cfg or {}))
+            optim_wrapper_cfg, dict(lr_mults=MULTS) | dict(paramwise_cfg or {})
+        )
 
     def _validate_cfg(self) -> None:
         unknown = set(self.paramwise_cfg) - set(KEYS)
         if unknown:
-            raise ValueError(f'{type(self).__name__} reads {KEYS} of paramwise_cfg, '
-                             f'got {sorted(unknown)}')
+            raise ValueError(
+                f'{type(self).__name__} reads {KEYS} of paramwise_cfg, '
+                f'got {sorted(unknown)}'
+            )
         mults = self.paramwise_cfg['lr_mults']
         if len(mults) != 4:
-            raise ValueError('paramwise_cfg.lr_mults are those of pretrained weights, '
-                             f'pretrained others, new weights, new others, got {mults}')
+            raise ValueError(
+                'paramwise_cfg.lr_mults are those of pretrained weights, '
+                f'pretrained others, new weights, new others, got {mults}'
+            )
 
     def add_params(self, params: list[dict], module: nn.Module, **_: Any) -> None:
         """Collect the groups of all trained parameters."""
@@ -64,8 +70,10 @@ class FineTuneOptimWrapperConstructor(DefaultOptimWrapperConstructor):
         for key in ('pretrained', 'new'):
             for prefix in self._prefixes(key):
                 if not any(below(name, (prefix,)) for name in names):
-                    raise ValueError(f'paramwise_cfg.{key} names {prefix!r}, but no '
-                                     'parameter of the model is called so')
+                    raise ValueError(
+                        f'paramwise_cfg.{key} names {prefix!r}, but no '
+                        'parameter of the model is called so'
+                    )
 
     def _groups(self, module: nn.Module) -> Iterator[dict]:
         mults = self.paramwise_cfg['lr_mults']
@@ -73,11 +81,11 @@ class FineTuneOptimWrapperConstructor(DefaultOptimWrapperConstructor):
             if not parameter.requires_grad:
                 continue
             new = not below(name, self._prefixes('pretrained')) or below(
-                name, self._prefixes('new'))
+                name, self._prefixes('new')
+            )
             other = 'weight' not in name
             decay = self.paramwise_cfg.get('other_decay_mult', 0.0) if other else 1.0
-            group = dict(
-                params=[parameter], lr=self.base_lr * mults[2 * new + other])
+            group = dict(params=[parameter], lr=self.base_lr * mults[2 * new + other])
             if self.base_wd is not None:
                 group['weight_decay'] = self.base_wd * decay
             yield group

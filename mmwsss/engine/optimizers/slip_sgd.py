@@ -28,8 +28,14 @@ class SlipSGD(SGD):
         **kwargs: of ``torch.optim.SGD``.
     """
 
-    def __init__(self, params: Iterable, lr: float, momentum: float = 0.9,
-                 weight_decay: float = 0.0, momentum_slip: bool = True,
-                 **kwargs: Any) -> None:
+    def __init__(
+        self,
+        params: Iterable,
+        lr: float,
+        momentum: float = 0.9,
+        weight_decay: float = 0.0,
+        momentum_slip: bool = True,
+        **kwargs: Any,
+    ) -> None:
         effective = weight_decay if momentum_slip else momentum
         super().__init__(params, lr, effective, weight_decay=weight_decay, **kwargs)

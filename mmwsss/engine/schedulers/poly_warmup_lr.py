@@ -75,6 +75,9 @@ class PolyWarmupLR(WarmupLR):
     def factor(self, step: int) -> float:
         """See :func:`poly_warmup_factor`."""
         return poly_warmup_factor(
-            step - step % self.hold, self.warmup_iters, self.total_iters,
-            self.warmup_ratio, self.power
+            step - step % self.hold,
+            self.warmup_iters,
+            self.total_iters,
+            self.warmup_ratio,
+            self.power,
         )

@@ -8,6 +8,11 @@ from .vit import WSSSViT
 from .wide_resnet38 import WideResNet38
 
 __all__ = [
-    'ClassTokenViT', 'DeepLabResNet', 'MaskTokenViT', 'WSSSMiT', 'WSSSResNet',
-    'WSSSViT', 'WideResNet38',
+    'ClassTokenViT',
+    'DeepLabResNet',
+    'MaskTokenViT',
+    'WSSSMiT',
+    'WSSSResNet',
+    'WSSSViT',
+    'WideResNet38',
 ]

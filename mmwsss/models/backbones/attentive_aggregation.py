@@ -26,8 +26,13 @@ class MaskedCrossAttention(nn.Module):
             (released) or of the whole ``'width'`` (Eq. 7).
     """
 
-    def __init__(self, width: int, num_heads: int, key_mask: str = 'none',
-                 attn_scale: str = 'head') -> None:
+    def __init__(
+        self,
+        width: int,
+        num_heads: int,
+        key_mask: str = 'none',
+        attn_scale: str = 'head',
+    ) -> None:
         super().__init__()
         if key_mask not in KEY_MASKS:
             raise ValueError(f'key_mask must be one of {KEY_MASKS}, got {key_mask!r}')
@@ -39,8 +44,9 @@ class MaskedCrossAttention(nn.Module):
         self.scale = (width if attn_scale == 'width' else width // num_heads) ** -0.5
         self.q, self.k, self.v, self.proj = (nn.Linear(width, width) for _ in range(4))
 
-    def forward(self, token: Tensor, patches: Tensor, mask: Tensor | None = None
-                ) -> Tensor:
+    def forward(
+        self, token: Tensor, patches: Tensor, mask: Tensor | None = None
+    ) -> Tensor:
         """Attend.
 
         Args:
@@ -51,9 +57,10 @@ class MaskedCrossAttention(nn.Module):
         Returns:
             (B, 1, D).
         """
-        q, k, v = (layer(x).unflatten(2, (self.num_heads, -1)).transpose(1, 2)
-                   for layer, x in (
-                       (self.q, token), (self.k, patches), (self.v, patches)))
+        q, k, v = (
+            layer(x).unflatten(2, (self.num_heads, -1)).transpose(1, 2)
+            for layer, x in ((self.q, token), (self.k, patches), (self.v, patches))
+        )
         allowed = None
         if mask is not None and self.key_mask == 'paper':
             # (1 - M) (q k^T) = q ((1 - M) k)^T
@@ -78,26 +85,39 @@ class AggregationBlock(nn.Module):
         key_mask, attn_scale: see :class:`MaskedCrossAttention`.
     """
 
-    def __init__(self, width: int, num_heads: int, hidden: int,
-                 layer_scale: float | None = None, key_mask: str = 'none',
-                 attn_scale: str = 'head') -> None:
+    def __init__(
+        self,
+        width: int,
+        num_heads: int,
+        hidden: int,
+        layer_scale: float | None = None,
+        key_mask: str = 'none',
+        attn_scale: str = 'head',
+    ) -> None:
         super().__init__()
         self.norm1 = nn.LayerNorm(width, eps=NORM_EPS)
         self.attn = MaskedCrossAttention(width, num_heads, key_mask, attn_scale)
         self.norm2 = nn.LayerNorm(width, eps=NORM_EPS)
-        self.mlp = nn.Sequential(OrderedDict(
-            fc1=nn.Linear(width, hidden), act=nn.GELU(), fc2=nn.Linear(hidden, width)))
+        self.mlp = nn.Sequential(
+            OrderedDict(
+                fc1=nn.Linear(width, hidden),
+                act=nn.GELU(),
+                fc2=nn.Linear(hidden, width),
+            )
+        )
         self.gamma1 = self.gamma2 = 1.0
         if layer_scale is not None:
             self.gamma1 = nn.Parameter(torch.full((width,), float(layer_scale)))
             self.gamma2 = nn.Parameter(torch.full((width,), float(layer_scale)))
 
-    def forward(self, token: Tensor, patches: Tensor, mask: Tensor | None = None
-                ) -> Tensor:
+    def forward(
+        self, token: Tensor, patches: Tensor, mask: Tensor | None = None
+    ) -> Tensor:
         """Update the class token; shapes as in :class:`MaskedCrossAttention`."""
         # one norm for the class token and the patches
         token = token + self.gamma1 * self.attn(
-            self.norm1(token), self.norm1(patches), mask)
+            self.norm1(token), self.norm1(patches), mask
+        )
         return token + self.gamma2 * self.mlp(self.norm2(token))
 
 
@@ -116,13 +136,19 @@ class AttentiveAggregation(nn.Module):
         **options: see :class:`AggregationBlock`.
     """
 
-    def __init__(self, width: int, num_heads: int, hidden: int, depth: int = 2,
-                 **options: str | float | None) -> None:
+    def __init__(
+        self,
+        width: int,
+        num_heads: int,
+        hidden: int,
+        depth: int = 2,
+        **options: str | float | None,
+    ) -> None:
         super().__init__()
         self.cls_token = nn.Parameter(torch.zeros(1, 1, width))
         self.blocks = nn.ModuleList(
-            AggregationBlock(width, num_heads, hidden, **options)
-            for _ in range(depth))
+            AggregationBlock(width, num_heads, hidden, **options) for _ in range(depth)
+        )
         trunc_normal_(self.cls_token, std=0.02)
         for layer in self.modules():
             if isinstance(layer, nn.Linear):

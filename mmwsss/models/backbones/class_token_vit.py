@@ -38,12 +38,20 @@ class ClassTokenViT(WSSSViT):
     #: made of the class token where the pretrained file is a plain ViT
     OWN = ('class_tokens', 'class_pos')
 
-    def __init__(self, *, num_tokens: int, attention_blocks: int = 4,
-                 out_indices: tuple[int, ...] = (-1,), **kwargs: Any) -> None:
+    def __init__(
+        self,
+        *,
+        num_tokens: int,
+        attention_blocks: int = 4,
+        out_indices: tuple[int, ...] = (-1,),
+        **kwargs: Any,
+    ) -> None:
         super().__init__(with_cls_token=False, out_indices=out_indices, **kwargs)
         if not 0 <= attention_blocks <= self.num_layers:
-            raise ValueError(f'attention_blocks={attention_blocks} must be 0 to '
-                             f'{self.num_layers}, the number of blocks')
+            raise ValueError(
+                f'attention_blocks={attention_blocks} must be 0 to '
+                f'{self.num_layers}, the number of blocks'
+            )
         self.attention_blocks = attention_blocks
         self.class_tokens = nn.Parameter(torch.zeros(1, num_tokens, self.embed_dims))
         self.class_pos = nn.Parameter(torch.zeros(1, num_tokens, self.embed_dims))
@@ -80,7 +88,8 @@ class ClassTokenViT(WSSSViT):
         pad = [-side % step for side, step in zip(images.shape[-2:], patch)]
         x, grid = self.patch_embed(F.pad(images, (0, pad[1], 0, pad[0])))
         position = resize_pos_embed(
-            self.pos_embed, self.patch_resolution, grid, self.interpolate_mode, 0)
+            self.pos_embed, self.patch_resolution, grid, self.interpolate_mode, 0
+        )
         tokens = (self.class_tokens + self.class_pos).expand(len(x), -1, -1)
         x = self.drop_after_pos(torch.cat([tokens, x + position], 1))
         maps, rows = [], []
@@ -94,14 +103,16 @@ class ClassTokenViT(WSSSViT):
             if i == self.num_layers - 1:
                 x = self.ln1(x)
             if i in self.out_indices:
-                patches = x[:, self.num_tokens:]
+                patches = x[:, self.num_tokens :]
                 maps.append(patches.transpose(1, 2).unflatten(2, grid))
-        return Features(tuple(maps), x[:, :self.num_tokens],
-                        torch.stack(rows, 1) if rows else None)
+        return Features(
+            tuple(maps), x[:, : self.num_tokens], torch.stack(rows, 1) if rows else None
+        )
 
 
-def run_block(layer: TransformerEncoderLayer, x: Tensor, num_tokens: int
-              ) -> tuple[Tensor, Tensor]:
+def run_block(
+    layer: TransformerEncoderLayer, x: Tensor, num_tokens: int
+) -> tuple[Tensor, Tensor]:
     """One of mmpretrain's blocks, fused, and its attention of the class tokens.
 
     Only these K rows of the attention are made.
@@ -122,6 +133,8 @@ def run_block(layer: TransformerEncoderLayer, x: Tensor, num_tokens: int
     out = F.scaled_dot_product_attention(query, key, value, dropout_p=dropout)
     out = attn.proj_drop(attn.proj(out.transpose(1, 2).flatten(2)))
     x = x + attn.out_drop(attn.gamma1(out))
-    rows = (query[:, :, :num_tokens] * attn.head_dims ** -0.5) @ key.mT
-    return (layer.ffn(layer.ln2(x), identity=x),
-            rows.float().softmax(-1)[..., num_tokens:])
+    rows = (query[:, :, :num_tokens] * attn.head_dims**-0.5) @ key.mT
+    return (
+        layer.ffn(layer.ln2(x), identity=x),
+        rows.float().softmax(-1)[..., num_tokens:],
+    )

@@ -23,7 +23,11 @@ class DeepLabResNet(ResNet):
 
     def __init__(self, depth: int = 101, **kwargs: Any) -> None:
         settings = dict(
-            style='caffe', strides=(1, 2, 1, 1), dilations=(1, 1, 2, 4),
-            norm_cfg=dict(type='BN', requires_grad=False), norm_eval=True)
+            style='caffe',
+            strides=(1, 2, 1, 1),
+            dilations=(1, 1, 2, 4),
+            norm_cfg=dict(type='BN', requires_grad=False),
+            norm_eval=True,
+        )
         super().__init__(depth, **settings | kwargs)
         self.maxpool.ceil_mode = True

@@ -35,14 +35,18 @@ class MaskTokenViT(WSSSViT):
     #: made anew where the pretrained file is a plain ViT
     OWN = ('mask_token', 'aggregation.')
 
-    def __init__(self, *, aggregation: Mapping[str, Any] | None = None,
-                 **kwargs: Any) -> None:
+    def __init__(
+        self, *, aggregation: Mapping[str, Any] | None = None, **kwargs: Any
+    ) -> None:
         super().__init__(with_cls_token=False, **kwargs)
         self.mask_token = nn.Parameter(torch.zeros(1, self.embed_dims))
         trunc_normal_(self.mask_token, std=0.02)
         self.aggregation = AttentiveAggregation(
-            self.embed_dims, self.arch_settings['num_heads'],
-            self.arch_settings['feedforward_channels'], **(aggregation or {}))
+            self.embed_dims,
+            self.arch_settings['num_heads'],
+            self.arch_settings['feedforward_channels'],
+            **(aggregation or {}),
+        )
 
     def fit_pretrained(self, state: dict[str, Tensor]) -> dict[str, Tensor]:
         """A plain ViT's weights, what it lacks taken from this network."""
@@ -51,8 +55,13 @@ class MaskTokenViT(WSSSViT):
             own['aggregation.cls_token'] = state['cls_token']
         return own | super().fit_pretrained(state)
 
-    def encode(self, images: Tensor, mask: Tensor | None = None,
-               pool: slice | None = None, until: int = -1) -> Features:
+    def encode(
+        self,
+        images: Tensor,
+        mask: Tensor | None = None,
+        pool: slice | None = None,
+        until: int = -1,
+    ) -> Features:
         """Encode normalised images (B, 3, H, W).
 
         Args:
@@ -75,20 +84,29 @@ class MaskTokenViT(WSSSViT):
         if mask is not None and tuple(mask.shape) != (len(images), *grid):
             raise ValueError(
                 f'a mask of {len(images)} images with {grid[0]}x{grid[1]} tokens must '
-                f'be {(len(images), *grid)}, got {tuple(mask.shape)}')
+                f'be {(len(images), *grid)}, got {tuple(mask.shape)}'
+            )
         flat = None if mask is None else mask.flatten(1)
         if flat is not None:
             x = torch.where(flat[..., None], self.mask_token.to(x.dtype), x)
-        x = self.drop_after_pos(x + resize_pos_embed(
-            self.pos_embed, self.patch_resolution, grid, self.interpolate_mode,
-            self.num_extra_tokens))
+        x = self.drop_after_pos(
+            x
+            + resize_pos_embed(
+                self.pos_embed,
+                self.patch_resolution,
+                grid,
+                self.interpolate_mode,
+                self.num_extra_tokens,
+            )
+        )
         maps, token, last = [], None, self.num_layers - 1
-        for i, layer in enumerate(self.layers[:self.out_indices[until] + 1]):
+        for i, layer in enumerate(self.layers[: self.out_indices[until] + 1]):
             x = layer(x)
             if i == last:
                 if pool is not None:
-                    token = self.ln1(self.aggregation(
-                        x[pool], None if flat is None else flat[pool]))
+                    token = self.ln1(
+                        self.aggregation(x[pool], None if flat is None else flat[pool])
+                    )
                 x = self.ln1(x)
             if i in self.out_indices:
                 maps.append(x.transpose(1, 2).unflatten(2, grid))

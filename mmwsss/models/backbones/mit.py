@@ -53,23 +53,36 @@ class WSSSMiT(MixVisionTransformer):
         ValueError: if settings don't belong together.
     """
 
-    def __init__(self, *, embed_dims: Sequence[int] = (64, 128, 320, 512),
-                 num_layers: Sequence[int] = (2, 2, 2, 2),
-                 num_heads: Sequence[int] = (1, 2, 5, 8),
-                 strides: Sequence[int] = (4, 2, 2, 1),
-                 sr_ratios: Sequence[int] = (8, 4, 2, 1), drop_path_rate: float = 0.1,
-                 attention_blocks: int = 2, freeze_norm: bool = False,
-                 pretrained: str | None = None, **kwargs: Any) -> None:
+    def __init__(
+        self,
+        *,
+        embed_dims: Sequence[int] = (64, 128, 320, 512),
+        num_layers: Sequence[int] = (2, 2, 2, 2),
+        num_heads: Sequence[int] = (1, 2, 5, 8),
+        strides: Sequence[int] = (4, 2, 2, 1),
+        sr_ratios: Sequence[int] = (8, 4, 2, 1),
+        drop_path_rate: float = 0.1,
+        attention_blocks: int = 2,
+        freeze_norm: bool = False,
+        pretrained: str | None = None,
+        **kwargs: Any,
+    ) -> None:
         _check_stages(embed_dims, num_heads, sr_ratios)
         if not 0 <= attention_blocks <= num_layers[-1]:
             raise ValueError(
                 f'attention_blocks={attention_blocks} must be 0 to {num_layers[-1]}, '
-                'the blocks of the last stage')
+                'the blocks of the last stage'
+            )
         # mmseg ties a stage's width to its heads; no parameter depends on their number.
         super().__init__(
-            embed_dims=1, num_heads=list(embed_dims), num_layers=list(num_layers),
-            strides=list(strides), sr_ratios=list(sr_ratios),
-            drop_path_rate=drop_path_rate, **kwargs)
+            embed_dims=1,
+            num_heads=list(embed_dims),
+            num_layers=list(num_layers),
+            strides=list(strides),
+            sr_ratios=list(sr_ratios),
+            drop_path_rate=drop_path_rate,
+            **kwargs,
+        )
         self.embed_dims, self.num_heads = tuple(embed_dims), tuple(num_heads)
         self.attention_blocks = attention_blocks
         self.pretrained = pretrained
@@ -103,7 +116,8 @@ class WSSSMiT(MixVisionTransformer):
         except (RuntimeError, ValueError) as error:
             raise ValueError(
                 f'{self.pretrained} does not fit this {type(self).__name__} (widths '
-                f'{self.embed_dims}, {self.num_layers} blocks): {error}') from error
+                f'{self.embed_dims}, {self.num_layers} blocks): {error}'
+            ) from error
 
     def encode(self, images: Tensor) -> Features:
         """Encode normalised images (B, 3, H, W) into the maps of the stages.
@@ -124,14 +138,17 @@ class WSSSMiT(MixVisionTransformer):
                 taps.append(pair)
             x = nlc_to_nchw(norm(x), grid)
             maps.append(x)
-        told = taps[len(taps) - self.attention_blocks:]
+        told = taps[len(taps) - self.attention_blocks :]
         return Features(
             tuple(maps[i] for i in self.out_indices),
             attention=torch.stack([torch.stack(p, 1) for p in told], 1)
-            if told else None)
+            if told
+            else None,
+        )
 
-    def _run(self, block: TransformerEncoderLayer, x: Tensor, grid: tuple[int, int]
-             ) -> tuple[Tensor, tuple[Tensor, Tensor]]:
+    def _run(
+        self, block: TransformerEncoderLayer, x: Tensor, grid: tuple[int, int]
+    ) -> tuple[Tensor, tuple[Tensor, Tensor]]:
         run = functools.partial(run_block, block, grid=grid)
         if self.with_cp and x.requires_grad:
             return checkpoint(run, x, use_reentrant=False)
@@ -140,32 +157,37 @@ class WSSSMiT(MixVisionTransformer):
     def _check_size(self, size: tuple[int, int]) -> None:
         grid = size
         for stage, (stride, ratio) in enumerate(
-                zip(self.strides, self.sr_ratios, strict=True)):
+            zip(self.strides, self.sr_ratios, strict=True)
+        ):
             grid = tuple((side - 1) // stride + 1 for side in grid)
             if min(grid) < ratio:
                 raise ValueError(
                     f'images of {size} pixels give {grid} tokens in stage {stage + 1}, '
                     f'fewer than its spatial reduction {ratio}: use larger images or '
-                    'smaller sr_ratios')
+                    'smaller sr_ratios'
+                )
 
     def forward(self, images: Tensor) -> tuple[Tensor, ...]:
         """The maps (B, D, h, w) of ``out_indices``, final last."""
         return self.encode(images).maps
 
 
-def _check_stages(widths: Sequence[int], heads: Sequence[int],
-                  sr_ratios: Sequence[int]) -> None:
+def _check_stages(
+    widths: Sequence[int], heads: Sequence[int], sr_ratios: Sequence[int]
+) -> None:
     wrong = [(w, h) for w, h in zip(widths, heads, strict=True) if w % h]
     if wrong:
         raise ValueError(f'(width, heads) of the stages {wrong}: heads must divide it')
     if sr_ratios[-1] != 1:
         raise ValueError(
             f'sr_ratios={tuple(sr_ratios)} must end with 1: affinity needs queries and '
-            'keys of the same tokens')
+            'keys of the same tokens'
+        )
 
 
-def run_block(block: TransformerEncoderLayer, x: Tensor, grid: tuple[int, int]
-              ) -> tuple[Tensor, tuple[Tensor, Tensor]]:
+def run_block(
+    block: TransformerEncoderLayer, x: Tensor, grid: tuple[int, int]
+) -> tuple[Tensor, tuple[Tensor, Tensor]]:
     """One of mmseg's blocks with fused attention.
 
     Args:
@@ -185,8 +207,9 @@ def run_block(block: TransformerEncoderLayer, x: Tensor, grid: tuple[int, int]
     return block.ffn(block.norm2(x), grid, identity=x), (query, key)
 
 
-def project(attn: EfficientMultiheadAttention, x: Tensor, grid: tuple[int, int]
-            ) -> tuple[Tensor, Tensor, Tensor]:
+def project(
+    attn: EfficientMultiheadAttention, x: Tensor, grid: tuple[int, int]
+) -> tuple[Tensor, Tensor, Tensor]:
     """Queries of the tokens, keys and values of the reduced ones, split into heads.
 
     Args:
@@ -207,5 +230,7 @@ def project(attn: EfficientMultiheadAttention, x: Tensor, grid: tuple[int, int]
         biases = attn.attn.in_proj_bias.split((width, 2 * width))
     query = F.linear(x, weights[0], biases[0])
     key, value = F.linear(source, weights[1], biases[1]).chunk(2, dim=-1)
-    return tuple(t.unflatten(-1, (attn.num_heads, -1)).transpose(1, 2)
-                 for t in (query, key, value))
+    return tuple(
+        t.unflatten(-1, (attn.num_heads, -1)).transpose(1, 2)
+        for t in (query, key, value)
+    )

@@ -41,7 +41,8 @@ class WSSSResNet(ResNet):
         except (RuntimeError, ValueError) as error:
             raise ValueError(
                 f'{self.pretrained} does not fit this {type(self).__name__} (depth '
-                f'{self.depth}): {error}') from error
+                f'{self.depth}): {error}'
+            ) from error
 
     def forward(self, images: Tensor) -> tuple[Tensor, ...]:
         """Stem and stages: maps (B, D, h, w), the final one last."""
@@ -64,5 +65,8 @@ def _plain_state(loaded: dict) -> dict[str, Tensor]:
     """The backbone's weights of a classifier's file, without the classifier."""
     state = loaded.get('state_dict', loaded)
     state = {key.removeprefix('backbone.'): value for key, value in state.items()}
-    return {key: value for key, value in state.items()
-            if not key.startswith(('fc.', 'head.'))}
+    return {
+        key: value
+        for key, value in state.items()
+        if not key.startswith(('fc.', 'head.'))
+    }

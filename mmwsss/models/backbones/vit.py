@@ -42,17 +42,28 @@ class WSSSViT(VisionTransformer):
         ValueError: if the last block isn't tapped.
     """
 
-    def __init__(self, *, arch: str | dict = 'base',
-                 out_indices: Sequence[int] = (9, 11), freeze_pos_embed: bool = False,
-                 patch_bias: bool = True, pretrained: str | None = None,
-                 **kwargs: Any) -> None:
+    def __init__(
+        self,
+        *,
+        arch: str | dict = 'base',
+        out_indices: Sequence[int] = (9, 11),
+        freeze_pos_embed: bool = False,
+        patch_bias: bool = True,
+        pretrained: str | None = None,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(
-            arch=arch, out_indices=list(out_indices), out_type='raw',
-            patch_cfg=dict(bias=patch_bias, padding=0), **kwargs)
+            arch=arch,
+            out_indices=list(out_indices),
+            out_type='raw',
+            patch_cfg=dict(bias=patch_bias, padding=0),
+            **kwargs,
+        )
         if self.out_indices[-1] != self.num_layers - 1:
             raise ValueError(
                 f'out_indices={tuple(out_indices)} must end with the last block, '
-                f'{self.num_layers - 1}: the final map comes from there')
+                f'{self.num_layers - 1}: the final map comes from there'
+            )
         self.pos_embed.requires_grad_(not freeze_pos_embed)
         self.pretrained = pretrained
 
@@ -73,7 +84,8 @@ class WSSSViT(VisionTransformer):
         except (RuntimeError, ValueError, AssertionError) as error:
             raise ValueError(
                 f'{self.pretrained} does not fit this {type(self).__name__} (width '
-                f'{self.embed_dims}, {self.num_layers} blocks): {error}') from error
+                f'{self.embed_dims}, {self.num_layers} blocks): {error}'
+            ) from error
 
     def fit_pretrained(self, state: dict[str, Tensor]) -> dict[str, Tensor]:
         """The weights of a plain ViT as :meth:`init_weights` loads them, strictly."""
@@ -91,7 +103,7 @@ class WSSSViT(VisionTransformer):
         return self
 
     def _format_output(self, x: Tensor, hw: Sequence[int]) -> Tensor | tuple:
-        patches = x[:, self.num_extra_tokens:]
+        patches = x[:, self.num_extra_tokens :]
         grid = patches.transpose(1, 2).unflatten(2, tuple(hw))
         return grid, x[:, 0] if self.num_extra_tokens else None
 
@@ -105,7 +117,8 @@ class WSSSViT(VisionTransformer):
         if images.shape[-2] < patch[0] or images.shape[-1] < patch[1]:
             raise ValueError(
                 f'images of {tuple(images.shape[-2:])} pixels are smaller than one '
-                f'{patch[0]}x{patch[1]} patch')
+                f'{patch[0]}x{patch[1]} patch'
+            )
 
     def encode(self, images: Tensor) -> Features:
         """Encode normalised images (B, 3, H, W) into maps and the class token.

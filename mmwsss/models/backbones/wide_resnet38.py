@@ -48,8 +48,15 @@ class BasicUnit(nn.Module):
         norm_cfg: of the norm layers.
     """
 
-    def __init__(self, width: int, inner: int, out: int, stride: int,
-                 dilations: tuple[int, int], norm_cfg: dict) -> None:
+    def __init__(
+        self,
+        width: int,
+        inner: int,
+        out: int,
+        stride: int,
+        dilations: tuple[int, int],
+        norm_cfg: dict,
+    ) -> None:
         super().__init__()
         self.bn_branch2a = norm(norm_cfg, width)
         self.conv_branch2a = conv3x3(width, inner, stride, dilations[0])
@@ -78,8 +85,9 @@ class BottleneckUnit(nn.Module):
         norm_cfg: of the norm layers.
     """
 
-    def __init__(self, width: int, out: int, dilation: int, dropout: float,
-                 norm_cfg: dict) -> None:
+    def __init__(
+        self, width: int, out: int, dilation: int, dropout: float, norm_cfg: dict
+    ) -> None:
         super().__init__()
         self.bn_branch2a = norm(norm_cfg, width)
         self.conv_branch2a = conv1x1(width, out // 4)
@@ -126,14 +134,24 @@ class WideResNet38(BaseModule):
         ValueError: if widths, taps or frozen stages aren't those of this network.
     """
 
-    def __init__(self, widths: Sequence[int] = WIDTHS,
-                 out_indices: Sequence[int] = (6,),
-                 dropout: tuple[float, float] = (0.3, 0.5), frozen_stages: int = -1,
-                 norm_cfg: dict | None = None, norm_eval: bool = False,
-                 pretrained: str | None = None, init_cfg: dict | None = None) -> None:
-        super().__init__(init_cfg or [
-            dict(type='Kaiming', layer='Conv2d'),
-            dict(type='Constant', layer='_BatchNorm', val=1)])
+    def __init__(
+        self,
+        widths: Sequence[int] = WIDTHS,
+        out_indices: Sequence[int] = (6,),
+        dropout: tuple[float, float] = (0.3, 0.5),
+        frozen_stages: int = -1,
+        norm_cfg: dict | None = None,
+        norm_eval: bool = False,
+        pretrained: str | None = None,
+        init_cfg: dict | None = None,
+    ) -> None:
+        super().__init__(
+            init_cfg
+            or [
+                dict(type='Kaiming', layer='Conv2d'),
+                dict(type='Constant', layer='_BatchNorm', val=1),
+            ]
+        )
         _check(widths, out_indices, frozen_stages)
         self.widths, self.out_indices = tuple(widths), tuple(out_indices)
         self.frozen_stages, self.norm_eval = frozen_stages, norm_eval
@@ -147,23 +165,27 @@ class WideResNet38(BaseModule):
         self.bn7 = norm(norm_cfg, widths[-1])
         self._freeze()
 
-    def _unit(self, stage: int, k: int, dropout: tuple[float, float],
-              norm_cfg: dict) -> nn.Module:
+    def _unit(
+        self, stage: int, k: int, dropout: tuple[float, float], norm_cfg: dict
+    ) -> nn.Module:
         """Unit ``k`` of a stage, counted from 0 for b2."""
         out = self.widths[stage + 1]
         width = out if k else self.widths[stage]
         if stage >= 4:
             return BottleneckUnit(width, out, 4, dropout[stage - 4], norm_cfg)
         if stage == 3:  # dilated instead of strided
-            return BasicUnit(width, self.widths[stage], out, 1, (2 if k else 1, 2),
-                             norm_cfg)
+            return BasicUnit(
+                width, self.widths[stage], out, 1, (2 if k else 1, 2), norm_cfg
+            )
         return BasicUnit(width, out, out, 1 if k else 2, (1, 1), norm_cfg)
 
     @property
     def embed_dims(self) -> tuple[int, ...]:
         """Channels of the taps."""
-        return tuple({4: self.widths[3], 5: self.widths[4], 6: self.widths[6]}[i]
-                     for i in self.out_indices)
+        return tuple(
+            {4: self.widths[3], 5: self.widths[4], 6: self.widths[6]}[i]
+            for i in self.out_indices
+        )
 
     def forward(self, images: Tensor) -> tuple[Tensor, ...]:
         """Normalised RGB images (B, 3, H, W) → taps (B, D, ⌈H/8⌉, ⌈W/8⌉)."""
@@ -190,30 +212,39 @@ class WideResNet38(BaseModule):
         try:
             found = self.load_state_dict(state, strict=False)
         except RuntimeError as error:  # shapes
-            raise ValueError(f'{self.pretrained} does not fit a {type(self).__name__} '
-                             f'of widths {self.widths}: {error}') from error
+            raise ValueError(
+                f'{self.pretrained} does not fit a {type(self).__name__} '
+                f'of widths {self.widths}: {error}'
+            ) from error
         wrong = [*found.unexpected_keys, *(set(found.missing_keys) - counters)]
         if wrong:
             raise ValueError(
                 f'{self.pretrained} does not fit this {type(self).__name__}: '
-                f'{len(wrong)} keys are missing or unknown, e.g. {sorted(wrong)[:4]}')
+                f'{len(wrong)} keys are missing or unknown, e.g. {sorted(wrong)[:4]}'
+            )
 
     def train(self, mode: bool = True) -> WideResNet38:
         """Set the mode; frozen norms stay in evaluation mode."""
         super().train(mode)
         frozen = self._frozen_modules()
-        resting = self.modules() if self.norm_eval else (
-            m for part in frozen for m in part.modules())
+        resting = (
+            self.modules()
+            if self.norm_eval
+            else (m for part in frozen for m in part.modules())
+        )
         for module in resting:
             if isinstance(module, _BatchNorm):
                 module.eval()
         return self
 
     def _frozen_modules(self) -> list[nn.Module]:
-        names = STAGES[:max(self.frozen_stages, 0)]
-        return [child for name, child in self.named_children()
-                if name.split('_')[0] in names
-                or (name == 'conv1a' and self.frozen_stages >= 0)]
+        names = STAGES[: max(self.frozen_stages, 0)]
+        return [
+            child
+            for name, child in self.named_children()
+            if name.split('_')[0] in names
+            or (name == 'conv1a' and self.frozen_stages >= 0)
+        ]
 
     def _freeze(self) -> None:
         # Here and not on the way into training mode, so that the optimizer never
@@ -222,15 +253,20 @@ class WideResNet38(BaseModule):
             module.requires_grad_(False)
 
 
-def _check(widths: Sequence[int], out_indices: Sequence[int],
-           frozen_stages: int) -> None:
+def _check(
+    widths: Sequence[int], out_indices: Sequence[int], frozen_stages: int
+) -> None:
     if len(widths) != len(WIDTHS) or any(w < 1 or w % 4 for w in widths[-2:]):
-        raise ValueError(f'widths must be {len(WIDTHS)} numbers, the last two '
-                         f'divisible by 4, got {tuple(widths)}')
+        raise ValueError(
+            f'widths must be {len(WIDTHS)} numbers, the last two '
+            f'divisible by 4, got {tuple(widths)}'
+        )
     taps = tuple(out_indices)
     if not taps or taps != tuple(sorted(set(taps))) or not set(taps) <= set(TAPS):
         raise ValueError(
-            f'out_indices must be taken from {TAPS}, ascending, got {taps}')
+            f'out_indices must be taken from {TAPS}, ascending, got {taps}'
+        )
     if not -1 <= frozen_stages <= len(STAGES):
         raise ValueError(
-            f'frozen_stages must be in -1..{len(STAGES)}, got {frozen_stages}')
+            f'frozen_stages must be in -1..{len(STAGES)}, got {frozen_stages}'
+        )

@@ -4,5 +4,7 @@ from .cam_head import CAMHead
 from .projected_cam_head import ProjectedCAMHead
 
 __all__ = [
-    'ActivationHead', 'CAMHead', 'ProjectedCAMHead',
+    'ActivationHead',
+    'CAMHead',
+    'ProjectedCAMHead',
 ]

@@ -24,8 +24,13 @@ class ActivationHead(BaseModule):
         ValueError: if ``token_dropout`` isn't in [0, 1).
     """
 
-    def __init__(self, in_channels: int, num_classes: int, in_index: int = -1,
-                 token_dropout: float = 0.5) -> None:
+    def __init__(
+        self,
+        in_channels: int,
+        num_classes: int,
+        in_index: int = -1,
+        token_dropout: float = 0.5,
+    ) -> None:
         super().__init__()
         if not 0 <= token_dropout < 1:
             raise ValueError(f'token_dropout must be in [0, 1), got {token_dropout}')

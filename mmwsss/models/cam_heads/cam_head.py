@@ -36,22 +36,30 @@ class CAMHead(BaseModule):
         ValueError: if ``pooling`` is unknown.
     """
 
-    def __init__(self, in_channels: int, num_classes: int, in_index: int = -1,
-                 pooling: str = 'max', relu: bool = False, background: bool = False,
-                 dropout_ratio: float = 0.0,
-                 init_cfg: dict | None = None) -> None:
+    def __init__(
+        self,
+        in_channels: int,
+        num_classes: int,
+        in_index: int = -1,
+        pooling: str = 'max',
+        relu: bool = False,
+        background: bool = False,
+        dropout_ratio: float = 0.0,
+        init_cfg: dict | None = None,
+    ) -> None:
         super().__init__(init_cfg)
         if pooling not in POOLING:
             raise ValueError(
-                f'pooling must be one of {sorted(POOLING)}, got {pooling!r}')
+                f'pooling must be one of {sorted(POOLING)}, got {pooling!r}'
+            )
         self.in_index = in_index
         self.relu = relu
         self.pool = POOLING[pooling]
         self.num_classes = num_classes
-        self.dropout = (
-            nn.Dropout2d(dropout_ratio) if dropout_ratio else nn.Identity())
+        self.dropout = nn.Dropout2d(dropout_ratio) if dropout_ratio else nn.Identity()
         self.classifier = nn.Conv2d(
-            in_channels, num_classes + background, 1, bias=False)
+            in_channels, num_classes + background, 1, bias=False
+        )
 
     def source(self, maps: tuple[Tensor, ...]) -> Tensor:
         """The map (B, D, h, w) that the classifier reads."""
@@ -60,7 +68,7 @@ class CAMHead(BaseModule):
     def forward(self, maps: tuple[Tensor, ...]) -> Tensor:
         """Class logits (B, C) of the pooled map."""
         pooled = self.pool(self.dropout(self.source(maps)))
-        return self.classifier(pooled).flatten(1)[:, :self.num_classes]
+        return self.classifier(pooled).flatten(1)[:, : self.num_classes]
 
     def dense(self, maps: tuple[Tensor, ...]) -> Tensor:
         """Logits (B, C or C + 1, h, w) with gradient, for losses on pixels."""
@@ -69,7 +77,7 @@ class CAMHead(BaseModule):
 
     def scores(self, dense: Tensor) -> Tensor:
         """Class logits (B, C): :meth:`dense` pooled. With ``'avg'`` as ``forward``."""
-        return self.pool(dense).flatten(1)[:, :self.num_classes]
+        return self.pool(dense).flatten(1)[:, : self.num_classes]
 
     def cam(self, maps: tuple[Tensor, ...]) -> Tensor:
         """CAM logits (B, C or C + 1, h, w), float32, without gradient."""

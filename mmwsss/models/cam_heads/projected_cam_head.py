@@ -24,8 +24,9 @@ class ProjectedCAMHead(CAMHead):
         **kwargs: see :class:`CAMHead`.
     """
 
-    def __init__(self, in_channels: int, num_classes: int, channels: int = 128,
-                 **kwargs: Any) -> None:
+    def __init__(
+        self, in_channels: int, num_classes: int, channels: int = 128, **kwargs: Any
+    ) -> None:
         super().__init__(channels, num_classes, **kwargs)
         self.projection = nn.Conv2d(in_channels, channels, 1, bias=False)
         self.norm = nn.BatchNorm2d(channels).requires_grad_(False)

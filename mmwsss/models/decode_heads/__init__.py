@@ -7,6 +7,10 @@ from .mlp_head import MLPHead
 from .reconstruction_decoder import ReconstructionDecoder
 
 __all__ = [
-    'DeepLabV1Head', 'DeepLabV2Head', 'EdgeHead', 'LargeFOVHead', 'MLPHead',
+    'DeepLabV1Head',
+    'DeepLabV2Head',
+    'EdgeHead',
+    'LargeFOVHead',
+    'MLPHead',
     'ReconstructionDecoder',
 ]

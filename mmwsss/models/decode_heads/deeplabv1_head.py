@@ -29,21 +29,39 @@ class DeepLabV1Head(BaseDecodeHead):
         **kwargs: further arguments of mmseg's ``BaseDecodeHead``.
     """
 
-    def __init__(self, in_channels: int, channels: int = 512, *, num_classes: int,
-                 dilation: int = 12, dropout_ratio: float = 0.5,
-                 norm_cfg: dict | None = None, **kwargs: Any) -> None:
+    def __init__(
+        self,
+        in_channels: int,
+        channels: int = 512,
+        *,
+        num_classes: int,
+        dilation: int = 12,
+        dropout_ratio: float = 0.5,
+        norm_cfg: dict | None = None,
+        **kwargs: Any,
+    ) -> None:
         settings = dict(
             align_corners=True,
             init_cfg=dict(type='Kaiming', layer='Conv2d'),  # normal, fan-out
-            loss_decode=dict(type='mmseg.CrossEntropyLoss', avg_non_ignore=True))
+            loss_decode=dict(type='mmseg.CrossEntropyLoss', avg_non_ignore=True),
+        )
         super().__init__(
-            in_channels, channels, num_classes=num_classes,
-            dropout_ratio=dropout_ratio, norm_cfg=norm_cfg or dict(type='BN'),
-            **settings | kwargs)
+            in_channels,
+            channels,
+            num_classes=num_classes,
+            dropout_ratio=dropout_ratio,
+            norm_cfg=norm_cfg or dict(type='BN'),
+            **settings | kwargs,
+        )
         self.dropout = nn.Dropout(dropout_ratio)
         self.conv6 = ConvModule(
-            in_channels, channels, 3, padding=dilation, dilation=dilation,
-            norm_cfg=self.norm_cfg)
+            in_channels,
+            channels,
+            3,
+            padding=dilation,
+            dilation=dilation,
+            norm_cfg=self.norm_cfg,
+        )
         self.conv7 = ConvModule(channels, channels, 1, norm_cfg=self.norm_cfg)
 
     def forward(self, inputs: tuple[Tensor, ...]) -> Tensor:

@@ -24,17 +24,27 @@ class DeepLabV2Head(BaseDecodeHead):
         **kwargs: further arguments of mmseg's ``BaseDecodeHead``.
     """
 
-    def __init__(self, in_channels: int, *, num_classes: int,
-                 dilations: Sequence[int] = (6, 12, 18, 24), **kwargs: Any) -> None:
+    def __init__(
+        self,
+        in_channels: int,
+        *,
+        num_classes: int,
+        dilations: Sequence[int] = (6, 12, 18, 24),
+        **kwargs: Any,
+    ) -> None:
         settings = dict(
-            channels=in_channels, dropout_ratio=0, align_corners=False,
+            channels=in_channels,
+            dropout_ratio=0,
+            align_corners=False,
             init_cfg=dict(type='Normal', layer='Conv2d', std=0.01),  # bias 0
-            loss_decode=dict(type='mmseg.CrossEntropyLoss', avg_non_ignore=True))
+            loss_decode=dict(type='mmseg.CrossEntropyLoss', avg_non_ignore=True),
+        )
         super().__init__(in_channels, num_classes=num_classes, **settings | kwargs)
         del self.conv_seg
         self.convs = nn.ModuleList(
             nn.Conv2d(in_channels, self.out_channels, 3, padding=d, dilation=d)
-            for d in dilations)
+            for d in dilations
+        )
 
     def forward(self, inputs: tuple[Tensor, ...]) -> Tensor:
         """Logits (B, C + 1, h, w) on the grid of the map."""

@@ -23,8 +23,15 @@ class LargeFOVHead(BaseDecodeHead):
         **kwargs: further arguments of mmseg's ``BaseDecodeHead``.
     """
 
-    def __init__(self, in_channels: int, channels: int = 512, *, num_classes: int,
-                 dilation: int = 5, **kwargs: Any) -> None:
+    def __init__(
+        self,
+        in_channels: int,
+        channels: int = 512,
+        *,
+        num_classes: int,
+        dilation: int = 5,
+        **kwargs: Any,
+    ) -> None:
         # PyTorch's default convolution init is the published one.
         ignore_255 = dict(type='mmseg.CrossEntropyLoss', avg_non_ignore=True)
         kwargs = dict(dropout_ratio=0, init_cfg=None, loss_decode=ignore_255) | kwargs

@@ -29,32 +29,51 @@ class MLPHead(SegformerHead):
         **kwargs: further arguments of mmseg's ``SegformerHead``.
     """
 
-    def __init__(self, in_channels: Sequence[int] = (64, 128, 320, 512),
-                 channels: int = 256, *, num_classes: int,
-                 norm_cfg: dict | None = None, **kwargs: Any) -> None:
+    def __init__(
+        self,
+        in_channels: Sequence[int] = (64, 128, 320, 512),
+        channels: int = 256,
+        *,
+        num_classes: int,
+        norm_cfg: dict | None = None,
+        **kwargs: Any,
+    ) -> None:
         in_channels = list(in_channels)
-        settings = dict(
-            in_index=list(range(len(in_channels))), dropout_ratio=0.1,
-            align_corners=False, loss_decode=dict(
-                type='mmseg.CrossEntropyLoss', avg_non_ignore=True)) | kwargs
+        settings = (
+            dict(
+                in_index=list(range(len(in_channels))),
+                dropout_ratio=0.1,
+                align_corners=False,
+                loss_decode=dict(type='mmseg.CrossEntropyLoss', avg_non_ignore=True),
+            )
+            | kwargs
+        )
         super().__init__(
-            in_channels=in_channels, channels=channels, num_classes=num_classes,
-            norm_cfg=None, act_cfg=None, **settings)
+            in_channels=in_channels,
+            channels=channels,
+            num_classes=num_classes,
+            norm_cfg=None,
+            act_cfg=None,
+            **settings,
+        )
         self.fusion_conv = ConvModule(
-            channels * len(in_channels), channels, 1,
-            norm_cfg=norm_cfg or dict(type='SyncBN', requires_grad=True))
+            channels * len(in_channels),
+            channels,
+            1,
+            norm_cfg=norm_cfg or dict(type='SyncBN', requires_grad=True),
+        )
 
     def forward(self, inputs: tuple[Tensor, ...]) -> Tensor:
         """Logits (B, C + 1, h, w) at the size of the first map."""
         return self.cls_seg(self.fuse(inputs))
 
     def fuse(self, inputs: tuple[Tensor, ...]) -> Tensor:
-        """The fused map (B, channels, h, w); in training updates the norm's statistics.
-        """
+        """The fused map (B, channels, h, w); training updates the norm statistics."""
         maps = self._transform_inputs(inputs)
         columns = self.fusion_conv.conv.weight.split(self.channels, dim=1)
         size = tuple(maps[0].shape[-2:])
         total = sum(
             resize(F.conv2d(linear(x), weight), size)
-            for linear, x, weight in zip(self.convs, maps, columns, strict=True))
+            for linear, x, weight in zip(self.convs, maps, columns, strict=True)
+        )
         return self.fusion_conv.activate(self.fusion_conv.norm(total))

@@ -26,21 +26,35 @@ class ReconstructionDecoder(BaseModule):
         patch_size: side of a patch in pixels.
     """
 
-    def __init__(self, in_channels: int, embed_channels: int = 768,
-                 channels: int = 768, num_layers: int = 8, num_heads: int = 12,
-                 patch_size: int = 16) -> None:
+    def __init__(
+        self,
+        in_channels: int,
+        embed_channels: int = 768,
+        channels: int = 768,
+        num_layers: int = 8,
+        num_heads: int = 12,
+        patch_size: int = 16,
+    ) -> None:
         super().__init__()
         self.patch_size = patch_size
         self.back_projection = nn.Sequential(
             nn.Linear(in_channels, embed_channels, bias=False),
-            nn.LayerNorm(embed_channels, NORM_EPS))
+            nn.LayerNorm(embed_channels, NORM_EPS),
+        )
         self.adapter = nn.Linear(embed_channels, channels)
-        self.layers = nn.Sequential(*[
-            TransformerEncoderLayer(
-                channels, num_heads, 4 * channels,
-                norm_cfg=dict(type='LN', eps=NORM_EPS)) for _ in range(num_layers)])
+        self.layers = nn.Sequential(
+            *[
+                TransformerEncoderLayer(
+                    channels,
+                    num_heads,
+                    4 * channels,
+                    norm_cfg=dict(type='LN', eps=NORM_EPS),
+                )
+                for _ in range(num_layers)
+            ]
+        )
         self.norm = nn.LayerNorm(channels, NORM_EPS)
-        self.to_pixels = nn.Linear(channels, 3 * patch_size ** 2)
+        self.to_pixels = nn.Linear(channels, 3 * patch_size**2)
 
     def init_weights(self) -> None:
         """Nothing: the layers of mmpretrain would set their own."""

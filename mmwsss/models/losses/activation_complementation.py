@@ -12,10 +12,13 @@ from .class_contrast import check_form, masked_mean
 
 
 @in_float32
-def activation_complementation(maps: Tensor, present: Tensor,
-                               valid: Tensor | None = None,
-                               partners: Tensor | None = None,
-                               per_image: bool = False) -> Tensor:
+def activation_complementation(
+    maps: Tensor,
+    present: Tensor,
+    valid: Tensor | None = None,
+    partners: Tensor | None = None,
+    per_image: bool = False,
+) -> Tensor:
     r"""Activation complementation loss L_AC (SemFormer, Eq. 10 and 11).
 
     .. math::
@@ -39,8 +42,10 @@ def activation_complementation(maps: Tensor, present: Tensor,
         ValueError: if the shapes don't belong together.
     """
     if maps.shape[:2] != present.shape:
-        raise ValueError(f'maps (B, S, h, w) = {tuple(maps.shape)} need present '
-                         f'(B, S), got {tuple(present.shape)}')
+        raise ValueError(
+            f'maps (B, S, h, w) = {tuple(maps.shape)} need present '
+            f'(B, S), got {tuple(present.shape)}'
+        )
     partners = present if partners is None else partners
     error = (maps + strongest_other(maps, partners) - 1).square()
     paired = partners.sum(1, keepdim=True) > partners.int()
@@ -66,8 +71,9 @@ class ActivationComplementation(nn.Module):
         super().__init__()
         self.form = check_form(form)
 
-    def forward(self, maps: Tensor, pairs: ClassPairs, valid: Tensor | None = None
-                ) -> Tensor:
+    def forward(
+        self, maps: Tensor, pairs: ClassPairs, valid: Tensor | None = None
+    ) -> Tensor:
         """See :func:`activation_complementation`.
 
         Args:
@@ -79,4 +85,5 @@ class ActivationComplementation(nn.Module):
             return activation_complementation(pairs.gather(maps), pairs.mask, valid)
         present = pairs.score > 0
         return activation_complementation(
-            maps, present, valid, torch.ones_like(present), per_image=True)
+            maps, present, valid, torch.ones_like(present), per_image=True
+        )

@@ -33,7 +33,8 @@ def affinity_loss(affinity: Tensor, targets: Tensor) -> Tensor:
     if affinity.shape != targets.shape:
         raise ValueError(
             f'affinity and targets must both be (B, N, N), got '
-            f'{tuple(affinity.shape)} and {tuple(targets.shape)}')
+            f'{tuple(affinity.shape)} and {tuple(targets.shape)}'
+        )
     positive = (targets == 1).to(affinity.dtype)
     negative = (targets == 0).to(affinity.dtype)
     attract = (positive * (1 - affinity)).sum() / (positive.sum() + 1)

@@ -13,8 +13,9 @@ KINDS = ('softmax', 'relu')
 
 
 @in_float32
-def softmax_consistency(logits: Tensor, target: Tensor, background: bool = True
-                        ) -> Tensor:
+def softmax_consistency(
+    logits: Tensor, target: Tensor, background: bool = True
+) -> Tensor:
     r"""L_mac of a network with a background channel (SMAF, Eq. 9; its release).
 
     .. math:: L_{mac} = \operatorname{mean}\,(M - F')^2
@@ -37,14 +38,16 @@ def softmax_consistency(logits: Tensor, target: Tensor, background: bool = True
         raise ValueError(
             f'logits {tuple(logits.shape)} and target {tuple(target.shape)} must agree '
             "in images and channels, background included; kind='softmax' is for heads "
-            "with a background channel, kind='relu' for the others")
+            "with a background channel, kind='relu' for the others"
+        )
     attention = softmax_attention(logits, tuple(target.shape[-2:]))
     channels = slice(None if background else -1)
     return (attention - target)[:, channels].square().mean()
 
 
-def relu_consistency(logits: Tensor, target: Tensor, labels: ImageLabels,
-                     background: bool = False) -> Tensor:
+def relu_consistency(
+    logits: Tensor, target: Tensor, labels: ImageLabels, background: bool = False
+) -> Tensor:
     r"""L_mac of a network without background channel (SMAF's release).
 
     The mean of :math:`(M - F')^2` over pixels and over the classes that the images
@@ -68,14 +71,20 @@ def relu_consistency(logits: Tensor, target: Tensor, labels: ImageLabels,
         raise ValueError(
             f'logits {tuple(logits.shape)} need a target of one channel more, the '
             f"background, got {tuple(target.shape)}; kind='relu' is for heads without "
-            "a background channel, kind='softmax' for those with one")
+            "a background channel, kind='softmax' for those with one"
+        )
     present, wanted = labels.gather(logits), labels.gather(target[:, :-1])
     return _masked_mean(present, wanted, target[:, -1:], labels.mask, background)
 
 
 @in_float32
-def _masked_mean(logits: Tensor, wanted: Tensor, wanted_background: Tensor,
-                 mask: Tensor, background: bool) -> Tensor:
+def _masked_mean(
+    logits: Tensor,
+    wanted: Tensor,
+    wanted_background: Tensor,
+    mask: Tensor,
+    background: bool,
+) -> Tensor:
     """Mean square over the valid slots (B, K) and, if asked for, the background."""
     attention = relu_attention(logits, tuple(wanted.shape[-2:]))
     attention = attention * mask[..., None, None]

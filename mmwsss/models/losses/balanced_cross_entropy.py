@@ -31,14 +31,16 @@ def balanced_cross_entropy(logits: Tensor, label: Tensor) -> Tensor:
     if logits.dim() != 4 or label.dim() != 3 or len(logits) != len(label):
         raise ValueError(
             f'logits must be (B, C + 1, h, w) and label (B, H, W), got '
-            f'{tuple(logits.shape)} and {tuple(label.shape)}')
+            f'{tuple(logits.shape)} and {tuple(label.shape)}'
+        )
     logits = resize(logits, tuple(label.shape[-2:]))
     loss = F.cross_entropy(logits, label, ignore_index=IGNORE, reduction='none')
     background = label == 0
     foreground = (label != 0) & (label != IGNORE)
     return 0.5 * sum(
         (loss * half).sum() / half.sum().clamp_min(1)
-        for half in (background, foreground))
+        for half in (background, foreground)
+    )
 
 
 @MODELS.register_module()

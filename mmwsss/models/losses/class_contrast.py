@@ -32,8 +32,13 @@ def masked_mean(values: Tensor, mask: Tensor, dim: int | None = None) -> Tensor:
 
 
 @in_float32
-def class_contrast(embedding: Tensor, semantics: Tensor, attract: Tensor,
-                   repel: Tensor, form: str = 'released') -> Tensor:
+def class_contrast(
+    embedding: Tensor,
+    semantics: Tensor,
+    attract: Tensor,
+    repel: Tensor,
+    form: str = 'released',
+) -> Tensor:
     r"""Class-foreground and class-background loss (SemFormer, Eq. 7 and 8).
 
     ``released``, over all pairs of the batch on this device:
@@ -63,8 +68,9 @@ def class_contrast(embedding: Tensor, semantics: Tensor, attract: Tensor,
     """
     cosine = clamped_cosine(embedding, semantics)
     if check_form(form) == 'released':
-        return ((1 - masked_mean(cosine, attract))
-                + (1 + masked_mean(cosine, repel))) / 2
+        return (
+            (1 - masked_mean(cosine, attract)) + (1 + masked_mean(cosine, repel))
+        ) / 2
     each = masked_mean(1 - cosine, attract, 1) + masked_mean(cosine, repel, 1)
     share = 1 / (attract | repel).sum(1)  # 1 / C; over an image's pairs they sum to 1
     return (each * share).sum() / share.sum()
@@ -86,8 +92,9 @@ class _ClassContrast(nn.Module):
 class ClassForegroundLoss(_ClassContrast):
     """L_CF: the foreground image of a class shows this class and no other."""
 
-    def forward(self, embedding: Tensor, semantics: Tensor, pairs: ClassPairs
-                ) -> Tensor:
+    def forward(
+        self, embedding: Tensor, semantics: Tensor, pairs: ClassPairs
+    ) -> Tensor:
         """See :func:`class_contrast`.
 
         Args:
@@ -102,8 +109,9 @@ class ClassForegroundLoss(_ClassContrast):
 class ClassBackgroundLoss(_ClassContrast):
     """L_CB: what a class leaves of an image shows the others and no more of it."""
 
-    def forward(self, embedding: Tensor, semantics: Tensor, pairs: ClassPairs
-                ) -> Tensor:
+    def forward(
+        self, embedding: Tensor, semantics: Tensor, pairs: ClassPairs
+    ) -> Tensor:
         """See :func:`class_contrast`.
 
         Args:

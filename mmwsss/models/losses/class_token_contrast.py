@@ -15,8 +15,9 @@ EPS = 1e-4
 
 
 @in_float32
-def class_token_contrast(student: Tensor, teacher: Tensor, flags: Tensor,
-                         temperature: float) -> Tensor:
+def class_token_contrast(
+    student: Tensor, teacher: Tensor, flags: Tensor, temperature: float
+) -> Tensor:
     r"""Class-token contrast L_ctc (ToCo, Eq. 7, as released).
 
     For image i with teacher views t_v and student views s_j, e_vj = exp(t_v·s_j/T),
@@ -49,7 +50,8 @@ def class_token_contrast(student: Tensor, teacher: Tensor, flags: Tensor,
     if len(student) != batch * views or len(teacher) % batch:
         raise ValueError(
             f'flags (B, V) = {tuple(flags.shape)} need B*V student rows and a multiple '
-            f'of B teacher rows, got {len(student)} and {len(teacher)}')
+            f'of B teacher rows, got {len(student)} and {len(teacher)}'
+        )
     student = student.unflatten(0, (views, batch))
     teacher = teacher.detach().unflatten(0, (-1, batch))
     logits = torch.einsum('vbd,jbd->bvj', teacher, student) / temperature

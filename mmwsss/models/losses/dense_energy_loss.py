@@ -11,10 +11,17 @@ from ..utils.precision import in_float32
 
 
 @in_float32
-def dense_energy_loss(pixels: Tensor, logits: Tensor, label: Tensor,
-                      box: Tensor | None = None, scale: float = 1e-7,
-                      sigma_rgb: float = 15.0, sigma_xy: float = 100.0,
-                      scale_factor: float = 0.5, exact_grad: bool = False) -> Tensor:
+def dense_energy_loss(
+    pixels: Tensor,
+    logits: Tensor,
+    label: Tensor,
+    box: Tensor | None = None,
+    scale: float = 1e-7,
+    sigma_rgb: float = 15.0,
+    sigma_xy: float = 100.0,
+    scale_factor: float = 0.5,
+    exact_grad: bool = False,
+) -> Tensor:
     """Dense-energy regulariser L_reg (ToCo, Eq. 9; its release).
 
     Args:
@@ -32,8 +39,15 @@ def dense_energy_loss(pixels: Tensor, logits: Tensor, label: Tensor,
     """
     roi = None if box is None else box_mask(box, tuple(label.shape[-2:])).to(logits)
     energy = dense_energy(
-        pixels, logits.softmax(1), roi, label == IGNORE, sigma_rgb=sigma_rgb,
-        sigma_xy=sigma_xy, scale_factor=scale_factor, exact_grad=exact_grad)
+        pixels,
+        logits.softmax(1),
+        roi,
+        label == IGNORE,
+        sigma_rgb=sigma_rgb,
+        sigma_xy=sigma_xy,
+        scale_factor=scale_factor,
+        exact_grad=exact_grad,
+    )
     return scale * energy
 
 
@@ -41,15 +55,25 @@ def dense_energy_loss(pixels: Tensor, logits: Tensor, label: Tensor,
 class DenseEnergyLoss(nn.Module):
     """Module form of :func:`dense_energy_loss`; arguments as there."""
 
-    def __init__(self, scale: float = 1e-7, sigma_rgb: float = 15.0,
-                 sigma_xy: float = 100.0, scale_factor: float = 0.5,
-                 exact_grad: bool = False) -> None:
+    def __init__(
+        self,
+        scale: float = 1e-7,
+        sigma_rgb: float = 15.0,
+        sigma_xy: float = 100.0,
+        scale_factor: float = 0.5,
+        exact_grad: bool = False,
+    ) -> None:
         super().__init__()
         self.settings = dict(
-            scale=scale, sigma_rgb=sigma_rgb, sigma_xy=sigma_xy,
-            scale_factor=scale_factor, exact_grad=exact_grad)
+            scale=scale,
+            sigma_rgb=sigma_rgb,
+            sigma_xy=sigma_xy,
+            scale_factor=scale_factor,
+            exact_grad=exact_grad,
+        )
 
-    def forward(self, pixels: Tensor, logits: Tensor, label: Tensor,
-                box: Tensor | None = None) -> Tensor:
+    def forward(
+        self, pixels: Tensor, logits: Tensor, label: Tensor, box: Tensor | None = None
+    ) -> Tensor:
         """See :func:`dense_energy_loss`."""
         return dense_energy_loss(pixels, logits, label, box, **self.settings)

@@ -29,7 +29,8 @@ def multi_label_soft_margin(logits: Tensor, label: Tensor) -> Tensor:
         raise ValueError(
             f'logits {tuple(logits.shape)} and image labels {tuple(label.shape)} '
             'must have the same shape (B, C): is num_classes of the model that of '
-            'the data set?')
+            'the data set?'
+        )
     return F.multilabel_soft_margin_loss(logits, label.to(logits.dtype))
 
 

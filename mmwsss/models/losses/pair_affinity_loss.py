@@ -13,9 +13,12 @@ from ..utils.precision import in_float32
 
 
 @in_float32
-def pair_affinity_loss(affinity: Tensor, targets: Tensor,
-                       weights: Sequence[float] = (0.25, 0.25, 0.5),
-                       eps: float = 1e-5) -> Tensor:
+def pair_affinity_loss(
+    affinity: Tensor,
+    targets: Tensor,
+    weights: Sequence[float] = (0.25, 0.25, 0.5),
+    eps: float = 1e-5,
+) -> Tensor:
     r"""Affinity loss of AffinityNet and IRNet (CVPR 2019, equations 6 and 7).
 
     .. math::
@@ -42,7 +45,8 @@ def pair_affinity_loss(affinity: Tensor, targets: Tensor,
     if affinity.shape != targets.shape:
         raise ValueError(
             'affinity and targets must have one shape, got '
-            f'{tuple(affinity.shape)} and {tuple(targets.shape)}')
+            f'{tuple(affinity.shape)} and {tuple(targets.shape)}'
+        )
     kinds = (SAME_BACKGROUND, SAME_FOREGROUND, DIFFERENT)
     agreement = torch.where(targets == DIFFERENT, 1 - affinity, affinity)
     # One factor for each pair: the weight of its kind over the number of such pairs.
@@ -62,12 +66,15 @@ class PairAffinityLoss(nn.Module):
         eps: see :func:`pair_affinity_loss`.
     """
 
-    def __init__(self, weights: Sequence[float] = (0.25, 0.25, 0.5),
-                 eps: float = 1e-5) -> None:
+    def __init__(
+        self, weights: Sequence[float] = (0.25, 0.25, 0.5), eps: float = 1e-5
+    ) -> None:
         super().__init__()
         if len(weights) != 3 or min(weights) < 0:
-            raise ValueError('weights must be three numbers >= 0, of background, '
-                             f'foreground and different pairs; got {tuple(weights)}')
+            raise ValueError(
+                'weights must be three numbers >= 0, of background, '
+                f'foreground and different pairs; got {tuple(weights)}'
+            )
         self.weights, self.eps = tuple(weights), eps
 
     def forward(self, affinity: Tensor, targets: Tensor) -> Tensor:

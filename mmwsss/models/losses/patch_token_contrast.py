@@ -37,7 +37,8 @@ def patch_token_contrast(tokens: Tensor, targets: Tensor) -> Tensor:
     if tokens.dim() != 4 or targets.shape != (batch, count, count):
         raise ValueError(
             f'tokens (B, D, h, w) = {tuple(tokens.shape)} need targets (B, hw, hw), '
-            f'got {tuple(targets.shape)}')
+            f'got {tuple(targets.shape)}'
+        )
     flat = F.normalize(tokens.flatten(2), dim=1, eps=NORM_FLOOR)
     similarity = (flat.transpose(1, 2) @ flat).abs()
     positive = (targets == 1).to(similarity.dtype)

@@ -29,7 +29,8 @@ def pixel_cross_entropy(logits: Tensor, label: Tensor) -> Tensor:
     if logits.dim() != 4 or label.dim() != 3 or len(logits) != len(label):
         raise ValueError(
             f'logits must be (B, C + 1, h, w) and label (B, H, W), got '
-            f'{tuple(logits.shape)} and {tuple(label.shape)}')
+            f'{tuple(logits.shape)} and {tuple(label.shape)}'
+        )
     logits = resize(logits, tuple(label.shape[-2:]))
     loss = F.cross_entropy(logits, label, ignore_index=IGNORE, reduction='sum')
     return loss / (label != IGNORE).sum().clamp_min(1)

@@ -28,8 +28,10 @@ def reconstruction(image: Tensor, target: Tensor) -> Tensor:
     height, width = image.shape[-2:]
     target = target[..., :height, :width]
     if target.shape != image.shape:
-        raise ValueError(f'a reconstruction of {tuple(image.shape)} does not fit an '
-                         f'image of {tuple(target.shape)}')
+        raise ValueError(
+            f'a reconstruction of {tuple(image.shape)} does not fit an '
+            f'image of {tuple(target.shape)}'
+        )
     return (image - target).square().mean()
 
 

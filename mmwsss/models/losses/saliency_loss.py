@@ -14,8 +14,9 @@ OVERLAP_EPS = 1e-4
 
 
 @torch.no_grad()
-def saliency_overlap(prob: Tensor, saliency: Tensor, eps: float = OVERLAP_EPS
-                     ) -> Tensor:
+def saliency_overlap(
+    prob: Tensor, saliency: Tensor, eps: float = OVERLAP_EPS
+) -> Tensor:
     """The share of each class's confident area that is salient (EPS's release).
 
     ``o_c = Σ [p_c > ½] [s > ½] / (Σ [p_c > ½] + eps h w)``.
@@ -35,8 +36,9 @@ def saliency_overlap(prob: Tensor, saliency: Tensor, eps: float = OVERLAP_EPS
 
 
 @torch.no_grad()
-def saliency_class_weights(overlap: Tensor, label: Tensor, overlap_thr: float,
-                           fg_weight: float) -> Tensor:
+def saliency_class_weights(
+    overlap: Tensor, label: Tensor, overlap_thr: float, fg_weight: float
+) -> Tensor:
     """What each class adds to the estimated saliency map, (B, C).
 
     With λ = ``fg_weight``: λ for the foreground map F = Σ p_c of the present classes
@@ -53,13 +55,19 @@ def saliency_class_weights(overlap: Tensor, label: Tensor, overlap_thr: float,
     present = label > 0.5
     consistent = present & (overlap > overlap_thr)
     handed_over = (present & ~consistent).to(overlap.dtype)
-    return (fg_weight * consistent.to(overlap.dtype)
-            + (1 - fg_weight) * (1 - handed_over))
+    return fg_weight * consistent.to(overlap.dtype) + (1 - fg_weight) * (
+        1 - handed_over
+    )
 
 
 @in_float32
-def saliency_loss(logits: Tensor, saliency: Tensor, label: Tensor,
-                  overlap_thr: float = 0.4, fg_weight: float = 0.5) -> Tensor:
+def saliency_loss(
+    logits: Tensor,
+    saliency: Tensor,
+    label: Tensor,
+    overlap_thr: float = 0.4,
+    fg_weight: float = 0.5,
+) -> Tensor:
     r"""Saliency loss L_sal (EPS, CVPR 2021; its release).
 
     .. math::
@@ -88,11 +96,13 @@ def saliency_loss(logits: Tensor, saliency: Tensor, label: Tensor,
     if saliency.shape[:2] != (batch, 1) or label.shape != (batch, channels - 1):
         raise ValueError(
             f'logits {tuple(logits.shape)} (B, C + 1, h, w) need saliency (B, 1, H, W) '
-            f'and labels (B, C), got {tuple(saliency.shape)} and {tuple(label.shape)}')
+            f'and labels (B, C), got {tuple(saliency.shape)} and {tuple(label.shape)}'
+        )
     prob = logits.softmax(1)[:, :-1]
     target = F.interpolate(saliency.to(prob.dtype), prob.shape[-2:], mode='nearest')
     weights = saliency_class_weights(
-        saliency_overlap(prob, target), label, overlap_thr, fg_weight)
+        saliency_overlap(prob, target), label, overlap_thr, fg_weight
+    )
     estimate = torch.einsum('bc,bchw->bhw', weights, prob)
     return (estimate - target[:, 0]).square().mean()
 
@@ -118,5 +128,4 @@ class SaliencyLoss(nn.Module):
 
     def forward(self, logits: Tensor, saliency: Tensor, label: Tensor) -> Tensor:
         """See :func:`saliency_loss`."""
-        return saliency_loss(
-            logits, saliency, label, self.overlap_thr, self.fg_weight)
+        return saliency_loss(logits, saliency, label, self.overlap_thr, self.fg_weight)

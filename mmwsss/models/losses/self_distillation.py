@@ -13,9 +13,15 @@ REDUCTIONS = ('mean', 'sum')
 
 
 @in_float32
-def self_distillation(student: Tensor, teacher: Tensor, center: Tensor,
-                      student_temp: float, teacher_temp: float,
-                      weight: Tensor | None = None, reduction: str = 'mean') -> Tensor:
+def self_distillation(
+    student: Tensor,
+    teacher: Tensor,
+    center: Tensor,
+    student_temp: float,
+    teacher_temp: float,
+    weight: Tensor | None = None,
+    reduction: str = 'mean',
+) -> Tensor:
     r"""Cross entropy of the student's tokens with the teacher's (FSR, Eq. 8 and 9).
 
     With p = softmax((t − c) / τ_t), which is centred and sharpened and has no
@@ -52,19 +58,30 @@ def self_distillation(student: Tensor, teacher: Tensor, center: Tensor,
     return total.mean()
 
 
-def _check(student: Tensor, teacher: Tensor, center: Tensor, student_temp: float,
-           teacher_temp: float, reduction: str) -> None:
+def _check(
+    student: Tensor,
+    teacher: Tensor,
+    center: Tensor,
+    student_temp: float,
+    teacher_temp: float,
+    reduction: str,
+) -> None:
     fits = student.dim() == teacher.dim() == 3 and (
-        len(student) == len(teacher) and teacher.shape[1] in (1, student.shape[1])
-        and student.shape[2] == teacher.shape[2] == center.numel())
+        len(student) == len(teacher)
+        and teacher.shape[1] in (1, student.shape[1])
+        and student.shape[2] == teacher.shape[2] == center.numel()
+    )
     if not fits:
         raise ValueError(
             'student (B, N, K), teacher (B, N or 1, K) and center (K,) must fit, got '
             f'{tuple(student.shape)}, {tuple(teacher.shape)}, {tuple(center.shape)}: '
-            'is channels of the loss that of the projector?')
+            'is channels of the loss that of the projector?'
+        )
     if student_temp <= 0 or teacher_temp <= 0:
-        raise ValueError('temperatures must be positive, got '
-                         f'student {student_temp}, teacher {teacher_temp}')
+        raise ValueError(
+            'temperatures must be positive, got '
+            f'student {student_temp}, teacher {teacher_temp}'
+        )
     if reduction not in REDUCTIONS:
         raise ValueError(f'reduction must be one of {REDUCTIONS}, got {reduction!r}')
 
@@ -84,18 +101,30 @@ class SelfDistillation(nn.Module):
 
     center: Tensor
 
-    def __init__(self, channels: int, student_temp: float = 0.1,
-                 center_momentum: float = 0.9, reduction: str = 'mean') -> None:
+    def __init__(
+        self,
+        channels: int,
+        student_temp: float = 0.1,
+        center_momentum: float = 0.9,
+        reduction: str = 'mean',
+    ) -> None:
         super().__init__()
         if not 0 <= center_momentum <= 1:
             raise ValueError(
-                f'center_momentum must be in [0, 1], got {center_momentum}')
+                f'center_momentum must be in [0, 1], got {center_momentum}'
+            )
         self.student_temp, self.momentum = student_temp, center_momentum
         self.reduction = reduction
         self.register_buffer('center', torch.zeros(channels))
 
-    def forward(self, student: Tensor, teacher: Tensor, teacher_temp: float,
-                teacher_mean: Tensor, weight: Tensor | None = None) -> Tensor:
+    def forward(
+        self,
+        student: Tensor,
+        teacher: Tensor,
+        teacher_temp: float,
+        teacher_mean: Tensor,
+        weight: Tensor | None = None,
+    ) -> Tensor:
         """The loss under the centre as it is; then the centre moves.
 
         Args:
@@ -104,8 +133,14 @@ class SelfDistillation(nn.Module):
                 the tokens that the centre is meant for.
         """
         loss = self_distillation(
-            student, teacher, self.center.clone(), self.student_temp, teacher_temp,
-            weight, self.reduction)
+            student,
+            teacher,
+            self.center.clone(),
+            self.student_temp,
+            teacher_temp,
+            weight,
+            self.reduction,
+        )
         if student.shape[1]:  # nothing distilled, nothing seen
             self.update_center(teacher_mean)
         return loss

@@ -11,8 +11,9 @@ from ..utils.precision import in_float32
 
 
 @in_float32
-def semantic_similarity(embedding: Tensor, semantics: Tensor, labels: Tensor,
-                        gate: bool = False) -> Tensor:
+def semantic_similarity(
+    embedding: Tensor, semantics: Tensor, labels: Tensor, gate: bool = False
+) -> Tensor:
     r"""Semantic similarity loss L_SS and L'_SS (SemFormer, Eq. 2 and 12).
 
     .. math::
@@ -36,7 +37,8 @@ def semantic_similarity(embedding: Tensor, semantics: Tensor, labels: Tensor,
         raise ValueError(
             f'embedding (B, K, D) = {tuple(embedding.shape)} needs semantics (K, D) '
             f'and labels (B, K), got {tuple(semantics.shape)} and '
-            f'{tuple(labels.shape)}')
+            f'{tuple(labels.shape)}'
+        )
     if gate:
         semantics = gate_semantics(semantics, labels)
     # ReLU'd vectors have no negative cosine, but rounding may

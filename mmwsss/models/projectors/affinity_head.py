@@ -48,7 +48,8 @@ def check_maps(blocks: int, heads: int, num_maps: int) -> None:
     if num_maps != blocks * heads:
         raise ValueError(
             f'{blocks} blocks of {heads} heads give {blocks * heads} attention maps, '
-            f'but the affinity head has num_maps={num_maps}')
+            f'but the affinity head has num_maps={num_maps}'
+        )
 
 
 @MODELS.register_module()

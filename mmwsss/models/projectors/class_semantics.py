@@ -28,12 +28,18 @@ class ClassSemantics(BaseModule):
         ValueError: if ``reduction`` is unknown.
     """
 
-    def __init__(self, in_channels: int, num_classes: int, channels: int = 256,
-                 reduction: str = 'sum') -> None:
+    def __init__(
+        self,
+        in_channels: int,
+        num_classes: int,
+        channels: int = 256,
+        reduction: str = 'sum',
+    ) -> None:
         super().__init__()
         if reduction not in REDUCTIONS:
             raise ValueError(
-                f'reduction must be one of {REDUCTIONS}, got {reduction!r}')
+                f'reduction must be one of {REDUCTIONS}, got {reduction!r}'
+            )
         self.shape = (num_classes, channels)
         self.reduction = reduction
         self.primary = nn.Linear(in_channels, num_classes * channels, bias=False)

@@ -22,11 +22,13 @@ class ClassTokenHead(BaseModule):
 
     def __init__(self, in_channels: int, num_classes: int, channels: int = 256) -> None:
         super().__init__()
-        bound = in_channels ** -0.5  # as nn.Linear
+        bound = in_channels**-0.5  # as nn.Linear
         self.weight = nn.Parameter(
-            torch.empty(num_classes, in_channels, channels).uniform_(-bound, bound))
+            torch.empty(num_classes, in_channels, channels).uniform_(-bound, bound)
+        )
         self.bias = nn.Parameter(
-            torch.empty(num_classes, channels).uniform_(-bound, bound))
+            torch.empty(num_classes, channels).uniform_(-bound, bound)
+        )
 
     def forward(self, tokens: Tensor) -> Tensor:
         """(B, K, d') class tokens → (B, K, D) embeddings, non-negative."""

@@ -49,17 +49,23 @@ class ProjectionHead(BaseModule):
     The published init is truncated normal 0.02 and zero bias.
     """
 
-    def __init__(self, in_channels: int, hidden_channels: int = 2048,
-                 bottleneck_channels: int = 256, out_channels: int = 1024,
-                 num_layers: int = 3) -> None:
+    def __init__(
+        self,
+        in_channels: int,
+        hidden_channels: int = 2048,
+        bottleneck_channels: int = 256,
+        out_channels: int = 1024,
+        num_layers: int = 3,
+    ) -> None:
         super().__init__()
         if num_layers < 1:
             raise ValueError(f'num_layers must be at least 1, got {num_layers}')
         hidden = [hidden_channels] * (num_layers - 1)
         widths = [in_channels, *hidden, bottleneck_channels]
         layers = [nn.Linear(*pair) for pair in pairwise(widths)]
-        self.mlp = nn.Sequential(*[
-            part for layer in layers for part in (layer, nn.GELU())][:-1])
+        self.mlp = nn.Sequential(
+            *[part for layer in layers for part in (layer, nn.GELU())][:-1]
+        )
         self.last_layer = UnitRowLinear(bottleneck_channels, out_channels)
         for layer in layers:
             trunc_normal_(layer.weight, std=0.02)

@@ -40,22 +40,31 @@ class DenseCRF(nn.Module):
             ``unary='prob'``.
     """
 
-    def __init__(self, preset: str = 'toco_seg', unary: str = 'prob',
-                 confidence: float = 0.7, num_labels: int | None = None,
-                 **settings: Any) -> None:
+    def __init__(
+        self,
+        preset: str = 'toco_seg',
+        unary: str = 'prob',
+        confidence: float = 0.7,
+        num_labels: int | None = None,
+        **settings: Any,
+    ) -> None:
         super().__init__()
         if preset not in DENSE_CRF_PRESETS:
             raise ValueError(
-                f'preset must be one of {sorted(DENSE_CRF_PRESETS)}, got {preset!r}')
+                f'preset must be one of {sorted(DENSE_CRF_PRESETS)}, got {preset!r}'
+            )
         if unary not in UNARIES:
             raise ValueError(f'unary must be one of {UNARIES}, got {unary!r}')
         if num_labels is not None and unary != 'labels':
-            raise ValueError(f"num_labels={num_labels} is for unary='labels', got "
-                             f'{unary!r}')
+            raise ValueError(
+                f"num_labels={num_labels} is for unary='labels', got {unary!r}"
+            )
         unknown = set(settings) - {*DENSE_CRF_PRESETS[preset], 'mode'}
         if unknown:
-            raise ValueError(f'DenseCRF has no settings {sorted(unknown)}; known: '
-                             f'{sorted(DENSE_CRF_PRESETS[preset])}')
+            raise ValueError(
+                f'DenseCRF has no settings {sorted(unknown)}; known: '
+                f'{sorted(DENSE_CRF_PRESETS[preset])}'
+            )
         self.unary, self.confidence, self.num_labels = unary, confidence, num_labels
         self.settings = {**DENSE_CRF_PRESETS[preset], **settings}
 
@@ -80,7 +89,8 @@ class DenseCRF(nn.Module):
         if labels < count:
             raise ValueError(f'{count} maps are more than num_labels={labels}')
         return dense_crf_labels(
-            pixels, prob.argmax(1), labels, self.confidence, **self.settings)[:, :count]
+            pixels, prob.argmax(1), labels, self.confidence, **self.settings
+        )[:, :count]
 
     def extra_repr(self) -> str:
         """Parameters for ``print(module)``."""

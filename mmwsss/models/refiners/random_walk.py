@@ -23,19 +23,22 @@ class RandomWalk(nn.Module):
         ValueError: if a config comes without weights, or a network with them.
     """
 
-    def __init__(self, network: nn.Module | dict, checkpoint: str | None = None,
-                 **settings: Any) -> None:
+    def __init__(
+        self, network: nn.Module | dict, checkpoint: str | None = None, **settings: Any
+    ) -> None:
         super().__init__()
         if isinstance(network, nn.Module) == (checkpoint is not None):
             raise ValueError(
                 'RandomWalk needs a trained network: give a module, or its config with '
-                f'a checkpoint; got {type(network).__name__} and {checkpoint}')
+                f'a checkpoint; got {type(network).__name__} and {checkpoint}'
+            )
         if checkpoint is not None:
             network = _load(network, checkpoint)
         self.network, self.settings = network.eval(), settings
 
-    def forward(self, pixels: Tensor | Sequence[Tensor], maps: Sequence[Tensor]
-                ) -> list[Tensor]:
+    def forward(
+        self, pixels: Tensor | Sequence[Tensor], maps: Sequence[Tensor]
+    ) -> list[Tensor]:
         """Let maps walk.
 
         Args:

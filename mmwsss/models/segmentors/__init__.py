@@ -12,7 +12,17 @@ from .toco import ToCo
 from .weak_segmentor import WeakSegmentor
 
 __all__ = [
-    'AFA', 'AffinityNetwork', 'CAAE', 'EPS', 'FSR', 'MultiScaleEncoderDecoder',
-    'MultiScaleSelfTraining', 'PostProcessMixin', 'SemFormer', 'ToCo', 'WeakSegmentor',
-    'post_processed', 'self_training',
+    'AFA',
+    'AffinityNetwork',
+    'CAAE',
+    'EPS',
+    'FSR',
+    'MultiScaleEncoderDecoder',
+    'MultiScaleSelfTraining',
+    'PostProcessMixin',
+    'SemFormer',
+    'ToCo',
+    'WeakSegmentor',
+    'post_processed',
+    'self_training',
 ]

@@ -62,13 +62,20 @@ class AFA(WeakSegmentor):
     """
 
     TERM_MODULES: ClassVar[dict[str, tuple[str, ...]]] = {
-        **WeakSegmentor.TERM_MODULES, 'affinity_head': ('aff',)}
+        **WeakSegmentor.TERM_MODULES,
+        'affinity_head': ('aff',),
+    }
     TRAIN_KEYS: ClassVar[frozenset[str]] = WeakSegmentor.TRAIN_KEYS | {
-        'seg_source', 'aff_source', 'stochastic_cams', 'norm_from_cams'}
+        'seg_source',
+        'aff_source',
+        'stochastic_cams',
+        'norm_from_cams',
+    }
     PSEUDO_SOURCES = (*SOURCES, 'refined_propagated')
 
-    def __init__(self, *, affinity_head: dict, affinity_radius: int = 8,
-                 **kwargs: Any) -> None:
+    def __init__(
+        self, *, affinity_head: dict, affinity_radius: int = 8, **kwargs: Any
+    ) -> None:
         super().__init__(**kwargs)
         self.affinity_head = MODELS.build(affinity_head)
         self.affinity_radius = affinity_radius
@@ -77,26 +84,37 @@ class AFA(WeakSegmentor):
         for name in ('seg_source', 'aff_source'):
             unknown = set(getattr(self, name).values) - set(SOURCES)
             if unknown:
-                raise ValueError(f'train_cfg.{name} must be one of {SOURCES}, got '
-                                 f'{sorted(unknown)}')
+                raise ValueError(
+                    f'train_cfg.{name} must be one of {SOURCES}, got {sorted(unknown)}'
+                )
         self._check_affinity()
 
     def _check_affinity(self) -> None:
         """What would stop a run only when the first affinity is needed."""
         window_mask((1, 1), self.affinity_radius)
         if isinstance(self.backbone, WSSSMiT) and isinstance(
-                self.affinity_head, AffinityHead):
-            check_maps(self.backbone.attention_blocks, self.backbone.num_heads[-1],
-                       self.affinity_head.proj.in_channels)
+            self.affinity_head, AffinityHead
+        ):
+            check_maps(
+                self.backbone.attention_blocks,
+                self.backbone.num_heads[-1],
+                self.affinity_head.proj.in_channels,
+            )
         if 'aff' in self.schedule.weights and self.refine is None:
-            raise ValueError('the loss term aff needs pseudo labels: set refine, got '
-                             'None')
+            raise ValueError(
+                'the loss term aff needs pseudo labels: set refine, got None'
+            )
         if not isinstance(self.refine, (PAR, type(None))):
-            raise ValueError('AFA refines propagated CAMs inside boxes, which only PAR '
-                             f'can: set refine.type=PAR, got {type(self.refine)}')
+            raise ValueError(
+                'AFA refines propagated CAMs inside boxes, which only PAR '
+                f'can: set refine.type=PAR, got {type(self.refine)}'
+            )
 
-    def loss(self, inputs: Tensor | Mapping[str, Tensor],
-             data_samples: Sequence[SegDataSample]) -> dict[str, Tensor]:
+    def loss(
+        self,
+        inputs: Tensor | Mapping[str, Tensor],
+        data_samples: Sequence[SegDataSample],
+    ) -> dict[str, Tensor]:
         """One training step, each distinct image encoded once.
 
         Args:
@@ -113,9 +131,12 @@ class AFA(WeakSegmentor):
 
         source = self.label_sources()
         cams = self.attended_cams(
-            images, labels, features, 'propagated' in source.values())
-        label = {name: self.label_from(name, images, cams, labels, box)
-                 for name in set(source.values())}
+            images, labels, features, 'propagated' in source.values()
+        )
+        label = {
+            name: self.label_from(name, images, cams, labels, box)
+            for name in set(source.values())
+        }
         if 'aff' in source:
             terms['aff'] = self.affinity(features, label[source['aff']])
         if 'seg' in source:
@@ -133,8 +154,13 @@ class AFA(WeakSegmentor):
         return source
 
     @torch.no_grad()
-    def attended_cams(self, images: Tensor, labels: ImageLabels, features: Features,
-                      affinity: bool = True) -> AttendedCAMs:
+    def attended_cams(
+        self,
+        images: Tensor,
+        labels: ImageLabels,
+        features: Features,
+        affinity: bool = True,
+    ) -> AttendedCAMs:
         """CAMs over scales and mirrors, and the affinity at the largest scale.
 
         Queries and keys come along as a second tap; the affinity is made, where it is
@@ -144,13 +170,17 @@ class AFA(WeakSegmentor):
         scales = scale_order(self.train_cfg['cam_scales'])
         with evaluating(self.backbone, on=not stochastic):
             cam, attention = multi_scale(
-                self.cam_pass, images, scales,
-                plain=self.cam_and_attention(features) if stochastic else None)
+                self.cam_pass,
+                images,
+                scales,
+                plain=self.cam_and_attention(features) if stochastic else None,
+            )
         largest = scales.index(max(scales))
         return AttendedCAMs(
             self.fuse(cam, labels, tuple(images.shape[-2:])),
             self.affinity_head(attention[largest][0]) if affinity else None,
-            tuple(cam[largest][0].shape[-2:]))
+            tuple(cam[largest][0].shape[-2:]),
+        )
 
     def cam_pass(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """Raw CAM logits and attention of a batch of one scale."""
@@ -164,27 +194,47 @@ class AFA(WeakSegmentor):
         return *self.cam_logits(features), features.attention.detach()
 
     @torch.no_grad()
-    def label_from(self, source: str, images: Tensor, cams: AttendedCAMs,
-                   labels: ImageLabels, box: Tensor | None) -> Tensor:
+    def label_from(
+        self,
+        source: str,
+        images: Tensor,
+        cams: AttendedCAMs,
+        labels: ImageLabels,
+        box: Tensor | None,
+    ) -> Tensor:
         """Refined pseudo label (B, H, W) of the CAM, or of the propagated CAM."""
         if source == 'cam':
             return self.pseudo_label(images, cams.cam, labels, box)
         return self.propagated_label(
-            images, cams, labels, box, self.train_cfg['low_thr'],
-            self.train_cfg['high_thr'])
+            images,
+            cams,
+            labels,
+            box,
+            self.train_cfg['low_thr'],
+            self.train_cfg['high_thr'],
+        )
 
-    def propagated_label(self, images: Tensor, cams: AttendedCAMs, labels: ImageLabels,
-                         box: Tensor | None, low_thr: float, high_thr: float) -> Tensor:
+    def propagated_label(
+        self,
+        images: Tensor,
+        cams: AttendedCAMs,
+        labels: ImageLabels,
+        box: Tensor | None,
+        low_thr: float,
+        high_thr: float,
+    ) -> Tensor:
         """CAM propagated by the affinity, then refined inside the box."""
         stacks = self.propagated(cams, labels, (high_thr, low_thr))
         pixels = truncate_to_unit(self.grey_levels(images))
         return refined_propagated_label(pixels, stacks, labels, self.refine, box)
 
-    def propagated(self, cams: AttendedCAMs, labels: ImageLabels,
-                   thresholds: Sequence[float]) -> Tensor:
+    def propagated(
+        self, cams: AttendedCAMs, labels: ImageLabels, thresholds: Sequence[float]
+    ) -> Tensor:
         """Propagated maps (B, T, K + 1, H, W) for T background constants."""
-        return propagate_cams(cams.cam, labels, cams.affinity, cams.grid, thresholds,
-                              self.affinity_radius)
+        return propagate_cams(
+            cams.cam, labels, cams.affinity, cams.grid, thresholds, self.affinity_radius
+        )
 
     def affinity(self, features: Features, label: Tensor) -> Tensor:
         """L_aff: pairs of tokens with one label should attend to each other."""
@@ -193,15 +243,25 @@ class AFA(WeakSegmentor):
         targets = affinity_targets(token_label(label, grid), window, self_pairs=True)
         return self.losses['aff'](self.affinity_head(features.attention), targets)
 
-    def predicted_label(self, images: Tensor, features: Features, cam: Tensor,
-                        labels: ImageLabels, cfg: InferenceCfg) -> Tensor:
+    def predicted_label(
+        self,
+        images: Tensor,
+        features: Features,
+        cam: Tensor,
+        labels: ImageLabels,
+        cfg: InferenceCfg,
+    ) -> Tensor:
         """The output ``pseudo`` (B, H, W), with the affinity of scale 1."""
         if cfg.pseudo_source == 'cam':
             return super().predicted_label(images, features, cam, labels, cfg)
-        cams = AttendedCAMs(cam, self.affinity_head(features.attention),
-                            tuple(features.maps[-1].shape[-2:]))
+        cams = AttendedCAMs(
+            cam,
+            self.affinity_head(features.attention),
+            tuple(features.maps[-1].shape[-2:]),
+        )
         if cfg.pseudo_source == 'refined_propagated':
             return self.propagated_label(
-                images, cams, labels, None, cfg.low_thr, cfg.high_thr)
+                images, cams, labels, None, cfg.low_thr, cfg.high_thr
+            )
         maps = self.propagated(cams, labels, (cfg.low_thr,))[:, 0]
         return labels.to_ids(maps.argmax(1))

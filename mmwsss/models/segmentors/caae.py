@@ -32,15 +32,19 @@ class CAAE(WeakSegmentor):
     """
 
     TERM_MODULES: ClassVar[dict[str, tuple[str, ...]]] = {
-        'decoder': ('recon',), 'semantics.table_weight': ('sim',)}
+        'decoder': ('recon',),
+        'semantics.table_weight': ('sim',),
+    }
     TRAIN_KEYS: ClassVar[frozenset[str]] = frozenset(('weights', 'inactive'))
 
-    def __init__(self, *, semantics: dict, decoder: dict | None = None, **kwargs: Any
-                 ) -> None:
+    def __init__(
+        self, *, semantics: dict, decoder: dict | None = None, **kwargs: Any
+    ) -> None:
         super().__init__(cam_head=None, **kwargs)
         self.semantics = MODELS.build(semantics | dict(num_classes=self.num_classes))
         self.decoder = decoder and MODELS.build(
-            decoder | dict(in_channels=self.semantics.primary.out_features))
+            decoder | dict(in_channels=self.semantics.primary.out_features)
+        )
         if 'recon' in self.schedule.weights and self.decoder is None:
             raise ValueError('the loss term recon needs a decoder, got None')
 
@@ -49,8 +53,11 @@ class CAAE(WeakSegmentor):
         grid = self.encode(images).maps[-1]
         return grid.flatten(2).transpose(1, 2), tuple(grid.shape[-2:])
 
-    def loss(self, inputs: Tensor | Mapping[str, Tensor],
-             data_samples: Sequence[SegDataSample]) -> dict[str, Tensor]:
+    def loss(
+        self,
+        inputs: Tensor | Mapping[str, Tensor],
+        data_samples: Sequence[SegDataSample],
+    ) -> dict[str, Tensor]:
         """One training step (Eq. 4).
 
         Args:
@@ -64,15 +71,19 @@ class CAAE(WeakSegmentor):
         terms = {}
         if 'sim' in self.active:
             terms['sim'] = self.losses['sim'](
-                self.semantics.embed(primary), self.semantics.semantics, pairs.score)
+                self.semantics.embed(primary), self.semantics.semantics, pairs.score
+            )
         if 'recon' in self.active:
             terms['recon'] = self.losses['recon'](self.decoder(primary, grid), images)
         return self.weigh(terms)
 
     @torch.no_grad()
-    def predict(self, inputs: Tensor | Sequence[Tensor],
-                data_samples: Sequence[SegDataSample] | None = None,
-                **overrides: Any) -> list[SegDataSample]:
+    def predict(
+        self,
+        inputs: Tensor | Sequence[Tensor],
+        data_samples: Sequence[SegDataSample] | None = None,
+        **overrides: Any,
+    ) -> list[SegDataSample]:
         """Similarity of each image to each class.
 
         Args:
@@ -98,4 +109,5 @@ class CAAE(WeakSegmentor):
         """(B, K) clamped cosine of embeddings and semantics, float32."""
         primary = self.semantics.tokens(self.patches(images)[0])
         return clamped_cosine(
-            self.semantics.embed(primary).float(), self.semantics.semantics.float())
+            self.semantics.embed(primary).float(), self.semantics.semantics.float()
+        )

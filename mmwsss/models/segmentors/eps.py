@@ -31,7 +31,9 @@ class EPS(WeakSegmentor):
     """
 
     TERM_MODULES: ClassVar[dict[str, tuple[str, ...]]] = {
-        **WeakSegmentor.TERM_MODULES, 'cam_head': ('cls', 'sal')}
+        **WeakSegmentor.TERM_MODULES,
+        'cam_head': ('cls', 'sal'),
+    }
 
     def __init__(self, *, cam_head: dict, **kwargs: Any) -> None:
         super().__init__(cam_head=cam_head, **kwargs)
@@ -40,10 +42,14 @@ class EPS(WeakSegmentor):
             raise ValueError(
                 f'EPS needs {self.num_classes} CAM channels, {self.num_foreground} '
                 f'classes and the background, its cam_head gives {channels}: set '
-                'background=True there')
+                'background=True there'
+            )
 
-    def loss(self, inputs: Tensor | Mapping[str, Tensor],
-             data_samples: Sequence[SegDataSample]) -> dict[str, Tensor]:
+    def loss(
+        self,
+        inputs: Tensor | Mapping[str, Tensor],
+        data_samples: Sequence[SegDataSample],
+    ) -> dict[str, Tensor]:
         """One training step: L_cls + L_sal.
 
         Args:
@@ -72,8 +78,9 @@ class EPS(WeakSegmentor):
         lacking = [sample for sample in data_samples if 'saliency' not in sample]
         if lacking:
             raise ValueError(
-                f"{lacking[0].get('img_path')} has no saliency map; the loss term sal "
-                'needs sal_dir in the data set and LoadSaliency in its pipeline')
+                f'{lacking[0].get("img_path")} has no saliency map; the loss term sal '
+                'needs sal_dir in the data set and LoadSaliency in its pipeline'
+            )
         return torch.stack([sample.saliency.data for sample in data_samples])
 
     def view_cams(self, features: Features) -> tuple[Tensor, ...]:

@@ -38,11 +38,19 @@ class FSR(WeakSegmentor):
     """
 
     TERM_MODULES: ClassVar[dict[str, tuple[str, ...]]] = {
-        **WeakSegmentor.TERM_MODULES, 'proj_head': ('unc', 'cer'),
-        'backbone.mask_token': ('unc', 'cer'), 'backbone.aggregation': ('cer',)}
+        **WeakSegmentor.TERM_MODULES,
+        'proj_head': ('unc', 'cer'),
+        'backbone.mask_token': ('unc', 'cer'),
+        'backbone.aggregation': ('cer',),
+    }
     TRAIN_KEYS: ClassVar[frozenset[str]] = WeakSegmentor.TRAIN_KEYS | {
-        'mask', 'teacher_temp', 'ema_momentum', 'cam_mode', 'teacher_mode',
-        'local_views'}
+        'mask',
+        'teacher_temp',
+        'ema_momentum',
+        'cam_mode',
+        'teacher_mode',
+        'local_views',
+    }
     #: what the teacher is a copy of
     PARTS = ('backbone', 'proj_head', 'cam_head', 'aux_cam_head', 'decode_head')
 
@@ -56,21 +64,28 @@ class FSR(WeakSegmentor):
         self.teacher_temp = Ramp(**self.train_cfg['teacher_temp'])
         self.ema_momentum = Ramp(**self.train_cfg['ema_momentum'], shape='cosine')
         if self.masking.source == 'aux_cam' and self.aux_cam_head is None:
-            raise ValueError("train_cfg.mask.source='aux_cam' needs an aux_cam_head, "
-                             'got None')
+            raise ValueError(
+                "train_cfg.mask.source='aux_cam' needs an aux_cam_head, got None"
+            )
 
     def _check_settings(self) -> None:
         missing = {'mask', 'teacher_temp', 'ema_momentum'} - set(self.train_cfg)
         if missing:
-            raise ValueError(f'FSR needs {sorted(missing)} in train_cfg; the values of '
-                             'VOC are in configs/_base_/models/fsr_vit-b.py')
+            raise ValueError(
+                f'FSR needs {sorted(missing)} in train_cfg; the values of '
+                'VOC are in configs/_base_/models/fsr_vit-b.py'
+            )
         if not hasattr(self.backbone, 'aggregation'):
-            raise ValueError('FSR needs a backbone with mask tokens and aggregation '
-                             f'(MaskTokenViT), got {type(self.backbone).__name__}')
+            raise ValueError(
+                'FSR needs a backbone with mask tokens and aggregation '
+                f'(MaskTokenViT), got {type(self.backbone).__name__}'
+            )
         for key in ('cam_mode', 'teacher_mode'):
             if self.train_cfg.get(key, 'train') not in ('train', 'eval'):
-                raise ValueError(f"train_cfg.{key} must be 'train' or 'eval', got "
-                                 f'{self.train_cfg[key]!r}')
+                raise ValueError(
+                    f"train_cfg.{key} must be 'train' or 'eval', got "
+                    f'{self.train_cfg[key]!r}'
+                )
 
     def _check_views(self, inputs: Mapping[str, Tensor]) -> None:
         wanted = {'view1', 'view2', *self.train_cfg.get('local_views', ())}
@@ -78,7 +93,8 @@ class FSR(WeakSegmentor):
         if wanted - names:
             raise ValueError(
                 f'FSR trains on the views {sorted(wanted)}, the pipeline gives '
-                f'{sorted(names) or "a single image"}: name them in MultiView')
+                f'{sorted(names) or "a single image"}: name them in MultiView'
+            )
 
     def _parts(self) -> list[str]:
         return [part for part in self.PARTS if getattr(self, part) is not None]
@@ -91,8 +107,9 @@ class FSR(WeakSegmentor):
         for part in self._parts():
             getattr(self, f'{part}_ema').start_from(getattr(self, part))
 
-    def loss(self, inputs: Mapping[str, Tensor],
-             data_samples: Sequence[SegDataSample]) -> dict[str, Tensor]:
+    def loss(
+        self, inputs: Mapping[str, Tensor], data_samples: Sequence[SegDataSample]
+    ) -> dict[str, Tensor]:
         """One training step (Eq. 10), each distinct image encoded once.
 
         Args:
@@ -140,14 +157,17 @@ class FSR(WeakSegmentor):
         for part in self._parts():
             getattr(self, f'{part}_ema').follow(getattr(self, part), momentum)
 
-    def encode_student(self, inputs: Mapping[str, Tensor], mask: TokenMask
-                       ) -> tuple[Features, Features]:
+    def encode_student(
+        self, inputs: Mapping[str, Tensor], mask: TokenMask
+    ) -> tuple[Features, Features]:
         """Features of view 1; those of view 2 masked, with its pooled token."""
         batch = len(inputs['view1'])
         tokens = torch.cat([torch.zeros_like(mask.tokens), mask.tokens])
         both = self.backbone.encode(
-            torch.cat([inputs['view1'], inputs['view2']]), tokens,
-            pool=slice(batch, None) if 'cer' in self.active else None)
+            torch.cat([inputs['view1'], inputs['view2']]),
+            tokens,
+            pool=slice(batch, None) if 'cer' in self.active else None,
+        )
         whole = both._replace(cls_token=None).select(slice(batch))
         masked = both._replace(cls_token=None).select(slice(batch, None))
         return whole, masked._replace(cls_token=both.cls_token)
@@ -155,18 +175,22 @@ class FSR(WeakSegmentor):
     @torch.no_grad()
     def encode_teacher(self, inputs: Mapping[str, Tensor]) -> Features:
         """What the terms read: view 1's pooled token, view 2's patch tokens."""
-        views = [inputs[view] for term, view in (('cer', 'view1'), ('unc', 'view2'))
-                 if term in self.active]
+        views = [
+            inputs[view]
+            for term, view in (('cer', 'view1'), ('unc', 'view2'))
+            if term in self.active
+        ]
         batch, teacher = len(views[0]), self.backbone_ema.module
         with evaluating(teacher, self._quiet('teacher_mode')):
             return teacher.encode(
-                torch.cat(views),
-                pool=slice(batch) if 'cer' in self.active else None)
+                torch.cat(views), pool=slice(batch) if 'cer' in self.active else None
+            )
 
     # ---------------------------------------------------------------- masks
     @torch.no_grad()
-    def mask_uncertain(self, inputs: Mapping[str, Tensor], labels: ImageLabels
-                       ) -> TokenMask:
+    def mask_uncertain(
+        self, inputs: Mapping[str, Tensor], labels: ImageLabels
+    ) -> TokenMask:
         """Uncertain patch token selection (Eq. 2 to 4)."""
         score = None
         if self.masking.guided(self.iteration):
@@ -180,7 +204,7 @@ class FSR(WeakSegmentor):
         head = self.aux_cam_head if cfg.source == 'aux_cam' else self.cam_head
 
         def run(batch: Tensor) -> tuple[Tensor]:
-            return head.cam(self.backbone.encode(batch, until=head.in_index).maps),
+            return (head.cam(self.backbone.encode(batch, until=head.in_index).maps),)
 
         with evaluating(self.backbone, self._quiet('cam_mode')):
             if cfg.scales is None:  # its own mirror: the maximum of the pair is itself
@@ -190,8 +214,9 @@ class FSR(WeakSegmentor):
         size = images.shape[-2:] if cfg.grid == 'pixels' else raw[0][0].shape[-2:]
         return self.fuse(raw, labels, tuple(size))
 
-    def fused_cams(self, images: Tensor, labels: ImageLabels,
-                   features: Features | None = None) -> FusedCAMs:
+    def fused_cams(
+        self, images: Tensor, labels: ImageLabels, features: Features | None = None
+    ) -> FusedCAMs:
         """As in the base; ``cam_mode='eval'`` keeps stochastic depth out of them."""
         if self._quiet('cam_mode'):
             features = None  # these were encoded with stochastic depth
@@ -199,8 +224,9 @@ class FSR(WeakSegmentor):
             return super().fused_cams(images, labels, features)
 
     # ---------------------------------------------------------------- distillation
-    def reinforce(self, inputs: Mapping[str, Tensor], masked: Features, mask: TokenMask
-                  ) -> dict[str, Tensor]:
+    def reinforce(
+        self, inputs: Mapping[str, Tensor], masked: Features, mask: TokenMask
+    ) -> dict[str, Tensor]:
         """L_u and L_c: the student's masked view 2 against the teacher."""
         teacher = self.encode_teacher(inputs)
         temperature = self.teacher_temp(self.iteration)
@@ -210,26 +236,31 @@ class FSR(WeakSegmentor):
             student = self.proj_head(take_tokens(patches, mask.index))
             target, mean = self.project_patches(teacher, mask)
             terms['unc'] = self.losses['unc'](
-                student, target, temperature, mean, mask.weight)
+                student, target, temperature, mean, mask.weight
+            )
         if 'cer' in self.active:
             student = self.proj_head(self.pooled_tokens(inputs, masked))
             target = self.proj_head_ema(teacher.cls_token[:, None])
             terms['cer'] = self.losses['cer'](
-                student, target, temperature, target.mean((0, 1)))
+                student, target, temperature, target.mean((0, 1))
+            )
         return terms
 
     @torch.no_grad()
-    def project_patches(self, teacher: Features, mask: TokenMask
-                        ) -> tuple[Tensor, Tensor]:
+    def project_patches(
+        self, teacher: Features, mask: TokenMask
+    ) -> tuple[Tensor, Tensor]:
         """The teacher's outputs (B, n, K) at the masked patches, mean (K,) over all.
 
         The last layer is linear: the mean is taken before it.
         """
         head = self.proj_head_ema.module
-        patches = teacher.maps[-1][-len(mask.tokens):].flatten(2).transpose(1, 2)
+        patches = teacher.maps[-1][-len(mask.tokens) :].flatten(2).transpose(1, 2)
         units = head.embed(patches)
-        return (head.last_layer(take_tokens(units, mask.index)),
-                head.last_layer(units.mean((0, 1))))
+        return (
+            head.last_layer(take_tokens(units, mask.index)),
+            head.last_layer(units.mean((0, 1))),
+        )
 
     def pooled_tokens(self, inputs: Mapping[str, Tensor], masked: Features) -> Tensor:
         """The student's pooled tokens (B, 1 + L, D): view 2, then L local views."""

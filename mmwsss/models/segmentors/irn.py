@@ -47,14 +47,21 @@ class AffinityNetwork(BaseSegmentor):
 
     stride = 4  # of the edges
 
-    def __init__(self, backbone: dict, edge_head: dict, num_classes: int,
-                 loss: dict | None = None, radius: int = 10,
-                 train_cfg: Mapping[str, Any] | None = None,
-                 test_cfg: Mapping[str, Any] | None = None,
-                 data_preprocessor: dict | None = None,
-                 init_cfg: dict | None = None) -> None:
+    def __init__(
+        self,
+        backbone: dict,
+        edge_head: dict,
+        num_classes: int,
+        loss: dict | None = None,
+        radius: int = 10,
+        train_cfg: Mapping[str, Any] | None = None,
+        test_cfg: Mapping[str, Any] | None = None,
+        data_preprocessor: dict | None = None,
+        init_cfg: dict | None = None,
+    ) -> None:
         super().__init__(
-            data_preprocessor and MODELS.build(data_preprocessor), init_cfg)
+            data_preprocessor and MODELS.build(data_preprocessor), init_cfg
+        )
         self.num_classes, self.radius = num_classes, radius
         self.backbone = MODELS.build(backbone)
         self.edge_head = MODELS.build(edge_head)
@@ -63,8 +70,9 @@ class AffinityNetwork(BaseSegmentor):
         WalkCfg(**self.test_cfg)  # checks the names
 
     # ---------------------------------------------------------------- training
-    def loss(self, inputs: Tensor, data_samples: Sequence[SegDataSample]
-             ) -> dict[str, Tensor]:
+    def loss(
+        self, inputs: Tensor, data_samples: Sequence[SegDataSample]
+    ) -> dict[str, Tensor]:
         """Pairs of pixels of one label attract each other, others repel.
 
         Args:
@@ -88,7 +96,8 @@ class AffinityNetwork(BaseSegmentor):
                 raise ValueError(
                     f'{sample.get("img_path")} has no seeds: put LoadMask into the '
                     'train pipeline, and the folder of the seeds, mask_dir, into the '
-                    'data set')
+                    'data set'
+                )
         return torch.cat([sample.gt_sem_seg.data for sample in data_samples])
 
     def edge_logits(self, images: Tensor) -> Tensor:
@@ -97,8 +106,9 @@ class AffinityNetwork(BaseSegmentor):
 
     # ---------------------------------------------------------------- walk
     @torch.no_grad()
-    def edges(self, images: Tensor | Sequence[Tensor], **overrides: Any
-              ) -> list[Tensor]:
+    def edges(
+        self, images: Tensor | Sequence[Tensor], **overrides: Any
+    ) -> list[Tensor]:
         """Probability of an edge, averaged over each image and its mirror.
 
         Args:
@@ -122,8 +132,12 @@ class AffinityNetwork(BaseSegmentor):
         return [found[i] for i in range(len(images))]
 
     @torch.no_grad()
-    def walk(self, images: Tensor | Sequence[Tensor], maps: Sequence[Tensor],
-             **overrides: Any) -> list[Tensor]:
+    def walk(
+        self,
+        images: Tensor | Sequence[Tensor],
+        maps: Sequence[Tensor],
+        **overrides: Any,
+    ) -> list[Tensor]:
         """Class maps, spread within the edges, at the size of their images.
 
         Args:
@@ -139,15 +153,21 @@ class AffinityNetwork(BaseSegmentor):
             ValueError: if maps lie on another grid.
         """
         cfg = WalkCfg(**{**self.test_cfg, **overrides})
-        walked = walk_maps([one.float() for one in maps],
-                           self.edges(images, **overrides), **cfg.steps)
-        return [enlarge_walked(one, tuple(image.shape[-2:]), self.stride)
-                for one, image in zip(walked, images, strict=True)]
+        walked = walk_maps(
+            [one.float() for one in maps], self.edges(images, **overrides), **cfg.steps
+        )
+        return [
+            enlarge_walked(one, tuple(image.shape[-2:]), self.stride)
+            for one, image in zip(walked, images, strict=True)
+        ]
 
     # ---------------------------------------------------------------- mmseg's contract
-    def predict(self, inputs: Tensor | Sequence[Tensor],
-                data_samples: Sequence[SegDataSample] | None = None, **overrides: Any
-                ) -> list[SegDataSample]:
+    def predict(
+        self,
+        inputs: Tensor | Sequence[Tensor],
+        data_samples: Sequence[SegDataSample] | None = None,
+        **overrides: Any,
+    ) -> list[SegDataSample]:
         """The samples with ``pred_edge`` (score (1, h, w)), see :meth:`edges`."""
         samples = data_samples or [SegDataSample() for _ in inputs]
         for sample, edge in zip(samples, self.edges(inputs, **overrides), strict=True):

@@ -46,26 +46,35 @@ class MultiScaleEncoderDecoder(EncoderDecoder):
         ValueError: if one of them isn't what it can be.
     """
 
-    def __init__(self, *args: Any, train_cfg: dict | None = None,
-                 test_cfg: dict | None = None, **kwargs: Any) -> None:
+    def __init__(
+        self,
+        *args: Any,
+        train_cfg: dict | None = None,
+        test_cfg: dict | None = None,
+        **kwargs: Any,
+    ) -> None:
         # mmseg reads them by attribute
         train_cfg = ConfigDict(train_cfg or {})
         test_cfg = ConfigDict(dict(mode='whole') | dict(test_cfg or {}))
         self.train_scales = check_scales(
-            train_cfg.pop('scales', (1.0,)), 'train_cfg.scales')
+            train_cfg.pop('scales', (1.0,)), 'train_cfg.scales'
+        )
         self.test_scales = check_scales(
-            test_cfg.pop('scales', (1.0,)), 'test_cfg.scales')
+            test_cfg.pop('scales', (1.0,)), 'test_cfg.scales'
+        )
         self.flip = test_cfg.pop('flip', False)
         self.fuse = test_cfg.pop('fuse', 'mean')
         if self.train_scales[0] != 1 or self.fuse not in FUSIONS:
             raise ValueError(
                 f'train_cfg.scales must begin with 1 and test_cfg.fuse be one of '
-                f'{FUSIONS}, got {self.train_scales} and {self.fuse!r}')
+                f'{FUSIONS}, got {self.train_scales} and {self.fuse!r}'
+            )
         super().__init__(*args, train_cfg=train_cfg, test_cfg=test_cfg, **kwargs)
 
     # ---------------------------------------------------------------- training
-    def loss(self, inputs: Tensor, data_samples: Sequence[SegDataSample]
-             ) -> dict[str, Tensor]:
+    def loss(
+        self, inputs: Tensor, data_samples: Sequence[SegDataSample]
+    ) -> dict[str, Tensor]:
         """The losses of all scales and of their maximum.
 
         Args:
@@ -74,8 +83,10 @@ class MultiScaleEncoderDecoder(EncoderDecoder):
         """
         if len(self.train_scales) == 1:
             return super().loss(inputs, data_samples)
-        logits = [self.decode_head(self.extract_feat(self._scaled(inputs, scale)))
-                  for scale in self.train_scales]
+        logits = [
+            self.decode_head(self.extract_feat(self._scaled(inputs, scale)))
+            for scale in self.train_scales
+        ]
         grid = logits[0].shape[-2:]
         logits.append(torch.stack([resize(x, grid) for x in logits]).amax(0))
         names = [f'loss_{scale:g}' for scale in self.train_scales] + ['loss_max']
@@ -84,7 +95,8 @@ class MultiScaleEncoderDecoder(EncoderDecoder):
         for name, x in zip(names, logits, strict=True):
             label = F.interpolate(truth, x.shape[-2:], mode='nearest')[:, 0].long()
             losses[name] = self.decode_head.loss_decode(
-                x.float(), label, ignore_index=self.decode_head.ignore_index)
+                x.float(), label, ignore_index=self.decode_head.ignore_index
+            )
         return losses
 
     def _scaled(self, images: Tensor, scale: float) -> Tensor:
@@ -98,8 +110,11 @@ class MultiScaleEncoderDecoder(EncoderDecoder):
         views, total = self._views(inputs), None
         for mirror, view in views:
             logits = F.interpolate(
-                self.decode_head(self.extract_feat(view)).float(), inputs.shape[-2:],
-                mode='bilinear', align_corners=self.align_corners)
+                self.decode_head(self.extract_feat(view)).float(),
+                inputs.shape[-2:],
+                mode='bilinear',
+                align_corners=self.align_corners,
+            )
             logits = logits.flip(-1) if mirror else logits
             if total is None:
                 total = logits

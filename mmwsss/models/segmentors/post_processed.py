@@ -24,8 +24,11 @@ MASK_CLASSIFIERS = ('MaskFormerHead', 'Mask2FormerHead', 'SideAdapterCLIPHead')
 
 @MODELS.register_module(name='PostProcessed')
 def post_processed(
-    segmentor: dict, post_processor: dict, channel_order: str | None = None,
-    from_logits: bool | None = None, data_preprocessor: dict | None = None,
+    segmentor: dict,
+    post_processor: dict,
+    channel_order: str | None = None,
+    from_logits: bool | None = None,
+    data_preprocessor: dict | None = None,
 ) -> BaseSegmentor:
     """Build a segmentor whose predictions are refined with the image.
 
@@ -61,14 +64,16 @@ def post_processed(
     """
     if channel_order not in (None, 'rgb', 'bgr'):
         raise ValueError(
-            f"channel_order must be 'rgb', 'bgr' or None, got {channel_order!r}")
+            f"channel_order must be 'rgb', 'bgr' or None, got {channel_order!r}"
+        )
     segmentor = copy.deepcopy(segmentor)
     if data_preprocessor is not None:
         segmentor.setdefault('data_preprocessor', data_preprocessor)
     model = MODELS.build(segmentor)
     if not isinstance(model, BaseSegmentor):
         raise TypeError(
-            f'PostProcessed needs a segmentor of mmseg, got {type(model).__name__}')
+            f'PostProcessed needs a segmentor of mmseg, got {type(model).__name__}'
+        )
     if isinstance(model, PredictMixin):
         model.test_cfg = {**model.test_cfg, 'post_processor': post_processor}
         return model
@@ -93,9 +98,9 @@ class PostProcessMixin:
     """Goes before a segmentor's class; see :func:`post_processed`."""
 
     @torch.no_grad()
-    def predict(self, inputs: Tensor,
-                data_samples: Sequence[SegDataSample] | None = None
-                ) -> list[SegDataSample]:
+    def predict(
+        self, inputs: Tensor, data_samples: Sequence[SegDataSample] | None = None
+    ) -> list[SegDataSample]:
         """Predict, then refine ``pred_sem_seg`` at the size of the original image.
 
         Args:
@@ -111,8 +116,9 @@ class PostProcessMixin:
         """
         samples = super().predict(inputs, data_samples)
         if inputs.shape[1] != 3:
-            raise ValueError('post-processing needs images of three channels, got '
-                             f'{inputs.shape[1]}')
+            raise ValueError(
+                f'post-processing needs images of three channels, got {inputs.shape[1]}'
+            )
         for group in self._together(samples, inputs.is_cuda):
             scores = torch.stack([samples[i].seg_logits.data for i in group])
             pixels = torch.cat([self._pixels(inputs[i], samples[i]) for i in group])
@@ -128,7 +134,8 @@ class PostProcessMixin:
         if lacking:
             raise ValueError(
                 'post-processing needs seg_logits, but the segmentor predicts '
-                f'{sorted(lacking[0].keys())} only')
+                f'{sorted(lacking[0].keys())} only'
+            )
         groups: dict[Any, list[int]] = {}
         for i, sample in enumerate(samples):
             key = sample.seg_logits.data.shape if on_gpu else i
@@ -139,9 +146,10 @@ class PostProcessMixin:
         """Normalised, padded, flipped → (1, 3, H, W) RGB 0..255 at the label's size."""
         meta, cleaner = sample.metainfo, self.data_preprocessor
         left, right, top, bottom = meta.get(
-            'img_padding_size', meta.get('padding_size', (0, 0, 0, 0)))
+            'img_padding_size', meta.get('padding_size', (0, 0, 0, 0))
+        )
         height, width = image.shape[-2:]
-        image = image[:, top:height - bottom, left:width - right]
+        image = image[:, top : height - bottom, left : width - right]
         if getattr(cleaner, '_enable_normalize', hasattr(cleaner, 'mean')):
             image = denormalise(image, cleaner.mean, cleaner.std)
         if meta.get('flip'):

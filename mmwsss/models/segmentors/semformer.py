@@ -22,8 +22,10 @@ from ..utils import Features, FrozenNetwork
 from .caae import CAAE
 from .weak_segmentor import WeakSegmentor
 
-HINT = ('Train the auto-encoder first (configs/semformer/caae_*.py), then name its '
-        'file: --cfg-options model.caae.checkpoint=FILE')
+HINT = (
+    'Train the auto-encoder first (configs/semformer/caae_*.py), then name its '
+    'file: --cfg-options model.caae.checkpoint=FILE'
+)
 
 
 @MODELS.register_module()
@@ -55,29 +57,44 @@ class SemFormer(WeakSegmentor):
     """
 
     TERM_MODULES: ClassVar[dict[str, tuple[str, ...]]] = {
-        'cam_head': ('cf', 'cb', 'sup', 'comp'), 'token_head': ('ss',)}
+        'cam_head': ('cf', 'cb', 'sup', 'comp'),
+        'token_head': ('ss',),
+    }
     TRAIN_KEYS: ClassVar[frozenset[str]] = frozenset(
-        ('weights', 'inactive', 'caae_size'))
+        ('weights', 'inactive', 'caae_size')
+    )
 
-    def __init__(self, *, backbone: dict, token_head: dict, caae: dict,
-                 num_classes: int, **kwargs: Any) -> None:
+    def __init__(
+        self,
+        *,
+        backbone: dict,
+        token_head: dict,
+        caae: dict,
+        num_classes: int,
+        **kwargs: Any,
+    ) -> None:
         backbone = dict(num_tokens=num_classes) | backbone
         super().__init__(backbone=backbone, num_classes=num_classes, **kwargs)
         if self.backbone.num_tokens != num_classes:
             raise ValueError(
                 f'backbone.num_tokens={self.backbone.num_tokens} must be num_classes='
-                f'{num_classes}: one for each class, background included')
+                f'{num_classes}: one for each class, background included'
+            )
         self.token_head = MODELS.build(token_head | dict(num_classes=num_classes))
         self.judge = FrozenNetwork(
-            caae | dict(num_classes=num_classes), unused=(r'^decoder\.',), hint=HINT)
+            caae | dict(num_classes=num_classes), unused=(r'^decoder\.',), hint=HINT
+        )
 
     def init_weights(self) -> None:
         """Initialise; a missing or foreign auto-encoder shows before training."""
         super().init_weights()
         self.judge.load(next(self.parameters()).device)
 
-    def loss(self, inputs: Tensor | Mapping[str, Tensor],
-             data_samples: Sequence[SegDataSample]) -> dict[str, Tensor]:
+    def loss(
+        self,
+        inputs: Tensor | Mapping[str, Tensor],
+        data_samples: Sequence[SegDataSample],
+    ) -> dict[str, Tensor]:
         """One training step (Eq. 13).
 
         Args:
@@ -91,8 +108,12 @@ class SemFormer(WeakSegmentor):
         terms = {}
         if self.active & {'cf', 'cb', 'sup', 'comp'}:
             valid = valid_pixels(
-                self.valid_boxes(data_samples), tuple(images.shape[-2:]),
-                tuple(self.train_cfg['caae_size']), len(images), images.device)
+                self.valid_boxes(data_samples),
+                tuple(images.shape[-2:]),
+                tuple(self.train_cfg['caae_size']),
+                len(images),
+                images.device,
+            )
             maps = activation_maps(self.cam_head.activation(features.maps), valid)
             terms |= self.judge_images(caae, images, maps, pairs)
             if 'sup' in self.active:
@@ -101,12 +122,15 @@ class SemFormer(WeakSegmentor):
                 terms['comp'] = self.losses['comp'](maps, pairs, valid)
         if 'ss' in self.active:
             terms['ss'] = self.losses['ss'](
-                self.token_head(features.cls_token), caae.semantics.semantics,
-                pairs.score)
+                self.token_head(features.cls_token),
+                caae.semantics.semantics,
+                pairs.score,
+            )
         return self.weigh(terms)
 
-    def judge_images(self, caae: CAAE, images: Tensor, maps: Tensor, pairs: ClassPairs
-                     ) -> dict[str, Tensor]:
+    def judge_images(
+        self, caae: CAAE, images: Tensor, maps: Tensor, pairs: ClassPairs
+    ) -> dict[str, Tensor]:
         """L_CF and L_CB; both kinds of images go through the auto-encoder at once.
 
         Args:
@@ -120,19 +144,24 @@ class SemFormer(WeakSegmentor):
             return {}
         small = resize_to_corners(images, tuple(maps.shape[-2:]))
         sides = complementary_images(small, pairs.gather(maps), pairs)
-        shown = [image for term, image in zip(('cf', 'cb'), sides, strict=True)
-                 if term in terms]
+        shown = [
+            image
+            for term, image in zip(('cf', 'cb'), sides, strict=True)
+            if term in terms
+        ]
         patches, _ = caae.patches(torch.cat(shown))
         ids = pairs.pair_ids
         embeddings = caae.semantics.embed_classes(patches, ids.repeat(len(terms), 1))
         semantics = caae.semantics.semantics[ids]
-        return {term: self.losses[term](one, semantics, pairs)
-                for term, one in zip(terms, embeddings.chunk(len(terms)), strict=True)}
+        return {
+            term: self.losses[term](one, semantics, pairs)
+            for term, one in zip(terms, embeddings.chunk(len(terms)), strict=True)
+        }
 
     def view_cams(self, features: Features) -> tuple[Tensor, ...]:
         """The objects' activation (no sigmoid, as released) times attention."""
         (cams,) = self.cam_logits(features)
-        return self.attended(cams, features),
+        return (self.attended(cams, features),)
 
     def dense_logits(self, features: Features) -> Tensor:
         """The same with gradient, for losses on maps."""
@@ -144,5 +173,6 @@ class SemFormer(WeakSegmentor):
         if features.attention is None:
             return cams.relu()
         attention = class_relative_attention(
-            features.attention, features.attention.shape[1])
+            features.attention, features.attention.shape[1]
+        )
         return cams.relu() * attention[:, 1:]

@@ -28,8 +28,10 @@ from mmwsss.utils.errors import UserError
 from ..utils import FrozenNetwork, InferenceCfg, LossSchedule, SelfTrainingCfg
 from .weak_segmentor import WeakSegmentor
 
-HINT = ('Train the base first, with its own config, then name its file: --cfg-options '
-        'model.checkpoint=FILE')
+HINT = (
+    'Train the base first, with its own config, then name its file: --cfg-options '
+    'model.checkpoint=FILE'
+)
 #: the terms of the stage
 TERMS = ('mac', 'cls')
 #: the published scales of the teacher
@@ -51,8 +53,11 @@ class MultiScaleSelfTraining:
     settings: SelfTrainingCfg
     teacher: FrozenNetwork
 
-    def loss(self, inputs: Tensor | Mapping[str, Tensor],
-             data_samples: Sequence[SegDataSample]) -> dict[str, Tensor]:
+    def loss(
+        self,
+        inputs: Tensor | Mapping[str, Tensor],
+        data_samples: Sequence[SegDataSample],
+    ) -> dict[str, Tensor]:
         """One training step: L_cls + alpha L_mac (section 3), the student at one scale.
 
         Args:
@@ -76,8 +81,13 @@ class MultiScaleSelfTraining:
 
     # ---------------------------------------------------------------- teacher
     @torch.no_grad()
-    def fused_attention(self, images: Tensor, data_samples: Sequence[SegDataSample],
-                        labels: ImageLabels, box: Tensor | None) -> Tensor:
+    def fused_attention(
+        self,
+        images: Tensor,
+        data_samples: Sequence[SegDataSample],
+        labels: ImageLabels,
+        box: Tensor | None,
+    ) -> Tensor:
         """Fused attention (B, K, H, W) of the present classes (Eq. 5 and 6).
 
         It is 0 outside the box of real pixels, whichever way it was made.
@@ -85,16 +95,20 @@ class MultiScaleSelfTraining:
         if self.settings.source == 'fused':
             return self.given_maps(data_samples, labels)
         teacher, cfg = self.teacher.load(images.device), self.settings
-        views, = multi_scale(
-            lambda batch: teacher.view_cams(teacher.encode(batch))[:1], images,
-            cfg.scales, add_one=False)
+        (views,) = multi_scale(
+            lambda batch: teacher.view_cams(teacher.encode(batch))[:1],
+            images,
+            cfg.scales,
+            add_one=False,
+        )
         size = tuple(images.shape[-2:])
         fused = self.fuse(views, labels, size, cfg.pair, cfg.normalise)
         return fused if box is None else fused * box_mask(box, size)[:, None]
 
     @staticmethod
-    def given_maps(data_samples: Sequence[SegDataSample], labels: ImageLabels
-                   ) -> Tensor:
+    def given_maps(
+        data_samples: Sequence[SegDataSample], labels: ImageLabels
+    ) -> Tensor:
         """The maps (B, K, H, W) that the samples bring along, in the labels' order.
 
         Raises:
@@ -103,13 +117,17 @@ class MultiScaleSelfTraining:
         lacking = [sample for sample in data_samples if 'fused' not in sample]
         if lacking:
             raise ValueError(
-                f"{lacking[0].get('img_path')} brings no fused maps; "
+                f'{lacking[0].get("img_path")} brings no fused maps; '
                 "self_training.source='fused' needs fused_dir in the data set and "
-                "LoadFusedMaps in its pipeline; or set source='online'")
+                "LoadFusedMaps in its pipeline; or set source='online'"
+            )
         slots = labels.ids.shape[1]
-        return torch.stack([
-            nn.functional.pad(maps, (0, 0, 0, 0, 0, slots - len(maps)))
-            for maps in (sample.fused.data for sample in data_samples)])
+        return torch.stack(
+            [
+                nn.functional.pad(maps, (0, 0, 0, 0, 0, slots - len(maps)))
+                for maps in (sample.fused.data for sample in data_samples)
+            ]
+        )
 
     @torch.no_grad()
     def target(self, fused: Tensor, labels: ImageLabels) -> Tensor:
@@ -120,8 +138,9 @@ class MultiScaleSelfTraining:
         return attention_target(maps, labels.score, cfg.bkg_thr, cfg.reactivated)
 
     @staticmethod
-    def target_shares(target: Tensor, box: Tensor | None, images: Tensor
-                      ) -> dict[str, Tensor]:
+    def target_shares(
+        target: Tensor, box: Tensor | None, images: Tensor
+    ) -> dict[str, Tensor]:
         """Shares of the target's winning classes, for the log."""
         label = winning_label(target)
         if box is not None:
@@ -148,10 +167,13 @@ class MultiScaleSelfTraining:
 
 @MODELS.register_module(name='MultiScaleSelfTraining')
 def self_training(
-    segmentor: dict, checkpoint: str | None = None, losses: dict | None = None,
+    segmentor: dict,
+    checkpoint: str | None = None,
+    losses: dict | None = None,
     self_training: Mapping[str, Any] | None = None,
     train_cfg: Mapping[str, Any] | None = None,
-    test_cfg: Mapping[str, Any] | None = None, data_preprocessor: dict | None = None,
+    test_cfg: Mapping[str, Any] | None = None,
+    data_preprocessor: dict | None = None,
 ) -> WeakSegmentor:
     """Build a trained network for self-training.
 
@@ -191,18 +213,25 @@ def self_training(
     """
     segmentor = copy.deepcopy(segmentor)
     segmentor['data_preprocessor'] = {
-        **(segmentor.get('data_preprocessor') or {}), **(data_preprocessor or {})}
+        **(segmentor.get('data_preprocessor') or {}),
+        **(data_preprocessor or {}),
+    }
     segmentor['test_cfg'] = {**(segmentor.get('test_cfg') or {}), **(test_cfg or {})}
     segmentor['backbone'] = {**segmentor['backbone'], 'pretrained': None}
     model = MODELS.build(segmentor)
     if not isinstance(model, WeakSegmentor):
-        raise TypeError('MultiScaleSelfTraining needs a network of mmwsss that has '
-                        f'CAMs, got {type(model).__name__}')
+        raise TypeError(
+            'MultiScaleSelfTraining needs a network of mmwsss that has '
+            f'CAMs, got {type(model).__name__}'
+        )
     settings = _settings(model, self_training or {})
     _freeze_idle(model)
     kind = type(model)
-    model.__class__ = type(f'SelfTrained{kind.__name__}',
-                           (MultiScaleSelfTraining, kind), dict(__module__=__name__))
+    model.__class__ = type(
+        f'SelfTrained{kind.__name__}',
+        (MultiScaleSelfTraining, kind),
+        dict(__module__=__name__),
+    )
     model.settings = settings
     model.teacher = FrozenNetwork({**segmentor, 'checkpoint': checkpoint}, hint=HINT)
     _set_losses(model, losses or {}, train_cfg or {})
@@ -213,14 +242,19 @@ def _settings(model: WeakSegmentor, given: Mapping[str, Any]) -> SelfTrainingCfg
     """The settings; how views meet is the base's business unless it is said."""
     base = InferenceCfg.of(model.test_cfg)
     if base.use_teacher:
-        raise UserError('self-training trains the network itself, but test_cfg has '
-                        'use_teacher=True: predictions would never change')
+        raise UserError(
+            'self-training trains the network itself, but test_cfg has '
+            'use_teacher=True: predictions would never change'
+        )
     settings = SelfTrainingCfg(**given)
     if settings.source == 'fused':
         return settings
-    return replace(settings, scales=settings.scales or SCALES,
-                   pair=settings.pair or base.cam_pair,
-                   normalise=settings.normalise or base.cam_normalise)
+    return replace(
+        settings,
+        scales=settings.scales or SCALES,
+        pair=settings.pair or base.cam_pair,
+        normalise=settings.normalise or base.cam_normalise,
+    )
 
 
 def _freeze_idle(model: WeakSegmentor) -> None:
@@ -230,19 +264,28 @@ def _freeze_idle(model: WeakSegmentor) -> None:
         parameter.requires_grad_(False)
 
 
-def _set_losses(model: WeakSegmentor, losses: Mapping[str, dict],
-                train_cfg: Mapping[str, Any]) -> None:
+def _set_losses(
+    model: WeakSegmentor, losses: Mapping[str, dict], train_cfg: Mapping[str, Any]
+) -> None:
     """Replace the base's terms; losses that keep statistics stay, for their keys."""
     model.train_cfg = dict(weights=dict(mac=100.0)) | dict(train_cfg)
     weights = model.train_cfg['weights']
     foreign = (set(weights) | set(losses)) - set(TERMS)
     if foreign:
-        raise UserError(f'self-training has the loss terms {TERMS}, got '
-                        f'{sorted(foreign)}')
-    kept = {term: loss for term, loss in model.losses.items()
-            if term in weights or loss.state_dict()}
-    built = {term: MODELS.build(cfg) for term, cfg in (
-        dict(mac=dict(type='AttentionConsistency')) | dict(losses)).items()}
+        raise UserError(
+            f'self-training has the loss terms {TERMS}, got {sorted(foreign)}'
+        )
+    kept = {
+        term: loss
+        for term, loss in model.losses.items()
+        if term in weights or loss.state_dict()
+    }
+    built = {
+        term: MODELS.build(cfg)
+        for term, cfg in (
+            dict(mac=dict(type='AttentionConsistency')) | dict(losses)
+        ).items()
+    }
     model.losses = nn.ModuleDict(kept | built)
     model.schedule = LossSchedule(weights)
     model._check_terms()

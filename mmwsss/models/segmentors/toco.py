@@ -37,9 +37,15 @@ class ToCo(WeakSegmentor):
     """
 
     TERM_MODULES: ClassVar[dict[str, tuple[str, ...]]] = {
-        **WeakSegmentor.TERM_MODULES, 'proj_head': ('ctc',)}
+        **WeakSegmentor.TERM_MODULES,
+        'proj_head': ('ctc',),
+    }
     TRAIN_KEYS: ClassVar[frozenset[str]] = WeakSegmentor.TRAIN_KEYS | {
-        'local_crops', 'ema_momentum', 'pseudo_source', 'scale_token_box'}
+        'local_crops',
+        'ema_momentum',
+        'pseudo_source',
+        'scale_token_box',
+    }
 
     def __init__(self, *, proj_head: dict | None = None, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -48,16 +54,20 @@ class ToCo(WeakSegmentor):
         self.pseudo_source = StepSchedule(self.train_cfg.get('pseudo_source', 'cam'))
         unknown = set(self.pseudo_source.values) - {'cam', 'aux_cam'}
         if unknown:
-            raise ValueError("train_cfg.pseudo_source must be 'cam' or 'aux_cam', got "
-                             f'{sorted(unknown)}')
+            raise ValueError(
+                "train_cfg.pseudo_source must be 'cam' or 'aux_cam', got "
+                f'{sorted(unknown)}'
+            )
         if 'ctc' in self.schedule.weights and proj_head is None:
             raise ValueError('the loss term ctc needs a proj_head, got None')
         if {'ptc', 'ctc'} & set(self.schedule.weights) and self.aux_cam_head is None:
-            raise ValueError('the loss terms ptc and ctc need an aux_cam_head, got '
-                             'None')
+            raise ValueError(
+                'the loss terms ptc and ctc need an aux_cam_head, got None'
+            )
 
-    def loss(self, inputs: Mapping[str, Tensor],
-             data_samples: Sequence[SegDataSample]) -> dict[str, Tensor]:
+    def loss(
+        self, inputs: Mapping[str, Tensor], data_samples: Sequence[SegDataSample]
+    ) -> dict[str, Tensor]:
         """One training step (Eq. 9), each distinct image encoded once.
 
         Args:
@@ -80,8 +90,12 @@ class ToCo(WeakSegmentor):
         cams = self.fused_cams(view1, labels, features)
         if 'ptc' in self.active:
             targets = self.token_pairs(
-                cams.aux, labels, box, features,
-                scaled_box=self.train_cfg.get('scale_token_box', False))
+                cams.aux,
+                labels,
+                box,
+                features,
+                scaled_box=self.train_cfg.get('scale_token_box', False),
+            )
             terms['ptc'] = self.losses['ptc'](features.maps[-1], targets)
         if 'ctc' in self.active:
             crops, flags = self.local_crops(inputs['local'], cams.aux)
@@ -91,7 +105,8 @@ class ToCo(WeakSegmentor):
 
         source = self.pseudo_source(self.iteration)
         label = self.pseudo_label(
-            view1, cams.aux if source == 'aux_cam' else cams.cam, labels, box)
+            view1, cams.aux if source == 'aux_cam' else cams.cam, labels, box
+        )
         terms |= self.segmentation(features, view1, label, box)
         return self.weigh(terms) | label_shares(label, box)
 
@@ -106,8 +121,10 @@ class ToCo(WeakSegmentor):
             return features, features.cls_token
         both = self.encode(torch.cat([inputs['view1'], inputs['view2']]))
         if both.cls_token is None:
-            raise ValueError('the loss term ctc needs a backbone with a class token, '
-                             f'{type(self.backbone).__name__} gives none')
+            raise ValueError(
+                'the loss term ctc needs a backbone with a class token, '
+                f'{type(self.backbone).__name__} gives none'
+            )
         return both.select(slice(len(inputs['view1']))), both.cls_token
 
     @torch.no_grad()
@@ -116,12 +133,14 @@ class ToCo(WeakSegmentor):
         num = self.train_cfg['local_crops']['crop_num']
         size = self.train_cfg['local_crops']['crop_size']
         roi = roi_levels(
-            aux_cam.amax(1), self.train_cfg['low_thr'], self.train_cfg['high_thr'])
+            aux_cam.amax(1), self.train_cfg['low_thr'], self.train_cfg['high_thr']
+        )
         corners = draw_corners(crop_candidates(roi, size, num), num)
         return cut_crops(source, corners, size), crop_flags(roi, corners, size)
 
-    def class_contrast(self, global_tokens: Tensor, crops: Tensor, flags: Tensor
-                       ) -> Tensor:
+    def class_contrast(
+        self, global_tokens: Tensor, crops: Tensor, flags: Tensor
+    ) -> Tensor:
         """L_ctc (section 3.3): local class tokens against the teacher's global ones."""
         local_tokens = self.encode(crops.flatten(0, 1)).cls_token
         student = self.proj_head(torch.cat([global_tokens, local_tokens]))

@@ -69,26 +69,36 @@ class WeakSegmentor(LossTermsMixin, PredictMixin, BaseSegmentor):
         ValueError: if terms, losses and heads don't belong together.
     """
 
-    def __init__(self, backbone: dict, cam_head: dict | None, num_classes: int,
-                 decode_head: dict | None = None, aux_cam_head: dict | None = None,
-                 refine: dict | None = None, losses: Mapping[str, dict] | None = None,
-                 train_cfg: Mapping[str, Any] | None = None,
-                 test_cfg: Mapping[str, Any] | None = None,
-                 data_preprocessor: dict | None = None,
-                 init_cfg: dict | None = None) -> None:
+    def __init__(
+        self,
+        backbone: dict,
+        cam_head: dict | None,
+        num_classes: int,
+        decode_head: dict | None = None,
+        aux_cam_head: dict | None = None,
+        refine: dict | None = None,
+        losses: Mapping[str, dict] | None = None,
+        train_cfg: Mapping[str, Any] | None = None,
+        test_cfg: Mapping[str, Any] | None = None,
+        data_preprocessor: dict | None = None,
+        init_cfg: dict | None = None,
+    ) -> None:
         # Built here: mmengine would look it up in its own registry only.
         super().__init__(
-            data_preprocessor and MODELS.build(data_preprocessor), init_cfg)
+            data_preprocessor and MODELS.build(data_preprocessor), init_cfg
+        )
         foreground = dict(num_classes=num_classes - 1)
         self.num_classes = num_classes
         self.backbone = MODELS.build(backbone)
         self.cam_head = cam_head and MODELS.build(cam_head | foreground)
         self.aux_cam_head = aux_cam_head and MODELS.build(aux_cam_head | foreground)
         self.decode_head = decode_head and MODELS.build(
-            decode_head | dict(num_classes=num_classes))
+            decode_head | dict(num_classes=num_classes)
+        )
         self.refine = refine and MODELS.build(refine)
         self.losses = nn.ModuleDict(
-            {term: MODELS.build(cfg) for term, cfg in (losses or {}).items()})
+            {term: MODELS.build(cfg) for term, cfg in (losses or {}).items()}
+        )
         self.train_cfg = dict(train_cfg or {})
         self.test_cfg = dict(test_cfg or {})
         self.schedule = LossSchedule(self.train_cfg.get('weights', {}))
@@ -127,17 +137,21 @@ class WeakSegmentor(LossTermsMixin, PredictMixin, BaseSegmentor):
         return self.cam_logits(features)
 
     # ---------------------------------------------------------------- labels
-    def image_labels(self, data_samples: Sequence[SegDataSample],
-                     device: torch.device) -> ImageLabels:
+    def image_labels(
+        self, data_samples: Sequence[SegDataSample], device: torch.device
+    ) -> ImageLabels:
         """Image-level labels of a batch (``gt_labels`` stay on the CPU until here)."""
         return ImageLabels.from_lists(
-            self._label_lists(data_samples), self.num_foreground, device)
+            self._label_lists(data_samples), self.num_foreground, device
+        )
 
-    def class_pairs(self, data_samples: Sequence[SegDataSample], device: torch.device
-                    ) -> ClassPairs:
+    def class_pairs(
+        self, data_samples: Sequence[SegDataSample], device: torch.device
+    ) -> ClassPairs:
         """The same with background as a class, and every (image, class) pair."""
         return ClassPairs.from_lists(
-            self._label_lists(data_samples), self.num_foreground, device)
+            self._label_lists(data_samples), self.num_foreground, device
+        )
 
     @staticmethod
     def _label_lists(data_samples: Sequence[SegDataSample]) -> list[tuple[int, ...]]:
@@ -147,7 +161,8 @@ class WeakSegmentor(LossTermsMixin, PredictMixin, BaseSegmentor):
             raise ValueError(
                 f"{lacking} has no gt_labels; training and cam_filter='gt' need image "
                 'labels: let PackWeakInputs keep them, or predict with '
-                "cam_filter='pred'")
+                "cam_filter='pred'"
+            )
         return lists
 
     @staticmethod
@@ -158,8 +173,9 @@ class WeakSegmentor(LossTermsMixin, PredictMixin, BaseSegmentor):
         return torch.stack([sample.valid_box for sample in data_samples])
 
     @torch.no_grad()
-    def fused_cams(self, images: Tensor, labels: ImageLabels,
-                   features: Features | None = None) -> FusedCAMs:
+    def fused_cams(
+        self, images: Tensor, labels: ImageLabels, features: Features | None = None
+    ) -> FusedCAMs:
         """CAMs over scales and mirrors, of the present classes only.
 
         Args:
@@ -168,29 +184,43 @@ class WeakSegmentor(LossTermsMixin, PredictMixin, BaseSegmentor):
             features: of these images at scale 1, where they are known already.
         """
         taps = multi_scale(
-            lambda batch: self.view_cams(self.encode(batch)), images,
+            lambda batch: self.view_cams(self.encode(batch)),
+            images,
             self.train_cfg['cam_scales'],
-            plain=None if features is None else self.view_cams(features))
+            plain=None if features is None else self.view_cams(features),
+        )
         fused = [self.fuse(tap, labels, tuple(images.shape[-2:])) for tap in taps]
         return FusedCAMs(fused[0], fused[1] if len(fused) > 1 else None)
 
     @staticmethod
-    def fuse(raw: Sequence[tuple[Tensor, Tensor]], labels: ImageLabels,
-             size: tuple[int, int], pair: str = 'max', normalise: str = 'minmax',
-             multiple: int = 1) -> Tensor:
+    def fuse(
+        raw: Sequence[tuple[Tensor, Tensor]],
+        labels: ImageLabels,
+        size: tuple[int, int],
+        pair: str = 'max',
+        normalise: str = 'minmax',
+        multiple: int = 1,
+    ) -> Tensor:
         """Fuse the views of all classes into compact CAMs (B, K, H, W)."""
         present = [tuple(labels.gather(maps) for maps in views) for views in raw]
-        return labels.valid(fuse_cams(
-            present, size, pair=pair, normalise=normalise, multiple=multiple))
+        return labels.valid(
+            fuse_cams(present, size, pair=pair, normalise=normalise, multiple=multiple)
+        )
 
     def grey_levels(self, images: Tensor) -> Tensor:
         """Normalised images → grey levels 0..255, float32."""
         return self.data_preprocessor.denormalise(images)
 
     @torch.no_grad()
-    def pseudo_label(self, images: Tensor, cam: Tensor, labels: ImageLabels,
-                     box: Tensor | None = None, low_thr: float | None = None,
-                     high_thr: float | None = None) -> Tensor:
+    def pseudo_label(
+        self,
+        images: Tensor,
+        cam: Tensor,
+        labels: ImageLabels,
+        box: Tensor | None = None,
+        low_thr: float | None = None,
+        high_thr: float | None = None,
+    ) -> Tensor:
         """Refined pseudo label (B, H, W) with 255 = ignore.
 
         Args:
@@ -201,14 +231,24 @@ class WeakSegmentor(LossTermsMixin, PredictMixin, BaseSegmentor):
             low_thr, high_thr: default: those of ``train_cfg``.
         """
         return refined_label(
-            truncate_to_unit(self.grey_levels(images)), cam, labels,
+            truncate_to_unit(self.grey_levels(images)),
+            cam,
+            labels,
             self.train_cfg['high_thr'] if high_thr is None else high_thr,
             self.train_cfg['low_thr'] if low_thr is None else low_thr,
-            self.refine, box)
+            self.refine,
+            box,
+        )
 
     @torch.no_grad()
-    def token_pairs(self, aux_cam: Tensor, labels: ImageLabels, box: Tensor | None,
-                    features: Features, scaled_box: bool = True) -> Tensor:
+    def token_pairs(
+        self,
+        aux_cam: Tensor,
+        labels: ImageLabels,
+        box: Tensor | None,
+        features: Features,
+        scaled_box: bool = True,
+    ) -> Tensor:
         """Pair targets of L_ptc (ToCo, section 3.2) from the auxiliary CAM.
 
         ``scaled_box=False`` applies the box in pixels to the token grid (ToCo as
@@ -218,12 +258,18 @@ class WeakSegmentor(LossTermsMixin, PredictMixin, BaseSegmentor):
         if box is not None and scaled_box:
             box = scale_box(box, size, grid)
         score, label = strongest_class(resize(aux_cam, grid), labels.ids)
-        return affinity_targets(three_way_label(
-            score, label, self.train_cfg['low_thr'], self.train_cfg['high_thr'], box))
+        return affinity_targets(
+            three_way_label(
+                score, label, self.train_cfg['low_thr'], self.train_cfg['high_thr'], box
+            )
+        )
 
     # ---------------------------------------------------------------- losses
-    def loss(self, inputs: Tensor | Mapping[str, Tensor],
-             data_samples: Sequence[SegDataSample]) -> dict[str, Tensor]:
+    def loss(
+        self,
+        inputs: Tensor | Mapping[str, Tensor],
+        data_samples: Sequence[SegDataSample],
+    ) -> dict[str, Tensor]:
         """The CAM baseline: classification, and segmentation where it has a decoder.
 
         Args:
@@ -243,8 +289,9 @@ class WeakSegmentor(LossTermsMixin, PredictMixin, BaseSegmentor):
             statistics = label_shares(label, box)
         return self.weigh(terms) | statistics
 
-    def classification(self, features: Features, labels: ImageLabels
-                       ) -> dict[str, Tensor]:
+    def classification(
+        self, features: Features, labels: ImageLabels
+    ) -> dict[str, Tensor]:
         """L_cls and, with an auxiliary head, L_cls^aux."""
         terms = {}
         if 'cls' in self.active:
@@ -255,8 +302,9 @@ class WeakSegmentor(LossTermsMixin, PredictMixin, BaseSegmentor):
             terms['cls_aux'] = self.losses['cls_aux'](logits, labels.score)
         return terms
 
-    def segmentation(self, features: Features, images: Tensor, label: Tensor,
-                     box: Tensor | None) -> dict[str, Tensor]:
+    def segmentation(
+        self, features: Features, images: Tensor, label: Tensor, box: Tensor | None
+    ) -> dict[str, Tensor]:
         """L_seg and L_reg of the decoder's logits on a pseudo label."""
         maps = features.maps
         if self.train_cfg.get('detach_decoder', False):
@@ -268,7 +316,8 @@ class WeakSegmentor(LossTermsMixin, PredictMixin, BaseSegmentor):
             terms['seg'] = self.losses['seg'](logits, label)
         if 'reg' in self.active:
             terms['reg'] = self.losses['reg'](
-                self.grey_levels(images), logits, label, box)
+                self.grey_levels(images), logits, label, box
+            )
         return terms
 
     # ---------------------------------------------------------------- mmseg's contract

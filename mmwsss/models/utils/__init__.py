@@ -11,7 +11,18 @@ from .self_training import SelfTrainingCfg
 from .walk import WalkCfg
 
 __all__ = [
-    'EMACopy', 'Features', 'FrozenNetwork', 'InferenceCfg', 'LossSchedule', 'Ramp',
-    'SelfTrainingCfg', 'StepSchedule', 'TokenMask', 'UncertainMasking', 'WalkCfg',
-    'encode', 'evaluating', 'in_float32',
+    'EMACopy',
+    'Features',
+    'FrozenNetwork',
+    'InferenceCfg',
+    'LossSchedule',
+    'Ramp',
+    'SelfTrainingCfg',
+    'StepSchedule',
+    'TokenMask',
+    'UncertainMasking',
+    'WalkCfg',
+    'encode',
+    'evaluating',
+    'in_float32',
 ]

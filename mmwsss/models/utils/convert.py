@@ -26,8 +26,10 @@ TIMM_VIT: Rules = (
 #: the rest of ToCo's released checkpoints; the encoder's keys follow `TIMM_VIT`
 TOCO_HEADS: Rules = (
     (r'proj_head\.(mlp\.\d+\.\w+|last_layer\.weight_[gv])', r'proj_head.\1'),
-    (r'proj_head_t\.(mlp\.\d+\.\w+|last_layer\.weight_[gv])',
-     r'proj_head_ema.module.\1'),
+    (
+        r'proj_head_t\.(mlp\.\d+\.\w+|last_layer\.weight_[gv])',
+        r'proj_head_ema.module.\1',
+    ),
     (r'decoder\.(conv[67])\.weight', r'decode_head.\1.weight'),
     (r'decoder\.conv8\.weight', r'decode_head.conv_seg.weight'),
     (r'classifier\.weight', r'cam_head.classifier.weight'),
@@ -57,7 +59,8 @@ def rename_keys(state: Mapping[str, Tensor], rules: Rules) -> dict[str, Tensor]:
     if unknown:
         raise ValueError(
             f'{len(unknown)} keys are not of this layout, e.g. {unknown[:5]}: is it a '
-            'checkpoint of another method or version?')
+            'checkpoint of another method or version?'
+        )
     return renamed
 
 
@@ -78,8 +81,11 @@ def convert_toco(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
         ValueError: if a key isn't of that layout.
     """
     state = {key.removeprefix('module.'): value for key, value in state.items()}
-    encoder = {k.removeprefix('encoder.'): v for k, v in state.items()
-               if k.startswith('encoder.')}
+    encoder = {
+        k.removeprefix('encoder.'): v
+        for k, v in state.items()
+        if k.startswith('encoder.')
+    }
     heads = {k: v for k, v in state.items() if not k.startswith('encoder.')}
     backbone = {f'backbone.{k}': v for k, v in convert_timm_vit(encoder).items()}
     return backbone | rename_keys(heads, TOCO_HEADS)
@@ -104,10 +110,14 @@ def unwrap_vit(state: Mapping) -> dict[str, Tensor]:
         if isinstance(state.get(nest), Mapping):
             state = state[nest]
     if any(key.startswith('backbone.') for key in state):
-        state = {k.removeprefix('backbone.'): v for k, v in state.items()
-                 if k.startswith('backbone.')}
+        state = {
+            k.removeprefix('backbone.'): v
+            for k, v in state.items()
+            if k.startswith('backbone.')
+        }
     if any(key.startswith('layers.') for key in state):
         return {k: v for k, v in state.items() if not k.startswith('head.')}
     distilled = {k: v for k, v in state.items() if k == 'dist_token'}
     return distilled | convert_timm_vit(
-        {k: v for k, v in state.items() if k not in distilled})
+        {k: v for k, v in state.items() if k not in distilled}
+    )

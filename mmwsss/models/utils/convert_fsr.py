@@ -18,16 +18,24 @@ ENCODER: Rules = (
     (r'cls_token', 'aggregation.cls_token'),
     (r'mask_token', 'mask_token'),
     (r'cls_blocks\.(\d+)\.(gamma[12])', r'aggregation.blocks.\1.\2'),
-    (r'cls_blocks\.(\d+)\.(norm[12]|attn\.(?:q|k|v|proj)|mlp\.fc[12])\.(weight|bias)',
-     r'aggregation.blocks.\1.\2.\3'),
+    (
+        r'cls_blocks\.(\d+)\.(norm[12]|attn\.(?:q|k|v|proj)|mlp\.fc[12])\.(weight|bias)',
+        r'aggregation.blocks.\1.\2.\3',
+    ),
 )
 HEADS: Rules = (
-    (r'projector\.(mlp\.\d+\.(?:weight|bias)|last_layer\.weight_[gv])',
-     r'proj_head.\1'),
-    (r'projector\.last_layer\.parametrizations\.weight\.original0',
-     'proj_head.last_layer.weight_g'),
-    (r'projector\.last_layer\.parametrizations\.weight\.original1',
-     'proj_head.last_layer.weight_v'),
+    (
+        r'projector\.(mlp\.\d+\.(?:weight|bias)|last_layer\.weight_[gv])',
+        r'proj_head.\1',
+    ),
+    (
+        r'projector\.last_layer\.parametrizations\.weight\.original0',
+        'proj_head.last_layer.weight_g',
+    ),
+    (
+        r'projector\.last_layer\.parametrizations\.weight\.original1',
+        'proj_head.last_layer.weight_v',
+    ),
     (r'decoder\.(conv[67])\.weight', r'decode_head.\1.weight'),
     (r'decoder\.conv8\.weight', r'decode_head.conv_seg.weight'),
     (r'top_classifier\.weight', r'cam_head.classifier.weight'),
@@ -43,10 +51,16 @@ def convert_fsr_network(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     Raises:
         ValueError: if a key isn't of that layout.
     """
-    encoder = {k.removeprefix('encoder.'): v for k, v in state.items()
-               if k.startswith('encoder.')}
-    own = {k: v for k, v in encoder.items()
-           if k.startswith(('cls_token', 'mask_token', 'cls_blocks.'))}
+    encoder = {
+        k.removeprefix('encoder.'): v
+        for k, v in state.items()
+        if k.startswith('encoder.')
+    }
+    own = {
+        k: v
+        for k, v in encoder.items()
+        if k.startswith(('cls_token', 'mask_token', 'cls_blocks.'))
+    }
     trunk = convert_timm_vit({k: v for k, v in encoder.items() if k not in own})
     if 'pos_embed' in trunk:
         trunk['pos_embed'] = trunk['pos_embed'][:, 1:]
@@ -55,8 +69,9 @@ def convert_fsr_network(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return {f'backbone.{k}': v for k, v in backbone.items()} | rename_keys(heads, HEADS)
 
 
-def convert_fsr(student: Mapping[str, Tensor],
-                teacher: Mapping[str, Tensor] | None = None) -> dict[str, Tensor]:
+def convert_fsr(
+    student: Mapping[str, Tensor], teacher: Mapping[str, Tensor] | None = None
+) -> dict[str, Tensor]:
     """FSR's ``student.pth`` and ``teacher.pth`` → keys of :class:`~mmwsss.models.FSR`.
 
     Args:
@@ -74,6 +89,7 @@ def convert_fsr(student: Mapping[str, Tensor],
         ours[f'{part}_ema.module.{name}'] = value
     outputs = ours.get('proj_head.last_layer.weight_g')
     if outputs is None:
-        raise ValueError('the student has no projector.last_layer: is it a checkpoint '
-                         'of FSR?')
+        raise ValueError(
+            'the student has no projector.last_layer: is it a checkpoint of FSR?'
+        )
     return ours | {key: torch.zeros(len(outputs)) for key in CENTERS}

@@ -21,8 +21,10 @@ SEGFORMER_MIT: Rules = (
     (r'block(\d)\.(\d+)\.attn\.proj\.(\w+)', r'layers.\1.1.\2.attn.attn.out_proj.\3'),
     (r'block(\d)\.(\d+)\.attn\.(sr|norm)\.(\w+)', r'layers.\1.1.\2.attn.\3.\4'),
     (r'block(\d)\.(\d+)\.mlp\.fc1\.(\w+)', r'layers.\1.1.\2.ffn.layers.0.\3'),
-    (r'block(\d)\.(\d+)\.mlp\.dwconv\.dwconv\.(\w+)',
-     r'layers.\1.1.\2.ffn.layers.1.\3'),
+    (
+        r'block(\d)\.(\d+)\.mlp\.dwconv\.dwconv\.(\w+)',
+        r'layers.\1.1.\2.ffn.layers.1.\3',
+    ),
     (r'block(\d)\.(\d+)\.mlp\.fc2\.(\w+)', r'layers.\1.1.\2.ffn.layers.4.\3'),
     (r'norm(\d)\.(\w+)', r'layers.\1.2.\2'),
     (r'head\.(weight|bias)', None),
@@ -91,13 +93,19 @@ def convert_afa(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
         ValueError: if a key isn't of that layout.
     """
     state = {key.removeprefix('module.'): value for key, value in state.items()}
-    encoder = {k.removeprefix('encoder.'): v for k, v in state.items()
-               if k.startswith('encoder.')}
+    encoder = {
+        k.removeprefix('encoder.'): v
+        for k, v in state.items()
+        if k.startswith('encoder.')
+    }
     heads = {k: v for k, v in state.items() if not k.startswith('encoder.')}
     backbone = {f'backbone.{k}': v for k, v in convert_segformer_mit(encoder).items()}
     renamed = rename_keys(heads, AFA_HEADS)
-    renamed |= {k: v[..., None, None] for k, v in renamed.items()
-                if re.fullmatch(r'decode_head\.convs\.\d\.conv\.weight', k)}
+    renamed |= {
+        k: v[..., None, None]
+        for k, v in renamed.items()
+        if re.fullmatch(r'decode_head\.convs\.\d\.conv\.weight', k)
+    }
     if FUSION in renamed:
         renamed[FUSION] = torch.cat(renamed[FUSION].chunk(4, dim=1)[::-1], dim=1)
     return backbone | renamed
@@ -121,8 +129,11 @@ def unwrap_mit(state: Mapping) -> dict[str, Tensor]:
     if isinstance(state.get('state_dict'), Mapping):
         state = state['state_dict']
     if any(key.startswith('backbone.') for key in state):
-        state = {k.removeprefix('backbone.'): v for k, v in state.items()
-                 if k.startswith('backbone.')}
+        state = {
+            k.removeprefix('backbone.'): v
+            for k, v in state.items()
+            if k.startswith('backbone.')
+        }
     if any(key.startswith('layers.') for key in state):
         return {k: v for k, v in state.items() if not k.startswith('head.')}
     return convert_segformer_mit(state)

@@ -29,8 +29,11 @@ SEGMENTOR: Rules = (
 
 def _encoder(state: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
     """The encoder below ``prefix``, as keys of our backbone."""
-    net = {k.removeprefix(f'{prefix}model.'): v for k, v in state.items()
-           if k.startswith(f'{prefix}model.')}
+    net = {
+        k.removeprefix(f'{prefix}model.'): v
+        for k, v in state.items()
+        if k.startswith(f'{prefix}model.')
+    }
     net = {k: v for k, v in net.items() if not k.startswith(LEFTOVERS)}
     ours = convert_timm_vit(net)
     if f'{prefix}grid_posembed' in state:
@@ -49,11 +52,19 @@ def convert_caae(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """
     state = {k.removeprefix('module.'): v for k, v in state.items()}
     encoder, blocks = 'encoder.vit_backbone.', 'decoder.blocks.'
-    layers = convert_timm_vit({k.removeprefix('decoder.'): v for k, v in state.items()
-                               if k.startswith(blocks)})
+    layers = convert_timm_vit(
+        {
+            k.removeprefix('decoder.'): v
+            for k, v in state.items()
+            if k.startswith(blocks)
+        }
+    )
     rest = {k: v for k, v in state.items() if not k.startswith((encoder, blocks))}
-    return (_encoder(state, encoder) | {f'decoder.{k}': v for k, v in layers.items()}
-            | rename_keys(rest, CAAE))
+    return (
+        _encoder(state, encoder)
+        | {f'decoder.{k}': v for k, v in layers.items()}
+        | rename_keys(rest, CAAE)
+    )
 
 
 def convert_segmentor(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -82,5 +93,6 @@ def convert_semformer(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     if 'crs.0.weight' in names:
         return convert_caae(state)
     raise ValueError(
-        'it holds neither SemFormer\'s auto-encoder (crs.0.weight) nor its segmentor '
-        f'(segmentor.*), but e.g. {sorted(names)[:5]}')
+        "it holds neither SemFormer's auto-encoder (crs.0.weight) nor its segmentor "
+        f'(segmentor.*), but e.g. {sorted(names)[:5]}'
+    )

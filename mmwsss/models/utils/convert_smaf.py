@@ -38,10 +38,16 @@ def convert_smaf(content: Mapping[str, Any]) -> dict[str, Tensor]:
         raise ValueError(
             f'cov_feat.weight is missing (neither at top level nor in {SMAF_NETWORK}/'
             'model_state): it is no checkpoint of SMAF. One of EPS is converted by '
-            'tools/model_converters/wide_resnet38.py --eps')
-    head = {k: v for k, v in state.items()
-            if k.partition('.')[0] in ('cov_feat', 'bn', 'fc8')}
-    backbone = rename_keys({k: v for k, v in state.items() if k not in head},
-                           PUBLIC_WR38)
+            'tools/model_converters/wide_resnet38.py --eps'
+        )
+    head = {
+        k: v
+        for k, v in state.items()
+        if k.partition('.')[0] in ('cov_feat', 'bn', 'fc8')
+    }
+    backbone = rename_keys(
+        {k: v for k, v in state.items() if k not in head}, PUBLIC_WR38
+    )
     return {f'backbone.{k}': v for k, v in backbone.items()} | rename_keys(
-        head, SMAF_HEAD)
+        head, SMAF_HEAD
+    )

@@ -14,22 +14,32 @@ from mmwsss.utils.mxnet_params import is_mxnet_params, read_mxnet_params
 
 from .convert import Rules, rename_keys
 
-HINT = ('The ImageNet weights of Wide-ResNet-38 must be fetched first '
-        '(configs/eps/README.md), then name their file: --cfg-options '
-        'model.backbone.pretrained=FILE')
+HINT = (
+    'The ImageNet weights of Wide-ResNet-38 must be fetched first '
+    '(configs/eps/README.md), then name their file: --cfg-options '
+    'model.backbone.pretrained=FILE'
+)
 #: MXNet's names of a norm's tensors → PyTorch's
-_NORM = (('gamma', 'weight'), ('beta', 'bias'), (r'\w*mean', 'running_mean'),
-         (r'\w*var', 'running_var'))
+_NORM = (
+    ('gamma', 'weight'),
+    ('beta', 'bias'),
+    (r'\w*mean', 'running_mean'),
+    (r'\w*var', 'running_var'),
+)
 #: MXNet → the public .pth layout
 MXNET_WR38: Rules = (
     (r'conv1a_weight', r'conv1a.weight'),
     (r'res(\d)a_branch(\w+)_weight', r'b\1.conv_branch\2.weight'),
     (r'res(\d)b(\d+)_branch(\w+)_weight', r'b\1_\2.conv_branch\3.weight'),
     (r'linear1000_(weight|bias)', None),
-    *((rf'bn(\d)a_branch([^_]+)_{theirs}', rf'b\1.bn_branch\2.{ours}')
-      for theirs, ours in _NORM),
-    *((rf'bn(\d)b(\d+)_branch([^_]+)_{theirs}', rf'b\1_\2.bn_branch\3.{ours}')
-      for theirs, ours in _NORM),
+    *(
+        (rf'bn(\d)a_branch([^_]+)_{theirs}', rf'b\1.bn_branch\2.{ours}')
+        for theirs, ours in _NORM
+    ),
+    *(
+        (rf'bn(\d)b(\d+)_branch([^_]+)_{theirs}', rf'b\1_\2.bn_branch\3.{ours}')
+        for theirs, ours in _NORM
+    ),
     *((rf'bn7_{theirs}', rf'bn7.{ours}') for theirs, ours in _NORM),
 )
 #: the public .pth layout: our own names, and classifiers that aren't the backbone's
@@ -64,7 +74,8 @@ def convert_eps(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
         raise ValueError('fc8.weight is missing: it is no checkpoint of EPS')
     backbone = rename_keys(state, PUBLIC_WR38)
     return {f'backbone.{k}': v for k, v in backbone.items()} | {
-        'cam_head.classifier.weight': state['fc8.weight']}
+        'cam_head.classifier.weight': state['fc8.weight']
+    }
 
 
 def unwrap_wide_resnet(state: Mapping) -> dict[str, Tensor]:
@@ -86,8 +97,11 @@ def unwrap_wide_resnet(state: Mapping) -> dict[str, Tensor]:
         state = state['state_dict']
     state = {k.removeprefix('module.'): torch.as_tensor(v) for k, v in state.items()}
     if any(key.startswith('backbone.') for key in state):
-        state = {k.removeprefix('backbone.'): v for k, v in state.items()
-                 if k.startswith('backbone.')}
+        state = {
+            k.removeprefix('backbone.'): v
+            for k, v in state.items()
+            if k.startswith('backbone.')
+        }
     if any(key.split(':', 1)[-1].startswith(('conv1a_', 'res2')) for key in state):
         return convert_mxnet_wr38(state)
     return rename_keys(state, PUBLIC_WR38)
@@ -106,8 +120,11 @@ def load_wide_resnet(path: str) -> dict[str, Tensor]:
     local = Path(path).expanduser()
     mxnet = local.is_file() and is_mxnet_params(local)
     try:
-        content = (read_mxnet_params(local) if mxnet
-                   else load_checkpoint_file(path, map_location='cpu'))
+        content = (
+            read_mxnet_params(local)
+            if mxnet
+            else load_checkpoint_file(path, map_location='cpu')
+        )
     except FileNotFoundError as error:
         raise FileNotFoundError(f'{error} {HINT}') from error
     try:

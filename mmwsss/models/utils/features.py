@@ -23,8 +23,10 @@ class Features(NamedTuple):
 
     def select(self, index: slice) -> Features:
         """The features of some images of the batch."""
-        return Features(tuple(m[index] for m in self.maps), *(
-            None if extra is None else extra[index] for extra in self[1:]))
+        return Features(
+            tuple(m[index] for m in self.maps),
+            *(None if extra is None else extra[index] for extra in self[1:]),
+        )
 
 
 def encode(backbone: nn.Module, images: Tensor) -> Features:

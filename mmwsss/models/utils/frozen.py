@@ -30,8 +30,9 @@ class FrozenNetwork(nn.Module):
     #: names of the classes that the file says it was trained with
     saved_classes: Sequence[str] | None = None
 
-    def __init__(self, cfg: Mapping[str, Any], unused: Sequence[str] = (),
-                 hint: str = '') -> None:
+    def __init__(
+        self, cfg: Mapping[str, Any], unused: Sequence[str] = (), hint: str = ''
+    ) -> None:
         super().__init__()
         self.cfg = dict(cfg)
         self.checkpoint = self.cfg.pop('checkpoint', None)
@@ -52,8 +53,9 @@ class FrozenNetwork(nn.Module):
         if self.network is None:
             name = self.cfg.get('type')
             if self.checkpoint is None:
-                raise UserError(f'the checkpoint of the frozen {name} is not set. '
-                                f'{self.hint}')
+                raise UserError(
+                    f'the checkpoint of the frozen {name} is not set. {self.hint}'
+                )
             try:
                 loaded = load_checkpoint_file(self.checkpoint, map_location='cpu')
             except FileNotFoundError as error:
@@ -64,10 +66,15 @@ class FrozenNetwork(nn.Module):
             with torch.random.fork_rng(devices=()):  # a training draws on as before
                 network = MODELS.build(self.cfg)
             load_weights_strict(
-                network, state, f'{self.checkpoint}, the frozen {name},',
-                allow_unexpected=self.unused, fix=self.hint or FIX)
+                network,
+                state,
+                f'{self.checkpoint}, the frozen {name},',
+                allow_unexpected=self.unused,
+                fix=self.hint or FIX,
+            )
             object.__setattr__(
-                self, 'network', network.requires_grad_(False).eval().to(device))
+                self, 'network', network.requires_grad_(False).eval().to(device)
+            )
         return self.network
 
     def unload(self) -> None:

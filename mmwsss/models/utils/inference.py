@@ -84,44 +84,59 @@ class InferenceCfg:
         given = {**settings, **overrides}
         unknown = sorted(set(given) - set(cls.__dataclass_fields__))
         if unknown:
-            raise ValueError(f'test_cfg has no {unknown}; it knows '
-                             f'{sorted(cls.__dataclass_fields__)}')
+            raise ValueError(
+                f'test_cfg has no {unknown}; it knows '
+                f'{sorted(cls.__dataclass_fields__)}'
+            )
         return cls(**given)
 
     def __post_init__(self) -> None:
         unknown = set(self.outputs) - set(OUTPUTS)
         if unknown:
             raise ValueError(
-                f'test_cfg.outputs has {sorted(unknown)}; known: {OUTPUTS}')
+                f'test_cfg.outputs has {sorted(unknown)}; known: {OUTPUTS}'
+            )
         if self.cam_filter not in FILTERS:
             raise ValueError(
-                f'test_cfg.cam_filter must be one of {FILTERS}, got '
-                f'{self.cam_filter!r}')
+                f'test_cfg.cam_filter must be one of {FILTERS}, got {self.cam_filter!r}'
+            )
         if self.seg_pair not in PAIRS or self.seg_fuse not in FUSIONS:
             raise ValueError(
                 f'test_cfg.seg_pair must be one of {PAIRS} and seg_fuse one of '
-                f'{FUSIONS}, got {self.seg_pair!r} and {self.seg_fuse!r}')
-        for key, known in (('seg_fuse_at', FUSE_AT), ('cam_fuse_at', CAM_FUSE_AT),
-                           ('cam_pair', PAIRS), ('cam_normalise', tuple(NORMALISE))):
+                f'{FUSIONS}, got {self.seg_pair!r} and {self.seg_fuse!r}'
+            )
+        for key, known in (
+            ('seg_fuse_at', FUSE_AT),
+            ('cam_fuse_at', CAM_FUSE_AT),
+            ('cam_pair', PAIRS),
+            ('cam_normalise', tuple(NORMALISE)),
+        ):
             if getattr(self, key) not in known:
-                raise ValueError(f'test_cfg.{key} must be one of {known}, got '
-                                 f'{getattr(self, key)!r}')
+                raise ValueError(
+                    f'test_cfg.{key} must be one of {known}, got {getattr(self, key)!r}'
+                )
         if not self.cam_scales or min(self.cam_scales) <= 0:
-            raise ValueError('test_cfg.cam_scales must hold positive numbers, got '
-                             f'{self.cam_scales}')
+            raise ValueError(
+                f'test_cfg.cam_scales must hold positive numbers, got {self.cam_scales}'
+            )
         if not self.map_strides or min(self.map_strides) < 1:
-            raise ValueError('test_cfg.map_strides must hold positive whole numbers, '
-                             f'got {self.map_strides}')
+            raise ValueError(
+                'test_cfg.map_strides must hold positive whole numbers, '
+                f'got {self.map_strides}'
+            )
         if self.cam_multiple < 1 or (
-                self.cam_multiple > 1 and self.cam_fuse_at != 'label'):
+            self.cam_multiple > 1 and self.cam_fuse_at != 'label'
+        ):
             raise ValueError(
                 'test_cfg.cam_multiple must be positive, and above 1 only with '
                 f"cam_fuse_at='label', got {self.cam_multiple} with "
-                f'{self.cam_fuse_at!r}')
+                f'{self.cam_fuse_at!r}'
+            )
         if self.squash is not None and self.resize_long is not None:
             raise ValueError(
                 f'test_cfg has squash={self.squash} and resize_long='
-                f'{self.resize_long}: set one of them to None')
+                f'{self.resize_long}: set one of them to None'
+            )
 
     @property
     def wants_cams(self) -> bool:

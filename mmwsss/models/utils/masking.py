@@ -72,22 +72,37 @@ class UncertainMasking:
         ValueError: if a setting is unknown or out of range.
     """
 
-    def __init__(self, block_size: int, ratio: float, low_thr: float, high_thr: float,
-                 strategy: Any = 'uncertain', rounding: str = 'ceil',
-                 reduce: str = 'nearest', source: str = 'aux_cam', view: str = 'view2',
-                 scales: Sequence[float] | None = (1.0, 0.5, 1.5),
-                 grid: str = 'pixels', noise: str = 'device') -> None:
+    def __init__(
+        self,
+        block_size: int,
+        ratio: float,
+        low_thr: float,
+        high_thr: float,
+        strategy: Any = 'uncertain',
+        rounding: str = 'ceil',
+        reduce: str = 'nearest',
+        source: str = 'aux_cam',
+        view: str = 'view2',
+        scales: Sequence[float] | None = (1.0, 0.5, 1.5),
+        grid: str = 'pixels',
+        noise: str = 'device',
+    ) -> None:
         self.strategy = StepSchedule(strategy)
         masked_count(1, ratio, rounding)  # checks both
         check_thresholds(low_thr, high_thr)
         for name, values, known in (
-                ('strategy', self.strategy.values, STRATEGIES),
-                ('source', [source], SOURCES), ('view', [view], VIEWS),
-                ('grid', [grid], GRIDS), ('reduce', [reduce], REDUCTIONS),
-                ('noise', [noise], GENERATORS)):
+            ('strategy', self.strategy.values, STRATEGIES),
+            ('source', [source], SOURCES),
+            ('view', [view], VIEWS),
+            ('grid', [grid], GRIDS),
+            ('reduce', [reduce], REDUCTIONS),
+            ('noise', [noise], GENERATORS),
+        ):
             if unknown := set(values) - set(known):
-                raise ValueError(f'train_cfg.mask.{name} must be one of {known}, got '
-                                 f'{sorted(unknown)}')
+                raise ValueError(
+                    f'train_cfg.mask.{name} must be one of {known}, got '
+                    f'{sorted(unknown)}'
+                )
         self.block_size, self.ratio, self.rounding = block_size, ratio, rounding
         self.thresholds, self.reduce = (low_thr, high_thr), reduce
         self.source, self.view, self.scales, self.grid = source, view, scales, grid
@@ -97,8 +112,13 @@ class UncertainMasking:
         """Whether a CAM is needed at an iteration."""
         return self.strategy(iteration) != 'random'
 
-    def __call__(self, images: Tensor, patch_size: int, iteration: int,
-                 score: Tensor | None = None) -> TokenMask:
+    def __call__(
+        self,
+        images: Tensor,
+        patch_size: int,
+        iteration: int,
+        score: Tensor | None = None,
+    ) -> TokenMask:
         """Draw the mask.
 
         Args:
@@ -121,6 +141,7 @@ class UncertainMasking:
         count = masked_count(blocks[0] * blocks[1], self.ratio, self.rounding)
         where = images.device if self.noise == 'device' else torch.device('cpu')
         noise = draw_noise(len(images), blocks, where).to(
-            images.device, non_blocking=True)
+            images.device, non_blocking=True
+        )
         tokens = blocks_to_tokens(choose_blocks(noise, count, uncertain), repeat)
-        return TokenMask(tokens, masked_tokens(tokens, count * repeat ** 2))
+        return TokenMask(tokens, masked_tokens(tokens, count * repeat**2))

@@ -19,7 +19,9 @@ def in_float32(function: Callable[..., Any]) -> Callable[..., Any]:
 
     def cast(value: Any) -> Any:
         half = isinstance(value, Tensor) and value.dtype in (
-            torch.float16, torch.bfloat16)
+            torch.float16,
+            torch.bfloat16,
+        )
         return value.float() if half else value
 
     @functools.wraps(function)

@@ -33,7 +33,8 @@ class StepSchedule:
         if not steps or self.begins[0] != 0 or sorted(set(self.begins)) != self.begins:
             raise ValueError(
                 'a schedule is [(0, value), (begin, value), …] with ascending '
-                f'iterations, got {steps}')
+                f'iterations, got {steps}'
+            )
 
     def __call__(self, iteration: int) -> Any:
         """The value at a zero-based iteration."""
@@ -77,8 +78,9 @@ class Ramp:
         (0.04, 0.05, 0.07)
     """
 
-    def __init__(self, start: float, end: float, iters: int,
-                 shape: str = 'linear') -> None:
+    def __init__(
+        self, start: float, end: float, iters: int, shape: str = 'linear'
+    ) -> None:
         if iters < 1:
             raise ValueError(f'a ramp needs iters >= 1, got {iters}')
         if shape not in ('linear', 'cosine'):

@@ -46,30 +46,40 @@ class SelfTrainingCfg:
     stride: int = 4
 
     def __post_init__(self) -> None:
-        for key, known in (('source', SOURCES), ('pair', (None, *PAIRS)),
-                           ('normalise', (None, *NORMALISE))):
+        for key, known in (
+            ('source', SOURCES),
+            ('pair', (None, *PAIRS)),
+            ('normalise', (None, *NORMALISE)),
+        ):
             if getattr(self, key) not in known:
-                raise UserError(f'self_training.{key} must be one of {known}, got '
-                                f'{getattr(self, key)!r}')
+                raise UserError(
+                    f'self_training.{key} must be one of {known}, got '
+                    f'{getattr(self, key)!r}'
+                )
         if self.scales is not None and (not self.scales or min(self.scales) <= 0):
-            raise UserError('self_training.scales must hold positive numbers, got '
-                            f'{self.scales}')
+            raise UserError(
+                f'self_training.scales must hold positive numbers, got {self.scales}'
+            )
         self._check_views()
         if not 0 < self.bkg_thr <= 1:
             raise UserError(
                 'self_training.bkg_thr must be in (0, 1]: reactivation divides by it '
-                f'where nothing is active; got {self.bkg_thr}')
+                f'where nothing is active; got {self.bkg_thr}'
+            )
         if self.stride < 1:
             raise UserError(
-                f'self_training.stride must be 1 or more, got {self.stride}')
+                f'self_training.stride must be 1 or more, got {self.stride}'
+            )
 
     def _check_views(self) -> None:
         """Refuse an ablation that would change nothing."""
-        given = {key: getattr(self, key) for key in VIEWS
-                 if getattr(self, key) is not None}
+        given = {
+            key: getattr(self, key) for key in VIEWS if getattr(self, key) is not None
+        }
         if self.source == 'fused' and given:
             raise UserError(
                 f"self_training.{next(iter(given))} has no effect with source='fused', "
                 f'where the maps in fused_dir decide; got {given}. Set it to None and '
                 'generate the maps so (--cfg-options model.test_cfg.cam_scales=... '
-                "model.test_cfg.cam_scale_one=False), or set source='online'")
+                "model.test_cfg.cam_scale_one=False), or set source='online'"
+            )

@@ -27,12 +27,12 @@ class WalkCfg:
     def canvas(self, size: tuple[int, int]) -> tuple[int, int]:
         """(height, width) of the canvas of an image (H, W)."""
         least = self.pad_to or 0
-        height, width = (
-            max(least, -(-side // MULTIPLE) * MULTIPLE) for side in size)
+        height, width = (max(least, -(-side // MULTIPLE) * MULTIPLE) for side in size)
         return height, width
 
     @property
     def steps(self) -> dict[str, float]:
         """The arguments of the walk itself."""
         return dict(
-            radius=self.radius, beta=self.beta, num_squarings=self.num_squarings)
+            radius=self.radius, beta=self.beta, num_squarings=self.num_squarings
+        )

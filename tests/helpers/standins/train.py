@@ -34,7 +34,8 @@ def main() -> None:
     if args.wait:  # as torchrun's workers, it survives a kill of the process group
         code = f'import os, time; print("pid", os.getpid()); time.sleep({args.wait})'
         worker = subprocess.Popen(
-            [sys.executable, '-u', '-c', code], start_new_session=True)
+            [sys.executable, '-u', '-c', code], start_new_session=True
+        )
         worker.wait()
         return
     cfg: dict = {}
@@ -51,8 +52,10 @@ def main() -> None:
         state = sha256(f'{state}{i}'.encode()).hexdigest()
         if (i + 1) % cfg['interval'] == 0 or i + 1 == cfg['iters']:
             write(args.work_dir / f'iter_{i + 1}.pth', json.dumps([i + 1, state]))
-            write(args.work_dir / 'last_checkpoint',
-                  str(args.work_dir / f'iter_{i + 1}.pth'))
+            write(
+                args.work_dir / 'last_checkpoint',
+                str(args.work_dir / f'iter_{i + 1}.pth'),
+            )
             sys.stdout.write(f'Iter(train) [{i + 1}/{cfg["iters"]}]\n')
 
 
