@@ -184,13 +184,20 @@ def test_modules_name_the_licence():
     assert not bad, bad
 
 
-def test_ruff():
-    run = subprocess.run(
-        [sys.executable, '-m', 'ruff', 'check', '--output-format=concise', '.'],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-    )
+def ruff(*arguments: str) -> subprocess.CompletedProcess:
+    command = [sys.executable, '-m', 'ruff', *arguments]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+
+
+def test_ruff_check():
+    run = ruff('check', '--output-format=concise', '.')
+    assert run.returncode == 0, run.stdout + run.stderr
+
+
+def test_ruff_format():
+    """Of the Python files: ruff would rewrite the code in Markdown too."""
+    files = [str(p) for p in ROOT.rglob('*.py') if '.venv' not in p.parts]
+    run = ruff('format', '--check', *sorted(files))
     assert run.returncode == 0, run.stdout + run.stderr
 
 
