@@ -54,7 +54,7 @@ fix: env  ## ruff, with the changes that it can make by itself
 	$(PY) -m ruff check --fix .
 
 doctor: env  ## what is installed, what is wrong with it and how to put it right
-	$(PY) -m mmwsss.utils.collect_env
+	$(PY) -m mmwsss.env.doctor
 
 env: $(STAMP)-done  ## create .venv and install everything pinned (reused)
 	@echo 'The environment is in $(VENV).'
@@ -97,7 +97,7 @@ $(STAMP)-deps: $(STAMP)-mmcv requirements/runtime.txt requirements/tests.txt
 $(STAMP)-done: $(STAMP)-deps setup.py pyproject.toml model-index.yml $(OPS)
 	@echo '== 5/5 mmwsss, editable, its operators compiled (minutes)'
 	$(BUILD_ENV) $(PIP) install --no-build-isolation --no-deps -e .
-	$(PY) -m mmwsss.utils.collect_env
+	$(PY) -m mmwsss.env.doctor
 	@touch $@
 
 clean:  ## remove .venv and build products (not data, runs or the wheel folder)

@@ -26,8 +26,8 @@ from mmengine.registry import init_default_scope
 from mmengine.runner import Runner, load_checkpoint
 from torch import Tensor, nn
 
-from mmwsss.cam import block_grid, uncertain_blocks
-from mmwsss.engine.cli import add_cfg_options, merged_config
+from mmwsss.cli.arguments import add_cfg_options, merged_config
+from mmwsss.methods.fsr.block_masks import block_grid, uncertain_blocks
 from mmwsss.registry import MODELS
 
 LATE = 10**9  # an iteration at which every term is active and masks are guided

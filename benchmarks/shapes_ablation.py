@@ -24,13 +24,13 @@ from typing import NamedTuple
 from mmengine.logging import print_log
 from tables import read_results, spread, write_results
 
-from mmwsss.apis.experiment import (
+from mmwsss.pipeline.experiment import (
     COLUMNS,
     SINGLE_PROCESS,
     Experiment,
     run_experiment,
 )
-from mmwsss.apis.pipeline import ToolError
+from mmwsss.pipeline.stage_process import ToolError
 
 ROOT = Path(__file__).resolve().parents[1]
 

@@ -18,8 +18,8 @@ from mmengine.logging import print_log
 from PIL import Image
 from torch import nn
 
-from mmwsss.apis import init_model
 from mmwsss.apis.compare import comparison_panel
+from mmwsss.pipeline.inference import init_model
 
 ROOT = Path(__file__).resolve().parents[1]
 COLOURS = 192  # of the palette: a fifth of the size, no visible loss

@@ -23,7 +23,7 @@ from typing import NamedTuple
 from mmengine.logging import print_log
 from tables import read_results, spread, write_results
 
-from mmwsss.apis.experiment import SINGLE_PROCESS
+from mmwsss.pipeline.experiment import SINGLE_PROCESS
 
 ROOT = Path(__file__).resolve().parents[1]
 #: results: pipeline → seed → the rows of its summary

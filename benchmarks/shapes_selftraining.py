@@ -20,7 +20,7 @@ from typing import NamedTuple
 from mmengine.logging import print_log
 from tables import read_results, spread, write_results
 
-from mmwsss.apis.experiment import SINGLE_PROCESS, Experiment, run_experiment
+from mmwsss.pipeline.experiment import SINGLE_PROCESS, Experiment, run_experiment
 
 ROOT = Path(__file__).resolve().parents[1]
 #: results: base → stage → seed → what the runs found

@@ -8,7 +8,7 @@ from collections.abc import Container, Mapping
 from pathlib import Path
 from statistics import mean, stdev
 
-from mmwsss.utils.atomic_file import write_atomic, write_json
+from mmwsss.io.atomic_file import write_atomic, write_json
 
 
 def spread(values: list[float]) -> str:

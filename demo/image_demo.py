@@ -19,16 +19,13 @@ from mmengine.utils import track_iter_progress
 from PIL import Image
 from torch import nn
 
-from mmwsss.apis import init_model, predict_image, read_photo
-from mmwsss.datasets.label_sources import IMAGE_SUFFIXES
-from mmwsss.engine.cli import OptionsAction, plain_errors
-from mmwsss.engine.inference_options import POST_PROCESSOR_HELP
-from mmwsss.visualization import (
-    compose_panel,
-    sample_outputs,
-    sample_tiles,
-    save_label_png,
-)
+from mmwsss.cli.arguments import OptionsAction, plain_errors
+from mmwsss.cli.inference_options import POST_PROCESSOR_HELP
+from mmwsss.io.image_files import IMAGE_SUFFIXES
+from mmwsss.io.label_png import save_label_png
+from mmwsss.pipeline.inference import init_model, predict_image, read_photo
+from mmwsss.visualization.panels import compose_panel, sample_tiles
+from mmwsss.visualization.samples import sample_outputs
 
 
 def photos(path: Path) -> list[Path]:

@@ -17,19 +17,18 @@ from pathlib import Path
 import numpy as np
 import torch
 import torch.nn.functional as F
-from PIL import Image
-from torch import Tensor
-
-from mmwsss.datasets.shapes_generator import (
+from mmwsss.datasets.shapes.shapes_dataset.scenes import (
     SHAPES_CLASSES,
     SHAPES_PALETTE,
     ShapesScene,
     draw_scene,
 )
+from PIL import Image
+from torch import Tensor
+
+from mmwsss.io.palette import full_palette
 from mmwsss.ops import DENSE_CRF_PRESETS, dense_crf, par, unary_from_prob
-from mmwsss.utils.palette import full_palette
-from mmwsss.visualization import compose_panel
-from mmwsss.visualization.panels import Tile
+from mmwsss.visualization.panels import Tile, compose_panel
 
 log = logging.getLogger('demo')
 

@@ -20,15 +20,15 @@ from pathlib import Path
 from mmengine.logging import print_log
 from PIL import Image
 
-from mmwsss.apis import init_model
 from mmwsss.apis.compare import comparison_panel
-from mmwsss.apis.experiment import (
+from mmwsss.pipeline.experiment import (
     COLUMNS,
     SINGLE_PROCESS,
     Experiment,
     run_experiment,
 )
-from mmwsss.apis.pipeline.process import progress
+from mmwsss.pipeline.inference import init_model
+from mmwsss.pipeline.stage_process import progress
 
 ROOT = Path(__file__).resolve().parents[1]
 RUNS = {

@@ -7,20 +7,40 @@ never imports its parent's ``locations``, so each of our locations imports the
 matching mmseg package itself.
 """
 
+import importlib
+import pkgutil
+
 from mmengine.registry import Registry
 from mmseg import registry as mmseg
 
 SCOPE = 'mmwsss'
 
 
+def import_modules(package: str) -> None:
+    """Import every module below a package, so that what it holds is registered.
+
+    A new file needs no line in a list.
+
+    Args:
+        package: dotted name, ``__name__`` of its ``__init__.py``.
+    """
+    path = importlib.import_module(package).__path__
+    for module in pkgutil.walk_packages(path, f'{package}.'):
+        importlib.import_module(module.name)
+
+
 def _child(name: str, *locations: str) -> Registry:
-    """The child of ``mmseg.registry.<name>`` in our scope."""
+    """The child of ``mmseg.registry.<name>`` in our scope.
+
+    A method may bring anything of its own, so all look into ``methods`` too.
+    """
     parent = getattr(mmseg, name)
+    rooms = (*locations, 'methods')
     return Registry(
         parent.name,
         parent=parent,
         scope=SCOPE,
-        locations=[f'{SCOPE}.{room}' for room in locations],
+        locations=[f'{SCOPE}.{room}' for room in rooms],
     )
 
 
@@ -33,7 +53,7 @@ DATASETS = _child('DATASETS', 'datasets')
 DATA_SAMPLERS = _child('DATA_SAMPLERS', 'datasets')
 TRANSFORMS = _child('TRANSFORMS', 'datasets')
 
-MODELS = _child('MODELS', 'models')
+MODELS = _child('MODELS', 'models', 'labelers')
 MODEL_WRAPPERS = _child('MODEL_WRAPPERS', 'models')
 WEIGHT_INITIALIZERS = _child('WEIGHT_INITIALIZERS', 'models')
 

@@ -20,8 +20,8 @@ import pytest
 import torch
 
 from mmwsss.cam import resize
-from mmwsss.models import WeakSegmentor
-from mmwsss.models.utils import EMACopy
+from mmwsss.models.segmentors.weak_segmentor import WeakSegmentor
+from mmwsss.models.teachers.ema_copy import EMACopy
 from tests.helpers.host_sync import NoHostSync
 from tests.helpers.methods import (
     LABELS,

@@ -11,8 +11,8 @@ import pytest
 import torch
 from PIL import Image
 
-from mmwsss.apis import init_model
-from mmwsss.models.refiners import RandomWalk
+from mmwsss.labelers.refiners.walk_refiner import RandomWalk
+from mmwsss.pipeline.inference import init_model
 from tests.helpers.training import (
     ROOT,
     assert_resume_is_exact,

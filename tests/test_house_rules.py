@@ -139,7 +139,7 @@ def test_low_rooms_know_nothing_of_the_mm_stack(room):
 
 
 @pytest.mark.parametrize(
-    'module', ['mmwsss', 'mmwsss.ops', 'mmwsss.cam', 'mmwsss.utils.env_facts']
+    'module', ['mmwsss', 'mmwsss.ops', 'mmwsss.cam', 'mmwsss.env.env_facts']
 )
 def test_import_without_the_mm_stack(module):
     code = (

@@ -24,9 +24,11 @@ from pathlib import Path
 
 from mmengine.logging import print_log
 
-from mmwsss.apis.evaluate.maps import EvalCfg, evaluate_maps, parse_thresholds
-from mmwsss.apis.evaluate.report import metrics_of, tables_of
-from mmwsss.apis.evaluate.tasks import (
+from mmwsss.datasets.label_sources import read_names
+from mmwsss.io.atomic_file import write_json
+from mmwsss.io.image_files import image_stem
+from mmwsss.ops import DENSE_CRF_PRESETS
+from mmwsss.pipeline.evaluate.eval_tasks import (
     classes_of,
     eval_tasks,
     folder_infos,
@@ -34,10 +36,12 @@ from mmwsss.apis.evaluate.tasks import (
     names_in,
     split_infos,
 )
-from mmwsss.datasets.files import image_stem
-from mmwsss.datasets.label_sources import read_names
-from mmwsss.ops import DENSE_CRF_PRESETS
-from mmwsss.utils.atomic_file import write_json
+from mmwsss.pipeline.evaluate.evaluate_maps import (
+    EvalCfg,
+    evaluate_maps,
+    parse_thresholds,
+)
+from mmwsss.pipeline.evaluate.score_report import metrics_of, tables_of
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:

@@ -28,13 +28,14 @@ import logging
 
 from mmengine.logging import print_log
 
-from mmwsss.apis import Affinity, GenerateCfg, RunOptions, generate_labels
-from mmwsss.apis.generate.cfg import REFINERS, SAVED, SOURCES
-from mmwsss.datasets.utils.score_io import DTYPES
-from mmwsss.engine.cli import add_common_arguments, parse, read_config
-from mmwsss.engine.processes import tell
-from mmwsss.models.utils.inference import FILTERS
+from mmwsss.cli.arguments import add_common_arguments, parse, read_config
+from mmwsss.cli.processes import tell
+from mmwsss.io.score_files import DTYPES
+from mmwsss.models.inference_cfg import FILTERS
 from mmwsss.ops import DENSE_CRF_PRESETS
+from mmwsss.pipeline.generate.generate_cfg import REFINERS, SAVED, SOURCES, GenerateCfg
+from mmwsss.pipeline.generate.generate_labels import RunOptions, generate_labels
+from mmwsss.pipeline.generate.walked_maps import Affinity
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:

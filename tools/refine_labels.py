@@ -24,11 +24,12 @@ from pathlib import Path
 
 from mmengine.logging import print_log
 
-from mmwsss.apis import RefineCfg, refine_folder
-from mmwsss.datasets import COCO14WeakDataset
+from mmwsss.datasets.coco14 import COCO14WeakDataset
 from mmwsss.datasets.label_sources import read_names
-from mmwsss.datasets.utils.score_io import KINDS
+from mmwsss.io.score_files import KINDS
 from mmwsss.ops import DENSE_CRF_PRESETS
+from mmwsss.pipeline.refine.refine_cfg import RefineCfg
+from mmwsss.pipeline.refine.refine_folder import refine_folder
 
 PALETTES = dict(voc=None, coco=COCO14WeakDataset.METAINFO['palette'])
 

@@ -14,19 +14,12 @@ from pathlib import Path
 from mmengine.config import Config
 from mmengine.logging import print_log
 
-from mmwsss.apis.pipeline import (
-    BusyError,
-    Interrupted,
-    PipelineError,
-    PipelineRun,
-    ToolError,
-    dry_run,
-    read_stages,
-    run_pipeline,
-    select,
-    with_options,
-)
-from mmwsss.engine.cli import OptionsAction
+from mmwsss.cli.arguments import OptionsAction
+from mmwsss.pipeline.lock import BusyError
+from mmwsss.pipeline.runner import PipelineRun, dry_run, run_pipeline, select
+from mmwsss.pipeline.stage_options import with_options
+from mmwsss.pipeline.stage_process import Interrupted, ToolError
+from mmwsss.pipeline.stages import PipelineError, read_stages
 
 ROOT = Path(__file__).resolve().parents[1]
 

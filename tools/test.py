@@ -7,7 +7,7 @@ import argparse
 
 from mmengine.config import Config
 
-from mmwsss.engine.cli import (
+from mmwsss.cli.arguments import (
     add_common_arguments,
     make_runner,
     parse,
@@ -15,14 +15,14 @@ from mmwsss.engine.cli import (
     read_config,
     save_metrics,
 )
-from mmwsss.engine.inference_options import (
+from mmwsss.cli.inference_options import (
     POST_PROCESSOR_HELP,
     apply_post_processor,
     apply_tta,
     save_masks,
     show_panels,
 )
-from mmwsss.engine.launch import prepare_run
+from mmwsss.cli.launch import prepare_run
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:

@@ -7,14 +7,14 @@ import argparse
 
 from mmengine.config import Config
 
-from mmwsss.engine.cli import (
+from mmwsss.cli.arguments import (
     add_common_arguments,
     make_runner,
     parse,
     plain_errors,
     read_config,
 )
-from mmwsss.engine.launch import prepare_run
+from mmwsss.cli.launch import prepare_run
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:

@@ -10,9 +10,9 @@ import numpy as np
 from PIL import Image
 from torch import nn
 
-from mmwsss.visualization import Tile, compose_panel, sample_outputs, sample_tiles
-
-from .inference import predict_image, read_photo
+from mmwsss.pipeline.inference import predict_image, read_photo
+from mmwsss.visualization.panels import Tile, compose_panel, sample_tiles
+from mmwsss.visualization.samples import sample_outputs
 
 
 def comparison_panel(

@@ -1,18 +1,6 @@
 # Licensed under Apache-2.0.
-"""Pure functions from raw CAM logits to pseudo labels. Nothing but torch below."""
+"""Pure functions on class activation maps that several methods share."""
 
-from .box_refine import par_in_boxes, refined_propagated_label
-from .class_attention import class_relative_attention
-from .classes import ClassMaps, ImageLabels
-from .complement import (
-    ClassPairs,
-    activation_maps,
-    complementary_images,
-    resize_to_corners,
-    strongest_other,
-    valid_pixels,
-)
-from .crops import crop_candidates, crop_flags, cut_crops, draw_corners
 from .fusion import (
     fuse_cams,
     fuse_seg_logits,
@@ -33,129 +21,41 @@ from .labels import (
     affinity_targets,
     box_mask,
     check_thresholds,
+    label_shares,
     outside_box_to_ignore,
-    roi_levels,
     scale_box,
     strongest_class,
     three_way_label,
     threshold_label,
-    token_label,
     window_mask,
 )
-from .masking import (
-    block_grid,
-    blocks_to_tokens,
-    choose_blocks,
-    masked_count,
-    masked_tokens,
-    take_tokens,
-    uncertain_blocks,
-)
-from .pairs import DIFFERENT, SAME_BACKGROUND, SAME_FOREGROUND, grid_label, pair_targets
-from .propagation import propagate, propagate_cams, transition_matrix
-from .reactivation import (
-    attention_target,
-    denoise,
-    reactivate,
-    relu_attention,
-    resize_corners,
-    softmax_attention,
-    winning_label,
-)
-from .refine import (
-    background_stacks,
-    denormalise,
-    label_shares,
-    merge_high_low,
-    refine_soft_maps,
-    refined_label,
-    truncate_to_unit,
-)
-from .score_maps import refine_stacks, with_background
-from .seeds import affinity_seeds, hard_slots, refined_slots
-from .semantics import clamped_cosine, class_embedding, gate_semantics
-from .walk import edge_of_pair, enlarge_walked, padded_canvas, walk_maps
+from .pixels import denormalise, truncate_to_unit
 
 __all__ = [
-    'DIFFERENT',
     'IGNORE',
-    'SAME_BACKGROUND',
-    'SAME_FOREGROUND',
-    'ClassMaps',
-    'ClassPairs',
-    'ImageLabels',
-    'activation_maps',
-    'affinity_seeds',
     'affinity_targets',
-    'attention_target',
-    'background_stacks',
-    'block_grid',
-    'blocks_to_tokens',
     'box_mask',
     'check_thresholds',
-    'choose_blocks',
-    'clamped_cosine',
-    'class_embedding',
-    'class_relative_attention',
-    'complementary_images',
-    'crop_candidates',
-    'crop_flags',
-    'cut_crops',
-    'denoise',
     'denormalise',
-    'draw_corners',
-    'edge_of_pair',
-    'enlarge_walked',
     'fuse_cams',
     'fuse_seg_logits',
-    'gate_semantics',
-    'grid_label',
-    'hard_slots',
     'label_shares',
     'long_side_size',
-    'masked_count',
-    'masked_tokens',
     'max_normalise_cam',
-    'merge_high_low',
     'merge_mirror',
     'multi_scale',
     'normalise_cam',
     'outside_box_to_ignore',
-    'padded_canvas',
-    'pair_targets',
-    'par_in_boxes',
-    'propagate',
-    'propagate_cams',
-    'reactivate',
-    'refine_soft_maps',
-    'refine_stacks',
-    'refined_label',
-    'refined_propagated_label',
-    'refined_slots',
-    'relu_attention',
     'resize',
-    'resize_corners',
-    'resize_to_corners',
-    'roi_levels',
     'scale_box',
     'scale_order',
     'scale_views',
     'scaled_size',
-    'softmax_attention',
     'strided_size',
     'strongest_class',
-    'strongest_other',
-    'take_tokens',
     'three_way_label',
     'threshold_label',
-    'token_label',
-    'transition_matrix',
     'truncate_to_unit',
-    'uncertain_blocks',
-    'valid_pixels',
-    'walk_maps',
     'window_mask',
-    'winning_label',
-    'with_background',
     'with_mirror',
 ]

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 IGNORE = 255
@@ -71,20 +70,6 @@ def three_way_label(
     out = label.masked_fill(score <= high_thr, IGNORE)
     out = out.masked_fill(score <= low_thr, 0)
     return outside_box_to_ignore(out, box)
-
-
-def roi_levels(score: Tensor, low_thr: float, high_thr: float) -> Tensor:
-    """Three-level map that guides the local crops (ToCo, section 3.3).
-
-    Args:
-        score: (B, H, W) maximum of CAM times label.
-        low_thr, high_thr: as in :func:`three_way_label`; note ``>= high_thr`` here.
-
-    Returns:
-        (B, H, W) int64: 0 background, 1 uncertain, 2 foreground.
-    """
-    check_thresholds(low_thr, high_thr)
-    return (score > low_thr).long() + (score >= high_thr).long() * (score > low_thr)
 
 
 def check_thresholds(low_thr: float, high_thr: float) -> None:
@@ -211,7 +196,24 @@ def affinity_targets(
     return same.masked_fill_(drop, IGNORE)
 
 
-def token_label(label: Tensor, grid: tuple[int, int]) -> Tensor:
-    """Pixel labels (B, H, W) on a token grid (h, w), nearest: row floor(k H / h)."""
-    small = F.interpolate(label[:, None].float(), grid, mode='nearest')
-    return small[:, 0].to(label.dtype)
+def label_shares(label: Tensor, box: Tensor | None = None) -> dict[str, Tensor]:
+    """Shares of foreground, background and ignored pixels inside the boxes.
+
+    Args:
+        label: (B, H, W) with 255 = ignore.
+        box: (B, 4) or ``None``.
+
+    Returns:
+        ``label_fg``, ``label_bg``, ``label_ignore``: 0-dim float tensors that sum to 1.
+    """
+    inside = (
+        torch.ones_like(label, dtype=torch.bool)
+        if box is None
+        else box_mask(box, tuple(label.shape[-2:]))
+    )
+    total = inside.sum().clamp_min(1)
+    background = ((label == 0) & inside).sum() / total
+    ignored = ((label == IGNORE) & inside).sum() / total
+    return dict(
+        label_fg=1 - background - ignored, label_bg=background, label_ignore=ignored
+    )

@@ -1,8 +1,8 @@
 # Licensed under Apache-2.0.
 from __future__ import annotations
 
+from mmwsss.io.palette import voc_palette
 from mmwsss.registry import DATASETS
-from mmwsss.utils.palette import voc_palette
 
 from .weak_seg_dataset import WeakSegDataset
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 
+from mmwsss.datasets.shapes.shapes_dataset.shapes_dataset import folder_metainfo
+from mmwsss.io.image_files import IMAGE_SUFFIXES
 from mmwsss.registry import DATASETS
 
-from .label_sources import IMAGE_SUFFIXES
-from .shapes import folder_metainfo
 from .weak_seg_dataset import WeakSegDataset
 
 _SUFFIXES = (*IMAGE_SUFFIXES, *(suffix.upper() for suffix in IMAGE_SUFFIXES))

@@ -6,10 +6,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from .errors import ScoreError
-from .files import FileFinder, picture_size
-from .transforms.load_fused_maps import check_classes
-from .utils.score_io import stored_header
+from mmwsss.datasets.transforms.load_fused_maps import check_classes
+from mmwsss.io.data_errors import ScoreError
+from mmwsss.io.image_files import FileFinder, picture_size
+from mmwsss.io.score_files import stored_header
 
 SUFFIXES = ('.npz', '.npy')
 

@@ -13,11 +13,10 @@ import xml.etree.ElementTree as ElementTree
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
-from .errors import LabelError
+from mmwsss.io.data_errors import LabelError
+from mmwsss.io.image_files import IMAGE_SUFFIXES
 
 Labels = dict[str, tuple[str, ...]]
-
-IMAGE_SUFFIXES = ('.jpg', '.jpeg', '.png', '.bmp', '.webp', '.tif', '.tiff')
 
 
 def _collect(path: str, pairs: Iterable[tuple[str, Iterable[str]]]) -> Labels:

@@ -6,9 +6,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from .errors import SaliencyError
-from .files import FileFinder, picture_size
-from .transforms.load_saliency import check_size, decode_saliency, saliency_size
+from mmwsss.datasets.transforms.load_saliency import (
+    check_size,
+    decode_saliency,
+    saliency_size,
+)
+from mmwsss.io.data_errors import SaliencyError
+from mmwsss.io.image_files import FileFinder, picture_size
+
 from .verify import spread
 
 SAMPLES = 8

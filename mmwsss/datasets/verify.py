@@ -7,11 +7,11 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from .errors import DataError
-from .transforms.load_fused_maps import LoadFusedMaps
-from .transforms.load_mask import LoadMask
-from .transforms.load_rgb_image import LoadRGBImage
-from .transforms.load_saliency import LoadSaliency
+from mmwsss.datasets.transforms.load_fused_maps import LoadFusedMaps
+from mmwsss.datasets.transforms.load_mask import LoadMask
+from mmwsss.datasets.transforms.load_rgb_image import LoadRGBImage
+from mmwsss.datasets.transforms.load_saliency import LoadSaliency
+from mmwsss.io.data_errors import DataError
 
 
 def verify_item(info: dict, ignore_index: int = 255) -> None:

@@ -3,8 +3,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from mmwsss.io.palette import voc_palette
 from mmwsss.registry import DATASETS
-from mmwsss.utils.palette import voc_palette
 
 from .weak_seg_dataset import WeakSegDataset
 

@@ -9,10 +9,10 @@ from collections.abc import Callable, Mapping, Sequence
 from mmengine.logging import print_log
 from mmseg.datasets import BaseSegDataset
 
+from mmwsss.io.data_errors import DataError, LabelError, UnreadableImageError
+from mmwsss.io.image_files import FileFinder, image_stem
 from mmwsss.registry import DATASETS, TRANSFORMS
 
-from .errors import DataError, LabelError, UnreadableImageError
-from .files import FileFinder, image_stem
 from .fused_maps import find_fused_maps
 from .label_sources import Labels, read_labels, read_names
 from .saliency_maps import find_saliency_maps

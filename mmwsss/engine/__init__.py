@@ -1,8 +1,8 @@
 # Licensed under Apache-2.0.
-"""Training machinery: hooks, schedules, optimizer groups, launching."""
+"""What MMEngine's runner calls: hooks, optimizers, schedules."""
 
 import mmseg.engine  # noqa: F401  registers what a child registry would not find
 
-from .hooks import *  # noqa: F401,F403
-from .optimizers import *  # noqa: F401,F403
-from .schedulers import *  # noqa: F401,F403
+from mmwsss.registry import import_modules
+
+import_modules(__name__)

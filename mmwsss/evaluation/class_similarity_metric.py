@@ -18,7 +18,7 @@ class ClassSimilarityMetric(BaseMetric):
 
     Reads ``pred_similarity`` (K,), background first, and the image labels; no pixel
     label. Keys: ``sim_mAP`` (percent), see
-    :func:`~mmwsss.evaluation.image_average_precision`, at the best threshold,
+    ``image_average_precision``, at the best threshold,
     ``sim_thr``. For a checkpoint chosen by it:
     ``default_hooks.checkpoint.save_best=sim_mAP``.
 

@@ -13,8 +13,8 @@ from mmengine.logging import print_log
 from torch import Tensor
 
 from mmwsss.cam import threshold_label
+from mmwsss.io.label_png import save_label_png
 from mmwsss.registry import METRICS
-from mmwsss.utils.label_png import save_label_png
 
 from .areas import ClassAreas, areas_from_labels
 from .classification import average_precision, multilabel_f1

@@ -1,11 +1,11 @@
 # Licensed under Apache-2.0.
 """Operators on pixels. Need torch and numpy alone."""
 
-from ._loader import get_build_info
-from ._schema import python_forms
-from .bilateral import bilateral_filter, gaussian_filter
-from .crf_presets import DENSE_CRF_PRESETS
-from .crf_unary import (
+from mmwsss.ops._loader import get_build_info
+from mmwsss.ops._schema import python_forms
+from mmwsss.ops.bilateral import bilateral_filter, gaussian_filter
+from mmwsss.ops.crf_presets import DENSE_CRF_PRESETS
+from mmwsss.ops.crf_unary import (
     collapse_labels,
     prob_from_cam,
     unary_from_cam,
@@ -13,18 +13,18 @@ from .crf_unary import (
     unary_from_log_prob,
     unary_from_prob,
 )
-from .dense_crf import dense_crf, dense_crf_labels
-from .dense_energy import (
+from mmwsss.ops.dense_crf import dense_crf, dense_crf_labels
+from mmwsss.ops.dense_energy import (
     dense_energy,
     dense_energy_loss,
     energy_gate,
     gated_energy,
     scale_energy_inputs,
 )
-from .lattice import PermutohedralLattice
-from .par import PAR, par, par_affinity, par_propagate
-from .paths import disc_offsets, pair_affinity, pair_offsets, path_affinity
-from .random_walk import random_walk
+from mmwsss.ops.lattice import PermutohedralLattice
+from mmwsss.ops.par import PAR, par, par_affinity, par_propagate
+from mmwsss.ops.paths import disc_offsets, pair_affinity, pair_offsets, path_affinity
+from mmwsss.ops.random_walk import random_walk
 
 __all__ = [
     'DENSE_CRF_PRESETS',

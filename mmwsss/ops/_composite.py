@@ -14,6 +14,8 @@ from functools import lru_cache
 import torch
 from torch import Tensor
 
+from mmwsss.ops._fallback.crf import AddMessage, apply_compat, update_q
+
 from ._checks import (
     BYTES_PER_ENTRY,
     check_features,
@@ -21,7 +23,6 @@ from ._checks import (
     check_memory,
     free_bytes,
 )
-from ._fallback.crf import AddMessage, apply_compat, update_q
 from ._features import bilateral_features, filter_exact, position_features
 
 __all__ = ['bilateral', 'dense_crf', 'forget_lattices']

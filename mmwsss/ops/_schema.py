@@ -16,7 +16,8 @@ import torch
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from . import _composite, _fallback
+from mmwsss.ops import _composite, _fallback
+
 from ._loader import load_compiled
 
 __all__ = ['kernels', 'python_forms']

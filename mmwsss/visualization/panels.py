@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from mmwsss.utils.palette import full_palette
+from mmwsss.io.palette import full_palette
 
 from .overlays import cam_overlay, heat_colours, label_overlay, resize_picture
 

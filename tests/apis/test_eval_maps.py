@@ -10,27 +10,29 @@ import pytest
 import torch
 from PIL import Image
 
-from mmwsss.apis.evaluate.maps import EvalCfg, evaluate_maps, parse_thresholds
-from mmwsss.apis.evaluate.report import metrics_of, tables_of
-from mmwsss.apis.evaluate.tasks import (
+from mmwsss.cam import IGNORE
+from mmwsss.evaluation.areas import ClassAreas, areas_from_labels
+from mmwsss.evaluation.erosion import erode_labels
+from mmwsss.evaluation.scores import scores_from_areas
+from mmwsss.io.data_errors import DataError, MaskError
+from mmwsss.io.label_png import save_label_png
+from mmwsss.io.score_files import load_scores, save_scores
+from mmwsss.labelers.refiners.crf_refiner import DenseCRF
+from mmwsss.labelers.score_maps import refine_stacks, with_background
+from mmwsss.pipeline.evaluate.eval_tasks import (
     classes_of,
     eval_tasks,
     folder_infos,
     maps_in,
     names_in,
 )
-from mmwsss.cam import IGNORE, refine_stacks, with_background
-from mmwsss.datasets import DataError, MaskError
-from mmwsss.datasets.utils.score_io import load_scores, save_scores
-from mmwsss.evaluation import (
-    ClassAreas,
-    areas_from_labels,
-    erode_labels,
-    scores_from_areas,
+from mmwsss.pipeline.evaluate.evaluate_maps import (
+    EvalCfg,
+    evaluate_maps,
+    parse_thresholds,
 )
-from mmwsss.models import DenseCRF
-from mmwsss.utils.label_png import save_label_png
-from mmwsss.utils.manifest import write_manifest
+from mmwsss.pipeline.evaluate.score_report import metrics_of, tables_of
+from mmwsss.pipeline.manifest import write_manifest
 from tests.helpers.methods import pictures
 
 NUM_CLASSES = 5

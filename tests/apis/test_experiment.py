@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from mmwsss.apis.experiment import Experiment, run_experiment
-from mmwsss.apis.pipeline import ToolError
+from mmwsss.pipeline.experiment import Experiment, run_experiment
+from mmwsss.pipeline.stage_process import ToolError
 
 CONFIG = """
 model = dict(type='X', backbone=dict(pretrained=None))

@@ -12,6 +12,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from mmwsss.apis.generate.maps import NetworkMaps
+from mmwsss.datasets.utils.score_io import load_scores
 from PIL import Image
 
 from mmwsss.apis import (
@@ -22,7 +24,6 @@ from mmwsss.apis import (
     init_model,
     refine_folder,
 )
-from mmwsss.apis.generate.maps import NetworkMaps
 from mmwsss.cam import affinity_seeds, strided_size
 from mmwsss.datasets import (
     DataError,
@@ -31,7 +32,6 @@ from mmwsss.datasets import (
     PackWeakInputs,
     ShapesDataset,
 )
-from mmwsss.datasets.utils.score_io import load_scores
 from mmwsss.models import DenseCRF
 from tests.helpers.generation import (
     CONFIGS,

@@ -9,12 +9,15 @@ import numpy as np
 import pytest
 import torch
 
-from mmwsss.apis import Affinity, GenerateCfg, generate_labels, init_model
-from mmwsss.apis.generate.data import split_cfg
-from mmwsss.datasets import DataError
 from mmwsss.datasets.transforms.load_rgb_image import decode_rgb
-from mmwsss.datasets.utils.score_io import load_scores
-from mmwsss.models.refiners import RandomWalk
+from mmwsss.io.data_errors import DataError
+from mmwsss.io.score_files import load_scores
+from mmwsss.labelers.refiners.walk_refiner import RandomWalk
+from mmwsss.pipeline.generate.generate_cfg import GenerateCfg
+from mmwsss.pipeline.generate.generate_labels import generate_labels
+from mmwsss.pipeline.generate.split_images import split_cfg
+from mmwsss.pipeline.generate.walked_maps import Affinity
+from mmwsss.pipeline.inference import init_model
 from tests.helpers.generation import (
     config_of,
     contents,

@@ -11,9 +11,9 @@ from mmengine.registry import init_default_scope
 from mmseg.structures import SegDataSample
 from PIL import Image
 
-from mmwsss.apis import init_model, predict_image
 from mmwsss.apis.compare import comparison_panel
-from mmwsss.models import PostProcessMixin
+from mmwsss.models.segmentors.post_processed import PostProcessMixin
+from mmwsss.pipeline.inference import init_model, predict_image
 from tests.helpers.methods import ROOT, pictures
 from tests.models.test_post_processed import stock
 

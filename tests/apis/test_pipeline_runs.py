@@ -12,9 +12,11 @@ from pathlib import Path
 
 import pytest
 
-from mmwsss.apis.pipeline import BusyError, PipelineError, ToolError, run_pipeline
-from mmwsss.apis.pipeline.lock import work_dir_lock, writers
-from mmwsss.apis.pipeline.summary import summarise
+from mmwsss.pipeline.lock import BusyError, work_dir_lock, writers
+from mmwsss.pipeline.runner import run_pipeline
+from mmwsss.pipeline.stage_process import ToolError
+from mmwsss.pipeline.stages import PipelineError
+from mmwsss.pipeline.summary import summarise
 from tests.helpers.pipelines import (
     NET,
     STAGES,
@@ -351,7 +353,7 @@ def test_two_runs_in_one_folder(config, work):
 
 def test_a_stale_lock_is_noticed(config, work, monkeypatch):
     said = Lines()
-    monkeypatch.setattr('mmwsss.apis.pipeline.lock.print_log', said)
+    monkeypatch.setattr('mmwsss.pipeline.lock.print_log', said)
     work.mkdir()
     (work / 'lock').write_text('process 1 on a machine that is no more')
     with work_dir_lock(work):

@@ -15,18 +15,12 @@ import pytest
 from mmengine.config import Config
 from PIL import Image
 
-from mmwsss.apis.pipeline import (
-    STAGE_TYPES,
-    PipelineError,
-    dry_run,
-    read_stages,
-    run_pipeline,
-    select,
-)
-from mmwsss.apis.pipeline.hashes import config_files, list_files, path_hash
-from mmwsss.apis.pipeline.plan import content_hash, literal_paths
-from mmwsss.apis.pipeline.process import progress
-from mmwsss.apis.pipeline.stages import fill, find_needs
+from mmwsss.pipeline.hashes import config_files, list_files, path_hash
+from mmwsss.pipeline.plan import content_hash, literal_paths
+from mmwsss.pipeline.runner import dry_run, run_pipeline, select
+from mmwsss.pipeline.stage_process import progress
+from mmwsss.pipeline.stage_types import STAGE_TYPES
+from mmwsss.pipeline.stages import PipelineError, fill, find_needs, read_stages
 from tests.helpers.pipelines import (
     NET,
     ROOT,

@@ -10,9 +10,9 @@ import pytest
 import torch
 from PIL import Image
 
-from mmwsss.apis import RefineCfg, refine, refine_folder
-from mmwsss.datasets import DataError
-from mmwsss.datasets.utils.score_io import load_scores, save_scores
+from mmwsss.io.data_errors import DataError
+from mmwsss.io.label_png import save_label_png
+from mmwsss.io.score_files import load_scores, save_scores
 from mmwsss.ops import (
     DENSE_CRF_PRESETS,
     dense_crf,
@@ -20,7 +20,9 @@ from mmwsss.ops import (
     par,
     unary_from_prob,
 )
-from mmwsss.utils.label_png import save_label_png
+from mmwsss.pipeline.refine import refine_folder as refine
+from mmwsss.pipeline.refine.refine_cfg import RefineCfg
+from mmwsss.pipeline.refine.refine_folder import refine_folder
 from tests.helpers.generation import read_png
 from tests.helpers.methods import pictures
 

@@ -10,9 +10,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from mmwsss.cam import ImageLabels, par_in_boxes, refined_propagated_label
-from mmwsss.cam.box_refine import BoxGeometry, linear_weights, whole_images
+from mmwsss.methods.afa.box_refine import (
+    BoxGeometry,
+    linear_weights,
+    par_in_boxes,
+    refined_propagated_label,
+    whole_images,
+)
 from mmwsss.ops import PAR, par
+from mmwsss.structures import ImageLabels
 
 SETTINGS = dict(dilations=(1, 2, 5), num_iters=4)
 

@@ -12,17 +12,19 @@ import torch
 
 from mmwsss.cam import (
     affinity_targets,
+    fuse_cams,
+    label_shares,
+    scale_box,
+    strongest_class,
+    three_way_label,
+)
+from mmwsss.labelers.soft_maps import merge_high_low
+from mmwsss.methods.toco.local_crops import (
     crop_candidates,
     crop_flags,
     cut_crops,
     draw_corners,
-    fuse_cams,
-    label_shares,
-    merge_high_low,
     roi_levels,
-    scale_box,
-    strongest_class,
-    three_way_label,
 )
 
 

@@ -8,7 +8,12 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mmwsss.cam import crop_candidates, crop_flags, cut_crops, draw_corners
+from mmwsss.methods.toco.local_crops import (
+    crop_candidates,
+    crop_flags,
+    cut_crops,
+    draw_corners,
+)
 
 
 def test_candidates_by_hand() -> None:

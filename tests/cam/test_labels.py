@@ -13,17 +13,17 @@ from hypothesis import strategies as st
 
 from mmwsss.cam import (
     IGNORE,
-    ImageLabels,
     affinity_targets,
     box_mask,
     fuse_cams,
     outside_box_to_ignore,
-    roi_levels,
     scale_box,
     strongest_class,
     three_way_label,
     threshold_label,
 )
+from mmwsss.methods.toco.local_crops import roi_levels
+from mmwsss.structures import ImageLabels
 
 LOW, HIGH = 0.25, 0.75
 #: below, on and above both thresholds (all exact in binary)

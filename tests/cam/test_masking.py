@@ -8,7 +8,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mmwsss.cam import (
+from mmwsss.methods.fsr import uncertain_masking as masking_module
+from mmwsss.methods.fsr.block_masks import (
     block_grid,
     blocks_to_tokens,
     choose_blocks,
@@ -17,8 +18,7 @@ from mmwsss.cam import (
     take_tokens,
     uncertain_blocks,
 )
-from mmwsss.models.utils import UncertainMasking
-from mmwsss.models.utils import masking as masking_module
+from mmwsss.methods.fsr.uncertain_masking import UncertainMasking
 
 
 def test_both_thresholds_are_strict() -> None:

@@ -8,9 +8,9 @@ import pytest
 import torch
 from PIL import Image
 
-from mmwsss.cam import (
+from mmwsss.cam import IGNORE
+from mmwsss.methods.irn.pairs import (
     DIFFERENT,
-    IGNORE,
     SAME_BACKGROUND,
     SAME_FOREGROUND,
     grid_label,

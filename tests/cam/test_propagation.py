@@ -6,16 +6,14 @@ from __future__ import annotations
 import pytest
 import torch
 
-from mmwsss.cam import (
-    IGNORE,
-    ImageLabels,
-    affinity_targets,
+from mmwsss.cam import IGNORE, affinity_targets, window_mask
+from mmwsss.methods.afa.propagation import (
     propagate,
     propagate_cams,
     token_label,
     transition_matrix,
-    window_mask,
 )
+from mmwsss.structures import ImageLabels
 
 
 def affinity(batch: int, tokens: int, seed: int = 0) -> torch.Tensor:

@@ -6,8 +6,12 @@ from __future__ import annotations
 import pytest
 import torch
 
-from mmwsss.cam import (
-    ImageLabels,
+from mmwsss.methods.smaf.attention_consistency import (
+    AttentionConsistency,
+    relu_consistency,
+    softmax_consistency,
+)
+from mmwsss.methods.smaf.reactivation import (
     attention_target,
     denoise,
     reactivate,
@@ -16,8 +20,7 @@ from mmwsss.cam import (
     softmax_attention,
     winning_label,
 )
-from mmwsss.models import AttentionConsistency
-from mmwsss.models.losses import relu_consistency, softmax_consistency
+from mmwsss.structures import ImageLabels
 
 
 def maps(*values: float) -> torch.Tensor:

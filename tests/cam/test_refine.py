@@ -8,17 +8,14 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mmwsss.cam import (
-    IGNORE,
-    ImageLabels,
+from mmwsss.cam import IGNORE, denormalise, label_shares, truncate_to_unit
+from mmwsss.labelers.soft_maps import (
     background_stacks,
-    denormalise,
-    label_shares,
     merge_high_low,
     refine_soft_maps,
     refined_label,
-    truncate_to_unit,
 )
+from mmwsss.structures import ImageLabels
 
 MEAN = torch.tensor([123.675, 116.28, 103.53]).view(3, 1, 1)
 STD = torch.tensor([58.395, 57.12, 57.375]).view(3, 1, 1)

@@ -6,14 +6,11 @@ from __future__ import annotations
 import pytest
 import torch
 
-from mmwsss.cam import (
-    IGNORE,
-    ImageLabels,
-    refine_stacks,
-    refined_label,
-    with_background,
-)
+from mmwsss.cam import IGNORE
+from mmwsss.labelers.score_maps import refine_stacks, with_background
+from mmwsss.labelers.soft_maps import refined_label
 from mmwsss.ops import PAR, prob_from_cam
+from mmwsss.structures import ImageLabels
 
 
 def test_background_by_hand() -> None:

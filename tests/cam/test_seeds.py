@@ -6,8 +6,9 @@ from __future__ import annotations
 import pytest
 import torch
 
-from mmwsss.cam import IGNORE, affinity_seeds, hard_slots, refined_slots
-from mmwsss.models.refiners import DenseCRF
+from mmwsss.cam import IGNORE
+from mmwsss.labelers.refiners.crf_refiner import DenseCRF
+from mmwsss.labelers.seeds import affinity_seeds, hard_slots, refined_slots
 
 
 class Counted:

@@ -6,7 +6,12 @@ from __future__ import annotations
 import pytest
 import torch
 
-from mmwsss.cam import edge_of_pair, enlarge_walked, padded_canvas, walk_maps
+from mmwsss.methods.irn.edge_walk import (
+    edge_of_pair,
+    enlarge_walked,
+    padded_canvas,
+    walk_maps,
+)
 from mmwsss.ops import random_walk
 
 SIZES = ((2, 9, 12), (1, 14, 8), (3, 14, 12), (0, 5, 6))

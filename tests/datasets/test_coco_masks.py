@@ -6,7 +6,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from mmwsss.datasets.utils.coco_masks import class_mask, instance_mask, rle_mask
+from mmwsss.datasets.coco_masks import class_mask, instance_mask, rle_mask
 
 SQUARE = [2, 1, 6, 1, 6, 4, 2, 4]
 

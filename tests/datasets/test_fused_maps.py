@@ -6,11 +6,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from mmwsss.datasets.shapes.shapes_dataset.shapes_dataset import ShapesDataset
 
-from mmwsss.datasets import DataError, LoadFusedMaps, ShapesDataset
-from mmwsss.datasets.errors import ScoreError
 from mmwsss.datasets.transforms import fields
-from mmwsss.datasets.utils.score_io import save_scores, stored_header
+from mmwsss.datasets.transforms.load_fused_maps import LoadFusedMaps
+from mmwsss.io.data_errors import DataError, ScoreError
+from mmwsss.io.score_files import save_scores, stored_header
 from tests.datasets.conftest import CLASSES, LABELS
 
 SIZE = (24, 32)

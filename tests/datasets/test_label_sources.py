@@ -7,8 +7,8 @@ import json
 
 import pytest
 
-from mmwsss.datasets.errors import LabelError
 from mmwsss.datasets.label_sources import guess_format, read_labels, read_names
+from mmwsss.io.data_errors import LabelError
 
 XML = (
     '<annotation><object><name>{}</name><difficult>1</difficult></object>'

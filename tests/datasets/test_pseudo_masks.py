@@ -12,8 +12,8 @@ from mmengine.dataset import pseudo_collate
 from mmengine.registry import init_default_scope
 from PIL import Image
 
-from mmwsss.datasets import DataError, MaskError
-from mmwsss.engine.launch import replace_sync_bn
+from mmwsss.cli.launch import replace_sync_bn
+from mmwsss.io.data_errors import DataError, MaskError
 from mmwsss.registry import DATASETS, MODELS
 
 CONFIGS = Path(__file__).resolve().parents[2] / 'configs'

@@ -8,8 +8,8 @@ import pytest
 import torch
 from PIL import Image
 
-from mmwsss.datasets.errors import ScoreError
-from mmwsss.datasets.utils.score_io import PICKLE_FIX, load_scores, save_scores
+from mmwsss.io.data_errors import ScoreError
+from mmwsss.io.score_files import PICKLE_FIX, load_scores, save_scores
 
 SIZE = (4, 6)
 

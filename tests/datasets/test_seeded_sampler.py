@@ -8,7 +8,8 @@ from unittest import mock
 
 import pytest
 
-from mmwsss.datasets.samplers import SeededInfiniteSampler, seeded_infinite_sampler
+from mmwsss.datasets.samplers import seeded_infinite_sampler
+from mmwsss.datasets.samplers.seeded_infinite_sampler import SeededInfiniteSampler
 from mmwsss.datasets.seeding import mix_seed
 
 

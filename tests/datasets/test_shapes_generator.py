@@ -7,8 +7,8 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-
-from mmwsss.datasets.shapes_generator import (
+from mmwsss.datasets.shapes.shapes_dataset.patterns import OUTLINES, PATTERNS
+from mmwsss.datasets.shapes.shapes_dataset.scenes import (
     CLASS_LOOKS,
     COMPANIONS,
     PRETRAIN_LABELS,
@@ -19,7 +19,6 @@ from mmwsss.datasets.shapes_generator import (
     draw_scene,
     draw_single,
 )
-from mmwsss.datasets.shapes_patterns import OUTLINES, PATTERNS
 
 SCENES = [draw_scene(5, index) for index in range(60)]
 

@@ -13,17 +13,14 @@ import torch
 from PIL import Image
 from torchvision.transforms import functional as tv
 
-from mmwsss.datasets.transforms import (
-    LoadMask,
-    MultiView,
-    PackWeakInputs,
-    ToCoViews,
-    draw,
-)
+from mmwsss.datasets.transforms import draw
 from mmwsss.datasets.transforms import functional as F
 from mmwsss.datasets.transforms.draw import PhotoParams
+from mmwsss.datasets.transforms.load_mask import LoadMask
 from mmwsss.datasets.transforms.load_rgb_image import decode_rgb
-from mmwsss.datasets.transforms.toco_views import ToCoParams, toco_views
+from mmwsss.datasets.transforms.multi_view import MultiView
+from mmwsss.datasets.transforms.pack_weak_inputs import PackWeakInputs
+from mmwsss.datasets.transforms.toco_views import ToCoParams, ToCoViews, toco_views
 from mmwsss.registry import TRANSFORMS
 
 

@@ -8,7 +8,7 @@ from mmengine.config import Config
 from mmengine.optim import build_optim_wrapper
 from torch import nn
 
-from mmwsss.engine.optimizers import SlipSGD
+from mmwsss.engine.optimizers.slip_sgd import SlipSGD
 from tests.helpers.methods import ROOT, build
 
 SEMFORMER = 'configs/semformer/semformer_deit-t_shapes.py'

@@ -15,16 +15,17 @@ from mmengine.structures import PixelData
 from mmseg.structures import SegDataSample
 from PIL import Image
 
-from mmwsss.datasets import DataError
-from mmwsss.engine.cli import plain_errors
-from mmwsss.engine.hooks import AtomicCheckpointHook, SetupCheckHook
+from mmwsss.cli.arguments import plain_errors
+from mmwsss.engine.hooks.atomic_checkpoint_hook import AtomicCheckpointHook
 from mmwsss.engine.hooks.cam_panel_hook import plain_view
 from mmwsss.engine.hooks.iter_seed_hook import iteration_seed
 from mmwsss.engine.hooks.label_stats_hook import collapse_messages
+from mmwsss.engine.hooks.setup_check_hook import SetupCheckHook
+from mmwsss.io.atomic_file import AtomicLocalBackend, write_atomic
+from mmwsss.io.data_errors import DataError
+from mmwsss.io.errors import UserError
+from mmwsss.io.weights import CheckpointMismatch
 from mmwsss.registry import HOOKS
-from mmwsss.utils.atomic_file import AtomicLocalBackend, write_atomic
-from mmwsss.utils.checkpoint import CheckpointMismatch
-from mmwsss.utils.errors import UserError
 from tests.helpers.methods import build
 from tests.helpers.training import ROOT, build_runner
 
@@ -162,7 +163,7 @@ def test_iteration_seeds_differ():
 
 
 def test_iter_seed_hook_sets_three_generators():
-    from mmwsss.engine.hooks import IterSeedHook
+    from mmwsss.engine.hooks.iter_seed_hook import IterSeedHook
 
     class Runner:
         seed, iter = 3, 7

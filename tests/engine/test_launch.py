@@ -10,10 +10,14 @@ import pytest
 import torch
 from mmengine.config import Config
 
-from mmwsss.engine import cli, inference_options, launch
-from mmwsss.engine.cli import add_common_arguments, parse, save_metrics
-from mmwsss.engine.optimizers import MergedOptimWrapperConstructor, merged_constructor
-from mmwsss.engine.optimizers.merged_constructor import merge_groups
+from mmwsss.cli import arguments as cli
+from mmwsss.cli import inference_options, launch
+from mmwsss.cli.arguments import add_common_arguments, parse, save_metrics
+from mmwsss.engine.optimizers import merged_constructor
+from mmwsss.engine.optimizers.merged_constructor import (
+    MergedOptimWrapperConstructor,
+    merge_groups,
+)
 from tests.helpers.training import ROOT
 
 CONFIG = str(ROOT / 'tests' / 'helpers' / 'toy_config.py')

@@ -3,7 +3,7 @@ from __future__ import annotations
 
 import torch
 
-from mmwsss.engine.hooks import LogTransferHook
+from mmwsss.engine.hooks.log_transfer_hook import LogTransferHook
 
 
 def test_tensors_become_numbers_with_one_copy(monkeypatch) -> None:

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 import mmwsss.engine.hooks.norm_statistics_hook as module
-from mmwsss.engine.hooks import NormStatisticsHook
+from mmwsss.engine.hooks.norm_statistics_hook import NormStatisticsHook
 
 
 @pytest.mark.parametrize('world', [1, 2])

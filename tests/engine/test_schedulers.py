@@ -7,12 +7,12 @@ import pytest
 import torch
 from torch import nn
 
-from mmwsss.engine.schedulers import (
+from mmwsss.engine.schedulers.cosine_warmup_lr import (
     CosineWarmupLR,
-    PolyWarmupLR,
-    WarmupLR,
     cosine_warmup_factor,
 )
+from mmwsss.engine.schedulers.poly_warmup_lr import PolyWarmupLR
+from mmwsss.engine.schedulers.warmup_lr import WarmupLR
 
 
 def optimizer() -> torch.optim.Optimizer:

@@ -7,11 +7,8 @@ import numpy as np
 import pytest
 import torch
 
-from mmwsss.evaluation import (
-    ClassSimilarityMetric,
-    average_precision,
-    image_average_precision,
-)
+from mmwsss.evaluation.class_similarity_metric import ClassSimilarityMetric
+from mmwsss.evaluation.classification import average_precision, image_average_precision
 
 RNG = np.random.default_rng(0)
 TRUTH = np.concatenate([np.ones((9, 1)), RNG.random((9, 6)) > 0.6], 1)

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch.nn import functional
 
-from mmwsss.evaluation import erode_labels, eroded_score
+from mmwsss.evaluation.erosion import erode_labels, eroded_score
 
 
 def blobs(count: int, size: tuple[int, int], seed: int = 0) -> torch.Tensor:

@@ -7,13 +7,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mmwsss.evaluation import (
-    ClassAreas,
-    areas_from_labels,
-    average_precision,
-    multilabel_f1,
-    scores_from_areas,
-)
+from mmwsss.evaluation.areas import ClassAreas, areas_from_labels
+from mmwsss.evaluation.classification import average_precision, multilabel_f1
+from mmwsss.evaluation.scores import scores_from_areas
 from mmwsss.evaluation.tables import text_table
 
 

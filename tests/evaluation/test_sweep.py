@@ -7,7 +7,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mmwsss.evaluation import areas_from_labels, default_thresholds, sweep_histogram
+from mmwsss.evaluation.areas import areas_from_labels
+from mmwsss.evaluation.sweep import default_thresholds, sweep_histogram
 
 GRID = default_thresholds()
 

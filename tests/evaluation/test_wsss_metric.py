@@ -8,7 +8,8 @@ from mmengine.structures import PixelData
 from mmseg.structures import SegDataSample
 from PIL import Image
 
-from mmwsss.evaluation import areas_from_labels, scores_from_areas
+from mmwsss.evaluation.areas import areas_from_labels
+from mmwsss.evaluation.scores import scores_from_areas
 from mmwsss.registry import METRICS
 
 CLASSES = ('background', 'cat', 'dog', 'bird')

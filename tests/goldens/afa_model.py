@@ -5,8 +5,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from mmwsss.models import AFA
-from mmwsss.models.utils.convert_mit import convert_afa
+from mmwsss.methods.afa.afa import AFA
+from mmwsss.methods.afa.mit_keys import convert_afa
 from tests.goldens.toco_model import state_dict
 
 LOSSES = dict(

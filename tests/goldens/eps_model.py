@@ -6,8 +6,8 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from mmwsss.models import EPS
-from mmwsss.models.utils.convert_wide_resnet import convert_eps
+from mmwsss.methods.eps.eps import EPS
+from mmwsss.models.converters.wide_resnet_keys import convert_eps
 
 
 def eps_model(widths, classes: int = 21, dropout=(0.0, 0.0), **settings) -> EPS:

@@ -10,8 +10,8 @@ import torch
 from mmseg.structures import SegDataSample
 from torch import Tensor
 
-from mmwsss.models import FSR
-from mmwsss.models.utils.convert_fsr import convert_fsr
+from mmwsss.methods.fsr.fsr import FSR
+from mmwsss.methods.fsr.fsr_keys import convert_fsr
 
 SCALES = (1.0, 0.5, 1.5)
 # What the files don't hold: the VOC setting of the description.

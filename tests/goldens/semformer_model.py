@@ -11,8 +11,9 @@ from mmengine.registry import init_default_scope
 from mmseg.structures import SegDataSample
 from torch import Tensor
 
-from mmwsss.models import CAAE, SemFormer
-from mmwsss.models.utils.convert_semformer import convert_caae, convert_segmentor
+from mmwsss.methods.semformer.caae import CAAE
+from mmwsss.methods.semformer.semformer import SemFormer
+from mmwsss.methods.semformer.semformer_keys import convert_caae, convert_segmentor
 
 FORWARD = dict(rtol=1e-4, atol=1e-5)
 GRADIENT = dict(rtol=1e-3, atol=1e-6)

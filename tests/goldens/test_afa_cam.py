@@ -9,30 +9,30 @@ import torch
 from torch import Tensor
 
 from mmwsss.cam import (
-    ImageLabels,
     affinity_targets,
-    background_stacks,
     denormalise,
     fuse_cams,
     fuse_seg_logits,
     long_side_size,
-    par_in_boxes,
-    propagate,
-    propagate_cams,
-    refined_label,
-    refined_propagated_label,
     resize,
     scale_order,
     scaled_size,
     strongest_class,
     threshold_label,
-    token_label,
-    transition_matrix,
     truncate_to_unit,
     window_mask,
 )
-from mmwsss.models.losses import affinity_loss
+from mmwsss.labelers.soft_maps import background_stacks, refined_label
+from mmwsss.methods.afa.affinity_loss import affinity_loss
+from mmwsss.methods.afa.box_refine import par_in_boxes, refined_propagated_label
+from mmwsss.methods.afa.propagation import (
+    propagate,
+    propagate_cams,
+    token_label,
+    transition_matrix,
+)
 from mmwsss.ops import PAR
+from mmwsss.structures import ImageLabels
 from tests.goldens.test_toco_cam import MEAN, STD, close, equal, present
 
 MARGIN = 1e-4

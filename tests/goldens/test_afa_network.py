@@ -8,9 +8,10 @@ import pytest
 import torch
 from torch import Tensor
 
-from mmwsss.cam import affinity_targets, token_label, window_mask
-from mmwsss.models import AFA
-from mmwsss.models.utils.convert_mit import FUSION, convert_afa
+from mmwsss.cam import affinity_targets, window_mask
+from mmwsss.methods.afa.afa import AFA
+from mmwsss.methods.afa.mit_keys import FUSION, convert_afa
+from mmwsss.methods.afa.propagation import token_label
 from tests.goldens.afa_model import tiny_afa
 from tests.goldens.toco_model import close, state_dict
 

@@ -19,7 +19,7 @@ from mmengine.logging import MessageHub
 from mmseg.structures import SegDataSample
 from torch import Tensor
 
-from mmwsss.models import AFA
+from mmwsss.methods.afa.afa import AFA
 from mmwsss.ops import par
 from tests.goldens.afa_model import tiny_afa
 from tests.goldens.toco_model import close

@@ -8,9 +8,10 @@ import pytest
 import torch
 
 from mmwsss.cam import strongest_class, threshold_label
-from mmwsss.datasets.transforms import PILMultiScale
 from mmwsss.datasets.transforms.pack_weak_inputs import to_chw
-from mmwsss.evaluation import ClassAreas, areas_from_labels, scores_from_areas
+from mmwsss.datasets.transforms.pil_multi_scale import PILMultiScale
+from mmwsss.evaluation.areas import ClassAreas, areas_from_labels
+from mmwsss.evaluation.scores import scores_from_areas
 from tests.goldens.eps_model import eps_model, load_public
 from tests.goldens.test_eps_network import samples
 from tests.goldens.toco_model import close

@@ -7,8 +7,13 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from mmwsss.models.losses import SaliencyLoss, multi_label_soft_margin, saliency_loss
-from mmwsss.models.losses.saliency_loss import saliency_class_weights, saliency_overlap
+from mmwsss.methods.eps.saliency_loss import (
+    SaliencyLoss,
+    saliency_class_weights,
+    saliency_loss,
+    saliency_overlap,
+)
+from mmwsss.models.losses.multi_label_soft_margin import multi_label_soft_margin
 
 
 def cases(data: dict) -> list[dict]:

@@ -10,8 +10,8 @@ from mmengine.config import Config
 from mmengine.registry import init_default_scope
 from torch import nn
 
-from mmwsss.engine.optimizers import SlipSGD
-from mmwsss.engine.schedulers import PolyWarmupLR
+from mmwsss.engine.optimizers.slip_sgd import SlipSGD
+from mmwsss.engine.schedulers.poly_warmup_lr import PolyWarmupLR
 from mmwsss.registry import MODELS, OPTIM_WRAPPER_CONSTRUCTORS, OPTIMIZERS
 from tests.helpers.training import ROOT
 

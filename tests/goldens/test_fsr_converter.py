@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from mmwsss.models.utils.convert_fsr import convert_fsr
+from mmwsss.methods.fsr.fsr_keys import convert_fsr
 from tests.goldens.fsr_model import below, tensors, tiny_fsr
 
 ROOT = Path(__file__).resolve().parents[2]

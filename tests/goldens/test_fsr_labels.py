@@ -10,23 +10,21 @@ import numpy as np
 import torch
 
 from mmwsss.cam import (
-    ImageLabels,
     affinity_targets,
     denormalise,
-    refined_label,
     resize,
     strongest_class,
     three_way_label,
     threshold_label,
     truncate_to_unit,
 )
-from mmwsss.models import PAR
-from mmwsss.models.losses import (
-    balanced_cross_entropy,
-    multi_label_soft_margin,
-    patch_token_contrast,
-)
+from mmwsss.labelers.soft_maps import refined_label
+from mmwsss.models.losses.balanced_cross_entropy import balanced_cross_entropy
+from mmwsss.models.losses.multi_label_soft_margin import multi_label_soft_margin
+from mmwsss.models.losses.patch_token_contrast import patch_token_contrast
 from mmwsss.ops import dense_energy
+from mmwsss.ops.par import PAR
+from mmwsss.structures import ImageLabels
 from tests.goldens.fsr_model import near
 
 MEAN = torch.tensor([123.675, 116.28, 103.53]).view(3, 1, 1)

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 import torch
 
-from mmwsss.cam import (
-    ImageLabels,
+from mmwsss.methods.fsr.attentive_aggregation import AttentiveAggregation
+from mmwsss.methods.fsr.block_masks import (
     block_grid,
     blocks_to_tokens,
     choose_blocks,
@@ -16,9 +16,12 @@ from mmwsss.cam import (
     masked_tokens,
     uncertain_blocks,
 )
-from mmwsss.models import MaskTokenViT, ProjectionHead, SelfDistillation
-from mmwsss.models.backbones.attentive_aggregation import AttentiveAggregation
-from mmwsss.models.utils import Ramp, UncertainMasking
+from mmwsss.methods.fsr.mask_token_vit import MaskTokenViT
+from mmwsss.methods.fsr.self_distillation import SelfDistillation
+from mmwsss.methods.fsr.uncertain_masking import UncertainMasking
+from mmwsss.models.heads.projection_head import ProjectionHead
+from mmwsss.models.loss_schedule import Ramp
+from mmwsss.structures import ImageLabels
 from tests.goldens.fsr_model import below, near, tensors
 
 

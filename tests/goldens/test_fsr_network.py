@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 import torch
 
-from mmwsss.cam import ImageLabels, fuse_seg_logits, resize, scaled_size
-from mmwsss.models.utils.convert_fsr import convert_fsr, convert_fsr_network
+from mmwsss.cam import fuse_seg_logits, resize, scaled_size
+from mmwsss.methods.fsr.fsr_keys import convert_fsr, convert_fsr_network
+from mmwsss.structures import ImageLabels
 from tests.goldens.fsr_model import below, near, tensors, tiny_fsr
 
 

@@ -9,8 +9,12 @@ import torch
 from mmengine.config import Config
 from torch import nn
 
-from mmwsss.engine.schedulers import CosineWarmupLR, cosine_warmup_factor
-from mmwsss.models.utils import EMACopy, Ramp
+from mmwsss.engine.schedulers.cosine_warmup_lr import (
+    CosineWarmupLR,
+    cosine_warmup_factor,
+)
+from mmwsss.models.loss_schedule import Ramp
+from mmwsss.models.teachers.ema_copy import EMACopy
 
 RTOL = 1e-12
 

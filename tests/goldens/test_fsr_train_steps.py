@@ -11,9 +11,9 @@ from mmengine.logging import MessageHub
 from torch import nn
 
 from mmwsss.cam import strongest_class, three_way_label
-from mmwsss.engine.optimizers import MergedOptimWrapperConstructor
-from mmwsss.engine.schedulers import CosineWarmupLR
-from mmwsss.models.utils.convert_fsr import convert_fsr_network
+from mmwsss.engine.optimizers.merged_constructor import MergedOptimWrapperConstructor
+from mmwsss.engine.schedulers.cosine_warmup_lr import CosineWarmupLR
+from mmwsss.methods.fsr.fsr_keys import convert_fsr_network
 from tests.goldens.fsr_model import (
     MASK,
     WEIGHTS,
@@ -125,7 +125,7 @@ def check_losses(model, number: int, step, monkeypatch) -> torch.Tensor:
     views = {k: torch.from_numpy(step[k]) for k in ('view1', 'view2')}
     noise = torch.from_numpy(step['noise'])
     monkeypatch.setattr(
-        'mmwsss.models.utils.masking.draw_noise',
+        'mmwsss.methods.fsr.uncertain_masking.draw_noise',
         lambda batch, blocks, _: noise.view(batch, *blocks),
     )
     seen = {}

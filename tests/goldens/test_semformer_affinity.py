@@ -7,8 +7,13 @@ import numpy as np
 import pytest
 import torch
 
-from mmwsss.cam import DIFFERENT, SAME_BACKGROUND, SAME_FOREGROUND, pair_targets
-from mmwsss.models.losses import pair_affinity_loss
+from mmwsss.methods.irn.pair_affinity_loss import pair_affinity_loss
+from mmwsss.methods.irn.pairs import (
+    DIFFERENT,
+    SAME_BACKGROUND,
+    SAME_FOREGROUND,
+    pair_targets,
+)
 from mmwsss.ops import pair_affinity, pair_offsets
 from mmwsss.ops.paths import _path
 

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 import torch
 
-from mmwsss.cam import edge_of_pair, enlarge_walked, walk_maps
-from mmwsss.models.decode_heads import EdgeHead
+from mmwsss.methods.irn.edge_head import EdgeHead
+from mmwsss.methods.irn.edge_walk import edge_of_pair, enlarge_walked, walk_maps
 from tests.goldens.semformer_model import walk_rounding
 
 

@@ -5,12 +5,9 @@ import numpy as np
 import pytest
 import torch
 
-from mmwsss.evaluation import (
-    erode_labels,
-    eroded_score,
-    scores_from_areas,
-    sweep_histogram,
-)
+from mmwsss.evaluation.erosion import erode_labels, eroded_score
+from mmwsss.evaluation.scores import scores_from_areas
+from mmwsss.evaluation.sweep import sweep_histogram
 
 
 def images(g):

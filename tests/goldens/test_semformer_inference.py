@@ -9,7 +9,8 @@ import torch
 from mmseg.structures import SegDataSample
 
 from mmwsss.cam import with_mirror
-from mmwsss.datasets.transforms import PackWeakInputs, PILMultiScale
+from mmwsss.datasets.transforms.pack_weak_inputs import PackWeakInputs
+from mmwsss.datasets.transforms.pil_multi_scale import PILMultiScale
 from tests.goldens.semformer_model import near, tiny_semformer
 
 TEST_CFG = dict(

@@ -8,24 +8,24 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from mmwsss.cam import (
-    ClassPairs,
-    box_mask,
-    clamped_cosine,
-    class_embedding,
-    class_relative_attention,
-    complementary_images,
-    scale_box,
-)
-from mmwsss.models.losses import (
+from mmwsss.cam import box_mask, scale_box
+from mmwsss.methods.semformer.activation_complementation import (
     ActivationComplementation,
+    activation_complementation,
+)
+from mmwsss.methods.semformer.activation_suppression import activation_suppression
+from mmwsss.methods.semformer.class_attention import class_relative_attention
+from mmwsss.methods.semformer.class_contrast import (
     ClassBackgroundLoss,
     ClassForegroundLoss,
+)
+from mmwsss.methods.semformer.complement import complementary_images
+from mmwsss.methods.semformer.semantic_similarity import (
     SemanticSimilarity,
-    activation_complementation,
-    activation_suppression,
     semantic_similarity,
 )
+from mmwsss.methods.semformer.semantics import clamped_cosine, class_embedding
+from mmwsss.structures import ClassPairs
 from tests.goldens.semformer_model import GRADIENT, near
 
 REDUCTIONS = ('sum', 'mean', 'max')

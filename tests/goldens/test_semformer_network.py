@@ -7,14 +7,14 @@ import numpy as np
 import pytest
 import torch
 
-from mmwsss.cam import (
+from mmwsss.methods.semformer.complement import (
     activation_maps,
-    clamped_cosine,
     complementary_images,
     resize_to_corners,
     valid_pixels,
 )
-from mmwsss.models.utils.convert_semformer import (
+from mmwsss.methods.semformer.semantics import clamped_cosine
+from mmwsss.methods.semformer.semformer_keys import (
     convert_caae,
     convert_segmentor,
     convert_semformer,

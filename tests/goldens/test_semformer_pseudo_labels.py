@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 import torch
 
-from mmwsss.cam import affinity_seeds, hard_slots, refined_slots
-from mmwsss.models.refiners import DenseCRF
+from mmwsss.labelers.refiners.crf_refiner import DenseCRF
+from mmwsss.labelers.seeds import affinity_seeds, hard_slots, refined_slots
 from mmwsss.ops import DENSE_CRF_PRESETS, dense_crf, dense_crf_labels, unary_from_prob
 
 SHARE = 0.01  # of the pixels that may have another label

@@ -11,10 +11,11 @@ from mmengine.registry import init_default_scope
 from mmpretrain.models.utils import resize_pos_embed
 from torch import nn
 
-from mmwsss.cam import max_normalise_cam, strided_size, valid_pixels
+from mmwsss.cam import max_normalise_cam, strided_size
 from mmwsss.datasets.transforms import functional as F
 from mmwsss.datasets.transforms.pil_multi_scale import view_size
-from mmwsss.engine.schedulers import PolyWarmupLR
+from mmwsss.engine.schedulers.poly_warmup_lr import PolyWarmupLR
+from mmwsss.methods.semformer.complement import valid_pixels
 from mmwsss.models.data_preprocessor import WeakDataPreProcessor, zero_outside
 from tests.helpers.methods import ROOT
 

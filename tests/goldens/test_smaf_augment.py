@@ -7,15 +7,13 @@ import numpy as np
 import torch
 from PIL import Image
 
-from mmwsss.datasets import (
-    LoadFusedMaps,
-    LoadRGBImage,
-    PackWeakInputs,
-    PILPadCrop,
-    PILRandomFlip,
-    PILResizeLongSide,
-)
 from mmwsss.datasets.transforms import draw
+from mmwsss.datasets.transforms.load_fused_maps import LoadFusedMaps
+from mmwsss.datasets.transforms.load_rgb_image import LoadRGBImage
+from mmwsss.datasets.transforms.pack_weak_inputs import PackWeakInputs
+from mmwsss.datasets.transforms.pil_pad_crop import PILPadCrop
+from mmwsss.datasets.transforms.pil_random_flip import PILRandomFlip
+from mmwsss.datasets.transforms.pil_resize_long_side import PILResizeLongSide
 from mmwsss.models.data_preprocessor import WeakDataPreProcessor
 from tests.goldens.toco_model import close
 

@@ -7,19 +7,21 @@ import numpy as np
 import pytest
 import torch
 
-from mmwsss.apis.refine_maps import Item, RefineCfg, refine_items
-from mmwsss.cam import (
-    ImageLabels,
+from mmwsss.cam import strongest_class, threshold_label
+from mmwsss.methods.smaf.attention_consistency import (
+    AttentionConsistency,
+    softmax_consistency,
+)
+from mmwsss.methods.smaf.reactivation import (
     attention_target,
     denoise,
     reactivate,
     resize_corners,
     softmax_attention,
-    strongest_class,
-    threshold_label,
 )
-from mmwsss.models import AttentionConsistency, WeakSegmentor
-from mmwsss.models.losses import softmax_consistency
+from mmwsss.models.segmentors.weak_segmentor import WeakSegmentor
+from mmwsss.pipeline.refine.refine_cfg import Item, RefineCfg, refine_items
+from mmwsss.structures import ImageLabels
 from tests.goldens.toco_model import close
 
 RTOL = 1e-6

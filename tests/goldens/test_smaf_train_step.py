@@ -9,9 +9,9 @@ import torch
 from mmengine.structures import PixelData
 from mmseg.structures import SegDataSample
 
-from mmwsss.engine.optimizers import SlipSGD
-from mmwsss.engine.schedulers import PolyWarmupLR
-from mmwsss.models.utils.convert_smaf import convert_smaf
+from mmwsss.engine.optimizers.slip_sgd import SlipSGD
+from mmwsss.engine.schedulers.poly_warmup_lr import PolyWarmupLR
+from mmwsss.methods.smaf.smaf_keys import convert_smaf
 from mmwsss.registry import MODELS
 from tests.goldens.toco_model import close
 

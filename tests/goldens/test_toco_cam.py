@@ -9,20 +9,12 @@ import torch
 from torch import Tensor
 
 from mmwsss.cam import (
-    ImageLabels,
     affinity_targets,
-    crop_candidates,
-    crop_flags,
-    cut_crops,
     denormalise,
     fuse_cams,
     fuse_seg_logits,
-    merge_high_low,
     outside_box_to_ignore,
-    refine_soft_maps,
-    refined_label,
     resize,
-    roi_levels,
     scale_order,
     scaled_size,
     strongest_class,
@@ -30,7 +22,15 @@ from mmwsss.cam import (
     threshold_label,
     truncate_to_unit,
 )
+from mmwsss.labelers.soft_maps import merge_high_low, refine_soft_maps, refined_label
+from mmwsss.methods.toco.local_crops import (
+    crop_candidates,
+    crop_flags,
+    cut_crops,
+    roi_levels,
+)
 from mmwsss.ops import par
+from mmwsss.structures import ImageLabels
 
 # What the files don't hold: the statistics and the settings of their description.
 MEAN = torch.tensor([123.675, 116.28, 103.53]).view(3, 1, 1)

@@ -7,11 +7,9 @@ import numpy as np
 import pytest
 import torch
 
-from mmwsss.models.losses import (
-    balanced_cross_entropy,
-    class_token_contrast,
-    patch_token_contrast,
-)
+from mmwsss.methods.toco.class_token_contrast import class_token_contrast
+from mmwsss.models.losses.balanced_cross_entropy import balanced_cross_entropy
+from mmwsss.models.losses.patch_token_contrast import patch_token_contrast
 from tests.goldens.toco_model import close
 
 GRAD_RTOL = 1e-4

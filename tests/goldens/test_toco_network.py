@@ -7,9 +7,11 @@ import numpy as np
 import pytest
 import torch
 
-from mmwsss.models import LargeFOVHead, ProjectionHead, ToCo
-from mmwsss.models.utils import EMACopy
-from mmwsss.models.utils.convert import convert_toco
+from mmwsss.methods.toco.toco import ToCo
+from mmwsss.methods.toco.toco_keys import convert_toco
+from mmwsss.models.heads.large_fov_head import LargeFOVHead
+from mmwsss.models.heads.projection_head import ProjectionHead
+from mmwsss.models.teachers.ema_copy import EMACopy
 from tests.goldens.toco_model import close, state_dict, tiny_toco
 
 

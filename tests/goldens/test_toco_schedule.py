@@ -7,8 +7,8 @@ import torch
 from mmengine.config import Config
 from torch import nn
 
-from mmwsss.engine.optimizers import MergedOptimWrapperConstructor
-from mmwsss.engine.schedulers import PolyWarmupLR, poly_warmup_factor
+from mmwsss.engine.optimizers.merged_constructor import MergedOptimWrapperConstructor
+from mmwsss.engine.schedulers.poly_warmup_lr import PolyWarmupLR, poly_warmup_factor
 from mmwsss.registry import OPTIM_WRAPPER_CONSTRUCTORS
 
 

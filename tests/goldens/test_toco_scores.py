@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 import torch
 
-from mmwsss.evaluation import ClassAreas, areas_from_labels, scores_from_areas
+from mmwsss.evaluation.areas import ClassAreas, areas_from_labels
+from mmwsss.evaluation.scores import scores_from_areas
 
 
 def total_areas(gts, preds, classes):

@@ -9,19 +9,12 @@ import torch
 from mmengine.logging import MessageHub
 from mmseg.structures import SegDataSample
 
-from mmwsss.cam import (
-    ImageLabels,
-    crop_flags,
-    cut_crops,
-    refine_soft_maps,
-    resize,
-    roi_levels,
-    strongest_class,
-    three_way_label,
-    truncate_to_unit,
-)
+from mmwsss.cam import resize, strongest_class, three_way_label, truncate_to_unit
+from mmwsss.labelers.soft_maps import refine_soft_maps
+from mmwsss.methods.toco.local_crops import crop_flags, cut_crops, roi_levels
+from mmwsss.methods.toco.toco_keys import convert_toco
 from mmwsss.models.segmentors.weak_segmentor import FusedCAMs
-from mmwsss.models.utils.convert import convert_toco
+from mmwsss.structures import ImageLabels
 from tests.goldens.toco_model import close, tiny_toco
 
 GRAD_RTOL = 1e-4
@@ -82,7 +75,7 @@ def injected(data, model, monkeypatch) -> dict[str, torch.Tensor]:
     """
     corners = torch.from_numpy(data['top_left_yx'])
     monkeypatch.setattr(
-        'mmwsss.models.segmentors.toco.draw_corners', lambda *_: corners
+        'mmwsss.methods.toco.local_crops.draw_corners', lambda *_: corners
     )
     inputs = batch(data, model)
     labels = model.image_labels(inputs['data_samples'], corners.device)

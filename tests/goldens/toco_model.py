@@ -7,8 +7,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mmwsss.models import ToCo
-from mmwsss.models.utils.convert import convert_toco
+from mmwsss.methods.toco.toco import ToCo
+from mmwsss.methods.toco.toco_keys import convert_toco
 
 LOSSES = dict(
     cls=dict(type='MultiLabelSoftMargin'),

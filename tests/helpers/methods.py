@@ -15,9 +15,10 @@ from mmengine.structures import BaseDataElement, PixelData
 from mmseg.structures import SegDataSample
 from torch import Tensor, nn
 
-from mmwsss.engine.inference_options import segmentor_cfg
-from mmwsss.models import WeakSegmentor
-from mmwsss.models.utils import EMACopy, StepSchedule
+from mmwsss.cli.inference_options import segmentor_cfg
+from mmwsss.models.loss_schedule import StepSchedule
+from mmwsss.models.segmentors.weak_segmentor import WeakSegmentor
+from mmwsss.models.teachers.ema_copy import EMACopy
 from mmwsss.registry import MODELS
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -7,14 +7,10 @@ import signal
 from dataclasses import replace
 from pathlib import Path
 
-from mmwsss.apis.pipeline import (
-    STAGE_TYPES,
-    PipelineRun,
-    read_stages,
-    run_pipeline,
-    select,
-    with_options,
-)
+from mmwsss.pipeline.runner import PipelineRun, run_pipeline, select
+from mmwsss.pipeline.stage_options import with_options
+from mmwsss.pipeline.stage_types import STAGE_TYPES
+from mmwsss.pipeline.stages import read_stages
 
 ROOT = Path(__file__).resolve().parents[2]
 TOOLS = dict(train='train', generate='generate', evaluate='score', test='score')

@@ -27,8 +27,8 @@ from mmengine.config import Config
 from mmengine.registry import init_default_scope
 from mmengine.runner import Runner
 
+from mmwsss.cli.launch import prepare_run
 from mmwsss.engine.hooks.iter_seed_hook import iteration_seed
-from mmwsss.engine.launch import prepare_run
 from mmwsss.registry import MODELS
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -4,8 +4,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from mmwsss.models import AffinityHead
-from mmwsss.models.projectors.affinity_head import attention_affinity
+from mmwsss.methods.afa.affinity_head import AffinityHead, attention_affinity
 
 
 def pairs(dtype: torch.dtype = torch.float32) -> torch.Tensor:

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from mmwsss.cam import fuse_cams
-from mmwsss.models import CAMHead
+from mmwsss.models.heads.cam_head import CAMHead
 
 
 def maps() -> tuple[torch.Tensor, torch.Tensor]:

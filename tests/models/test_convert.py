@@ -6,12 +6,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from mmwsss.models.utils.convert import (
-    convert_timm_vit,
-    convert_toco,
-    rename_keys,
-    unwrap_vit,
-)
+from mmwsss.methods.toco.toco_keys import convert_toco
+from mmwsss.models.converters.vit_keys import convert_timm_vit, rename_keys, unwrap_vit
 
 
 def state(*names: str) -> dict[str, torch.Tensor]:

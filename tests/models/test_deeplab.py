@@ -14,10 +14,15 @@ from mmseg.structures import SegDataSample
 from torch import nn
 
 from mmwsss.cam import resize
-from mmwsss.datasets.transforms import HSVShift, PILPadCrop, PILRandomScale
-from mmwsss.datasets.transforms.hsv_shift import shift_hsv
-from mmwsss.engine.schedulers import PolyWarmupLR
-from mmwsss.models import DeepLabV1Head, DeepLabV2Head, MultiScaleEncoderDecoder
+from mmwsss.datasets.transforms.hsv_shift import HSVShift, shift_hsv
+from mmwsss.datasets.transforms.pil_pad_crop import PILPadCrop
+from mmwsss.datasets.transforms.pil_random_scale import PILRandomScale
+from mmwsss.engine.schedulers.poly_warmup_lr import PolyWarmupLR
+from mmwsss.models.heads.deeplabv1_head import DeepLabV1Head
+from mmwsss.models.heads.deeplabv2_head import DeepLabV2Head
+from mmwsss.models.segmentors.multi_scale_encoder_decoder import (
+    MultiScaleEncoderDecoder,
+)
 from mmwsss.registry import MODELS, OPTIM_WRAPPER_CONSTRUCTORS
 from tests.helpers.training import ROOT
 

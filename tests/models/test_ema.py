@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch import nn
 
-from mmwsss.models.utils import EMACopy
+from mmwsss.models.teachers.ema_copy import EMACopy
 
 
 @pytest.mark.parametrize('momentum,expected', [(0.9, 1.2), (0.0, 3.0), (1.0, 1.0)])

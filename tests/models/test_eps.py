@@ -8,7 +8,7 @@ import torch
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
 
-from mmwsss.models.losses import SaliencyLoss, saliency_loss
+from mmwsss.methods.eps.saliency_loss import SaliencyLoss, saliency_loss
 from mmwsss.registry import MODELS
 from tests.cam_method_tester import CAMMethodTester
 from tests.helpers.methods import (

@@ -7,8 +7,8 @@ import pytest
 import torch
 from mmengine.config import Config
 
-from mmwsss.models import SelfDistillation
-from mmwsss.models.utils import EMACopy
+from mmwsss.methods.fsr.self_distillation import SelfDistillation
+from mmwsss.models.teachers.ema_copy import EMACopy
 from mmwsss.registry import MODELS
 from tests.helpers.methods import (
     ROOT,

@@ -10,9 +10,9 @@ import torch
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
 
-from mmwsss.engine.optimizers import MergedOptimWrapperConstructor
-from mmwsss.models.losses import PixelCrossEntropy
-from mmwsss.models.utils import EMACopy
+from mmwsss.engine.optimizers.merged_constructor import MergedOptimWrapperConstructor
+from mmwsss.models.losses.pixel_cross_entropy import PixelCrossEntropy
+from mmwsss.models.teachers.ema_copy import EMACopy
 from mmwsss.registry import MODELS, TRANSFORMS
 from tests.helpers.methods import ROOT, build, step
 

@@ -12,13 +12,13 @@ from mmpretrain.models import ResNet
 from mmseg.structures import SegDataSample
 from torch import Tensor, nn
 
-from mmwsss.apis import init_model
 from mmwsss.cam import IGNORE
-from mmwsss.models import AffinityNetwork
-from mmwsss.models.backbones import WSSSResNet
-from mmwsss.models.decode_heads import EdgeHead
-from mmwsss.models.refiners import RandomWalk
-from mmwsss.models.utils import WalkCfg
+from mmwsss.labelers.refiners.walk_refiner import RandomWalk
+from mmwsss.methods.irn.affinity_network import AffinityNetwork
+from mmwsss.methods.irn.edge_head import EdgeHead
+from mmwsss.methods.irn.walk_cfg import WalkCfg
+from mmwsss.models.backbones.resnet import WSSSResNet
+from mmwsss.pipeline.inference import init_model
 from mmwsss.registry import MODELS
 from tests.helpers.host_sync import NoHostSync
 from tests.helpers.methods import ROOT, gradients, pictures

@@ -6,7 +6,7 @@ import torch
 from mmengine.structures import PixelData
 from mmseg.structures import SegDataSample
 
-from mmwsss.models import LargeFOVHead
+from mmwsss.models.heads.large_fov_head import LargeFOVHead
 
 
 @pytest.fixture

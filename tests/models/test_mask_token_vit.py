@@ -6,7 +6,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from mmwsss.models import MaskTokenViT, WSSSViT
+from mmwsss.methods.fsr.mask_token_vit import MaskTokenViT
+from mmwsss.models.backbones.vit import WSSSViT
 
 ARCH = dict(embed_dims=16, num_layers=3, num_heads=2, feedforward_channels=32)
 

@@ -9,8 +9,8 @@ import pytest
 import torch
 from mmseg.models.backbones import MixVisionTransformer
 
-from mmwsss.models import WSSSMiT
-from mmwsss.models.utils.convert_mit import convert_segformer_mit, unwrap_mit
+from mmwsss.methods.afa.mit import WSSSMiT
+from mmwsss.methods.afa.mit_keys import convert_segformer_mit, unwrap_mit
 
 SMALL = dict(embed_dims=(8, 12, 20, 24), num_heads=(1, 2, 5, 4), drop_path_rate=0.0)
 

@@ -5,8 +5,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from mmwsss.models import MLPHead
-from mmwsss.models.utils.convert_mit import convert_afa
+from mmwsss.methods.afa.mit_keys import convert_afa
+from mmwsss.methods.afa.mlp_head import MLPHead
 
 SIZES = ((12, 16), (6, 8), (3, 4), (3, 4))
 WIDTHS = (4, 6, 8, 10)

@@ -13,9 +13,10 @@ from mmengine.structures import PixelData
 from mmseg.structures import SegDataSample
 from torch import Tensor, nn
 
-from mmwsss.models import DenseCRF, PostProcessMixin
+from mmwsss.io.weights import load_weights_strict
+from mmwsss.labelers.refiners.crf_refiner import DenseCRF
+from mmwsss.models.segmentors.post_processed import PostProcessMixin
 from mmwsss.registry import MODELS
-from mmwsss.utils.checkpoint import load_weights_strict
 
 MEAN, STD = (123.675, 116.28, 103.53), (58.395, 57.12, 57.375)
 CRF = dict(type='mmwsss.DenseCRF', preset='psa', iter_max=3)

@@ -4,7 +4,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from mmwsss.models.utils import in_float32
+from mmwsss.models.precision import in_float32
 
 
 @in_float32

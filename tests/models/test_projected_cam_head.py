@@ -3,7 +3,7 @@ from __future__ import annotations
 
 import torch
 
-from mmwsss.models import ProjectedCAMHead
+from mmwsss.models.heads.projected_cam_head import ProjectedCAMHead
 
 
 def head(**kwargs) -> ProjectedCAMHead:

@@ -4,7 +4,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from mmwsss.models import ProjectionHead
+from mmwsss.models.heads.projection_head import ProjectionHead
 
 
 def head() -> ProjectionHead:

@@ -9,9 +9,8 @@ import pytest
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from mmwsss.cam import ImageLabels
-from mmwsss.models.utils import encode
 from mmwsss.ops import python_forms
+from mmwsss.structures import ImageLabels, encode
 from tests.helpers.methods import LABELS, at, begins, build, step, total, train_batch
 
 CONFIGS = ('configs/toco/toco_vit-t_shapes.py', 'configs/cam/cam_vit-t_shapes_seg.py')

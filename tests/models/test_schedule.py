@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from mmengine.config import Config
 
-from mmwsss.models.utils import LossSchedule, Ramp, StepSchedule
+from mmwsss.models.loss_schedule import LossSchedule, Ramp, StepSchedule
 
 CONFIGS = Path(__file__).parents[2] / 'configs'
 CLS = dict(cls=1.0, cls_aux=1.0)

@@ -8,7 +8,7 @@ import torch
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
 
-from mmwsss.models import WeakSegmentor
+from mmwsss.models.segmentors.weak_segmentor import WeakSegmentor
 from mmwsss.registry import MODELS
 from tests.helpers.host_sync import HostSyncError, NoHostSync
 from tests.helpers.methods import (

@@ -7,11 +7,10 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from mmwsss.models.losses import (
+from mmwsss.methods.fsr.self_distillation import SelfDistillation, self_distillation
+from mmwsss.models.losses.pixel_cross_entropy import (
     PixelCrossEntropy,
-    SelfDistillation,
     pixel_cross_entropy,
-    self_distillation,
 )
 
 

@@ -11,9 +11,10 @@ import torch
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
 
-from mmwsss.models import ClassTokenViT, WSSSViT
+from mmwsss.io.weights import CheckpointMismatch
+from mmwsss.methods.semformer.class_token_vit import ClassTokenViT
+from mmwsss.models.backbones.vit import WSSSViT
 from mmwsss.registry import MODELS
-from mmwsss.utils.weights import CheckpointMismatch
 from tests.cam_method_tester import CAMMethodTester
 from tests.helpers.methods import (
     ROOT,

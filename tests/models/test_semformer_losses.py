@@ -7,25 +7,24 @@ import pytest
 import torch
 from torch import Tensor
 
-from mmwsss.cam import (
-    ClassPairs,
+from mmwsss.methods.semformer.activation_complementation import (
+    ActivationComplementation,
+    activation_complementation,
+)
+from mmwsss.methods.semformer.activation_suppression import activation_suppression
+from mmwsss.methods.semformer.class_attention import class_relative_attention
+from mmwsss.methods.semformer.class_contrast import class_contrast
+from mmwsss.methods.semformer.complement import (
     activation_maps,
-    clamped_cosine,
-    class_embedding,
-    class_relative_attention,
     complementary_images,
     strongest_other,
     valid_pixels,
 )
-from mmwsss.models.losses import (
-    ActivationComplementation,
-    activation_complementation,
-    activation_suppression,
-    class_contrast,
-    reconstruction,
-    semantic_similarity,
-)
+from mmwsss.methods.semformer.reconstruction import reconstruction
+from mmwsss.methods.semformer.semantic_similarity import semantic_similarity
+from mmwsss.methods.semformer.semantics import clamped_cosine, class_embedding
 from mmwsss.registry import MODELS
+from mmwsss.structures import ClassPairs
 
 LABELS = [(0, 2), (), (1,)]  # of three images; class ids (0, 1, 3), (0,), (0, 2)
 

@@ -11,14 +11,16 @@ from mmengine.config import Config
 from mmengine.registry import init_default_scope
 from mmengine.structures import PixelData
 
-from mmwsss.cam import ImageLabels, attention_target
-from mmwsss.datasets.utils.score_io import load_scores, save_scores
-from mmwsss.engine.inference_options import segmentor_cfg
-from mmwsss.models import MultiScaleSelfTraining, WeakSegmentor
-from mmwsss.models.utils import SelfTrainingCfg
+from mmwsss.cli.inference_options import segmentor_cfg
+from mmwsss.io.errors import UserError
+from mmwsss.io.score_files import load_scores, save_scores
+from mmwsss.io.weights import CheckpointMismatch
+from mmwsss.methods.smaf.reactivation import attention_target
+from mmwsss.methods.smaf.self_training_cfg import SelfTrainingCfg
+from mmwsss.methods.smaf.smaf import MultiScaleSelfTraining
+from mmwsss.models.segmentors.weak_segmentor import WeakSegmentor
 from mmwsss.registry import MODELS
-from mmwsss.utils.errors import UserError
-from mmwsss.utils.weights import CheckpointMismatch
+from mmwsss.structures import ImageLabels
 from tests.cam_method_tester import CAMMethodTester
 from tests.helpers.methods import (
     LABELS,
@@ -406,7 +408,7 @@ def test_other_segmentors_have_no_cams() -> None:
 # ------------------------------------------------------------------ configs
 def test_settings_of_tools_reach_the_network() -> None:
     """--tta and --post-processor, where the model is around another one."""
-    from mmwsss.engine.inference_options import apply_post_processor, apply_tta
+    from mmwsss.cli.inference_options import apply_post_processor, apply_tta
 
     init_default_scope('mmwsss')
     cfg = Config.fromfile(ROOT / SMAF)

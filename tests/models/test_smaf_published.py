@@ -6,7 +6,7 @@ from __future__ import annotations
 import pytest
 from mmengine.config import Config
 
-from mmwsss.models.utils import SelfTrainingCfg
+from mmwsss.methods.smaf.self_training_cfg import SelfTrainingCfg
 from tests.helpers.methods import ROOT
 from tests.models.test_published_settings import EPS, plain, setting
 

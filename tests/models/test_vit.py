@@ -9,8 +9,8 @@ from urllib.error import URLError
 import pytest
 import torch
 
-from mmwsss.models import WSSSViT
-from mmwsss.utils.checkpoint import UnsafeCheckpointError
+from mmwsss.io.checkpoint import UnsafeCheckpointError
+from mmwsss.models.backbones.vit import WSSSViT
 
 ARCH = dict(embed_dims=16, num_layers=3, num_heads=2, feedforward_channels=32)
 

@@ -11,8 +11,8 @@ import pytest
 import torch
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from mmwsss.models import WideResNet38
-from mmwsss.models.utils.convert_wide_resnet import convert_eps, convert_mxnet_wr38
+from mmwsss.models.backbones.wide_resnet38 import WideResNet38
+from mmwsss.models.converters.wide_resnet_keys import convert_eps, convert_mxnet_wr38
 from tests.helpers.training import ROOT
 from tests.utils.test_mxnet_params import container
 

@@ -6,11 +6,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mmwsss.ops import (
-    PermutohedralLattice,
-    bilateral_filter,
-    gaussian_filter,
-)
+from mmwsss.ops import PermutohedralLattice, bilateral_filter, gaussian_filter
 from mmwsss.ops._features import bilateral_features
 
 

@@ -13,8 +13,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mmwsss.datasets import COCO14WeakDataset, DataError
-from mmwsss.datasets.utils.coco_masks import instance_mask
+from mmwsss.datasets.coco14 import COCO14WeakDataset
+from mmwsss.datasets.coco_masks import instance_mask
+from mmwsss.io.data_errors import DataError
 
 ROOT = Path(__file__).resolve().parents[2]
 TOOL = ROOT / 'tools' / 'dataset_converters' / 'coco14.py'

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mmwsss.datasets.utils.score_io import save_scores
-from mmwsss.utils.label_png import save_label_png
-from mmwsss.utils.manifest import write_manifest
+from mmwsss.io.label_png import save_label_png
+from mmwsss.io.score_files import save_scores
+from mmwsss.pipeline.manifest import write_manifest
 
 ROOT = Path(__file__).parents[2]
 SIZE = (20, 24)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from mmwsss.apis import GenerateCfg
+from mmwsss.pipeline.generate.generate_cfg import GenerateCfg
 
 ROOT = Path(__file__).parents[2]
 

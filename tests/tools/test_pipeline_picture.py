@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mmwsss.datasets.utils.score_io import save_scores
+from mmwsss.io.score_files import save_scores
 from tests.helpers.training import ROOT
 
 TOOL = ROOT / 'tools/analysis_tools/pipeline_picture.py'

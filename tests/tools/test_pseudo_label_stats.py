@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mmwsss.datasets import LabelError, MaskError
-from mmwsss.datasets.utils.score_io import save_scores
-from mmwsss.utils.label_png import save_label_png
-from mmwsss.utils.manifest import write_manifest
+from mmwsss.io.data_errors import LabelError, MaskError
+from mmwsss.io.label_png import save_label_png
+from mmwsss.io.score_files import save_scores
+from mmwsss.pipeline.manifest import write_manifest
 
 ROOT = Path(__file__).parents[2]
 CLASSES = ('background', 'red fox', 'dog')

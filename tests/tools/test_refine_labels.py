@@ -14,7 +14,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mmwsss.apis import RefineCfg, refine_folder
+from mmwsss.pipeline.refine.refine_cfg import RefineCfg
+from mmwsss.pipeline.refine.refine_folder import refine_folder
 from tests.helpers.methods import ROOT, pictures
 from tests.helpers.pipelines import listen_to_ctrl_c
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mmwsss.datasets import DataError
+from mmwsss.io.data_errors import DataError
 
 TOOL = Path(__file__).resolve().parents[2] / 'tools' / 'dataset_converters' / 'voc12.py'
 SPLITS = {

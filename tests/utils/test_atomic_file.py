@@ -6,9 +6,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from mmwsss.datasets.utils.score_io import save_scores
-from mmwsss.utils.atomic_file import is_whole
-from mmwsss.utils.label_png import save_label_png
+from mmwsss.io.atomic_file import is_whole
+from mmwsss.io.label_png import save_label_png
+from mmwsss.io.score_files import save_scores
 
 
 @pytest.mark.parametrize('name', ['a b.png', 'a.npz'])

@@ -15,16 +15,14 @@ from mmengine.runner import load_checkpoint
 from mmengine.runner.checkpoint import CheckpointLoader
 from torch import nn
 
-from mmwsss.utils.checkpoint import (
+from mmwsss.io.checkpoint import (
     ALLOW_PICKLE_ENV,
-    CheckpointMismatch,
     UnsafeCheckpointError,
     load_checkpoint_file,
-    load_weights_strict,
-    restore_message_hub,
-    to_plain,
     use_safe_checkpoints,
 )
+from mmwsss.io.plain import restore_message_hub, to_plain
+from mmwsss.io.weights import CheckpointMismatch, load_weights_strict
 
 
 @pytest.fixture(autouse=True)
@@ -95,7 +93,7 @@ def test_opt_in_is_loud(tmp_path, monkeypatch, caplog, by_flag):
     monkeypatch.setenv(ALLOW_PICKLE_ENV, '0' if by_flag else '1')
     warnings = []
     monkeypatch.setattr(
-        'mmwsss.utils.checkpoint.print_log', lambda text, *_: warnings.append(text)
+        'mmwsss.io.checkpoint.print_log', lambda text, *_: warnings.append(text)
     )
     use_safe_checkpoints(allow_pickle=by_flag)
     load_checkpoint_file(str(file))

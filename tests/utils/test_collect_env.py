@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from mmwsss.utils.collect_env import collect_env, format_problems
-from mmwsss.utils.env_facts import EnvFacts, Extension
-from mmwsss.utils.env_problems import find_problems
+from mmwsss.env.doctor import collect_env, format_problems
+from mmwsss.env.env_facts import EnvFacts, Extension
+from mmwsss.env.env_problems import find_problems
 
 ROOT = Path(__file__).resolve().parents[2]
 GOOD = EnvFacts(
@@ -159,7 +159,7 @@ def test_doctor_as_a_command_on_a_broken_mmcv(tmp_path):
     write_distribution(tmp_path, 'mmcv', '2.1.0')
     path = os.pathsep.join([str(tmp_path), str(ROOT)])
     run = subprocess.run(
-        [sys.executable, '-m', 'mmwsss.utils.collect_env'],
+        [sys.executable, '-m', 'mmwsss.env.doctor'],
         env={**os.environ, 'PYTHONPATH': path},
         capture_output=True,
         text=True,

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from mmwsss.utils.cuda_archs import covers, cuda_archs
+from mmwsss.env.cuda_archs import covers, cuda_archs
 
 PTX, CUBIN = 1, 2
 

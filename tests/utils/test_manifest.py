@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from mmwsss.utils.manifest import (
+from mmwsss.pipeline.manifest import (
     ManifestMismatch,
     claim_folder,
     differences,

@@ -8,7 +8,7 @@ import struct
 import numpy as np
 import pytest
 
-from mmwsss.utils.mxnet_params import is_mxnet_params, read_mxnet_params
+from mmwsss.io.mxnet_params import is_mxnet_params, read_mxnet_params
 
 V1, V2, V3 = 0xF993FAC8, 0xF993FAC9, 0xF993FACA
 FLAGS = ('float32', 'float64', 'float16', 'uint8', 'int32', 'int8', 'int64')

@@ -8,19 +8,11 @@ from mmengine.structures import PixelData
 from mmseg.structures import SegDataSample
 from PIL import Image
 
-from mmwsss.visualization import (
-    cam_overlay,
-    compose_panel,
-    full_palette,
-    image_labels,
-    label_overlay,
-    legend_strip,
-    sample_outputs,
-    sample_tiles,
-    save_label_png,
-    to_picture,
-    voc_palette,
-)
+from mmwsss.io.label_png import save_label_png
+from mmwsss.io.palette import full_palette, voc_palette
+from mmwsss.visualization.overlays import cam_overlay, label_overlay
+from mmwsss.visualization.panels import compose_panel, legend_strip, sample_tiles
+from mmwsss.visualization.samples import image_labels, sample_outputs, to_picture
 
 CLASSES = ('background', 'cat', 'dog')
 

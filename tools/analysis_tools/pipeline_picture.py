@@ -22,11 +22,10 @@ import numpy as np
 from mmengine.logging import print_log
 from PIL import Image
 
-from mmwsss.apis import read_photo
-from mmwsss.datasets.files import FileFinder
-from mmwsss.datasets.label_sources import IMAGE_SUFFIXES
-from mmwsss.datasets.utils.score_io import load_scores
-from mmwsss.visualization import Tile, compose_panel, sample_tiles
+from mmwsss.io.image_files import IMAGE_SUFFIXES, FileFinder
+from mmwsss.io.score_files import load_scores
+from mmwsss.pipeline.inference import read_photo
+from mmwsss.visualization.panels import Tile, compose_panel, sample_tiles
 
 SIDES = dict(min_side=140, max_side=320)
 COLOURS = 192  # of the palette: a fifth of the size, no visible loss

@@ -24,20 +24,19 @@ from pathlib import Path
 from mmengine.logging import print_log
 from PIL import Image
 
-from mmwsss.apis.evaluate.label_stats import (
+from mmwsss.datasets.verify import spread
+from mmwsss.io.atomic_file import write_json
+from mmwsss.io.data_errors import DataError
+from mmwsss.io.image_files import IMAGE_SUFFIXES, FileFinder
+from mmwsss.pipeline.evaluate.eval_tasks import classes_of, maps_in, names_in
+from mmwsss.pipeline.evaluate.folder_stats import (
     contact_sheet,
     folder_stats,
     label_ids,
     stats_dict,
     stats_table,
 )
-from mmwsss.apis.evaluate.tasks import classes_of, maps_in, names_in
-from mmwsss.datasets.errors import DataError
-from mmwsss.datasets.files import FileFinder
-from mmwsss.datasets.label_sources import IMAGE_SUFFIXES
-from mmwsss.datasets.verify import spread
-from mmwsss.utils.atomic_file import write_json
-from mmwsss.utils.manifest import read_manifest
+from mmwsss.pipeline.manifest import read_manifest
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:

@@ -43,11 +43,12 @@ import numpy as np
 from mmengine.fileio import load
 from mmengine.logging import print_log
 
-from mmwsss.datasets import COCO14WeakDataset, DataError
-from mmwsss.datasets.utils.coco_masks import class_mask
-from mmwsss.datasets.utils.mask_io import load_mask, write_labels
-from mmwsss.datasets.utils.parallel import parallel_map
-from mmwsss.utils.label_png import save_label_png
+from mmwsss.datasets.coco14 import COCO14WeakDataset
+from mmwsss.datasets.coco_masks import class_mask
+from mmwsss.io.data_errors import DataError
+from mmwsss.io.label_png import save_label_png
+from mmwsss.io.mask_files import load_mask, write_labels
+from mmwsss.pipeline.workers import parallel_map
 
 CLASSES = COCO14WeakDataset.METAINFO['classes']
 PALETTE = COCO14WeakDataset.METAINFO['palette']

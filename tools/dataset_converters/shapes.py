@@ -25,17 +25,17 @@ from typing import NamedTuple
 import numpy as np
 from mmengine.logging import print_log
 from mmengine.utils import track_parallel_progress, track_progress
-from PIL import Image
-
-from mmwsss.datasets.shapes_generator import (
+from mmwsss.datasets.shapes.shapes_dataset.drawn_saliency import draw_saliency
+from mmwsss.datasets.shapes.shapes_dataset.scenes import (
     SHAPES_CLASSES,
     SHAPES_PALETTE,
     ShapesStyle,
     draw_scene,
 )
-from mmwsss.datasets.shapes_saliency import draw_saliency
-from mmwsss.utils.atomic_file import write_atomic, write_json
-from mmwsss.utils.label_png import save_label_png
+from PIL import Image
+
+from mmwsss.io.atomic_file import write_atomic, write_json
+from mmwsss.io.label_png import save_label_png
 
 # Splits never share a picture number, whatever their sizes.
 FIRST_INDEX = {'train': 0, 'val': 1_000_000, 'test': 2_000_000}

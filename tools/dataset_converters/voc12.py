@@ -32,17 +32,17 @@ import numpy as np
 from mmengine.logging import print_log
 from PIL import Image
 
-from mmwsss.datasets import DataError, VOC12WeakDataset
 from mmwsss.datasets.label_sources import (
     Labels,
     read_labels,
     read_names,
     read_voc_objects,
 )
-from mmwsss.datasets.utils.mask_io import load_mask, write_labels
-from mmwsss.datasets.utils.parallel import parallel_map
-from mmwsss.datasets.voc12 import SPLITS
-from mmwsss.utils.label_png import save_label_png
+from mmwsss.datasets.voc12 import SPLITS, VOC12WeakDataset
+from mmwsss.io.data_errors import DataError
+from mmwsss.io.label_png import save_label_png
+from mmwsss.io.mask_files import load_mask, write_labels
+from mmwsss.pipeline.workers import parallel_map
 
 CLASSES = VOC12WeakDataset.METAINFO['classes']
 PALETTE = VOC12WeakDataset.METAINFO['palette']

@@ -22,11 +22,12 @@ from mmengine.logging import print_log
 from mmengine.registry import init_default_scope
 from PIL import Image, ImageDraw
 
+from mmwsss.cli.arguments import add_cfg_options, merged_config
 from mmwsss.datasets.seeding import mix_seed
 from mmwsss.datasets.verify import verify_items
-from mmwsss.engine.cli import add_cfg_options, merged_config
+from mmwsss.io.palette import full_palette
 from mmwsss.registry import DATASETS
-from mmwsss.visualization import full_palette, to_picture
+from mmwsss.visualization.samples import to_picture
 
 HEAD = 16  # height in pixels of the line of text
 

@@ -9,10 +9,10 @@ from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
+from mmwsss.datasets.shapes.shapes_dataset.patterns import OUTLINES, PATTERNS
 from torch import Tensor, nn
 
-from mmwsss.datasets.shapes_patterns import OUTLINES, PATTERNS
-from mmwsss.models.utils import Features, encode
+from mmwsss.structures import Features, encode
 
 NO_TEXTURE = -1
 RARE = -2.0

@@ -58,6 +58,8 @@ import torch.nn.functional as F
 from mmengine.config import Config
 from mmengine.logging import print_log
 from mmengine.registry import init_default_scope
+from mmwsss.datasets.shapes.shapes_dataset.patterns import OUTLINES
+from mmwsss.datasets.shapes.shapes_dataset.scenes import draw_empty, draw_single
 from pretrain_networks import (
     NO_TEXTURE,
     Pictures,
@@ -68,10 +70,8 @@ from pretrain_networks import (
 )
 from torch import Tensor, nn
 
-from mmwsss.datasets.shapes_generator import draw_empty, draw_single
-from mmwsss.datasets.shapes_patterns import OUTLINES
-from mmwsss.models.utils import encode
 from mmwsss.registry import MODELS
+from mmwsss.structures import encode
 
 MEAN, STD = (123.675, 116.28, 103.53), (58.395, 57.12, 57.375)
 SIDE = 48  # of a single picture, half a mosaic

@@ -6,7 +6,7 @@ from __future__ import annotations
 import argparse
 import sys
 
-from mmwsss.engine.cli import add_cfg_options, merged_config
+from mmwsss.cli.arguments import add_cfg_options, merged_config
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:

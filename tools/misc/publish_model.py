@@ -16,8 +16,9 @@ from typing import Any
 import torch
 from mmengine.logging import print_log
 
-from mmwsss.utils.atomic_file import write_atomic
-from mmwsss.utils.checkpoint import load_checkpoint_file, to_plain, use_safe_checkpoints
+from mmwsss.io.atomic_file import write_atomic
+from mmwsss.io.checkpoint import load_checkpoint_file, use_safe_checkpoints
+from mmwsss.io.plain import to_plain
 
 _META = ('iter', 'epoch', 'dataset_meta', 'experiment_name', 'mmengine_version')
 

@@ -11,8 +11,8 @@ from __future__ import annotations
 
 import argparse
 
-from mmwsss.models.utils.convert_mit import convert_afa
-from mmwsss.utils.convert_file import convert_file
+from mmwsss.io.convert_file import convert_file
+from mmwsss.methods.afa.mit_keys import convert_afa
 
 
 def main() -> None:

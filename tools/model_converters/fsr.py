@@ -14,9 +14,9 @@ from __future__ import annotations
 import argparse
 from functools import partial
 
-from mmwsss.models.utils.convert_fsr import convert_fsr
-from mmwsss.utils.checkpoint import load_checkpoint_file, use_safe_checkpoints
-from mmwsss.utils.convert_file import convert_file
+from mmwsss.io.checkpoint import load_checkpoint_file, use_safe_checkpoints
+from mmwsss.io.convert_file import convert_file
+from mmwsss.methods.fsr.fsr_keys import convert_fsr
 
 
 def main() -> None:

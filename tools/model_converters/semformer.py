@@ -12,8 +12,8 @@ from __future__ import annotations
 
 import argparse
 
-from mmwsss.models.utils.convert_semformer import convert_semformer
-from mmwsss.utils.convert_file import convert_file
+from mmwsss.io.convert_file import convert_file
+from mmwsss.methods.semformer.semformer_keys import convert_semformer
 
 
 def main() -> None:

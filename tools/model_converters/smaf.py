@@ -13,8 +13,8 @@ from __future__ import annotations
 
 import argparse
 
-from mmwsss.models.utils.convert_smaf import convert_smaf
-from mmwsss.utils.convert_file import convert_file
+from mmwsss.io.convert_file import convert_file
+from mmwsss.methods.smaf.smaf_keys import convert_smaf
 
 
 def main() -> None:

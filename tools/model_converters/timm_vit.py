@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import argparse
 
-from mmwsss.models.utils.convert import unwrap_vit
-from mmwsss.utils.convert_file import convert_file
+from mmwsss.io.convert_file import convert_file
+from mmwsss.models.converters.vit_keys import unwrap_vit
 
 
 def main() -> None:

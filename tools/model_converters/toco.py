@@ -11,8 +11,8 @@ from __future__ import annotations
 
 import argparse
 
-from mmwsss.models.utils.convert import convert_toco
-from mmwsss.utils.convert_file import convert_file
+from mmwsss.io.convert_file import convert_file
+from mmwsss.methods.toco.toco_keys import convert_toco
 
 
 def main() -> None:

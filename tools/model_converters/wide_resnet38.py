@@ -15,8 +15,8 @@ from __future__ import annotations
 
 import argparse
 
-from mmwsss.models.utils.convert_wide_resnet import convert_eps, load_wide_resnet
-from mmwsss.utils.convert_file import convert_file, write_state
+from mmwsss.io.convert_file import convert_file, write_state
+from mmwsss.models.converters.wide_resnet_keys import convert_eps, load_wide_resnet
 
 
 def main() -> None:

@@ -7,9 +7,8 @@ import numpy as np
 from mmengine.dist import get_dist_info, sync_random_seed
 from torch.utils.data import Sampler
 
+from mmwsss.datasets.seeding import mix_seed
 from mmwsss.registry import DATA_SAMPLERS
-
-from ..seeding import mix_seed
 
 
 @DATA_SAMPLERS.register_module()

@@ -15,7 +15,7 @@ import torch
 from PIL import Image
 from torch.nn.functional import interpolate
 
-from . import functional as F
+from mmwsss.datasets.transforms import functional as F
 
 
 def resize_map(

@@ -6,10 +6,9 @@ from collections.abc import Iterable
 import numpy as np
 from mmcv.transforms import BaseTransform
 
+from mmwsss.io.data_errors import ScoreError
+from mmwsss.io.score_files import load_scores
 from mmwsss.registry import TRANSFORMS
-
-from ..errors import ScoreError
-from ..utils.score_io import load_scores
 
 
 def check_classes(path: str, ids: Iterable[int], labels: Iterable[int]) -> None:

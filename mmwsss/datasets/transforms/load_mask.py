@@ -8,9 +8,8 @@ from mmcv.transforms import BaseTransform
 from mmengine import fileio
 from PIL import Image, UnidentifiedImageError
 
+from mmwsss.io.data_errors import MaskError
 from mmwsss.registry import TRANSFORMS
-
-from ..errors import MaskError
 
 
 def decode_mask(content: bytes, path: str) -> np.ndarray:

@@ -9,9 +9,8 @@ from mmcv.transforms import BaseTransform
 from mmengine import fileio
 from PIL import Image
 
+from mmwsss.io.data_errors import UnreadableImageError
 from mmwsss.registry import TRANSFORMS
-
-from ..errors import UnreadableImageError
 
 
 def decode_rgb(content: bytes) -> np.ndarray:

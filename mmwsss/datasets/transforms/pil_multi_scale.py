@@ -7,9 +7,8 @@ import numpy as np
 from mmcv.transforms import BaseTransform
 from PIL import Image
 
+from mmwsss.datasets.transforms import functional as F
 from mmwsss.registry import TRANSFORMS
-
-from . import functional as F
 
 
 def view_size(

@@ -5,10 +5,10 @@ import random
 
 from mmcv.transforms import BaseTransform
 
+from mmwsss.datasets.transforms import draw
+from mmwsss.datasets.transforms import functional as F
 from mmwsss.registry import TRANSFORMS
 
-from . import draw
-from . import functional as F
 from .fields import crop_fields
 
 

@@ -6,9 +6,9 @@ import random
 from mmcv.transforms import BaseTransform
 from PIL import Image
 
+from mmwsss.datasets.transforms import functional as F
 from mmwsss.registry import TRANSFORMS
 
-from . import functional as F
 from .fields import resize_fields, set_image
 
 

@@ -10,10 +10,9 @@ import numpy as np
 from mmcv.transforms import BaseTransform
 from PIL import Image
 
+from mmwsss.datasets.transforms import draw
+from mmwsss.datasets.transforms import functional as F
 from mmwsss.registry import TRANSFORMS
-
-from . import draw
-from . import functional as F
 
 _VIEW1 = dict(blur_prob=1.0)
 _VIEW2 = dict(blur_prob=0.1, solarise_prob=0.2)

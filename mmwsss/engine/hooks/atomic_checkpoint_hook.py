@@ -12,9 +12,9 @@ from mmengine.hooks import CheckpointHook
 from mmengine.logging import print_log
 from mmengine.runner import IterBasedTrainLoop
 
+from mmwsss.io.atomic_file import write_atomic
+from mmwsss.io.plain import restore_message_hub, to_plain
 from mmwsss.registry import HOOKS
-from mmwsss.utils.atomic_file import write_atomic
-from mmwsss.utils.checkpoint import restore_message_hub, to_plain
 
 #: prefixes of the scores that read image labels only
 IMAGE_SCORES = ('cls_', 'sim_')
@@ -26,7 +26,7 @@ class AtomicCheckpointHook(CheckpointHook):
 
     A checkpoint (and the pointer ``last_checkpoint``) is written under a temporary
     name and renamed; an outdated one is deleted only after its successor is on disk.
-    What is saved is plain data (:func:`mmwsss.utils.checkpoint.to_plain`), so that
+    What is saved is plain data (:func:`mmwsss.io.plain.to_plain`), so that
     resuming runs without unpickling code.
 
     A checkpoint is saved before the validation of its iteration, which a kill may cut

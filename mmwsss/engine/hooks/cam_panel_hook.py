@@ -17,14 +17,8 @@ from PIL import Image
 from torch import Tensor, nn
 
 from mmwsss.registry import HOOKS
-from mmwsss.visualization import (
-    Tile,
-    compose_panel,
-    image_labels,
-    sample_outputs,
-    sample_tiles,
-    to_picture,
-)
+from mmwsss.visualization.panels import Tile, compose_panel, sample_tiles
+from mmwsss.visualization.samples import image_labels, sample_outputs, to_picture
 
 # output -> the part of the model without which it can't be had
 _NEEDS = {

@@ -8,9 +8,9 @@ from mmengine.hooks import Hook
 from mmengine.model import is_model_wrapper
 from torch import nn
 
+from mmwsss.io.errors import UserError
+from mmwsss.io.weights import FIX, CheckpointMismatch, compare_weights
 from mmwsss.registry import HOOKS
-from mmwsss.utils.errors import UserError
-from mmwsss.utils.weights import FIX, CheckpointMismatch, compare_weights
 
 _RESUME_KEYS = ('meta', 'message_hub', 'optimizer')
 

@@ -6,8 +6,8 @@ from typing import Any
 from mmpretrain.models import ResNet
 from torch import Tensor
 
+from mmwsss.io.checkpoint import load_checkpoint_file
 from mmwsss.registry import MODELS
-from mmwsss.utils.checkpoint import load_checkpoint_file
 
 
 @MODELS.register_module()

@@ -8,11 +8,10 @@ import torch
 from mmpretrain.models import VisionTransformer
 from torch import Tensor
 
+from mmwsss.io.checkpoint import load_checkpoint_file
+from mmwsss.models.converters.vit_keys import unwrap_vit
 from mmwsss.registry import MODELS
-from mmwsss.utils.checkpoint import load_checkpoint_file
-
-from ..utils.convert import unwrap_vit
-from ..utils.features import Features
+from mmwsss.structures import Features
 
 
 @MODELS.register_module()

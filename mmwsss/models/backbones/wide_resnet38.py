@@ -8,9 +8,8 @@ from mmengine.model import BaseModule
 from mmengine.utils.dl_utils.parrots_wrapper import _BatchNorm
 from torch import Tensor, nn
 
+from mmwsss.models.converters.wide_resnet_keys import load_wide_resnet
 from mmwsss.registry import MODELS
-
-from ..utils.convert_wide_resnet import load_wide_resnet
 
 #: output widths of stem and stages: conv1a, b2, b3, b4, b5, b6, b7
 WIDTHS = (64, 128, 256, 512, 1024, 2048, 4096)

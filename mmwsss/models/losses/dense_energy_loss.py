@@ -4,10 +4,9 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from mmwsss.cam import IGNORE, box_mask
+from mmwsss.models.precision import in_float32
 from mmwsss.ops import dense_energy
 from mmwsss.registry import MODELS
-
-from ..utils.precision import in_float32
 
 
 @in_float32

@@ -4,9 +4,8 @@ from __future__ import annotations
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from mmwsss.models.precision import in_float32
 from mmwsss.registry import MODELS
-
-from ..utils.precision import in_float32
 
 
 @in_float32

@@ -5,9 +5,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from mmwsss.cam import IGNORE, resize
+from mmwsss.models.precision import in_float32
 from mmwsss.registry import MODELS
-
-from ..utils.precision import in_float32
 
 
 @in_float32

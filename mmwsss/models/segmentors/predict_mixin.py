@@ -13,8 +13,6 @@ from mmseg.structures import SegDataSample
 from torch import Tensor
 
 from mmwsss.cam import (
-    ClassMaps,
-    ImageLabels,
     fuse_seg_logits,
     long_side_size,
     resize,
@@ -24,11 +22,11 @@ from mmwsss.cam import (
     strongest_class,
     with_mirror,
 )
+from mmwsss.io.errors import UserError
+from mmwsss.models.inference_cfg import InferenceCfg
+from mmwsss.models.teachers.ema_copy import EMACopy
 from mmwsss.registry import MODELS
-from mmwsss.utils.errors import UserError
-
-from ..utils import EMACopy, Features
-from ..utils.inference import InferenceCfg
+from mmwsss.structures import ClassMaps, Features, ImageLabels
 
 Pass = tuple[Features, Features | None]
 Images = Tensor | Sequence[Tensor]
@@ -61,7 +59,7 @@ class PredictMixin:
             data_samples: with ``ori_shape`` (the size of all outputs) and, only for
                 ``cam_filter='gt'``, ``gt_labels``.
             **overrides: entries of ``test_cfg`` to replace, see
-                :class:`~mmwsss.models.utils.InferenceCfg`.
+                :class:`~mmwsss.models.inference_cfg.InferenceCfg`.
 
         Returns:
             The samples with ``pred_score`` (C,) class probabilities and, as asked for,
@@ -69,7 +67,7 @@ class PredictMixin:
             probabilities), ``pred_cam``, ``pred_aux_cam`` (score (1, H, W) in [0, 1],
             label (1, H, W) in 1..C, no threshold applied), ``pred_pseudo`` (data
             (1, H, W) with 255 = ignore), ``class_maps`` (stride →
-            :class:`~mmwsss.cam.ClassMaps` of the kept classes).
+            :class:`~mmwsss.structures.ClassMaps` of the kept classes).
 
         Raises:
             UserError: if the model lacks the part that an output comes from.

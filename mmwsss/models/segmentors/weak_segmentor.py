@@ -10,22 +10,22 @@ from mmseg.structures import SegDataSample
 from torch import Tensor, nn
 
 from mmwsss.cam import (
-    ClassPairs,
-    ImageLabels,
     affinity_targets,
     fuse_cams,
     label_shares,
     multi_scale,
-    refined_label,
     resize,
     scale_box,
     strongest_class,
     three_way_label,
     truncate_to_unit,
 )
+from mmwsss.labelers.soft_maps import refined_label
+from mmwsss.models.inference_cfg import InferenceCfg
+from mmwsss.models.loss_schedule import LossSchedule
 from mmwsss.registry import MODELS
+from mmwsss.structures import ClassPairs, Features, ImageLabels, encode
 
-from ..utils import Features, InferenceCfg, LossSchedule, encode
 from .loss_terms_mixin import LossTermsMixin
 from .predict_mixin import PredictMixin
 
@@ -61,7 +61,7 @@ class WeakSegmentor(LossTermsMixin, PredictMixin, BaseSegmentor):
             ``inactive``: ``'zero_grad'`` (published: a module without an active term
             gets zero gradients, so its weights still decay) or ``'off'`` (with
             several processes also set ``find_unused_parameters=True``).
-        test_cfg: see :class:`~mmwsss.models.utils.InferenceCfg`.
+        test_cfg: see :class:`~mmwsss.models.inference_cfg.InferenceCfg`.
         data_preprocessor: config of the ``WeakDataPreProcessor``.
         init_cfg: mmengine initialisation.
 

@@ -1,11 +1,11 @@
 # Licensed under Apache-2.0.
 """The operators in PyTorch: always there, and what compiled ones are tested by."""
 
-from .build import lattice_build
-from .crf import mean_field
-from .filter import lattice_filter
-from .par import par_affinity
-from .stencil import propagate, propagate_backward
+from mmwsss.ops._fallback.build import lattice_build
+from mmwsss.ops._fallback.crf import mean_field
+from mmwsss.ops._fallback.filter import lattice_filter
+from mmwsss.ops._fallback.par import par_affinity
+from mmwsss.ops._fallback.stencil import propagate, propagate_backward
 
 __all__ = [
     'lattice_build',

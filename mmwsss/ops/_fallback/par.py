@@ -9,7 +9,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from .._rings import ring_offsets
+from mmwsss.ops._rings import ring_offsets
+
 from .stencil import shifted
 
 __all__ = ['par_affinity']

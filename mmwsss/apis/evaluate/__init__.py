@@ -1,2 +1,0 @@
-# Licensed under Apache-2.0.
-"""Folders of CAMs and masks: scores against pixel labels, reports, statistics."""

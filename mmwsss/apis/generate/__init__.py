@@ -1,2 +1,0 @@
-# Licensed under Apache-2.0.
-"""Pseudo labels of a data set: settings, images, maps, walk, files; ``run`` does it."""

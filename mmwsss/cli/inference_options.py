@@ -1,0 +1,95 @@
+# Licensed under Apache-2.0.
+"""What the options of ``tools/test.py`` and of the demo change in a config."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from mmengine.config import Config, ConfigDict
+
+from mmwsss.io.errors import UserError
+
+POST_PROCESSOR_HELP = (
+    'refine the prediction with the image: crf, crf:PRESET (a key of '
+    'mmwsss.ops.DENSE_CRF_PRESETS) or par; any model of mmseg'
+)
+
+
+def post_processor_cfg(name: str) -> dict[str, Any]:
+    """The module behind ``crf``, ``crf:PRESET`` or ``par``.
+
+    Raises:
+        UserError: Another name. (The module itself names an unknown preset.)
+    """
+    kind, _, preset = name.partition(':')
+    if kind == 'crf':
+        settings = dict(preset=preset) if preset else {}
+        return dict(type='mmwsss.DenseCRF', **settings)
+    if name == 'par':
+        return dict(type='mmwsss.PAR')
+    raise UserError(f'--post-processor must be crf, crf:PRESET or par, got {name!r}')
+
+
+def segmentor_cfg(cfg: Config) -> ConfigDict:
+    """The network's config, also inside ``PostProcessed`` or a self-training one."""
+    model = cfg.get('model', {})
+    while 'segmentor' in model:
+        model = model['segmentor']
+    return model
+
+
+def apply_post_processor(cfg: Config, name: str) -> None:
+    """Refine the predictions of the config's model, whatever it says of that itself."""
+    known = str(cfg.model.type).rpartition('.')[2] == 'PostProcessed'
+    model = (
+        cfg.model if known else dict(type='mmwsss.PostProcessed', segmentor=cfg.model)
+    )
+    cfg.model = {**model, 'post_processor': post_processor_cfg(name)}
+
+
+def apply_tta(cfg: Config) -> None:
+    """Merge the top-level ``tta_cfg`` into ``model.test_cfg``.
+
+    Raises:
+        UserError: The config has no ``tta_cfg``.
+    """
+    if not cfg.get('tta_cfg'):
+        raise UserError(
+            f'--tta: {cfg.filename} has no tta_cfg. Add one at top level, e.g. tta_cfg='
+            'dict(seg_scales=(1.0, 1.25, 1.5), seg_flip=True), or test without --tta.'
+        )
+    model = segmentor_cfg(cfg)
+    if 'test_cfg' in cfg.model:  # of a model around the network: it has the last word
+        model = cfg.model
+    model.test_cfg = {**(model.get('test_cfg') or {}), **cfg.tta_cfg}
+
+
+def show_panels(cfg: Config, folder: str) -> None:
+    """Write a panel of every test image to ``folder``."""
+    hooks = cfg.get('custom_hooks') or []
+    for hook in hooks:
+        if str(hook['type']).rpartition('.')[2] == 'CAMPanelHook':
+            hook['show_dir'] = folder
+            break
+    else:
+        hooks = [*hooks, dict(type='CAMPanelHook', show_dir=folder)]
+    cfg.custom_hooks = hooks
+
+
+def save_masks(cfg: Config, folder: str) -> None:
+    """Let the first ``WSSSMetric`` write the predictions to ``folder``.
+
+    Raises:
+        UserError: The config has no such metric.
+    """
+    evaluator = cfg.get('test_evaluator')
+    entries = evaluator if isinstance(evaluator, (list, tuple)) else [evaluator or {}]
+    for entry in entries:
+        if str(entry.get('type')).rpartition('.')[2] == 'WSSSMetric':
+            entry['save_dir'] = folder
+            return
+    raise UserError(
+        '--out: test_evaluator has no WSSSMetric, which writes the masks; '
+        "use test_evaluator=dict(type='WSSSMetric') or mmseg's "
+        'IoUMetric(output_dir=...) through --cfg-options.'
+    )

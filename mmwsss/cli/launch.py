@@ -1,0 +1,187 @@
+# Licensed under Apache-2.0.
+"""What the entry points do to a config before a runner is built."""
+
+from __future__ import annotations
+
+import datetime
+import os
+import re
+from typing import Any
+
+import torch
+from mmengine.config import Config
+from mmengine.runner import find_latest_checkpoint
+from torch import distributed
+
+from mmwsss.io.checkpoint import use_safe_checkpoints
+from mmwsss.io.errors import UserError
+
+from .inference_options import segmentor_cfg
+
+_SYNC_BN = {'SyncBN': 'BN', 'MMSyncBN': 'BN', 'SyncBatchNorm': 'BN'}
+
+
+def prepare_run(
+    cfg: Config,
+    launcher: str = 'none',
+    amp: bool = False,
+    auto_scale_lr: bool = False,
+    allow_pickle: bool = False,
+) -> Config:
+    """Fit a config to this machine; everything that both tools need.
+
+    Args:
+        cfg: Config; changed in place.
+        launcher: ``'none'``, ``'pytorch'``, ``'slurm'`` or ``'mpi'``.
+        amp: Train in mixed precision.
+        auto_scale_lr: Scale the learning rate with the batch size.
+        allow_pickle: Unpickle untrusted checkpoints, see
+            :func:`mmwsss.io.checkpoint.use_safe_checkpoints`.
+
+    Returns:
+        ``cfg``.
+
+    Raises:
+        UserError: ``amp`` without a GPU or with a foreign optimizer wrapper, or
+            ``auto_scale_lr`` without a base batch size.
+    """
+    use_safe_checkpoints(allow_pickle)
+    cfg.launcher = launcher
+    skip_pretrained_on_resume(cfg)
+    if amp:
+        enable_amp(cfg)
+    if auto_scale_lr:
+        enable_auto_scale_lr(cfg)
+    if not torch.cuda.is_available():
+        prepare_for_cpu(cfg)
+    return cfg
+
+
+def skip_pretrained_on_resume(cfg: Config) -> None:
+    """Don't ask for ImageNet weights where a checkpoint of the run replaces them.
+
+    A run can then be resumed without a network, or where that file is no more.
+    """
+    backbone = segmentor_cfg(cfg).get('backbone', {})
+    if not cfg.get('resume') or not backbone.get('pretrained'):
+        return
+    if cfg.get('load_from') or find_latest_checkpoint(cfg.get('work_dir', '')):
+        backbone['pretrained'] = None
+
+
+def enable_amp(cfg: Config) -> None:
+    """Switch the optimizer wrapper to mixed precision."""
+    if not torch.cuda.is_available():
+        raise UserError(
+            '--amp needs a GPU, and none is visible: run without --amp '
+            '(float32 on the CPU), or check CUDA_VISIBLE_DEVICES.'
+        )
+    kind = cfg.optim_wrapper.get('type', 'OptimWrapper')
+    if kind not in ('OptimWrapper', 'AmpOptimWrapper'):
+        raise UserError(
+            f'--amp replaces OptimWrapper by AmpOptimWrapper, but the '
+            f'config has optim_wrapper.type={kind!r}; set mixed precision '
+            'there.'
+        )
+    cfg.optim_wrapper.type = 'AmpOptimWrapper'
+    cfg.optim_wrapper.setdefault('loss_scale', 'dynamic')
+
+
+def enable_auto_scale_lr(cfg: Config) -> None:
+    """Switch on the scaling by batch size that the config describes."""
+    scale = cfg.get('auto_scale_lr')
+    if not scale or 'base_batch_size' not in scale:
+        raise UserError(
+            '--auto-scale-lr needs auto_scale_lr=dict(enable=False, '
+            'base_batch_size=N) in the config, N = images per iteration '
+            'over all GPUs that its learning rates are meant for.'
+        )
+    scale.enable = True
+
+
+def prepare_for_cpu(cfg: Config) -> None:
+    """Undo what needs a GPU: SyncBN, pinned memory, NCCL, DDP's device ids.
+
+    mmengine would call ``torch.cuda.set_device``; so the gloo group is made here,
+    before the runner, which then leaves it alone.
+    """
+    for key in ('model', 'norm_cfg'):
+        if cfg.get(key) is not None:
+            replace_sync_bn(cfg[key])
+    for loader in ('train_dataloader', 'val_dataloader', 'test_dataloader'):
+        if cfg.get(loader):
+            cfg[loader].pin_memory = False  # torch warns of it without a GPU
+    if cfg.launcher == 'none':
+        return
+    wrapper = dict(cfg.get('model_wrapper_cfg') or {})
+    wrapper.setdefault('type', 'MMDistributedDataParallel')
+    wrapper.setdefault('broadcast_buffers', False)
+    wrapper.setdefault(
+        'find_unused_parameters', cfg.get('find_unused_parameters', False)
+    )
+    wrapper['device_ids'] = None
+    cfg.model_wrapper_cfg = wrapper
+    cfg.custom_hooks = [
+        *(cfg.get('custom_hooks') or []),
+        dict(type='NormStatisticsHook'),
+    ]
+    init_gloo(cfg.launcher, cfg.get('env_cfg', {}).get('dist_cfg', {}).get('timeout'))
+
+
+def replace_sync_bn(node: Any) -> None:
+    """Replace every ``type='SyncBN'`` below ``node`` by ``'BN'``, in place."""
+    if isinstance(node, dict):
+        kind = node.get('type')
+        if isinstance(kind, str) and kind.rpartition('.')[2] in _SYNC_BN:
+            node['type'] = _SYNC_BN[kind.rpartition('.')[2]]
+        for value in node.values():
+            replace_sync_bn(value)
+    elif isinstance(node, (list, tuple)):
+        for value in node:
+            replace_sync_bn(value)
+
+
+def init_gloo(launcher: str, timeout: float | None = None) -> None:
+    """Start the process group on the CPU, unless there is one.
+
+    Args:
+        launcher: ``'pytorch'`` (``torchrun`` sets the variables) or ``'slurm'``.
+        timeout: Seconds; None = torch's.
+
+    Raises:
+        UserError: Another launcher.
+        KeyError: A variable that the launcher should have set is missing.
+    """
+    if distributed.is_initialized():
+        return
+    if launcher == 'slurm':
+        _slurm_environment()
+    elif launcher != 'pytorch':
+        raise UserError(
+            f'launcher={launcher!r} needs a GPU; on a CPU use '
+            "'pytorch' (torchrun, tools/dist_train.sh) or 'slurm'"
+        )
+    lacking = [
+        k
+        for k in ('RANK', 'WORLD_SIZE', 'LOCAL_RANK', 'MASTER_ADDR', 'MASTER_PORT')
+        if k not in os.environ
+    ]
+    if lacking:
+        raise KeyError(
+            f'launcher={launcher!r}, but {lacking} are not set: start with '
+            'torchrun, e.g. tools/dist_train.sh CONFIG 2'
+        )
+    extra = {} if timeout is None else dict(timeout=datetime.timedelta(seconds=timeout))
+    distributed.init_process_group('gloo', **extra)
+
+
+def _slurm_environment() -> None:
+    """Translate Slurm's variables to torch's."""
+    env = os.environ
+    env.setdefault('RANK', env['SLURM_PROCID'])
+    env.setdefault('WORLD_SIZE', env['SLURM_NTASKS'])
+    env.setdefault('LOCAL_RANK', env.get('SLURM_LOCALID', '0'))
+    env.setdefault('MASTER_PORT', '29500')
+    if 'MASTER_ADDR' not in env:  # 'gpu[03-05,9]' -> 'gpu03', 'a1,a2' -> 'a1'
+        first = re.match(r'([^\[,]+)(?:\[(\w+))?', env['SLURM_STEP_NODELIST'])
+        env['MASTER_ADDR'] = first.group(1) + (first.group(2) or '')

@@ -1,1 +1,0 @@
-# Licensed under Apache-2.0.

@@ -1,0 +1,86 @@
+# Licensed under Apache-2.0.
+"""Names and places of image files."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from PIL import Image
+
+from .data_errors import DataError, UnreadableImageError
+
+
+def image_stem(name: str) -> str:
+    """The name without an image suffix."""
+    stem, suffix = os.path.splitext(name)
+    return stem if suffix.lower() in IMAGE_SUFFIXES else name
+
+
+def picture_size(path: str) -> tuple[int, int]:
+    """(H, W) of a picture, from its header alone.
+
+    Raises:
+        UnreadableImageError: if it can't be read.
+    """
+    try:
+        with Image.open(path) as picture:
+            return picture.size[::-1]
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as err:
+        raise UnreadableImageError(path, err) from err
+
+
+class FileFinder:
+    """Finds files by listing folders once, not by asking for each file.
+
+    Args:
+        root: folder that the names are relative to.
+        listed: look at the disk at all.
+    """
+
+    def __init__(self, root: str, listed: bool) -> None:
+        self.root, self.listed = root, listed
+        self.missing: list[str] = []
+        self._names: dict[str, set[str]] = {}
+
+    def find(self, name: str, suffixes: str | Sequence[str]) -> str:
+        """Path of the file; a path that is absent is noted in ``missing``."""
+        path = os.path.join(self.root, name)
+        has_suffix = image_stem(name) != name
+        suffixes = ('',) if has_suffix else suffixes
+        if isinstance(suffixes, str):
+            suffixes = (suffixes,)
+        if not self.listed:
+            return path + suffixes[0]
+        folder = os.path.dirname(path)
+        if folder not in self._names:
+            exists = Path(folder or '.').is_dir()
+            self._names[folder] = set(os.listdir(folder or '.')) if exists else set()
+        for suffix in suffixes:
+            if os.path.basename(path) + suffix in self._names[folder]:
+                return path + suffix
+        self.missing.append(path + suffixes[0])
+        return self.missing[-1]
+
+    def refuse_missing(
+        self, error: type[DataError], kind: str, count: int, fix: str
+    ) -> None:
+        """Raise ``error``, naming the first absent file, if there is one.
+
+        Args:
+            error: class of the error.
+            kind: of what the files are, in the plural.
+            count: how many were looked for.
+            fix: what to do.
+        """
+        if self.missing:
+            others = len(self.missing) - 1
+            raise error(
+                self.missing[0],
+                f'is missing, with {others} other {kind} of {count}',
+                fix,
+            )
+
+
+IMAGE_SUFFIXES = ('.jpg', '.jpeg', '.png', '.bmp', '.webp', '.tif', '.tiff')

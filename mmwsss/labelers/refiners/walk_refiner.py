@@ -1,0 +1,71 @@
+# Licensed under Apache-2.0.
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from torch import Tensor, nn
+
+from mmwsss.io.checkpoint import load_checkpoint_file
+from mmwsss.io.weights import load_weights_strict
+from mmwsss.registry import MODELS
+
+
+@MODELS.register_module()
+class RandomWalk(nn.Module):
+    """Class maps that walk within the edges of a trained network.
+
+    Args:
+        network: an ``AffinityNetwork``, or its config.
+        checkpoint: path or URL of its weights, where it is a config.
+        **settings: entries of its ``test_cfg`` to replace, e.g. ``beta=8``.
+
+    Raises:
+        ValueError: if a config comes without weights, or a network with them.
+    """
+
+    def __init__(
+        self, network: nn.Module | dict, checkpoint: str | None = None, **settings: Any
+    ) -> None:
+        super().__init__()
+        if isinstance(network, nn.Module) == (checkpoint is not None):
+            raise ValueError(
+                'RandomWalk needs a trained network: give a module, or its config with '
+                f'a checkpoint; got {type(network).__name__} and {checkpoint}'
+            )
+        if checkpoint is not None:
+            network = _load(network, checkpoint)
+        self.network, self.settings = network.eval(), settings
+
+    def forward(
+        self, pixels: Tensor | Sequence[Tensor], maps: Sequence[Tensor]
+    ) -> list[Tensor]:
+        """Let maps walk.
+
+        Args:
+            pixels: RGB grey levels 0..255, (B, 3, H, W) or a list of (3, H, W).
+            maps: (K, h, w) class maps of each image at stride 4,
+                ``class_maps(…, strides=(4,))`` of a CAM model; K may differ.
+
+        Returns:
+            (K, H, W) for each image, in [0, 1], divided by the maximum over classes.
+        """
+        cleaner = self.network.data_preprocessor
+        images = [cleaner.normalise(image.to(cleaner.mean.device)) for image in pixels]
+        maps = [one.to(cleaner.mean.device) for one in maps]
+        return self.network.walk(images, maps, **self.settings)
+
+    def train(self, mode: bool = True) -> RandomWalk:
+        """The network stays in evaluation mode."""
+        del mode
+        return super().train(False)
+
+
+def _load(cfg: dict, checkpoint: str) -> nn.Module:
+    cfg = dict(cfg)
+    if 'pretrained' in cfg.get('backbone', {}):
+        cfg['backbone'] = {**cfg['backbone'], 'pretrained': None}
+    network = MODELS.build(cfg)
+    saved = load_checkpoint_file(checkpoint, map_location='cpu')
+    load_weights_strict(network, saved.get('state_dict', saved), checkpoint)
+    return network.requires_grad_(False)

@@ -1,0 +1,269 @@
+# Licensed under Apache-2.0.
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar, NamedTuple
+
+import torch
+from mmseg.structures import SegDataSample
+from torch import Tensor
+
+from mmwsss.cam import (
+    affinity_targets,
+    label_shares,
+    multi_scale,
+    scale_order,
+    truncate_to_unit,
+    window_mask,
+)
+from mmwsss.methods.afa.propagation import token_label
+from mmwsss.models.inference_cfg import InferenceCfg
+from mmwsss.models.loss_schedule import StepSchedule
+from mmwsss.models.mode import evaluating
+from mmwsss.models.segmentors.weak_segmentor import WeakSegmentor
+from mmwsss.ops import PAR
+from mmwsss.registry import MODELS
+from mmwsss.structures import Features, ImageLabels
+
+from .affinity_head import AffinityHead, check_maps
+from .box_refine import refined_propagated_label
+from .mit import WSSSMiT
+from .propagation import propagate_cams
+
+SOURCES = ('cam', 'propagated')
+
+
+class AttendedCAMs(NamedTuple):
+    """Compact CAMs (B, K, H, W), and the affinity (B, hw, hw) of a token grid.
+
+    The affinity is ``None`` where no label is propagated.
+    """
+
+    cam: Tensor
+    affinity: Tensor | None
+    grid: tuple[int, int]
+
+
+@MODELS.register_module()
+class AFA(WeakSegmentor):
+    """Affinity from Attention for weakly supervised segmentation (Ru et al., 2022).
+
+    Args:
+        affinity_head: config of the head that makes token affinities of attention.
+        affinity_radius: pairs of tokens count up to this distance in tokens, in y and
+            in x, in the affinity loss and in the propagation.
+        train_cfg: adds ``seg_source`` and ``aff_source`` (the pseudo label of the
+            decoder and of the affinity: ``'cam'``, or ``'propagated'`` by the affinity,
+            or steps), ``stochastic_cams`` (published: ``True``, stochastic depth is
+            active in the passes that make CAMs) and ``norm_from_cams`` (published:
+            ``True``, the decoder's norm statistics follow those passes too).
+        test_cfg: ``pseudo_source`` may be ``'cam'`` (the refined label of the CAM),
+            ``'propagated'`` (arg max of the propagated CAM with background ``low_thr``,
+            the published evaluation) or ``'refined_propagated'`` (the decoder's label).
+        **kwargs: see :class:`WeakSegmentor`.
+    """
+
+    TERM_MODULES: ClassVar[dict[str, tuple[str, ...]]] = {
+        **WeakSegmentor.TERM_MODULES,
+        'affinity_head': ('aff',),
+    }
+    TRAIN_KEYS: ClassVar[frozenset[str]] = WeakSegmentor.TRAIN_KEYS | {
+        'seg_source',
+        'aff_source',
+        'stochastic_cams',
+        'norm_from_cams',
+    }
+    PSEUDO_SOURCES = (*SOURCES, 'refined_propagated')
+
+    def __init__(
+        self, *, affinity_head: dict, affinity_radius: int = 8, **kwargs: Any
+    ) -> None:
+        super().__init__(**kwargs)
+        self.affinity_head = MODELS.build(affinity_head)
+        self.affinity_radius = affinity_radius
+        self.seg_source = StepSchedule(self.train_cfg.get('seg_source', 'cam'))
+        self.aff_source = StepSchedule(self.train_cfg.get('aff_source', 'cam'))
+        for name in ('seg_source', 'aff_source'):
+            unknown = set(getattr(self, name).values) - set(SOURCES)
+            if unknown:
+                raise ValueError(
+                    f'train_cfg.{name} must be one of {SOURCES}, got {sorted(unknown)}'
+                )
+        self._check_affinity()
+
+    def _check_affinity(self) -> None:
+        """What would stop a run only when the first affinity is needed."""
+        window_mask((1, 1), self.affinity_radius)
+        if isinstance(self.backbone, WSSSMiT) and isinstance(
+            self.affinity_head, AffinityHead
+        ):
+            check_maps(
+                self.backbone.attention_blocks,
+                self.backbone.num_heads[-1],
+                self.affinity_head.proj.in_channels,
+            )
+        if 'aff' in self.schedule.weights and self.refine is None:
+            raise ValueError(
+                'the loss term aff needs pseudo labels: set refine, got None'
+            )
+        if not isinstance(self.refine, (PAR, type(None))):
+            raise ValueError(
+                'AFA refines propagated CAMs inside boxes, which only PAR '
+                f'can: set refine.type=PAR, got {type(self.refine)}'
+            )
+
+    def loss(
+        self,
+        inputs: Tensor | Mapping[str, Tensor],
+        data_samples: Sequence[SegDataSample],
+    ) -> dict[str, Tensor]:
+        """One training step, each distinct image encoded once.
+
+        Args:
+            inputs: (B, 3, H, W) normalised images or a dict with ``'view1'``.
+            data_samples: with ``gt_labels`` and, if known, ``valid_box``.
+        """
+        images = inputs['view1'] if isinstance(inputs, Mapping) else inputs
+        labels = self.image_labels(data_samples, images.device)
+        box = self.valid_boxes(data_samples)
+        features = self.encode(images)
+        terms = self.classification(features, labels)
+        if not self.active & {'seg', 'aff', 'reg'}:
+            return self.weigh(terms)
+
+        source = self.label_sources()
+        cams = self.attended_cams(
+            images, labels, features, 'propagated' in source.values()
+        )
+        label = {
+            name: self.label_from(name, images, cams, labels, box)
+            for name in set(source.values())
+        }
+        if 'aff' in source:
+            terms['aff'] = self.affinity(features, label[source['aff']])
+        if 'seg' in source:
+            terms |= self.segmentation(features, images, label[source['seg']], box)
+        shown = label[source.get('seg', source.get('aff'))]
+        return self.weigh(terms) | label_shares(shown, box)
+
+    def label_sources(self) -> dict[str, str]:
+        """What the active terms learn from: ``'seg'`` (the decoder) and ``'aff'``."""
+        source = {}
+        if self.active & {'seg', 'reg'}:
+            source['seg'] = self.seg_source(self.iteration)
+        if 'aff' in self.active:
+            source['aff'] = self.aff_source(self.iteration)
+        return source
+
+    @torch.no_grad()
+    def attended_cams(
+        self,
+        images: Tensor,
+        labels: ImageLabels,
+        features: Features,
+        affinity: bool = True,
+    ) -> AttendedCAMs:
+        """CAMs over scales and mirrors, and the affinity at the largest scale.
+
+        Queries and keys come along as a second tap; the affinity is made, where it is
+        wanted, of those of the largest scale's un-mirrored images alone.
+        """
+        stochastic = self.train_cfg.get('stochastic_cams', True)
+        scales = scale_order(self.train_cfg['cam_scales'])
+        with evaluating(self.backbone, on=not stochastic):
+            cam, attention = multi_scale(
+                self.cam_pass,
+                images,
+                scales,
+                plain=self.cam_and_attention(features) if stochastic else None,
+            )
+        largest = scales.index(max(scales))
+        return AttendedCAMs(
+            self.fuse(cam, labels, tuple(images.shape[-2:])),
+            self.affinity_head(attention[largest][0]) if affinity else None,
+            tuple(cam[largest][0].shape[-2:]),
+        )
+
+    def cam_pass(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """Raw CAM logits and attention of a batch of one scale."""
+        features = self.encode(images)
+        if self.decode_head is not None and self.train_cfg.get('norm_from_cams', True):
+            self.decode_head(features.maps)  # for the statistics of its norm
+        return self.cam_and_attention(features)
+
+    def cam_and_attention(self, features: Features) -> tuple[Tensor, Tensor]:
+        """What a CAM pass gives, from features."""
+        return *self.cam_logits(features), features.attention.detach()
+
+    @torch.no_grad()
+    def label_from(
+        self,
+        source: str,
+        images: Tensor,
+        cams: AttendedCAMs,
+        labels: ImageLabels,
+        box: Tensor | None,
+    ) -> Tensor:
+        """Refined pseudo label (B, H, W) of the CAM, or of the propagated CAM."""
+        if source == 'cam':
+            return self.pseudo_label(images, cams.cam, labels, box)
+        return self.propagated_label(
+            images,
+            cams,
+            labels,
+            box,
+            self.train_cfg['low_thr'],
+            self.train_cfg['high_thr'],
+        )
+
+    def propagated_label(
+        self,
+        images: Tensor,
+        cams: AttendedCAMs,
+        labels: ImageLabels,
+        box: Tensor | None,
+        low_thr: float,
+        high_thr: float,
+    ) -> Tensor:
+        """CAM propagated by the affinity, then refined inside the box."""
+        stacks = self.propagated(cams, labels, (high_thr, low_thr))
+        pixels = truncate_to_unit(self.grey_levels(images))
+        return refined_propagated_label(pixels, stacks, labels, self.refine, box)
+
+    def propagated(
+        self, cams: AttendedCAMs, labels: ImageLabels, thresholds: Sequence[float]
+    ) -> Tensor:
+        """Propagated maps (B, T, K + 1, H, W) for T background constants."""
+        return propagate_cams(
+            cams.cam, labels, cams.affinity, cams.grid, thresholds, self.affinity_radius
+        )
+
+    def affinity(self, features: Features, label: Tensor) -> Tensor:
+        """L_aff: pairs of tokens with one label should attend to each other."""
+        grid = tuple(features.maps[-1].shape[-2:])
+        window = window_mask(grid, self.affinity_radius, label.device)
+        targets = affinity_targets(token_label(label, grid), window, self_pairs=True)
+        return self.losses['aff'](self.affinity_head(features.attention), targets)
+
+    def predicted_label(
+        self,
+        images: Tensor,
+        features: Features,
+        cam: Tensor,
+        labels: ImageLabels,
+        cfg: InferenceCfg,
+    ) -> Tensor:
+        """The output ``pseudo`` (B, H, W), with the affinity of scale 1."""
+        if cfg.pseudo_source == 'cam':
+            return super().predicted_label(images, features, cam, labels, cfg)
+        cams = AttendedCAMs(
+            cam,
+            self.affinity_head(features.attention),
+            tuple(features.maps[-1].shape[-2:]),
+        )
+        if cfg.pseudo_source == 'refined_propagated':
+            return self.propagated_label(
+                images, cams, labels, None, cfg.low_thr, cfg.high_thr
+            )
+        maps = self.propagated(cams, labels, (cfg.low_thr,))[:, 0]
+        return labels.to_ids(maps.argmax(1))

@@ -1,0 +1,145 @@
+# Licensed under Apache-2.0.
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
+
+import torch
+from mmseg.structures import SegDataSample
+from torch import Tensor
+
+from mmwsss.cam import label_shares
+from mmwsss.methods.toco.local_crops import roi_levels
+from mmwsss.models.loss_schedule import StepSchedule
+from mmwsss.models.segmentors.weak_segmentor import WeakSegmentor
+from mmwsss.models.teachers.ema_copy import EMACopy
+from mmwsss.registry import MODELS
+from mmwsss.structures import Features
+
+from .local_crops import crop_candidates, crop_flags, cut_crops, draw_corners
+
+
+@MODELS.register_module()
+class ToCo(WeakSegmentor):
+    """Token Contrast for weakly supervised segmentation (Ru et al., CVPR 2023).
+
+    Args:
+        proj_head: config of the projection head of class tokens; needed for the term
+            ``ctc``.
+        train_cfg: adds ``local_crops`` (``crop_num``, ``crop_size`` in pixels),
+            ``ema_momentum``, ``pseudo_source`` (``'cam'`` or ``'aux_cam'``, or steps)
+            and ``scale_token_box`` (``False``: the box of real pixels is applied to the
+            token grid unscaled, as released; ``True``: scaled to tokens).
+        **kwargs: see :class:`WeakSegmentor`.
+    """
+
+    TERM_MODULES: ClassVar[dict[str, tuple[str, ...]]] = {
+        **WeakSegmentor.TERM_MODULES,
+        'proj_head': ('ctc',),
+    }
+    TRAIN_KEYS: ClassVar[frozenset[str]] = WeakSegmentor.TRAIN_KEYS | {
+        'local_crops',
+        'ema_momentum',
+        'pseudo_source',
+        'scale_token_box',
+    }
+
+    def __init__(self, *, proj_head: dict | None = None, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.proj_head = proj_head and MODELS.build(proj_head)
+        self.proj_head_ema = proj_head and EMACopy(self.proj_head)
+        self.pseudo_source = StepSchedule(self.train_cfg.get('pseudo_source', 'cam'))
+        unknown = set(self.pseudo_source.values) - {'cam', 'aux_cam'}
+        if unknown:
+            raise ValueError(
+                "train_cfg.pseudo_source must be 'cam' or 'aux_cam', got "
+                f'{sorted(unknown)}'
+            )
+        if 'ctc' in self.schedule.weights and proj_head is None:
+            raise ValueError('the loss term ctc needs a proj_head, got None')
+        if {'ptc', 'ctc'} & set(self.schedule.weights) and self.aux_cam_head is None:
+            raise ValueError(
+                'the loss terms ptc and ctc need an aux_cam_head, got None'
+            )
+
+    def loss(
+        self, inputs: Mapping[str, Tensor], data_samples: Sequence[SegDataSample]
+    ) -> dict[str, Tensor]:
+        """One training step (Eq. 9), each distinct image encoded once.
+
+        Args:
+            inputs: normalised ``view1``, ``view2`` (B, 3, H, W) and ``local``, the
+                source of the local crops, all of one size.
+            data_samples: with ``gt_labels`` and ``valid_box`` of view 1.
+        """
+        view1 = inputs['view1']
+        labels = self.image_labels(data_samples, view1.device)
+        box = self.valid_boxes(data_samples)
+        if self.proj_head is not None:
+            # The teacher takes up the weights that the last optimiser step left.
+            self.proj_head_ema.follow(self.proj_head, self.train_cfg['ema_momentum'])
+
+        features, cls_tokens = self.encode_views(inputs)
+        terms = self.classification(features, labels)
+        if not self.active & {'ptc', 'ctc', 'seg', 'reg'}:
+            return self.weigh(terms)
+
+        cams = self.fused_cams(view1, labels, features)
+        if 'ptc' in self.active:
+            targets = self.token_pairs(
+                cams.aux,
+                labels,
+                box,
+                features,
+                scaled_box=self.train_cfg.get('scale_token_box', False),
+            )
+            terms['ptc'] = self.losses['ptc'](features.maps[-1], targets)
+        if 'ctc' in self.active:
+            crops, flags = self.local_crops(inputs['local'], cams.aux)
+            terms['ctc'] = self.class_contrast(cls_tokens, crops, flags)
+        if not self.active & {'seg', 'reg'}:
+            return self.weigh(terms)
+
+        source = self.pseudo_source(self.iteration)
+        label = self.pseudo_label(
+            view1, cams.aux if source == 'aux_cam' else cams.cam, labels, box
+        )
+        terms |= self.segmentation(features, view1, label, box)
+        return self.weigh(terms) | label_shares(label, box)
+
+    def encode_views(self, inputs: Mapping[str, Tensor]) -> tuple[Features, Tensor]:
+        """Features of view 1, and the class tokens of both global views.
+
+        Teacher and student share the encoder, and view 1 is also the main pass: one
+        pass over both views serves them all.
+        """
+        if 'ctc' not in self.active:
+            features = self.encode(inputs['view1'])
+            return features, features.cls_token
+        both = self.encode(torch.cat([inputs['view1'], inputs['view2']]))
+        if both.cls_token is None:
+            raise ValueError(
+                'the loss term ctc needs a backbone with a class token, '
+                f'{type(self.backbone).__name__} gives none'
+            )
+        return both.select(slice(len(inputs['view1']))), both.cls_token
+
+    @torch.no_grad()
+    def local_crops(self, source: Tensor, aux_cam: Tensor) -> tuple[Tensor, Tensor]:
+        """Local crops (N, B, 3, s, s) of uncertain regions, flags (B, 2 + N)."""
+        num = self.train_cfg['local_crops']['crop_num']
+        size = self.train_cfg['local_crops']['crop_size']
+        roi = roi_levels(
+            aux_cam.amax(1), self.train_cfg['low_thr'], self.train_cfg['high_thr']
+        )
+        corners = draw_corners(crop_candidates(roi, size, num), num)
+        return cut_crops(source, corners, size), crop_flags(roi, corners, size)
+
+    def class_contrast(
+        self, global_tokens: Tensor, crops: Tensor, flags: Tensor
+    ) -> Tensor:
+        """L_ctc (section 3.3): local class tokens against the teacher's global ones."""
+        local_tokens = self.encode(crops.flatten(0, 1)).cls_token
+        student = self.proj_head(torch.cat([global_tokens, local_tokens]))
+        teacher = self.proj_head_ema(global_tokens.detach())
+        return self.losses['ctc'](student, teacher, flags)

@@ -1,0 +1,2 @@
+# Licensed under Apache-2.0.
+"""Heads on feature maps: classifiers with CAM, decoders, projections."""

@@ -1,0 +1,191 @@
+# Licensed under Apache-2.0.
+"""Run a config to the end through the command-line tools, once and for all.
+
+An experiment that is finished leaves ``result.json``; asked for again it is read from
+there, an interrupted one resumes from its last checkpoint. Used by the demo and by the
+ablation scripts.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from hashlib import sha256
+from pathlib import Path
+
+from mmengine.config import Config
+
+from mmwsss.cli.inference_options import segmentor_cfg
+from mmwsss.io.atomic_file import write_json
+
+from .manifest import settings_hash
+from .stage_process import Echo, ToolError, run_command
+from .stage_types import file_metrics
+
+RESULT = 'result.json'
+# A training process that loads its own pictures: one core each, same numbers.
+SINGLE_PROCESS = tuple(
+    f'{loader}_dataloader.{key}'
+    for loader in ('train', 'val', 'test')
+    for key in ('num_workers=0', 'persistent_workers=False')
+)
+#: column of a table: the score of a single-stage method that it shows
+COLUMNS = {
+    'CAM': 'cam_mIoU',
+    'aux CAM': 'aux_cam_mIoU',
+    'refined label': 'pseudo_mIoU',
+    '(labelled)': 'pseudo_labelled',
+    'seg': 'seg_mIoU',
+}
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """One training and test of a config.
+
+    Attributes:
+        config: config file, relative to ``root``.
+        work_dir: folder of logs, checkpoints and the result.
+        root: folder that holds ``tools`` and from which they are run.
+        options: ``--cfg-options`` of training and test.
+        seed: ``randomness.seed``.
+        threads: of each process.
+        more_tests: name → options of further tests of the trained network, beside the
+            one with ``options`` alone.
+    """
+
+    config: str
+    work_dir: Path
+    root: Path
+    options: tuple[str, ...] = field(default=SINGLE_PROCESS)
+    seed: int = 0
+    threads: int = 1
+    more_tests: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+    def train_command(self) -> list[str]:
+        """Arguments after ``python``."""
+        return [
+            'tools/train.py',
+            self.config,
+            '--work-dir',
+            str(self.work_dir),
+            '--resume',
+            '--cfg-options',
+            f'randomness.seed={self.seed}',
+            *self.options,
+        ]
+
+    def test_command(self, checkpoint: Path, name: str = 'test') -> list[str]:
+        """Arguments after ``python``."""
+        return [
+            'tools/test.py',
+            self.config,
+            str(checkpoint),
+            '--work-dir',
+            str(self.work_dir / name),
+            '--cfg-options',
+            *self.options,
+            *self.more_tests.get(name, ()),
+        ]
+
+    def fingerprint(self) -> str:
+        """Changes with the config, the options, the weights started from, the data."""
+        cfg = Config.fromfile(self.root / self.config)
+        dataset = cfg.train_dataloader.dataset
+        files = (
+            segmentor_cfg(cfg).backbone.get('pretrained'),
+            cfg.model.get('checkpoint'),
+            *(option.partition('=')[2] for option in self.options),
+            f'{dataset.get("data_root")}/shapes.json',
+        )
+        contents = [
+            sha256((self.root / f).read_bytes()).hexdigest()
+            for f in files
+            if f and (self.root / f).is_file()
+        ]
+        settings = [cfg.dump(), sorted(self.options), self.seed, contents]
+        if self.more_tests:
+            settings.append(sorted(self.more_tests.items()))
+        return settings_hash(settings)
+
+    def stored_result(self) -> dict | None:
+        """The result of an earlier run with the same settings, if there is one."""
+        path = self.work_dir / RESULT
+        if not path.exists():
+            return None
+        result = json.loads(path.read_text())
+        same = result['fingerprint'] == self.fingerprint()
+        return result if same and Path(result['checkpoint']).is_file() else None
+
+
+def run_experiment(experiment: Experiment, echo: Echo | None = None) -> dict:
+    """Train and test, or read what an earlier call left.
+
+    Args:
+        experiment: what to run.
+        echo: gets every line that the tools print; ``None``: only the log file does.
+
+    Returns:
+        ``metrics`` (test split, percent), those of each of ``more_tests`` under its
+        name, ``seconds``, ``checkpoint``, ``config``, ``seed``, ``fingerprint``.
+
+    Raises:
+        ToolError: if a tool fails.
+    """
+    stored = experiment.stored_result()
+    if stored is not None:
+        return stored
+    fingerprint = experiment.fingerprint()
+    _discard_other_run(experiment.work_dir, fingerprint)
+    start = time.time()
+    _call(experiment, experiment.train_command(), echo)
+    checkpoint = Path((experiment.work_dir / 'last_checkpoint').read_text().strip())
+    metrics = {}
+    for name in ('test', *experiment.more_tests):
+        _call(experiment, experiment.test_command(checkpoint, name), echo)
+        metrics[name] = _read_metrics(experiment.work_dir / name)
+    result = dict(
+        config=experiment.config,
+        seed=experiment.seed,
+        fingerprint=fingerprint,
+        seconds=round(time.time() - start),
+        checkpoint=str(checkpoint),
+        metrics=metrics.pop('test'),
+        **metrics,
+    )
+    write_json(result, experiment.work_dir / RESULT)
+    return result
+
+
+def _discard_other_run(work_dir: Path, fingerprint: str) -> None:
+    """Never resume a run that had other settings: put it aside and begin anew."""
+    mark = work_dir / 'fingerprint'
+    if mark.exists() and mark.read_text() != fingerprint:
+        aside = work_dir.with_name(f'{work_dir.name}-{mark.read_text()}')
+        if aside.exists():  # an older copy of the same settings
+            shutil.rmtree(aside)
+        work_dir.rename(aside)
+    work_dir.mkdir(parents=True, exist_ok=True)
+    mark.write_text(fingerprint)
+
+
+def _call(experiment: Experiment, command: Sequence[str], echo: Echo | None) -> None:
+    threads = str(experiment.threads)
+    run_command(
+        command,
+        experiment.work_dir / 'output.log',
+        echo or (lambda line: None),
+        experiment.root,
+        cwd=experiment.root,
+        env=dict(OMP_NUM_THREADS=threads, MKL_NUM_THREADS=threads),
+    )
+
+
+def _read_metrics(folder: Path) -> dict[str, float]:
+    metrics = file_metrics(folder)
+    if not metrics:
+        raise ToolError(f'{folder} holds no metrics: the test wrote none')
+    return metrics

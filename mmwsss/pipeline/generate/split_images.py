@@ -1,0 +1,157 @@
+# Licensed under Apache-2.0.
+"""The images that labels are generated for: split, batches of one size, loader."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from mmengine.config import Config
+from mmengine.dataset import pseudo_collate
+from torch.utils.data import DataLoader
+
+from mmwsss.datasets.weak_seg_dataset import WeakSegDataset
+from mmwsss.io.data_errors import LabelError
+from mmwsss.io.image_files import picture_size
+from mmwsss.pipeline.manifest import settings_hash
+from mmwsss.registry import DATASETS
+
+LOADERS = ('train', 'val', 'test')
+#: what a training data set reads besides images and image labels
+TRAINING_FOLDERS = ('mask_dir', 'sal_dir', 'fused_dir')
+PLAIN = [dict(type='LoadRGBImage'), dict(type='PackWeakInputs')]
+MASK_LOADERS = ('LoadMask', 'LoadAnnotations')
+
+
+def split_cfg(
+    cfg: Config, split: str | None, cam_filter: str, plain: bool = False
+) -> dict[str, Any]:
+    """The data set of a split with the test pipeline, without anything of masks.
+
+    Args:
+        cfg: the config; its test pipeline is used.
+        split: ``None``: the training images; a name that a loader of the config has;
+            else that split of the training data set.
+        cam_filter: only ``'gt'`` needs image labels.
+        plain: the pictures as they are, not as the test pipeline makes them.
+
+    Raises:
+        ValueError: if the config has no such data set.
+    """
+    found = {
+        name: dict(cfg[f'{name}_dataloader']['dataset'])
+        for name in LOADERS
+        if cfg.get(f'{name}_dataloader')
+    }
+    needed = {'train'} if plain else {'train', 'test'}
+    if not needed <= found.keys():
+        raise ValueError(
+            f'{cfg.filename} must have the data loaders {sorted(needed)}, '
+            f'has {sorted(found)}'
+        )
+    base = found['train']
+    kind = DATASETS.get(base['type'])
+    if not (inspect.isclass(kind) and issubclass(kind, WeakSegDataset)):
+        raise ValueError(
+            f'{cfg.filename}: train_dataloader.dataset is a {base["type"]}; labels are '
+            'generated for a data set of mmwsss (images with image labels)'
+        )
+    if split is not None:
+        base = _of_split(found, kind, split)
+    pipeline = (
+        PLAIN
+        if plain
+        else [
+            step
+            for step in found['test'].get('pipeline', ())
+            if str(step['type']).rpartition('.')[2] not in MASK_LOADERS
+        ]
+    )
+    base = {key: value for key, value in base.items() if key not in TRAINING_FOLDERS}
+    return {
+        **base,
+        'pipeline': pipeline,
+        'test_mode': True,
+        'with_masks': False,
+        'allow_unlabelled': cam_filter != 'gt',
+    }
+
+
+def _of_split(found: dict[str, dict], kind: type, split: str) -> dict[str, Any]:
+    default = inspect.signature(kind).parameters.get('split')
+    for name, dataset in found.items():
+        known = dataset.get('split', default.default if default else name)
+        if known == split:
+            return dataset
+    if default is None:
+        raise ValueError(
+            f'{kind.__name__} has no splits by name: --split must be one '
+            f'of {sorted(found)}, got {split!r}'
+        )
+    kept = {k: v for k, v in found['train'].items() if k not in ('ann_file', 'indices')}
+    return kept | dict(split=split)
+
+
+def build_split(cfg: dict[str, Any]) -> WeakSegDataset:
+    """Build it; a missing image label names the way out."""
+    try:
+        return DATASETS.build(cfg)
+    except LabelError as err:
+        if cfg['allow_unlabelled']:
+            raise
+        if not Path(err.path).exists():  # rather a split that there isn't
+            raise LabelError(err.path, err.problem, f'{err.fix}, and --split') from None
+        raise LabelError(
+            err.path,
+            err.problem,
+            f'{err.fix}; or let the network choose the classes (--cam-filter pred)',
+        ) from None
+
+
+def names_of(dataset: WeakSegDataset) -> list[str]:
+    """Name of each image, as its outputs are called."""
+    return [dataset.get_data_info(i)['img_id'] for i in range(len(dataset))]
+
+
+def labels_hash(dataset: WeakSegDataset) -> str:
+    """Changes with the images and with their labels, which choose the classes."""
+    infos = map(dataset.get_data_info, range(len(dataset)))
+    return settings_hash([[info['img_id'], info['gt_labels']] for info in infos])
+
+
+def groups_of_one_size(dataset: WeakSegDataset, batch_size: int) -> list[list[int]]:
+    """Indices that go through the network together.
+
+    They depend on the whole split and the batch size alone, neither on what is done
+    already nor on the number of processes: a batch can change the last digits, so an
+    image always has the same company.
+
+    Raises:
+        UnreadableImageError: if an image's size can't be read.
+    """
+    order: Sequence[int] = range(len(dataset))
+    if batch_size == 1:
+        return [[i] for i in order]
+    sizes = [picture_size(dataset.get_data_info(i)['img_path']) for i in order]
+    by_size: dict[tuple[int, int], list[int]] = {}
+    for i in order:
+        by_size.setdefault(sizes[i], []).append(i)
+    return [
+        members[start : start + batch_size]
+        for members in by_size.values()
+        for start in range(0, len(members), batch_size)
+    ]
+
+
+def loader_of(
+    dataset: WeakSegDataset, groups: Sequence[Sequence[int]], workers: int
+) -> DataLoader:
+    """Collated batches, one for each group, in order."""
+    return DataLoader(
+        dataset,
+        batch_sampler=[list(g) for g in groups],
+        num_workers=workers,
+        collate_fn=pseudo_collate,
+    )

@@ -1,0 +1,212 @@
+# Licensed under Apache-2.0.
+"""Maps of a network or a folder that walked within the edges of another network."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from mmengine.config import Config
+from torch import nn
+
+from mmwsss.cam import resize, strided_size
+from mmwsss.cli.launch import replace_sync_bn
+from mmwsss.datasets.transforms.load_rgb_image import read_rgb
+from mmwsss.io.data_errors import DataError, ScoreError
+from mmwsss.io.score_files import load_scores
+from mmwsss.labelers.refiners.walk_refiner import RandomWalk
+from mmwsss.methods.irn.affinity_network import AffinityNetwork
+from mmwsss.pipeline.inference import init_model
+from mmwsss.pipeline.manifest import read_manifest, weights_hash
+from mmwsss.structures import ClassMaps
+
+from .generate_cfg import SUFFIX, GenerateCfg
+from .network_maps import ImageMaps, NetworkMaps, plain_model, to_numpy
+
+
+class FolderMaps:
+    """Class maps that were saved before, read for the images of a batch.
+
+    Args:
+        folder: of CAM files, or one that has them in ``cam/``.
+        stride: of the grid that they must have.
+        names: of all images.
+
+    Raises:
+        DataError: before any work, if files are missing.
+    """
+
+    def __init__(self, folder: str | Path, stride: int, names: Sequence[str]) -> None:
+        self.folder, self.stride = cam_folder(folder), stride
+        lacking = [n for n in names if not self.path(n).is_file()]
+        if lacking:
+            raise DataError(
+                str(self.folder),
+                f'lacks the maps of {len(lacking)} of {len(names)} '
+                f'images (first: {lacking[0]}{SUFFIX["cam"]})',
+                'generate them for this split, or give another one with --split',
+            )
+
+    def path(self, name: str) -> Path:
+        """The file of an image."""
+        return self.folder / f'{name}{SUFFIX["cam"]}'
+
+    def __call__(self, batch: Mapping[str, Any]) -> list[ImageMaps]:
+        """The maps of a collated batch, as they lie."""
+        return [self._maps(sample.metainfo) for sample in batch['data_samples']]
+
+    def _maps(self, info: Mapping[str, Any]) -> ImageMaps:
+        size, path = tuple(info['ori_shape'][:2]), self.path(info['img_id'])
+        found = load_scores(path, 'cam', None)
+        grid = strided_size(size, self.stride)
+        if found.size != size or found.scores.shape[1:] != grid:
+            raise ScoreError(
+                path,
+                f'has maps {found.scores.shape[1:]} of an image of {found.size}, '
+                f'needed are {grid} of {size} (height, width)',
+                f'generate the CAMs of these images with --stride {self.stride}',
+            )
+        return ImageMaps(
+            info['img_id'], info['img_path'], size, ClassMaps(found.scores, found.ids)
+        )
+
+
+def cam_folder(folder: str | Path) -> Path:
+    """The folder of CAM files itself.
+
+    Raises:
+        DataError: if there is none.
+    """
+    folder = Path(folder)
+    inner = folder / 'cam'
+    found = inner if inner.is_dir() else folder
+    if not found.is_dir():
+        raise DataError(str(folder), 'is no folder', 'give a folder of CAM files')
+    return found
+
+
+class WalkMaps:
+    """Lets maps at the stride of the edges walk; what is saved are walked maps.
+
+    Args:
+        base: batch → class maps at this stride.
+        network: the affinity network, in eval mode.
+        settings: what is wanted.
+
+    Raises:
+        ValueError: if the network has no edges.
+    """
+
+    def __init__(
+        self,
+        base: Callable[[Mapping[str, Any]], Sequence[ImageMaps]],
+        network: nn.Module,
+        settings: GenerateCfg,
+    ) -> None:
+        self.base, self.settings = base, settings
+        self.walk = RandomWalk(check_affinity(network))
+
+    @torch.no_grad()
+    def __call__(self, batch: Mapping[str, Any]) -> list[ImageMaps]:
+        """The walked maps of a collated batch."""
+        found = self.base(batch)
+        walked = self.walk(
+            [_pixels(maps) for maps in found],
+            [torch.from_numpy(maps.cam.maps) for maps in found],
+        )
+        return [self._with(maps, one) for maps, one in zip(found, walked, strict=True)]
+
+    def _with(self, maps: ImageMaps, walked: torch.Tensor) -> ImageMaps:
+        grid = strided_size(maps.size, self.settings.stride_of('cam'))
+        small = resize(walked[None], grid)[0]
+        return maps._replace(
+            full=ClassMaps(to_numpy(walked), maps.cam.ids),
+            cam=ClassMaps(to_numpy(small), maps.cam.ids),
+        )
+
+
+def check_affinity(network: nn.Module) -> AffinityNetwork:
+    """The network, if it is one that maps can walk in.
+
+    Raises:
+        ValueError: if it isn't.
+    """
+    if not isinstance(network, AffinityNetwork):
+        raise ValueError(
+            "refine='rw' needs the config and the checkpoint of an AffinityNetwork, "
+            f'got a {type(network).__name__}'
+        )
+    return network
+
+
+def _pixels(maps: ImageMaps) -> torch.Tensor:
+    """The picture itself: test pipelines may resize what the CAM network sees."""
+    pixels = read_rgb(maps.image)
+    if pixels.shape[:2] != tuple(maps.size):
+        raise DataError(
+            maps.image,
+            f'is {pixels.shape[:2]}, its maps are for {maps.size}',
+            'generate the maps again',
+        )
+    return torch.from_numpy(np.ascontiguousarray(pixels.transpose(2, 0, 1))).float()
+
+
+@dataclass(frozen=True)
+class Affinity:
+    """The other half of a random walk: an affinity network, or a folder of CAMs.
+
+    Attributes:
+        config, checkpoint: of the affinity network.
+        cams: folder of CAM files at its stride.
+
+    Raises:
+        ValueError: unless it is one of both.
+    """
+
+    config: str | Path | Config | None = None
+    checkpoint: str | None = None
+    cams: str | Path | None = None
+
+    def __post_init__(self) -> None:
+        network = (self.config is not None) + (self.checkpoint is not None)
+        if (self.cams is not None, network) not in ((True, 0), (False, 2)):
+            raise ValueError(
+                'a random walk needs the config and the checkpoint of an '
+                'affinity network, or a folder of CAMs for one'
+            )
+
+    def source(
+        self, model: nn.Module, settings: GenerateCfg, names: Sequence[str], device: str
+    ) -> tuple[WalkMaps, dict[str, Any]]:
+        """Walked maps, and what they depend on besides ``model``."""
+        if self.cams is not None:
+            folder = FolderMaps(self.cams, check_affinity(model).stride, names)
+            made = read_manifest(self.cams) or read_manifest(folder.folder.parent)
+            hashed = made and made.get('settings_hash')
+            return WalkMaps(folder, model, settings), dict(cams=hashed)
+        cfg = (
+            self.config
+            if isinstance(self.config, Config)
+            else Config.fromfile(str(self.config))
+        )
+        if not torch.cuda.is_available():
+            replace_sync_bn(cfg.model)
+        network = check_affinity(init_model(cfg, self.checkpoint, device))
+        base = replace(
+            settings,
+            refine='none',
+            save=('cam',),
+            stride=network.stride,
+            preset=None,
+            unary=None,
+            num_classes=None,
+        )
+        facts = dict(weights=weights_hash(network), model=plain_model(cfg))
+        return (
+            WalkMaps(NetworkMaps(model, base), network, settings),
+            dict(affinity=facts),
+        )

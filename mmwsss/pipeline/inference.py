@@ -1,0 +1,129 @@
+# Licensed under Apache-2.0.
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from mmengine.config import Config
+from mmengine.model import ImgDataPreprocessor
+from mmengine.registry import init_default_scope
+from mmseg.structures import SegDataSample
+from PIL import Image, ImageOps
+from torch import nn
+
+from mmwsss.cli.inference_options import apply_post_processor, segmentor_cfg
+from mmwsss.datasets.transforms.pack_weak_inputs import PackWeakInputs
+from mmwsss.io.checkpoint import load_checkpoint_file, use_safe_checkpoints
+from mmwsss.io.weights import load_weights_strict
+from mmwsss.registry import DATASETS, MODELS
+
+
+def init_model(
+    config: str | Path | Config,
+    checkpoint: str | None = None,
+    device: str = 'cpu',
+    post_processor: str | None = None,
+) -> nn.Module:
+    """Build a model and load its weights strictly.
+
+    Args:
+        config: path of a config, or the config itself.
+        checkpoint: path or URL; ``None``: random weights.
+        device: where to put the model.
+        post_processor: ``'crf'``, ``'crf:PRESET'`` or ``'par'`` refines the prediction
+            with the image, as ``tools/test.py --post-processor``.
+
+    Returns:
+        The model in eval mode, with ``cfg`` and ``dataset_meta`` (class names and
+        palette) attached.
+
+    Raises:
+        FileNotFoundError: if the config or checkpoint isn't there.
+        ValueError: if the checkpoint doesn't fit the model, or there is no such
+            post-processor.
+    """
+    use_safe_checkpoints()
+    cfg = (
+        copy.deepcopy(config)
+        if isinstance(config, Config)
+        else Config.fromfile(str(config))
+    )
+    init_default_scope(cfg.get('default_scope', 'mmwsss'))
+    network = segmentor_cfg(cfg)
+    if 'pretrained' in network.get('backbone', {}):
+        network.backbone.pretrained = None  # the checkpoint holds the backbone
+    if post_processor is not None:
+        apply_post_processor(cfg, post_processor)
+    model = MODELS.build(cfg.model)
+    saved: Mapping[str, Any] = {}
+    if checkpoint is not None:
+        saved = load_checkpoint_file(checkpoint, map_location='cpu')
+        load_weights_strict(model, saved.get('state_dict', saved), str(checkpoint))
+    model.cfg = cfg
+    model.dataset_meta = saved.get('meta', {}).get('dataset_meta') or dataset_meta(cfg)
+    return model.to(device).eval()
+
+
+def dataset_meta(cfg: Config) -> dict[str, Any]:
+    """Class names and palette of the config's data set class, without its files."""
+    dataset = (cfg.get('test_dataloader') or cfg.get('train_dataloader') or {}).get(
+        'dataset', {}
+    )
+    kind = DATASETS.get(dataset['type']) if 'type' in dataset else None
+    return {**getattr(kind, 'METAINFO', {}), **dataset.get('metainfo', {})}
+
+
+def read_photo(path: str | Path) -> np.ndarray:
+    """Read a photo as RGB (H, W, 3) uint8, turned as its camera says.
+
+    (Training and test pipelines ignore the EXIF orientation, since masks are drawn on
+    the stored pixels; a user's photo should come out upright.)
+
+    Raises:
+        ValueError: if it isn't a readable image.
+    """
+    try:
+        with Image.open(path) as photo:
+            return np.asarray(ImageOps.exif_transpose(photo).convert('RGB'))
+    except OSError as error:
+        raise ValueError(f'{path} is not a readable image: {error}') from error
+
+
+def predict_image(
+    model: nn.Module, image: str | Path | np.ndarray, **overrides: Any
+) -> SegDataSample:
+    """Predict one photo. No label is read: CAMs are masked by predicted classes.
+
+    Args:
+        model: from :func:`init_model`.
+        image: path of a photo, or RGB (H, W, 3) uint8.
+        **overrides: entries of ``test_cfg`` to replace, see
+            :class:`~mmwsss.models.inference_cfg.InferenceCfg`.
+
+    Returns:
+        The sample with what :meth:`predict` of the model describes, at the size of
+        the photo.
+
+    Raises:
+        ValueError: if the file isn't a readable image, or the array has another form.
+    """
+    pixels = image if isinstance(image, np.ndarray) else read_photo(image)
+    if pixels.ndim != 3 or pixels.shape[2] != 3 or pixels.dtype != np.uint8:
+        raise ValueError(
+            f'image must be RGB (H, W, 3) uint8, got {pixels.shape} {pixels.dtype}'
+        )
+    size = pixels.shape[:2]
+    if isinstance(model.data_preprocessor, ImgDataPreprocessor):
+        pixels = pixels[..., ::-1]  # mmseg's pipelines load BGR
+    packed = PackWeakInputs()(dict(img=pixels, ori_shape=size, img_shape=size))
+    batch = model.data_preprocessor(
+        dict(inputs=[packed['inputs']], data_samples=[packed['data_samples']])
+    )
+    if hasattr(model, 'cam_head'):  # a plain segmentor has no labels to choose from
+        overrides = {'cam_filter': 'pred', **overrides}
+    with torch.no_grad():
+        return model.predict(**batch, **overrides)[0]

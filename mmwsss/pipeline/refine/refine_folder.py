@@ -1,0 +1,287 @@
+# Licensed under Apache-2.0.
+"""Refine a folder of score maps with their images into label PNGs."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import closing
+from dataclasses import dataclass, field
+from functools import partial
+from itertools import groupby
+from pathlib import Path
+
+import numpy as np
+import torch
+from mmengine.utils import ProgressBar
+
+from mmwsss.io.atomic_file import is_whole
+from mmwsss.io.data_errors import DataError, UnreadableImageError
+from mmwsss.io.image_files import image_stem, picture_size
+from mmwsss.io.label_png import save_label_png
+from mmwsss.io.score_files import SUFFIXES
+from mmwsss.pipeline.workers import clean_processes, start_worker
+
+from .refine_cfg import Item, RefineCfg, Task, read_item, refine_items
+
+_SHOWN = 8
+Results = Iterator[tuple[Task, str | None]]
+
+
+@dataclass
+class RefineReport:
+    """What became of the images.
+
+    Attributes:
+        written: number of labels written.
+        skipped: number of labels that were there already.
+        failed: message by image name.
+    """
+
+    written: int = 0
+    skipped: int = 0
+    failed: dict[str, str] = field(default_factory=dict)
+
+
+def refine_folder(
+    images: str | Path,
+    scores: str | Path,
+    out: str | Path,
+    cfg: RefineCfg,
+    *,
+    names: Sequence[str] | None = None,
+    workers: int = 0,
+    device: str = 'cpu',
+    batch_size: int | None = None,
+    overwrite: bool = False,
+) -> RefineReport:
+    """Refine the score maps of a folder; writes ``OUT/NAME.png``.
+
+    Labels that are there are kept: an interrupted call is resumed by calling it again.
+    A file that fails doesn't stop the others.
+
+    Args:
+        images: folder of the images.
+        scores: folder of the maps, see :mod:`mmwsss.io.score_files`.
+        out: folder of the labels.
+        cfg: what to do.
+        names: images to refine; default: all of ``images``.
+        workers: on a CPU processes of one thread each, 0 or 1 = this one; where images
+            are batched threads that read and write.
+        device: where to refine.
+        batch_size: images of one size at once; default: 8 on a GPU, else 1.
+        overwrite: write labels again that are there.
+
+    Raises:
+        DataError: before any work, if images or maps are missing.
+        ValueError: if there is no such device.
+        RuntimeError: if a worker process was killed.
+        KeyboardInterrupt: after the files at work have been finished.
+    """
+    _check_device(device)
+    tasks = plan(images, scores, out, cfg.kind, names)
+    report = RefineReport()
+    todo = [t for t in tasks if overwrite or not is_whole(t.out)]
+    report.skipped = len(tasks) - len(todo)
+    if not todo:
+        return report
+    if batch_size is None:
+        batch_size = 1 if torch.device(device).type == 'cpu' else 8
+    if batch_size > 1 or torch.device(device).type != 'cpu':
+        results = _batched(todo, cfg, device, batch_size, max(workers, 1))
+    elif workers > 1:
+        results = _in_processes(todo, cfg, workers)
+    else:
+        results = ((task, _one_file(cfg, task)) for task in todo)
+    bar = ProgressBar(len(todo), file=sys.stderr)
+    with closing(results):  # ends the workers whatever happens
+        for task, error in results:
+            if error is None:
+                report.written += 1
+            else:
+                report.failed[Path(task.out).stem] = error
+            bar.update()
+    return report
+
+
+def _check_device(device: str) -> None:
+    try:
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError) as err:
+        raise ValueError(f'the device {device!r} cannot be used: {err}') from err
+
+
+# ------------------------------------------------------------------ what there is to do
+def plan(
+    images: str | Path,
+    scores: str | Path,
+    out: str | Path,
+    kind: str,
+    names: Sequence[str] | None = None,
+) -> list[Task]:
+    """The files that belong together, by name.
+
+    Raises:
+        DataError: if folders or files are missing, or a name is there twice.
+    """
+    photos = _by_stem(images, lambda name: image_stem(name) != name)
+    maps = _by_stem(scores, lambda name: name.lower().endswith(SUFFIXES[kind]))
+    if Path(out).resolve() in (Path(images).resolve(), Path(scores).resolve()):
+        raise DataError(str(out), 'holds the images or the maps', 'give another folder')
+    wanted = (
+        sorted(photos) if names is None else list(dict.fromkeys(map(image_stem, names)))
+    )
+    _complain(
+        images,
+        [n for n in wanted if n not in photos],
+        'no image',
+        'take them out of the list of names',
+    )
+    _complain(
+        scores,
+        [n for n in wanted if n not in maps],
+        f'no maps ({", ".join(SUFFIXES[kind])})',
+        'compute them, or give a list of the names to refine',
+    )
+    if names is None:
+        spare = sorted(set(maps) - set(photos))
+        _complain(
+            images,
+            spare,
+            f'maps in {scores}, no image',
+            'give the folder of their images',
+        )
+    if not wanted:
+        raise DataError(str(images), 'holds no image', 'give a folder of images')
+    return [Task(photos[n], maps[n], str(Path(out) / f'{n}.png')) for n in wanted]
+
+
+def _by_stem(folder: str | Path, wanted: Callable[[str], bool]) -> dict[str, str]:
+    if not Path(folder).is_dir():
+        raise DataError(str(folder), 'is no folder', 'check the path')
+    found: dict[str, str] = {}
+    for name in sorted(filter(wanted, os.listdir(folder))):
+        path, stem = os.path.join(folder, name), os.path.splitext(name)[0]
+        if stem in found:
+            raise DataError(path, f'has the name of {found[stem]}', 'remove one')
+        found[stem] = path
+    return found
+
+
+def _complain(folder: str | Path, lacking: list[str], problem: str, fix: str) -> None:
+    if lacking:
+        more = ', ...' if len(lacking) > _SHOWN else ''
+        shown = ', '.join(lacking[:_SHOWN]) + more
+        raise DataError(
+            str(folder), f'has {problem} for {len(lacking)} names: {shown}', fix
+        )
+
+
+# ------------------------------------------------------------------ the ways to do it
+def _one_file(cfg: RefineCfg, task: Task) -> str | None:
+    """Read, refine, write; gives the message of an error."""
+    try:
+        (label,) = refine_items(cfg, [read_item(cfg, task)])
+        save_label_png(label, task.out, cfg.palette)
+    except Exception as err:  # whatever it is, the other files go on
+        return _message(task, err)
+    return None
+
+
+def _message(task: Task, err: Exception) -> str:
+    known = isinstance(err, DataError)
+    return str(err) if known else f'{task.image}: {type(err).__name__}: {err}'
+
+
+def _in_processes(tasks: Sequence[Task], cfg: RefineCfg, workers: int) -> Results:
+    pool = ProcessPoolExecutor(
+        min(workers, len(tasks)), clean_processes(__name__), initializer=start_worker
+    )
+    try:
+        futures = {pool.submit(partial(_one_file, cfg), task): task for task in tasks}
+        for future in as_completed(futures):
+            yield futures[future], future.result()
+    except BrokenProcessPool as err:
+        raise RuntimeError(
+            'a worker process was killed, perhaps for want of memory (go on with fewer '
+            "workers), or the script has no `if __name__ == '__main__':` around its "
+            'call: finished labels stay'
+        ) from err
+    finally:  # also after Ctrl-C: files at work are finished, no other is begun
+        pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _batched(
+    tasks: Sequence[Task], cfg: RefineCfg, device: str, batch_size: int, threads: int
+) -> Results:
+    with ThreadPoolExecutor(threads) as pool:
+        for chunk in _of_one_size(tasks, batch_size):
+            errors: dict[Task, str | None] = dict.fromkeys(chunk)
+            items = dict(zip(chunk, pool.map(partial(_attempt, cfg), chunk)))
+            labels = {}
+            for group in _alike(items, errors):
+                labels |= _refine_group(cfg, group, device, errors)
+            for task, error in pool.map(partial(_save, cfg), labels.items()):
+                errors[task] = error
+            yield from errors.items()
+
+
+def _of_one_size(tasks: Sequence[Task], batch_size: int) -> Iterator[list[Task]]:
+    def size(task: Task) -> tuple[int, ...]:
+        try:
+            return picture_size(task.image)
+        except UnreadableImageError:
+            return ()  # reading it will say why
+
+    sizes = {task: size(task) for task in tasks}
+    for _, group in groupby(sorted(tasks, key=sizes.get), sizes.get):
+        members = list(group)
+        for start in range(0, len(members), batch_size):
+            yield members[start : start + batch_size]
+
+
+def _attempt(cfg: RefineCfg, task: Task) -> Item | str:
+    try:
+        return read_item(cfg, task)
+    except Exception as err:
+        return _message(task, err)
+
+
+def _alike(
+    items: dict[Task, Item | str], errors: dict[Task, str | None]
+) -> list[dict[Task, Item]]:
+    """Items with as many maps together; errors of reading are noted."""
+    groups: dict[tuple[int, ...], dict[Task, Item]] = {}
+    for task, item in items.items():
+        if isinstance(item, str):
+            errors[task] = item
+        else:
+            groups.setdefault(tuple(item.stacks.shape), {})[task] = item
+    return list(groups.values())
+
+
+def _refine_group(
+    cfg: RefineCfg, group: dict[Task, Item], device: str, errors: dict[Task, str | None]
+) -> dict[Task, np.ndarray]:
+    try:
+        return dict(zip(group, refine_items(cfg, list(group.values()), device)))
+    except Exception as err:
+        if len(group) == 1:
+            errors.update({task: _message(task, err) for task in group})
+            return {}
+    labels = {}  # one by one, so that one of them can be blamed
+    for task, item in group.items():
+        labels |= _refine_group(cfg, {task: item}, device, errors)
+    return labels
+
+
+def _save(cfg: RefineCfg, entry: tuple[Task, np.ndarray]) -> tuple[Task, str | None]:
+    task, label = entry
+    try:
+        save_label_png(label, task.out, cfg.palette)
+    except Exception as err:
+        return task, _message(task, err)
+    return task, None
