@@ -3,12 +3,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
-
-from mmwsss.datasets.label_sources import Labels
 
 from .atomic_file import write_atomic
 
@@ -28,7 +27,7 @@ def load_mask(path: str | Path, size: tuple[int, int]) -> np.ndarray | None:
     return mask if mask.shape == tuple(size) else None
 
 
-def write_labels(path: str | Path, labels: Labels) -> None:
+def write_labels(path: str | Path, labels: Mapping[str, Sequence[str]]) -> None:
     """Write lines ``name class ...``, blanks in class names as ``_``, in one step."""
     lines = [
         ' '.join([name, *(item.replace(' ', '_') for item in classes)])

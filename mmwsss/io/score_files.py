@@ -23,9 +23,8 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from PIL import Image
-
-from mmwsss.cam import resize
 
 from .atomic_file import write_atomic
 from .data_errors import ScoreError
@@ -130,7 +129,8 @@ def load_scores(
             'write the maps at the size of the image, or name that '
             "in the file's 'size'",
         )
-    full = resize(torch.from_numpy(maps.scores)[None], maps.size)[0]
+    coarse = torch.from_numpy(maps.scores)[None]
+    full = F.interpolate(coarse, maps.size, mode='bilinear', align_corners=False)[0]
     return maps._replace(scores=full.numpy())
 
 

@@ -4,7 +4,7 @@
 from mmwsss.ops._fallback.build import lattice_build
 from mmwsss.ops._fallback.crf import mean_field
 from mmwsss.ops._fallback.filter import lattice_filter
-from mmwsss.ops._fallback.par import par_affinity
+from mmwsss.ops._fallback.par_steps import par_affinity
 from mmwsss.ops._fallback.stencil import propagate, propagate_backward
 
 __all__ = [
