@@ -17,15 +17,15 @@ from pathlib import Path
 import numpy as np
 import torch
 import torch.nn.functional as F
-from mmwsss.datasets.shapes.shapes_dataset.scenes import (
+from PIL import Image
+from torch import Tensor
+
+from mmwsss.datasets.shapes.scenes import (
     SHAPES_CLASSES,
     SHAPES_PALETTE,
     ShapesScene,
     draw_scene,
 )
-from PIL import Image
-from torch import Tensor
-
 from mmwsss.io.palette import full_palette
 from mmwsss.ops import DENSE_CRF_PRESETS, dense_crf, par, unary_from_prob
 from mmwsss.visualization.panels import Tile, compose_panel

@@ -4,7 +4,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 
-from mmwsss.datasets.shapes.shapes_dataset.shapes_dataset import folder_metainfo
+from mmwsss.datasets.shapes.shapes_dataset import folder_metainfo
 from mmwsss.io.image_files import IMAGE_SUFFIXES
 from mmwsss.registry import DATASETS
 

@@ -129,6 +129,8 @@ def load_scores(
             'write the maps at the size of the image, or name that '
             "in the file's 'size'",
         )
+    if maps.scores.shape[1:] == maps.size:
+        return maps
     coarse = torch.from_numpy(maps.scores)[None]
     full = F.interpolate(coarse, maps.size, mode='bilinear', align_corners=False)[0]
     return maps._replace(scores=full.numpy())

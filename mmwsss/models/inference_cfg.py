@@ -5,7 +5,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from mmwsss.cam import NORMALISE, scale_order
+from mmwsss.cam import scale_order
+from mmwsss.cam.fusion import NORMALISE
 
 OUTPUTS = ('seg', 'prob', 'cam', 'aux_cam', 'pseudo', 'class_maps')
 FILTERS = ('gt', 'pred', 'none')

@@ -12,27 +12,22 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from mmwsss.apis.generate.maps import NetworkMaps
-from mmwsss.datasets.utils.score_io import load_scores
 from PIL import Image
 
-from mmwsss.apis import (
-    GenerateCfg,
-    RefineCfg,
-    RunOptions,
-    generate_labels,
-    init_model,
-    refine_folder,
-)
-from mmwsss.cam import affinity_seeds, strided_size
-from mmwsss.datasets import (
-    DataError,
-    LabelError,
-    LoadRGBImage,
-    PackWeakInputs,
-    ShapesDataset,
-)
-from mmwsss.models import DenseCRF
+from mmwsss.cam import strided_size
+from mmwsss.datasets.shapes.shapes_dataset import ShapesDataset
+from mmwsss.datasets.transforms.load_rgb_image import LoadRGBImage
+from mmwsss.datasets.transforms.pack_weak_inputs import PackWeakInputs
+from mmwsss.io.data_errors import DataError, LabelError
+from mmwsss.io.score_files import load_scores
+from mmwsss.labelers.refiners.crf_refiner import DenseCRF
+from mmwsss.labelers.seeds import affinity_seeds
+from mmwsss.pipeline.generate.generate_cfg import GenerateCfg
+from mmwsss.pipeline.generate.generate_labels import RunOptions, generate_labels
+from mmwsss.pipeline.generate.network_maps import NetworkMaps
+from mmwsss.pipeline.inference import init_model
+from mmwsss.pipeline.refine.refine_cfg import RefineCfg
+from mmwsss.pipeline.refine.refine_folder import refine_folder
 from tests.helpers.generation import (
     CONFIGS,
     LABELS,
@@ -384,7 +379,9 @@ def test_a_kill_while_overwriting_mixes_nothing(run, monkeypatch) -> None:
             raise KeyboardInterrupt
         deleted.append(folder)
 
-    monkeypatch.setattr('mmwsss.apis.generate.run.shutil.rmtree', killed)
+    monkeypatch.setattr(
+        'mmwsss.pipeline.generate.generate_labels.shutil.rmtree', killed
+    )
     with pytest.raises(KeyboardInterrupt):
         run(bkg_thr=(0.4,), options=RunOptions(overwrite=True))
     monkeypatch.undo()

@@ -6,8 +6,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from mmwsss.datasets.shapes.shapes_dataset.shapes_dataset import ShapesDataset
 
+from mmwsss.datasets.shapes.shapes_dataset import ShapesDataset
 from mmwsss.datasets.transforms import fields
 from mmwsss.datasets.transforms.load_fused_maps import LoadFusedMaps
 from mmwsss.io.data_errors import DataError, ScoreError

@@ -10,9 +10,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from mmwsss.datasets.shapes.shapes_dataset.shapes_dataset import ShapesDataset
 from PIL import Image
 
+from mmwsss.datasets.shapes.shapes_dataset import ShapesDataset
 from mmwsss.datasets.transforms.load_saliency import decode_saliency
 from mmwsss.io.data_errors import DataError
 from mmwsss.registry import TRANSFORMS

@@ -7,8 +7,9 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from mmwsss.datasets.shapes.shapes_dataset.patterns import OUTLINES, PATTERNS
-from mmwsss.datasets.shapes.shapes_dataset.scenes import (
+
+from mmwsss.datasets.shapes.patterns import OUTLINES, PATTERNS
+from mmwsss.datasets.shapes.scenes import (
     CLASS_LOOKS,
     COMPANIONS,
     PRETRAIN_LABELS,

@@ -7,11 +7,12 @@ import hashlib
 from dataclasses import replace
 
 import numpy as np
-from mmwsss.datasets.shapes.shapes_dataset.drawn_saliency import (
+
+from mmwsss.datasets.shapes.drawn_saliency import (
     SaliencyStyle,
     draw_saliency,
 )
-from mmwsss.datasets.shapes.shapes_dataset.scenes import draw_scene
+from mmwsss.datasets.shapes.scenes import draw_scene
 
 NUMBERS = range(80)
 SCENES = [draw_scene(3, index) for index in NUMBERS]

@@ -13,12 +13,12 @@ from mmengine.dataset import pseudo_collate
 from mmengine.registry import DefaultScope
 from mmengine.runner import Runner
 from mmengine.runner.loops import _InfiniteDataloaderIterator
-from mmwsss.datasets.shapes.shapes_dataset.shapes_dataset import ShapesDataset
 from PIL import Image
 
 from mmwsss.datasets import weak_seg_dataset
 from mmwsss.datasets.coco14 import COCO14WeakDataset
 from mmwsss.datasets.folder import FolderWeakDataset
+from mmwsss.datasets.shapes.shapes_dataset import ShapesDataset
 from mmwsss.datasets.voc12 import VOC12WeakDataset
 from mmwsss.datasets.weak_seg_dataset import WeakSegDataset
 from mmwsss.io.data_errors import DataError, LabelError, MaskError, UnreadableImageError

@@ -10,8 +10,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from mmwsss.datasets.shapes.shapes_dataset.scenes import SHAPES_CLASSES
 from PIL import Image
+
+from mmwsss.datasets.shapes.scenes import SHAPES_CLASSES
 
 TOOL = Path(__file__).parents[2] / 'tools' / 'dataset_converters' / 'shapes.py'
 

@@ -25,15 +25,15 @@ from typing import NamedTuple
 import numpy as np
 from mmengine.logging import print_log
 from mmengine.utils import track_parallel_progress, track_progress
-from mmwsss.datasets.shapes.shapes_dataset.drawn_saliency import draw_saliency
-from mmwsss.datasets.shapes.shapes_dataset.scenes import (
+from PIL import Image
+
+from mmwsss.datasets.shapes.drawn_saliency import draw_saliency
+from mmwsss.datasets.shapes.scenes import (
     SHAPES_CLASSES,
     SHAPES_PALETTE,
     ShapesStyle,
     draw_scene,
 )
-from PIL import Image
-
 from mmwsss.io.atomic_file import write_atomic, write_json
 from mmwsss.io.label_png import save_label_png
 

@@ -9,9 +9,9 @@ from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
-from mmwsss.datasets.shapes.shapes_dataset.patterns import OUTLINES, PATTERNS
 from torch import Tensor, nn
 
+from mmwsss.datasets.shapes.patterns import OUTLINES, PATTERNS
 from mmwsss.structures import Features, encode
 
 NO_TEXTURE = -1

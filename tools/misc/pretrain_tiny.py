@@ -58,8 +58,6 @@ import torch.nn.functional as F
 from mmengine.config import Config
 from mmengine.logging import print_log
 from mmengine.registry import init_default_scope
-from mmwsss.datasets.shapes.shapes_dataset.patterns import OUTLINES
-from mmwsss.datasets.shapes.shapes_dataset.scenes import draw_empty, draw_single
 from pretrain_networks import (
     NO_TEXTURE,
     Pictures,
@@ -70,6 +68,8 @@ from pretrain_networks import (
 )
 from torch import Tensor, nn
 
+from mmwsss.datasets.shapes.patterns import OUTLINES
+from mmwsss.datasets.shapes.scenes import draw_empty, draw_single
 from mmwsss.registry import MODELS
 from mmwsss.structures import encode
 

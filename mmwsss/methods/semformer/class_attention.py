@@ -5,7 +5,8 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from mmwsss.cam import NORMALISE_EPS, normalise_cam
+from mmwsss.cam import normalise_cam
+from mmwsss.cam.fusion import NORMALISE_EPS
 
 
 def class_relative_attention(

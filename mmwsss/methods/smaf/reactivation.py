@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from mmwsss.cam import NORMALISE_EPS
+from mmwsss.cam.fusion import NORMALISE_EPS
 
 
 def resize_corners(maps: Tensor, size: tuple[int, int]) -> Tensor:

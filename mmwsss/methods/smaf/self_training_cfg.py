@@ -4,7 +4,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from mmwsss.cam import NORMALISE
+from mmwsss.cam.fusion import NORMALISE
 from mmwsss.io.errors import UserError
 
 SOURCES = ('online', 'fused')
