@@ -118,7 +118,7 @@ models.utils.convert_wide_resnet models.converters.wide_resnet_keys
 models.utils.ema models.teachers.ema_copy
 models.utils.features structures.features
 models.utils.frozen models.teachers.frozen_network
-models.utils.inference models.inference_cfg
+models.utils.inference models.prediction.inference_cfg
 models.utils.masking methods.fsr.uncertain_masking
 models.utils.mode models.mode
 models.utils.precision models.precision

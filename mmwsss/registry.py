@@ -55,6 +55,13 @@ TRANSFORMS = _child('TRANSFORMS', 'datasets')
 
 MODELS = _child('MODELS', 'models', 'labelers')
 MODEL_WRAPPERS = _child('MODEL_WRAPPERS', 'models')
+#: what mmseg doesn't know: (pictures, class maps) → pseudo labels
+LABELERS = Registry(
+    'labeler',
+    scope=SCOPE,
+    locations=[f'{SCOPE}.labelers', f'{SCOPE}.methods'],
+)
+
 WEIGHT_INITIALIZERS = _child('WEIGHT_INITIALIZERS', 'models')
 
 OPTIMIZERS = _child('OPTIMIZERS', 'engine')

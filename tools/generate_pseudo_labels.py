@@ -31,7 +31,7 @@ from mmengine.logging import print_log
 from mmwsss.cli.arguments import add_common_arguments, parse, read_config
 from mmwsss.cli.processes import tell
 from mmwsss.io.score_files import DTYPES
-from mmwsss.models.inference_cfg import FILTERS
+from mmwsss.models.prediction.inference_cfg import FILTERS
 from mmwsss.ops import DENSE_CRF_PRESETS
 from mmwsss.pipeline.generate.generate_cfg import REFINERS, SAVED, SOURCES, GenerateCfg
 from mmwsss.pipeline.generate.generate_labels import RunOptions, generate_labels

@@ -33,10 +33,8 @@ test_evaluator = dict(bkg_thr=0.45)
 # `tools/test.py --tta`: long side 512, mean of the mirrored pair, maximum over scales.
 tta_cfg = dict(
     outputs=('seg',),
-    resize_long=512,
-    seg_scales=(1.0, 0.5, 0.75),
-    seg_flip=True,
-    seg_pair='mean',
-    seg_fuse='max',
-    seg_fuse_at='logits',
+    input=dict(long_side=512),
+    seg=dict(
+        scales=(1.0, 0.5, 0.75), mirror=True, pair='mean', fuse='max', fuse_at='logits'
+    ),
 )

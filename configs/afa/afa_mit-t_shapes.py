@@ -32,10 +32,8 @@ optim_wrapper = dict(
 # `tools/test.py --tta`: mean of the mirrored pair, maximum over scales.
 tta_cfg = dict(
     outputs=('seg',),
-    resize_long=96,
-    seg_scales=(1.0, 0.75, 1.25),
-    seg_flip=True,
-    seg_pair='mean',
-    seg_fuse='max',
-    seg_fuse_at='logits',
+    input=dict(long_side=96),
+    seg=dict(
+        scales=(1.0, 0.75, 1.25), mirror=True, pair='mean', fuse='max', fuse_at='logits'
+    ),
 )

@@ -15,32 +15,25 @@ model = dict(
     backbone={{_base_.model.backbone}},
     cam_head={{_base_.model.cam_head}},
     decode_head={{_base_.model.decode_head}},
-    refine={{_base_.model.refine}},
+    labeler={{_base_.model.labeler}},
     losses=dict(
         cls=dict(type='MultiLabelSoftMargin'), seg=dict(type='BalancedCrossEntropy')
     ),
     train_cfg=dict(
         weights=dict(cls=1.0, seg=[(0, 0.0), (120, 0.3)]),
         inactive='zero_grad',
-        cam_scales=(1.0, 0.5, 1.5),
-        low_thr=0.25,
-        high_thr=0.7,
+        cam=dict(scales=(1.0, 0.5, 1.5)),
     ),
     test_cfg=dict(
         outputs=('seg', 'cam', 'pseudo'),
         cam_filter='gt',  # as for ToCo; the log says so
-        squash=None,
-        cam_scales=(1.0, 0.5, 1.5),
-        low_thr=0.25,
-        high_thr=0.7,
+        input=dict(squash=None),
+        cam=dict(scales=(1.0, 0.5, 1.5)),
     ),
 )
 
 # `tools/test.py --tta`
 tta_cfg = dict(
     outputs=('seg',),
-    seg_scales=(1.0, 1.25, 1.5),
-    seg_flip=True,
-    seg_pair='sum',
-    seg_fuse='max',
+    seg=dict(scales=(1.0, 1.25, 1.5), mirror=True, pair='sum', fuse='max'),
 )

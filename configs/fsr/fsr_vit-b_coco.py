@@ -19,12 +19,11 @@ model = dict(
             seg=[(0, 0.0), (8000, 0.1)],
             reg=[(0, 0.0), (8000, 0.05)],
         ),
-        high_thr=0.65,
         mask=dict(strategy=[(0, 'random'), (16000, 'uncertain')]),
         teacher_temp=dict(iters=10000),
         ema_momentum=dict(iters=80000),
     ),
-    test_cfg=dict(high_thr=0.65),
+    labeler=dict(high_thr=0.65),
 )
 val_evaluator = dict(bkg_thr=0.45)
 test_evaluator = dict(bkg_thr=0.45)
@@ -53,9 +52,6 @@ train_dataloader = dict(dataset=dict(pipeline=train_pipeline))
 # seg_pair='max', seg_fuse='sum'.)
 tta_cfg = dict(
     outputs=('seg',),
-    squash=None,
-    seg_scales=(1.0, 1.25, 1.5),
-    seg_flip=True,
-    seg_pair='sum',
-    seg_fuse='max',
+    input=dict(squash=None),
+    seg=dict(scales=(1.0, 1.25, 1.5), mirror=True, pair='sum', fuse='max'),
 )

@@ -38,9 +38,6 @@ train_dataloader = dict(dataset=dict(pipeline=train_pipeline))
 # With dense CRF: --cfg-options tta_cfg.post_processor.type=DenseCRF
 tta_cfg = dict(
     outputs=('seg',),
-    squash=None,
-    seg_scales=(1.0, 1.25, 1.5),
-    seg_flip=True,
-    seg_pair='sum',
-    seg_fuse='max',
+    input=dict(squash=None),
+    seg=dict(scales=(1.0, 1.25, 1.5), mirror=True, pair='sum', fuse='max'),
 )

@@ -14,8 +14,6 @@ model = dict(
         weights=dict(
             _delete_=True, cls=1.0, cls_aux=1.0, ptc=0.2, seg=0.1, unc=0.1, cer=0.1
         ),
-        cam_scales=(1.0,),
-        low_thr=0.2,
         mask=dict(
             block_size=16,  # single patches
             rounding='floor',  # Eq. 4
@@ -27,6 +25,7 @@ model = dict(
         ),
         cam_mode='eval',
         teacher_mode='eval',
+        cam=dict(scales=(1.0,)),
     ),
-    test_cfg=dict(low_thr=0.2),
+    labeler=dict(low_thr=0.2),
 )

@@ -30,8 +30,5 @@ train_dataloader = dict(dataset=dict(pipeline=train_pipeline))
 # `tools/test.py --tta`
 tta_cfg = dict(
     outputs=('seg',),
-    seg_scales=(1.0, 1.25, 1.5),
-    seg_flip=True,
-    seg_pair='sum',
-    seg_fuse='max',
+    seg=dict(scales=(1.0, 1.25, 1.5), mirror=True, pair='sum', fuse='max'),
 )

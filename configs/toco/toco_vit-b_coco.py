@@ -24,9 +24,8 @@ model = dict(
             reg=[(0, 0.0), (8001, 0.05)],
         ),
         pseudo_source=[(0, 'aux_cam'), (12001, 'cam')],
-        high_thr=0.65,
     ),
-    test_cfg=dict(high_thr=0.65),
+    labeler=dict(high_thr=0.65),
 )
 val_evaluator = dict(bkg_thr=0.45)
 test_evaluator = dict(bkg_thr=0.45)
@@ -34,9 +33,6 @@ test_evaluator = dict(bkg_thr=0.45)
 # `tools/test.py --tta`: 448x448, maximum of the mirrored pair, sum over scales.
 tta_cfg = dict(
     outputs=('seg',),
-    squash=(448, 448),
-    seg_scales=(1.0, 1.25, 1.5),
-    seg_flip=True,
-    seg_pair='max',
-    seg_fuse='sum',
+    input=dict(squash=(448, 448)),
+    seg=dict(scales=(1.0, 1.25, 1.5), mirror=True, pair='max', fuse='sum'),
 )

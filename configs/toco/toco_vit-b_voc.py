@@ -18,9 +18,6 @@ model = dict(num_classes={{_base_.num_classes}}, backbone=dict(pretrained=pretra
 # With dense CRF: --cfg-options model.test_cfg.post_processor.type=DenseCRF
 tta_cfg = dict(
     outputs=('seg',),
-    squash=None,
-    seg_scales=(1.0, 1.5, 1.25),
-    seg_flip=True,
-    seg_pair='sum',
-    seg_fuse='max',
+    input=dict(squash=None),
+    seg=dict(scales=(1.0, 1.5, 1.25), mirror=True, pair='sum', fuse='max'),
 )

@@ -18,11 +18,12 @@ model = dict(
     losses=dict(ctc=dict(temperature=1.0)),
     train_cfg=dict(
         weights=dict(seg=[(0, 0.0), (6, 0.1)], reg=[(0, 0.0), (6, 0.05)]),
-        high_thr=0.65,
         local_crops=dict(crop_num=8, crop_size=48),
     ),
+    labeler=dict(high_thr=0.65),
     test_cfg=dict(
-        outputs=('seg', 'cam', 'aux_cam', 'pseudo'), squash=(224, 224), high_thr=0.65
+        outputs=('seg', 'cam', 'aux_cam', 'pseudo'),
+        input=dict(squash=(224, 224)),
     ),
 )
 

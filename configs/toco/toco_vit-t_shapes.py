@@ -10,8 +10,5 @@ model = dict(num_classes={{_base_.num_classes}})
 # `tools/test.py --tta`
 tta_cfg = dict(
     outputs=('seg',),
-    seg_scales=(1.0, 1.25, 1.5),
-    seg_flip=True,
-    seg_pair='sum',
-    seg_fuse='max',
+    seg=dict(scales=(1.0, 1.25, 1.5), mirror=True, pair='sum', fuse='max'),
 )

@@ -27,6 +27,7 @@ from .labels import (
     strongest_class,
     three_way_label,
     threshold_label,
+    token_pairs,
     window_mask,
 )
 from .pixels import denormalise, truncate_to_unit
@@ -55,6 +56,7 @@ __all__ = [
     'strongest_class',
     'three_way_label',
     'threshold_label',
+    'token_pairs',
     'truncate_to_unit',
     'window_mask',
     'with_mirror',

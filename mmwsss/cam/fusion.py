@@ -140,7 +140,7 @@ NORMALISE = {'minmax': normalise_cam, 'max': max_normalise_cam}
 
 
 def fuse_cams(
-    raw: Sequence[tuple[Tensor, Tensor]],
+    raw: Sequence[tuple[Tensor, Tensor | None]],
     size: tuple[int, int],
     eps: float = NORMALISE_EPS,
     pair: str = 'max',
@@ -154,7 +154,8 @@ def fuse_cams(
 
     Args:
         raw: a pair for each scale: logits, or maps that are non-negative already,
-            (B, C, h, w) of the images and of their mirrors (not yet un-mirrored).
+            (B, C, h, w) of the images and of their mirrors (not yet un-mirrored;
+            ``None`` without mirrors).
         size: (H, W) of the image at scale 1.
         eps: see :func:`normalise_cam`.
         pair: ``'max'`` (ToCo, FSR, AFA) or ``'sum'`` (SemFormer, EPS) of a pair.
@@ -169,10 +170,11 @@ def fuse_cams(
     total, grid = None, tuple(-(-side // multiple) * multiple for side in size)
     for plain, mirrored in raw:
         # float32 from the logits on: half precision must not change a label.
-        merged = merge_mirror(
-            resize(plain.float(), grid), resize(mirrored.float(), grid), pair
-        ).relu_()
-        total = merged if total is None else total.add_(merged)
+        merged = resize(plain.float(), grid)
+        if mirrored is not None:
+            merged = merge_mirror(merged, resize(mirrored.float(), grid), pair)
+        merged = merged.relu()
+        total = merged if total is None else total + merged
     if total is None:
         raise ValueError('fuse_cams needs the logits of at least one scale, got none')
     return NORMALISE[normalise](total[..., : size[0], : size[1]], eps)
@@ -184,7 +186,8 @@ def multi_scale(
     scales: Sequence[float],
     plain: tuple[Tensor, ...] | None = None,
     add_one: bool = True,
-) -> list[tuple[tuple[Tensor, Tensor], ...]]:
+    mirror: bool = True,
+) -> list[list[tuple[Tensor, Tensor | None]]]:
     """Run a network over scales and mirrors, one batch for each scale.
 
     Args:
@@ -194,6 +197,7 @@ def multi_scale(
         scales, add_one: see :func:`scale_order`.
         plain: the taps of the un-mirrored images at scale 1 where they are known
             already (from the training pass): that pass isn't repeated.
+        mirror: whether mirrored images take part.
 
     Returns:
         For each tap a list over scales of (plain, mirrored) pairs, as
@@ -203,10 +207,13 @@ def multi_scale(
     per_scale = []
     for scale in scale_order(scales, add_one):
         scaled = images if scale == 1.0 else resize(images, scaled_size(size, scale))
-        if scale == 1.0 and plain is not None:
-            taps = tuple(zip(plain, run(scaled.flip(-1)), strict=True))
-        else:
+        known = plain if scale == 1.0 else None
+        if mirror and known is None:
             taps = tuple(tap.chunk(2) for tap in run(with_mirror(scaled)))
+        else:
+            images_only = run(scaled) if known is None else known
+            mirrored = run(scaled.flip(-1)) if mirror else (None,) * len(images_only)
+            taps = tuple(zip(images_only, mirrored, strict=True))
         per_scale.append(taps)
     return [list(tap) for tap in zip(*per_scale, strict=True)]
 

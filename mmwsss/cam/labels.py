@@ -6,6 +6,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from .fusion import resize
+
 IGNORE = 255
 
 
@@ -217,3 +219,31 @@ def label_shares(label: Tensor, box: Tensor | None = None) -> dict[str, Tensor]:
     return dict(
         label_fg=1 - background - ignored, label_bg=background, label_ignore=ignored
     )
+
+
+def token_pairs(
+    cam: Tensor,
+    ids: Tensor,
+    grid: tuple[int, int],
+    thresholds: tuple[float, float],
+    box: Tensor | None = None,
+    scaled_box: bool = True,
+) -> Tensor:
+    """Pair targets of L_ptc (ToCo, section 3.2) from the auxiliary CAM.
+
+    Args:
+        cam: (B, K, H, W) compact CAM in [0, 1].
+        ids: (B, K) class ids of its channels.
+        grid: (h, w) of the tokens.
+        thresholds: low and high, see :func:`three_way_label`.
+        box: (B, 4) real pixels, or ``None``.
+        scaled_box: ``False`` applies the box in pixels to the token grid (ToCo as
+            released).
+
+    Returns:
+        (B, hw, hw) uint8, see :func:`affinity_targets`.
+    """
+    if box is not None and scaled_box:
+        box = scale_box(box, tuple(cam.shape[-2:]), grid)
+    score, label = strongest_class(resize(cam, grid), ids)
+    return affinity_targets(three_way_label(score, label, *thresholds, box))

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from mmengine.config import Config, ConfigDict
@@ -55,13 +56,23 @@ def apply_tta(cfg: Config) -> None:
     """
     if not cfg.get('tta_cfg'):
         raise UserError(
-            f'--tta: {cfg.filename} has no tta_cfg. Add one at top level, e.g. tta_cfg='
-            'dict(seg_scales=(1.0, 1.25, 1.5), seg_flip=True), or test without --tta.'
+            f'--tta: {cfg.filename} has no tta_cfg. Add one at top level, e.g. '
+            'tta_cfg=dict(seg=dict(scales=(1.0, 1.25, 1.5), mirror=True)), or test '
+            'without --tta.'
         )
     model = segmentor_cfg(cfg)
     if 'test_cfg' in cfg.model:  # of a model around the network: it has the last word
         model = cfg.model
-    model.test_cfg = {**(model.get('test_cfg') or {}), **cfg.tta_cfg}
+    model.test_cfg = merge_settings(model.get('test_cfg') or {}, cfg.tta_cfg)
+
+
+def merge_settings(base: Mapping[str, Any], more: Mapping[str, Any]) -> dict[str, Any]:
+    """``base`` with the entries of ``more``; groups of settings entry by entry."""
+    merged = dict(base)
+    for key, value in more.items():
+        both = isinstance(value, Mapping) and isinstance(merged.get(key), Mapping)
+        merged[key] = {**merged[key], **value} if both else value
+    return merged
 
 
 def show_panels(cfg: Config, folder: str) -> None:

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from mmwsss.cam import IGNORE, check_thresholds, outside_box_to_ignore, resize
 from mmwsss.structures import ImageLabels
+from mmwsss.structures.pseudo_label import PseudoLabel
 
 Refine = Callable[[Tensor, Tensor], Tensor]
 
@@ -34,37 +35,41 @@ def background_stacks(cam: Tensor, labels: ImageLabels, thresholds: Tensor) -> T
 
 
 def refine_soft_maps(
-    images: Tensor,
+    pixels: Tensor,
     cam: Tensor,
     labels: ImageLabels,
     high_thr: float,
     low_thr: float,
     refine: Refine,
     downscale: int = 2,
+    per_channel: bool = True,
 ) -> Tensor:
     """Refined soft maps under the high and the low background constant.
 
-    Both stacks share one image affinity: they are filtered together as channels.
-
     Args:
-        images: (B, 3, H, W) in [0, 1].
+        pixels: (B, 3, H, W), the picture, handed on to ``refine`` as it is.
         cam: (B, K, H, W) compact CAM, in [0, 1].
         labels: the K classes of each image.
         high_thr, low_thr: background constants.
-        refine: (images (B, 3, h, w), maps (B, M, h, w)) → maps of the same shape.
+        refine: (pixels, maps (B, M, h, w)) → maps of the same shape.
         downscale: the filter works at (H // downscale, W // downscale).
+        per_channel: the filter treats channels alone (PAR): both stacks share one
+            picture affinity and go through together, as channels.
 
     Returns:
         (B, 2, K + 1, H, W): high first; channel 0 is the background.
     """
     check_thresholds(low_thr, high_thr)
     size = tuple(cam.shape[-2:])
-    small = size[0] // downscale, size[1] // downscale
+    small = max(size[0] // downscale, 1), max(size[1] // downscale, 1)
     # Filled on the device: a copied list would make a GPU wait.
     constants = torch.stack([cam.new_full((), thr) for thr in (high_thr, low_thr)])
     soft = background_stacks(resize(cam, small), labels, constants)
-    refined = refine(resize(images, small), soft.flatten(1, 2))
-    return resize(refined, size).unflatten(1, soft.shape[1:3])
+    if per_channel:
+        refined = refine(pixels, soft.flatten(1, 2))
+        return resize(refined, size).unflatten(1, soft.shape[1:3])
+    stacks = [resize(refine(pixels, maps), size) for maps in soft.unbind(1)]
+    return torch.stack(stacks, 1)
 
 
 def merge_high_low(high: Tensor, low: Tensor, box: Tensor | None = None) -> Tensor:
@@ -83,7 +88,7 @@ def merge_high_low(high: Tensor, low: Tensor, box: Tensor | None = None) -> Tens
 
 
 def refined_label(
-    images: Tensor,
+    pixels: Tensor,
     cam: Tensor,
     labels: ImageLabels,
     high_thr: float,
@@ -91,14 +96,17 @@ def refined_label(
     refine: Refine,
     box: Tensor | None = None,
     downscale: int = 2,
-) -> Tensor:
-    """Refined pseudo label (releases of ToCo, AFA, FSR).
+    per_channel: bool = True,
+) -> PseudoLabel:
+    """Refined pseudo label under two constants (releases of ToCo, AFA, FSR).
 
     Args: see :func:`refine_soft_maps`; box: (B, 4) real pixels or ``None``.
 
     Returns:
-        (B, H, W) int64 class ids with 255 = ignore.
+        The label with 255 = ignored, and the soft maps under the high constant.
     """
-    soft = refine_soft_maps(images, cam, labels, high_thr, low_thr, refine, downscale)
+    soft = refine_soft_maps(
+        pixels, cam, labels, high_thr, low_thr, refine, downscale, per_channel
+    )
     high, low = (labels.to_ids(s.argmax(1)) for s in soft.unbind(1))
-    return merge_high_low(high, low, box)
+    return PseudoLabel(merge_high_low(high, low, box), soft[:, 0])

@@ -102,7 +102,7 @@ def predict_image(
         model: from :func:`init_model`.
         image: path of a photo, or RGB (H, W, 3) uint8.
         **overrides: entries of ``test_cfg`` to replace, see
-            :class:`~mmwsss.models.inference_cfg.InferenceCfg`.
+            :class:`~mmwsss.models.prediction.inference_cfg.InferenceCfg`.
 
     Returns:
         The sample with what :meth:`predict` of the model describes, at the size of

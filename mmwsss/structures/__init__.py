@@ -1,9 +1,16 @@
 # Licensed under Apache-2.0.
 """What travels between the rooms: labels, maps, features."""
 
-from .class_maps import ClassMaps
+from .class_maps import ClassMaps, StoredMaps
 from .class_pairs import ClassPairs
 from .features import Features, encode
 from .image_labels import ImageLabels
 
-__all__ = ['ClassMaps', 'ClassPairs', 'Features', 'ImageLabels', 'encode']
+__all__ = [
+    'ClassMaps',
+    'ClassPairs',
+    'Features',
+    'ImageLabels',
+    'StoredMaps',
+    'encode',
+]

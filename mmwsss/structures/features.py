@@ -1,6 +1,8 @@
 # Licensed under Apache-2.0.
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import NamedTuple
 
 from torch import Tensor, nn
@@ -15,17 +17,21 @@ class Features(NamedTuple):
         cls_token: (B, D) class token, (B, K, D) for K class tokens, or ``None``.
         attention: what a method needs of the attention (maps; or queries and keys, from
             which maps are made where they are needed), batch first, else ``None``.
+        extra: what else a backbone tells, batch first, by names of its own.
     """
 
     maps: tuple[Tensor, ...]
     cls_token: Tensor | None = None
     attention: Tensor | None = None
+    extra: Mapping[str, Tensor] = MappingProxyType({})
 
     def select(self, index: slice) -> Features:
         """The features of some images of the batch."""
         return Features(
-            tuple(m[index] for m in self.maps),
-            *(None if extra is None else extra[index] for extra in self[1:]),
+            tuple(tap[index] for tap in self.maps),
+            None if self.cls_token is None else self.cls_token[index],
+            None if self.attention is None else self.attention[index],
+            {name: value[index] for name, value in self.extra.items()},
         )
 
 

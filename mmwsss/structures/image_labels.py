@@ -75,6 +75,10 @@ class ImageLabels(NamedTuple):
         """The labels of some images of the batch."""
         return ImageLabels(self.score[index], self.ids[index], self.mask[index])
 
+    def tile(self, times: int) -> ImageLabels:
+        """The labels of the batch, repeated: for images and then their mirrors."""
+        return ImageLabels(*(t.repeat(times, 1) for t in self))
+
     def gather(self, maps: Tensor) -> Tensor:
         """(B, C, …) maps of all classes → (B, K, …) maps of the present ones.
 

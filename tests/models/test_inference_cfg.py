@@ -5,7 +5,7 @@ import pytest
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
 
-from mmwsss.models.inference_cfg import InferenceCfg
+from mmwsss.models.prediction.inference_cfg import InferenceCfg
 from mmwsss.registry import MODELS
 from tests.helpers.methods import ROOT
 

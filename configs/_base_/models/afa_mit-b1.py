@@ -28,7 +28,12 @@ model = dict(
         dropout_ratio=0.1,
         norm_cfg=dict(type='SyncBN', requires_grad=True),
     ),
-    refine=dict(type='PAR', dilations=(1, 2, 4, 8, 12, 24), num_iters=10),
+    labeler=dict(
+        type='TwoThresholdLabeler',
+        low_thr=0.35,
+        high_thr=0.55,
+        refiner=dict(type='PAR', dilations=(1, 2, 4, 8, 12, 24), num_iters=10),
+    ),
     losses=dict(
         cls=dict(type='MultiLabelSoftMargin'),
         aff=dict(type='AffinityLoss'),
@@ -50,25 +55,19 @@ model = dict(
             reg=[(0, 0.0), (2001, 0.01)],
         ),
         inactive='zero_grad',
-        cam_scales=(1.0, 0.5, 1.5),
-        low_thr=0.35,
-        high_thr=0.55,
         seg_source=[(0, 'cam'), (6001, 'propagated')],
         aff_source='cam',
         stochastic_cams=True,
         norm_from_cams=True,
+        cam=dict(scales=(1.0, 0.5, 1.5)),
     ),
     test_cfg=dict(
         outputs=('seg', 'cam', 'pseudo'),
         cam_filter='gt',  # the published CAM numbers need it; the log says so
-        seg_scales=(1.0,),
-        seg_flip=False,
-        seg_pair='mean',
-        seg_fuse='max',
-        seg_fuse_at='logits',
-        cam_scales=(1.0, 0.5, 1.5),
-        pseudo_source='propagated',  # background low_thr, arg max
-        low_thr=0.35,
-        high_thr=0.55,
+        seg=dict(
+            scales=(1.0,), mirror=False, pair='mean', fuse='max', fuse_at='logits'
+        ),
+        cam=dict(scales=(1.0, 0.5, 1.5)),
+        pseudo=dict(source='propagated'),
     ),
 )

@@ -24,7 +24,7 @@ model = dict(
         in_channels=(24, 48, 96, 96), channels=96, norm_cfg=dict(type='BN')
     ),
     # 48 pixels, after the halving, instead of 256
-    refine=dict(dilations=(1, 2, 3, 4, 6, 8)),
+    labeler=dict(refiner=dict(dilations=(1, 2, 3, 4, 6, 8))),
     # sigma_xy and scale as for ToCo on Shapes
     losses=dict(reg=dict(scale=3e-5, sigma_xy=20)),
     train_cfg=dict(
@@ -38,5 +38,7 @@ model = dict(
         # below the thresholds.
         seg_source='cam',
     ),
-    test_cfg=dict(pseudo_source='cam'),
+    test_cfg=dict(
+        pseudo=dict(source='cam'),
+    ),
 )

@@ -15,5 +15,7 @@ model = dict(
         norm_cfg=dict(_delete_=True, type='BN'),
     ),
     cam_head=dict(in_channels=192),
-    test_cfg=dict(cam_scales=(1.0, 1.5, 2.0)),
+    test_cfg=dict(
+        cam=dict(scales=(1.0, 1.5, 2.0)),
+    ),
 )

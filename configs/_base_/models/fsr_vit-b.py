@@ -42,7 +42,12 @@ model = dict(
         bottleneck_channels=256,
         out_channels=4096,
     ),
-    refine=dict(type='PAR', dilations=(1, 2, 4, 8, 12, 24), num_iters=10),
+    labeler=dict(
+        type='TwoThresholdLabeler',
+        low_thr=0.25,
+        high_thr=0.7,
+        refiner=dict(type='PAR', dilations=(1, 2, 4, 8, 12, 24), num_iters=10),
+    ),
     losses=dict(
         cls=dict(type='MultiLabelSoftMargin'),
         cls_aux=dict(type='MultiLabelSoftMargin'),
@@ -82,9 +87,6 @@ model = dict(
             reg=[(0, 0.0), (2000, 0.05)],
         ),
         inactive='zero_grad',
-        cam_scales=(1.0, 0.5, 1.5),
-        low_thr=0.25,
-        high_thr=0.7,
         mask=dict(
             block_size=64,
             ratio=0.4,
@@ -103,18 +105,14 @@ model = dict(
         cam_mode='train',
         teacher_mode='train',
         local_views=(),
+        cam=dict(scales=(1.0, 0.5, 1.5)),
     ),
     test_cfg=dict(
         outputs=('seg', 'cam', 'aux_cam'),
         cam_filter='gt',  # the published CAM numbers need it; the log says so
         use_teacher=False,
-        squash=(448, 448),
-        seg_scales=(1.0,),
-        seg_flip=False,
-        seg_pair='sum',
-        seg_fuse='max',
-        cam_scales=(1.0, 0.5, 1.5),
-        low_thr=0.25,
-        high_thr=0.7,
+        input=dict(squash=(448, 448)),
+        seg=dict(scales=(1.0,), mirror=False, pair='sum', fuse='max'),
+        cam=dict(scales=(1.0, 0.5, 1.5)),
     ),
 )

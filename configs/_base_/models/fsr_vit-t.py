@@ -26,7 +26,7 @@ model = dict(
         in_channels=96, hidden_channels=256, bottleneck_channels=64, out_channels=256
     ),
     # 48 pixels, after the halving, instead of 224
-    refine=dict(dilations=(1, 2, 3, 4, 6, 8)),
+    labeler=dict(refiner=dict(dilations=(1, 2, 3, 4, 6, 8))),
     # As for ToCo: sigma_xy 100 * 96 / 448, and the scale makes up for fewer pixels.
     losses=dict(
         unc=dict(channels=256),
@@ -45,5 +45,8 @@ model = dict(
         teacher_temp=dict(start=0.02, end=0.02, iters=75),
         ema_momentum=dict(start=0.98, iters=600),
     ),
-    test_cfg=dict(outputs=('seg', 'cam', 'aux_cam', 'pseudo'), squash=None),
+    test_cfg=dict(
+        outputs=('seg', 'cam', 'aux_cam', 'pseudo'),
+        input=dict(squash=None),
+    ),
 )

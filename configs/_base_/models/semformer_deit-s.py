@@ -51,12 +51,14 @@ model = dict(
     test_cfg=dict(
         outputs=('cam',),
         cam_filter='gt',  # the published CAM numbers need it; the log says so
-        cam_scales=(0.5, 1.0, 1.5, 2.0),
-        cam_pair='sum',
-        cam_normalise='max',
-        cam_fuse_at='label',
         # released: up to 16 pixels of stretch are cut at the right and bottom edge;
         # 1: the better geometry
-        cam_multiple=16,
+        cam=dict(
+            scales=(0.5, 1.0, 1.5, 2.0),
+            pair='sum',
+            normalise='max',
+            fuse_at='label',
+            multiple=16,
+        ),
     ),
 )

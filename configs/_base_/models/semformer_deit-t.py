@@ -37,5 +37,7 @@ model = dict(
     # Not halved as on VOC: at 48 pixels textures of 6 pixels' period would drown.
     train_cfg=dict(caae_size=(96, 96)),
     # scale 2 would be two thirds of the time
-    test_cfg=dict(cam_multiple=1, cam_scales=(0.5, 1.0, 1.5)),
+    test_cfg=dict(
+        cam=dict(multiple=1, scales=(0.5, 1.0, 1.5)),
+    ),
 )

@@ -24,7 +24,7 @@ model = dict(
         in_channels=96, hidden_channels=256, bottleneck_channels=64, out_channels=256
     ),
     # 48 pixels, after the halving, instead of 224
-    refine=dict(dilations=(1, 2, 3, 4, 6, 8)),
+    labeler=dict(refiner=dict(dilations=(1, 2, 3, 4, 6, 8))),
     # sigma_xy: 100 * 96 / 448. The energy sums over pairs of pixels, of which a
     # smaller picture has fewer: scale brings it to the same size (about 1).
     losses=dict(reg=dict(scale=3e-5, sigma_xy=20)),
@@ -34,5 +34,8 @@ model = dict(
         scale_token_box=True,
         local_crops=dict(crop_num=8, crop_size=32),
     ),
-    test_cfg=dict(outputs=('seg', 'cam', 'aux_cam', 'pseudo'), squash=None),
+    test_cfg=dict(
+        outputs=('seg', 'cam', 'aux_cam', 'pseudo'),
+        input=dict(squash=None),
+    ),
 )

@@ -53,6 +53,7 @@ class SetupCheckHook(Hook):
             model, 'teacher_network'
         ):
             model.teacher_network()
+        tell_metainfo(model, runner)
         expected = getattr(model, 'num_classes', None)
         if expected is None:
             return
@@ -132,6 +133,16 @@ def _compare_class_names(saved: Sequence[str] | None, runner: Any, source: str) 
                 f'{source} was trained with the classes {list(saved)}, the data set '
                 f'has {list(classes)}: give the data set these classes in that order.'
             )
+
+
+def tell_metainfo(model: nn.Module, runner: Any) -> None:
+    """Tell a model what the first data set of the run says of its classes."""
+    for loop in (runner._train_loop, runner._val_loop, runner._test_loop):
+        dataset = getattr(getattr(loop, 'dataloader', None), 'dataset', None)
+        metainfo = getattr(dataset, 'metainfo', None)
+        if metainfo and hasattr(model, 'use_metainfo'):
+            model.use_metainfo(metainfo)
+            return
 
 
 def _bare(model: nn.Module) -> nn.Module:

@@ -5,6 +5,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from mmwsss.cam import resize
 from mmwsss.ops import DENSE_CRF_PRESETS, dense_crf, dense_crf_labels, unary_from_prob
 from mmwsss.registry import MODELS
 
@@ -34,6 +35,11 @@ class DenseCRF(nn.Module):
         ValueError: if the preset or a setting is unknown, or ``num_labels`` goes with
             ``unary='prob'``.
     """
+
+    #: it is published to work at the size of the picture
+    downscale = 1
+    #: labels compete: each stack of maps goes through by itself
+    per_channel = False
 
     def __init__(
         self,
@@ -67,16 +73,16 @@ class DenseCRF(nn.Module):
         """Refine probabilities.
 
         Args:
-            pixels: (B, 3, H, W) RGB grey levels 0..255.
-            prob: (B, L, H, W) probabilities.
+            pixels: (B, 3, H, W) RGB grey levels 0..255, resized to the maps' grid.
+            prob: (B, L, h, w) probabilities.
 
         Returns:
-            (B, L, H, W) marginals, float32; with more labels than maps, of the maps.
+            (B, L, h, w) marginals, float32; with more labels than maps, of the maps.
 
         Raises:
             ValueError: if there are more maps than labels.
         """
-        pixels = pixels.round()
+        pixels = resize(pixels, tuple(prob.shape[-2:])).round()
         if self.unary == 'prob':
             return dense_crf(pixels, unary_from_prob(prob), **self.settings)
         count = prob.shape[1]

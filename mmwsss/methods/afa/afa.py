@@ -12,23 +12,22 @@ from mmwsss.cam import (
     affinity_targets,
     label_shares,
     multi_scale,
-    scale_order,
     truncate_to_unit,
     window_mask,
 )
-from mmwsss.methods.afa.propagation import token_label
-from mmwsss.models.inference_cfg import InferenceCfg
+from mmwsss.labelers.refiners.par_refiner import PARRefiner
 from mmwsss.models.loss_schedule import StepSchedule
 from mmwsss.models.mode import evaluating
+from mmwsss.models.prediction.inference_cfg import InferenceCfg
 from mmwsss.models.segmentors.weak_segmentor import WeakSegmentor
-from mmwsss.ops import PAR
 from mmwsss.registry import MODELS
 from mmwsss.structures import Features, ImageLabels
+from mmwsss.structures.sample_fields import valid_boxes
 
 from .affinity_head import AffinityHead, check_maps
 from .box_refine import refined_propagated_label
 from .mit import WSSSMiT
-from .propagation import propagate_cams
+from .propagation import propagate_cams, token_label
 
 SOURCES = ('cam', 'propagated')
 
@@ -57,7 +56,7 @@ class AFA(WeakSegmentor):
             or steps), ``stochastic_cams`` (published: ``True``, stochastic depth is
             active in the passes that make CAMs) and ``norm_from_cams`` (published:
             ``True``, the decoder's norm statistics follow those passes too).
-        test_cfg: ``pseudo_source`` may be ``'cam'`` (the refined label of the CAM),
+        test_cfg: ``pseudo.source`` may be ``'cam'`` (the refined label of the CAM),
             ``'propagated'`` (arg max of the propagated CAM with background ``low_thr``,
             the published evaluation) or ``'refined_propagated'`` (the decoder's label).
         **kwargs: see :class:`WeakSegmentor`.
@@ -102,14 +101,13 @@ class AFA(WeakSegmentor):
                 self.backbone.num_heads[-1],
                 self.affinity_head.proj.in_channels,
             )
-        if 'aff' in self.schedule.weights and self.refine is None:
+        if 'aff' in self.terms.names and self.labeler is None:
+            raise ValueError('the loss term aff needs a labeler, got None')
+        refiner = getattr(self.labeler, 'refiner', None)
+        if self.labeler is not None and not isinstance(refiner, PARRefiner):
             raise ValueError(
-                'the loss term aff needs pseudo labels: set refine, got None'
-            )
-        if not isinstance(self.refine, (PAR, type(None))):
-            raise ValueError(
-                'AFA refines propagated CAMs inside boxes, which only PAR '
-                f'can: set refine.type=PAR, got {type(self.refine)}'
+                'AFA refines propagated CAMs inside boxes, which only PAR can: set '
+                f'labeler.refiner.type=PAR, got {type(refiner).__name__}'
             )
 
     def loss(
@@ -125,7 +123,7 @@ class AFA(WeakSegmentor):
         """
         images = inputs['view1'] if isinstance(inputs, Mapping) else inputs
         labels = self.image_labels(data_samples, images.device)
-        box = self.valid_boxes(data_samples)
+        box = valid_boxes(data_samples)
         features = self.encode(images)
         terms = self.classification(features, labels)
         if not self.active & {'seg', 'aff', 'reg'}:
@@ -135,8 +133,9 @@ class AFA(WeakSegmentor):
         cams = self.attended_cams(
             images, labels, features, 'propagated' in source.values()
         )
+        side = self.side_inputs_of(data_samples)
         label = {
-            name: self.label_from(name, images, cams, labels, box)
+            name: self.label_from(name, images, cams, labels, box, side)
             for name in set(source.values())
         }
         if 'aff' in source:
@@ -169,13 +168,11 @@ class AFA(WeakSegmentor):
         wanted, of those of the largest scale's un-mirrored images alone.
         """
         stochastic = self.train_cfg.get('stochastic_cams', True)
-        scales = scale_order(self.train_cfg['cam_scales'])
+        scales = self.train_maps.scale_order
         with evaluating(self.backbone, on=not stochastic):
+            plain = self.cam_and_attention(features, labels) if stochastic else None
             cam, attention = multi_scale(
-                self.cam_pass,
-                images,
-                scales,
-                plain=self.cam_and_attention(features) if stochastic else None,
+                lambda batch: self.cam_pass(batch, labels), images, scales, plain
             )
         largest = scales.index(max(scales))
         return AttendedCAMs(
@@ -184,16 +181,19 @@ class AFA(WeakSegmentor):
             tuple(cam[largest][0].shape[-2:]),
         )
 
-    def cam_pass(self, images: Tensor) -> tuple[Tensor, Tensor]:
-        """Raw CAM logits and attention of a batch of one scale."""
+    def cam_pass(self, images: Tensor, labels: ImageLabels) -> tuple[Tensor, Tensor]:
+        """Compact CAM logits and attention of a batch of one scale."""
         features = self.encode(images)
         if self.decode_head is not None and self.train_cfg.get('norm_from_cams', True):
             self.decode_head(features.maps)  # for the statistics of its norm
-        return self.cam_and_attention(features)
+        return self.cam_and_attention(features, labels)
 
-    def cam_and_attention(self, features: Features) -> tuple[Tensor, Tensor]:
+    def cam_and_attention(
+        self, features: Features, labels: ImageLabels
+    ) -> tuple[Tensor, Tensor]:
         """What a CAM pass gives, from features."""
-        return *self.cam_logits(features), features.attention.detach()
+        (cam,) = self.compact_maps(features, labels)
+        return cam, features.attention.detach()
 
     @torch.no_grad()
     def label_from(
@@ -203,18 +203,12 @@ class AFA(WeakSegmentor):
         cams: AttendedCAMs,
         labels: ImageLabels,
         box: Tensor | None,
+        side: Mapping[str, Tensor],
     ) -> Tensor:
         """Refined pseudo label (B, H, W) of the CAM, or of the propagated CAM."""
         if source == 'cam':
-            return self.pseudo_label(images, cams.cam, labels, box)
-        return self.propagated_label(
-            images,
-            cams,
-            labels,
-            box,
-            self.train_cfg['low_thr'],
-            self.train_cfg['high_thr'],
-        )
+            return self.pseudo_label(images, cams.cam, labels, box, side)
+        return self.propagated_label(images, cams, labels, box, self.labeler.thresholds)
 
     def propagated_label(
         self,
@@ -222,13 +216,13 @@ class AFA(WeakSegmentor):
         cams: AttendedCAMs,
         labels: ImageLabels,
         box: Tensor | None,
-        low_thr: float,
-        high_thr: float,
+        thresholds: tuple[float, float],
     ) -> Tensor:
         """CAM propagated by the affinity, then refined inside the box."""
-        stacks = self.propagated(cams, labels, (high_thr, low_thr))
+        stacks = self.propagated(cams, labels, thresholds[::-1])
         pixels = truncate_to_unit(self.grey_levels(images))
-        return refined_propagated_label(pixels, stacks, labels, self.refine, box)
+        par = self.labeler.refiner
+        return refined_propagated_label(pixels, stacks, labels, par, box)
 
     def propagated(
         self, cams: AttendedCAMs, labels: ImageLabels, thresholds: Sequence[float]
@@ -252,18 +246,18 @@ class AFA(WeakSegmentor):
         cam: Tensor,
         labels: ImageLabels,
         cfg: InferenceCfg,
+        side: Mapping[str, Tensor],
     ) -> Tensor:
         """The output ``pseudo`` (B, H, W), with the affinity of scale 1."""
-        if cfg.pseudo_source == 'cam':
-            return super().predicted_label(images, features, cam, labels, cfg)
+        if cfg.pseudo.source == 'cam':
+            return super().predicted_label(images, features, cam, labels, cfg, side)
         cams = AttendedCAMs(
             cam,
             self.affinity_head(features.attention),
             tuple(features.maps[-1].shape[-2:]),
         )
-        if cfg.pseudo_source == 'refined_propagated':
-            return self.propagated_label(
-                images, cams, labels, None, cfg.low_thr, cfg.high_thr
-            )
-        maps = self.propagated(cams, labels, (cfg.low_thr,))[:, 0]
+        labeler = self.labeler.with_thresholds(**cfg.pseudo.thresholds)
+        if cfg.pseudo.source == 'refined_propagated':
+            return self.propagated_label(images, cams, labels, None, labeler.thresholds)
+        maps = self.propagated(cams, labels, labeler.thresholds[:1])[:, 0]
         return labels.to_ids(maps.argmax(1))

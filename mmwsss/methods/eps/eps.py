@@ -4,13 +4,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
-import torch
 from mmseg.structures import SegDataSample
 from torch import Tensor
 
 from mmwsss.models.segmentors.weak_segmentor import WeakSegmentor
 from mmwsss.registry import MODELS
-from mmwsss.structures import Features
+from mmwsss.structures import ClassMaps, Features, ImageLabels
+from mmwsss.structures.sample_fields import side_input
 
 
 @MODELS.register_module()
@@ -63,25 +63,13 @@ class EPS(WeakSegmentor):
             scores = self.cam_head.scores(logits)
             terms['cls'] = self.losses['cls'](scores, labels.score)
         if 'sal' in self.active:
-            saliency = self.saliency_maps(data_samples)
+            saliency = side_input(data_samples, 'saliency')
             terms['sal'] = self.losses['sal'](logits, saliency, labels.score)
         return self.weigh(terms)
 
-    @staticmethod
-    def saliency_maps(data_samples: Sequence[SegDataSample]) -> Tensor:
-        """The saliency maps (B, 1, H, W) of a batch.
-
-        Raises:
-            ValueError: naming an image that has none.
-        """
-        lacking = [sample for sample in data_samples if 'saliency' not in sample]
-        if lacking:
-            raise ValueError(
-                f'{lacking[0].get("img_path")} has no saliency map; the loss term sal '
-                'needs sal_dir in the data set and LoadSaliency in its pipeline'
-            )
-        return torch.stack([sample.saliency.data for sample in data_samples])
-
-    def view_cams(self, features: Features) -> tuple[Tensor, ...]:
-        """Softmax at the network's resolution, then the classes without background."""
-        return tuple(logits.softmax(1)[:, :-1] for logits in self.cam_logits(features))
+    def view_maps(
+        self, features: Features, labels: ImageLabels
+    ) -> tuple[ClassMaps, ...]:
+        """Softmax at the network's resolution; the background is the last channel."""
+        taps = self.cam_logits(features)
+        return tuple(ClassMaps(t.softmax(1), background='last') for t in taps)

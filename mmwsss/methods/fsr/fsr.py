@@ -8,13 +8,14 @@ import torch
 from mmseg.structures import SegDataSample
 from torch import Tensor
 
-from mmwsss.cam import label_shares, multi_scale
+from mmwsss.cam import label_shares, multi_scale, token_pairs
 from mmwsss.models.loss_schedule import Ramp
 from mmwsss.models.mode import evaluating
 from mmwsss.models.segmentors.weak_segmentor import FusedCAMs, WeakSegmentor
-from mmwsss.models.teachers.ema_copy import EMACopy
+from mmwsss.models.teachers.averaged_parts import AveragedParts
 from mmwsss.registry import MODELS
 from mmwsss.structures import Features, ImageLabels
+from mmwsss.structures.sample_fields import valid_boxes
 
 from .block_masks import take_tokens
 from .uncertain_masking import TokenMask, UncertainMasking
@@ -62,8 +63,7 @@ class FSR(WeakSegmentor):
     def __init__(self, *, proj_head: dict, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.proj_head = MODELS.build(proj_head)
-        for part in self._parts():
-            setattr(self, f'{part}_ema', EMACopy(getattr(self, part)))
+        self.teacher = AveragedParts(self, self.PARTS)
         self._check_settings()
         self.masking = UncertainMasking(**self.train_cfg['mask'])
         self.teacher_temp = Ramp(**self.train_cfg['teacher_temp'])
@@ -101,16 +101,12 @@ class FSR(WeakSegmentor):
                 f'{sorted(names) or "a single image"}: name them in MultiView'
             )
 
-    def _parts(self) -> list[str]:
-        return [part for part in self.PARTS if getattr(self, part) is not None]
-
     def init_weights(self) -> None:
         """Initialise the student; the teacher starts as its copy."""
         if self.is_init:
             return
         super().init_weights()
-        for part in self._parts():
-            getattr(self, f'{part}_ema').start_from(getattr(self, part))
+        self.teacher.start(self)
 
     def loss(
         self, inputs: Mapping[str, Tensor], data_samples: Sequence[SegDataSample]
@@ -124,7 +120,7 @@ class FSR(WeakSegmentor):
         self._check_views(inputs)
         view1 = inputs['view1']
         labels = self.image_labels(data_samples, view1.device)
-        box = self.valid_boxes(data_samples)
+        box = valid_boxes(data_samples)
         self.follow_student()
 
         if self.active & {'unc', 'cer'}:
@@ -140,12 +136,16 @@ class FSR(WeakSegmentor):
 
         cams = self.fused_cams(view1, labels, features)
         if 'ptc' in self.active:
-            targets = self.token_pairs(cams.aux, labels, box, features)
+            grid = tuple(features.maps[-1].shape[-2:])
+            targets = token_pairs(
+                cams.aux, labels.ids, grid, self.labeler.thresholds, box
+            )
             terms['ptc'] = self.losses['ptc'](features.maps[-1], targets)
         if not self.active & {'seg', 'reg'}:
             return self.weigh(terms)
 
-        label = self.pseudo_label(view1, cams.cam, labels, box)
+        side = self.side_inputs_of(data_samples)
+        label = self.pseudo_label(view1, cams.cam, labels, box, side)
         terms |= self.segmentation(features, view1, label, box)
         return self.weigh(terms) | label_shares(label, box)
 
@@ -158,9 +158,7 @@ class FSR(WeakSegmentor):
         """The teacher takes up the weights that the last optimiser step left."""
         if self.iteration == 0:
             return
-        momentum = self.ema_momentum(self.iteration - 1)
-        for part in self._parts():
-            getattr(self, f'{part}_ema').follow(getattr(self, part), momentum)
+        self.teacher.follow(self, self.ema_momentum(self.iteration - 1))
 
     def encode_student(
         self, inputs: Mapping[str, Tensor], mask: TokenMask
@@ -209,7 +207,8 @@ class FSR(WeakSegmentor):
         head = self.aux_cam_head if cfg.source == 'aux_cam' else self.cam_head
 
         def run(batch: Tensor) -> tuple[Tensor]:
-            return (head.cam(self.backbone.encode(batch, until=head.in_index).maps),)
+            logits = head.cam(self.backbone.encode(batch, until=head.in_index).maps)
+            return (labels.tile(len(batch) // len(labels)).gather(logits),)
 
         with evaluating(self.backbone, self._quiet('cam_mode')):
             if cfg.scales is None:  # its own mirror: the maximum of the pair is itself

@@ -10,6 +10,8 @@ from torch import Tensor
 
 from mmwsss.models.segmentors.weak_segmentor import WeakSegmentor
 from mmwsss.registry import MODELS
+from mmwsss.structures import ClassPairs
+from mmwsss.structures.sample_fields import label_lists
 
 from .semantics import clamped_cosine
 
@@ -45,7 +47,7 @@ class CAAE(WeakSegmentor):
         self.decoder = decoder and MODELS.build(
             decoder | dict(in_channels=self.semantics.primary.out_features)
         )
-        if 'recon' in self.schedule.weights and self.decoder is None:
+        if 'recon' in self.terms.names and self.decoder is None:
             raise ValueError('the loss term recon needs a decoder, got None')
 
     def patches(self, images: Tensor) -> tuple[Tensor, tuple[int, int]]:
@@ -65,7 +67,9 @@ class CAAE(WeakSegmentor):
             data_samples: with ``gt_labels``.
         """
         images = inputs['view1'] if isinstance(inputs, Mapping) else inputs
-        pairs = self.class_pairs(data_samples, images.device)
+        pairs = ClassPairs.from_lists(
+            label_lists(data_samples), self.num_foreground, images.device
+        )
         patches, grid = self.patches(images)
         primary = self.semantics.tokens(patches)
         terms = {}

@@ -11,7 +11,8 @@ from torch import Tensor
 from mmwsss.models.segmentors.weak_segmentor import WeakSegmentor
 from mmwsss.models.teachers.frozen_network import FrozenNetwork
 from mmwsss.registry import MODELS
-from mmwsss.structures import ClassPairs, Features
+from mmwsss.structures import ClassMaps, ClassPairs, Features, ImageLabels
+from mmwsss.structures.sample_fields import label_lists, valid_boxes
 
 from .caae import CAAE
 from .class_attention import class_relative_attention
@@ -102,13 +103,15 @@ class SemFormer(WeakSegmentor):
             data_samples: with ``gt_labels`` and, if known, ``valid_box``.
         """
         images = inputs['view1'] if isinstance(inputs, Mapping) else inputs
-        pairs = self.class_pairs(data_samples, images.device)
+        pairs = ClassPairs.from_lists(
+            label_lists(data_samples), self.num_foreground, images.device
+        )
         caae = self.judge.load(images.device)
         features = self.encode(images)
         terms = {}
         if self.active & {'cf', 'cb', 'sup', 'comp'}:
             valid = valid_pixels(
-                self.valid_boxes(data_samples),
+                valid_boxes(data_samples),
                 tuple(images.shape[-2:]),
                 tuple(self.train_cfg['caae_size']),
                 len(images),
@@ -158,10 +161,12 @@ class SemFormer(WeakSegmentor):
             for term, one in zip(terms, embeddings.chunk(len(terms)), strict=True)
         }
 
-    def view_cams(self, features: Features) -> tuple[Tensor, ...]:
+    def view_maps(
+        self, features: Features, labels: ImageLabels
+    ) -> tuple[ClassMaps, ...]:
         """The objects' activation (no sigmoid, as released) times attention."""
         (cams,) = self.cam_logits(features)
-        return (self.attended(cams, features),)
+        return (ClassMaps(self.attended(cams, features)),)
 
     def dense_logits(self, features: Features) -> Tensor:
         """The same with gradient, for losses on maps."""

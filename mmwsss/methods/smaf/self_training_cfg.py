@@ -26,7 +26,7 @@ class SelfTrainingCfg:
             ``(0.5,)`` is that scale alone, SMAF's Table 4); ``None``: the published
             (0.5, 1, 1.5, 2).
         pair, normalise: fusion, see :func:`mmwsss.cam.fuse_cams`; ``None``: those of
-            the base model's ``test_cfg`` (``cam_pair``, ``cam_normalise``).
+            the base model's ``test_cfg`` (``cam.pair``, ``cam.normalise``).
         bkg_thr: constant of the background channel, in (0, 1]. Published: 0.2, for the
             softmax maps of EPS.
         reactivated: ``False`` leaves reactivation out (Table 5); the constant, which
@@ -80,6 +80,6 @@ class SelfTrainingCfg:
             raise UserError(
                 f"self_training.{next(iter(given))} has no effect with source='fused', "
                 f'where the maps in fused_dir decide; got {given}. Set it to None and '
-                'generate the maps so (--cfg-options model.test_cfg.cam_scales=... '
-                "model.test_cfg.cam_scale_one=False), or set source='online'"
+                'generate the maps so (--cfg-options model.test_cfg.cam.scales=... '
+                "model.test_cfg.cam.add_one=False), or set source='online'"
             )

@@ -9,17 +9,21 @@ from dataclasses import replace
 from typing import Any, ClassVar
 
 import torch
+import torch.nn.functional as F
 from mmseg.structures import SegDataSample
-from torch import Tensor, nn
+from torch import Tensor
 
 from mmwsss.cam import box_mask, label_shares, multi_scale, scale_box
 from mmwsss.io.errors import UserError
-from mmwsss.models.inference_cfg import InferenceCfg
-from mmwsss.models.loss_schedule import LossSchedule
+from mmwsss.models.loss_terms import LossTerms
+from mmwsss.models.prediction.inference_cfg import InferenceCfg, MapFusion
+from mmwsss.models.prediction.old_settings import TEST_KEYS, grouped
 from mmwsss.models.segmentors.weak_segmentor import WeakSegmentor
+from mmwsss.models.segmentors.wrapped_segmentor import WrappedSegmentor
 from mmwsss.models.teachers.frozen_network import FrozenNetwork
 from mmwsss.registry import MODELS
 from mmwsss.structures import ImageLabels
+from mmwsss.structures.sample_fields import side_input, valid_boxes
 
 from .reactivation import attention_target, resize_corners, winning_label
 from .self_training_cfg import SelfTrainingCfg
@@ -34,20 +38,97 @@ TERMS = ('mac', 'cls')
 SCALES = (0.5, 1.0, 1.5, 2.0)
 
 
-class MultiScaleSelfTraining:
+@MODELS.register_module()
+class MultiScaleSelfTraining(WrappedSegmentor):
     """Self-training on multi-scale attention fusion (SMAF, Yang et al., 2023).
 
-    Goes before the class of the base network, see :func:`self_training`: the student
-    *is* the base network with another loss. The frozen base, the teacher, sees each
-    picture at several scales and mirrored; the student, which sees it at one scale,
-    learns to give the fused, denoised and reactivated attention of all of them.
+    In a config, on top of one of any method::
+
+        _base_ = ['../toco/toco_vit-t_shapes.py']
+        model = dict(
+            _delete_=True, type='MultiScaleSelfTraining',
+            segmentor={{_base_.model}}, checkpoint='work_dirs/…/iter_600.pth',
+            losses=dict(mac=dict(type='AttentionConsistency', kind='relu')),
+            train_cfg=dict(weights=dict(cls=1.0, mac=10.0)))
+
+    The student has the base network and gives it another loss. The frozen base, the
+    teacher, sees each picture at several scales and mirrored; the student, which sees
+    it at one scale, learns to give the fused, denoised and reactivated attention of all
+    of them. Checkpoints are checkpoints of the base, prediction is the base's. The
+    teacher is not in them: training, and going on with it, reads the base checkpoint
+    again. What neither L_mac nor L_cls trains (a decoder, projections, averaged copies)
+    is frozen, so that it doesn't drift.
+
+    Args:
+        segmentor: config of the base network; ImageNet weights in it are passed over.
+        checkpoint: of the base network; needed for training only.
+        losses: ``mac``: config of the :class:`.AttentionConsistency` (default: that of
+            a head with background channel); ``cls`` is the base's.
+        self_training: see :class:`.SelfTrainingCfg`.
+        train_cfg: ``weights`` of ``mac`` and ``cls`` (published: 100 and, by the
+            release, none; by the paper 1) and ``inactive``.
+        test_cfg: entries that replace those of the base.
+        data_preprocessor: likewise.
+
+    Raises:
+        TypeError: if the base isn't a network of mmwsss.
+        UserError: if settings and network don't belong together.
     """
 
     TERM_MODULES: ClassVar[dict[str, tuple[str, ...]]] = {'cam_head': TERMS}
-    TRAIN_KEYS: ClassVar[frozenset[str]] = frozenset(('weights', 'inactive'))
-    #: what :func:`self_training` sets
-    settings: SelfTrainingCfg
-    teacher: FrozenNetwork
+    TRAIN_KEYS: ClassVar[tuple[str, ...]] = ('weights', 'inactive')
+
+    def __init__(
+        self,
+        segmentor: dict,
+        checkpoint: str | None = None,
+        losses: Mapping[str, dict] | None = None,
+        self_training: Mapping[str, Any] | None = None,
+        train_cfg: Mapping[str, Any] | None = None,
+        test_cfg: Mapping[str, Any] | None = None,
+        data_preprocessor: dict | None = None,
+    ) -> None:
+        segmentor = _base_cfg(segmentor, test_cfg or {}, data_preprocessor or {})
+        student = MODELS.build(segmentor)
+        if not isinstance(student, WeakSegmentor):
+            raise TypeError(
+                'MultiScaleSelfTraining needs a network of mmwsss that has '
+                f'CAMs, got {type(student).__name__}'
+            )
+        super().__init__(student)
+        self.settings = _settings(student, self_training or {})
+        self.train_cfg = dict(weights=dict(mac=100.0)) | dict(train_cfg or {})
+        self._check(losses or {})
+        self.terms = LossTerms(
+            self.train_cfg['weights'],
+            self.TERM_MODULES,
+            self.train_cfg.get('inactive', 'zero_grad'),
+        )
+        mac = dict(type='AttentionConsistency') | dict((losses or {}).get('mac', {}))
+        self.mac = MODELS.build(mac)
+        self.base = FrozenNetwork({**segmentor, 'checkpoint': checkpoint}, hint=HINT)
+        # What trains on other terms than those of this stage rests.
+        terms = set(student.TERM_MODULES['cam_head'])
+        for parameter in student.terms.idle_parameters(student, terms).values():
+            parameter.requires_grad_(False)
+
+    def _check(self, losses: Mapping[str, dict]) -> None:
+        foreign = ({*self.train_cfg['weights'], *losses}) - set(TERMS)
+        if foreign:
+            raise UserError(
+                f'self-training has the loss terms {TERMS}, got {sorted(foreign)}'
+            )
+        unknown = set(self.train_cfg) - set(self.TRAIN_KEYS)
+        if unknown:
+            raise ValueError(
+                f'{type(self).__name__} reads no train_cfg entries {sorted(unknown)}; '
+                f'it reads {self.TRAIN_KEYS}'
+            )
+
+    @property
+    def test_cfg(self) -> dict[str, Any]:
+        """Of the base network."""
+        return self.segmentor.test_cfg
 
     def loss(
         self,
@@ -62,18 +143,22 @@ class MultiScaleSelfTraining:
                 where the maps were made beforehand.
         """
         images = inputs['view1'] if isinstance(inputs, Mapping) else inputs
-        labels = self.image_labels(data_samples, images.device)
-        box = self.valid_boxes(data_samples)
-        features = self.encode(images)
-        terms = self.classification(features, labels)
-        if 'mac' not in self.active:
-            return self.weigh(terms)
+        student, active = self.segmentor, self.terms.active
+        labels = student.image_labels(data_samples, images.device)
+        box = valid_boxes(data_samples)
+        features = student.encode(images)
+        terms = {}
+        if 'cls' in active:
+            scores = student.image_scores(features)
+            terms['cls'] = student.losses['cls'](scores, labels.score)
+        if 'mac' not in active:
+            return self.terms.weigh(student, terms)
 
         fused = self.fused_attention(images, data_samples, labels, box)
         target = self.target(fused, labels)
-        logits = self.dense_logits(features)
-        terms['mac'] = self.losses['mac'](logits, target, labels)
-        return self.weigh(terms) | self.target_shares(target, box, images)
+        terms['mac'] = self.mac(student.dense_logits(features), target, labels)
+        shares = self.target_shares(target, box, images)
+        return self.terms.weigh(student, terms) | shares
 
     # ---------------------------------------------------------------- teacher
     @torch.no_grad()
@@ -90,15 +175,15 @@ class MultiScaleSelfTraining:
         """
         if self.settings.source == 'fused':
             return self.given_maps(data_samples, labels)
-        teacher, cfg = self.teacher.load(images.device), self.settings
-        (views,) = multi_scale(
-            lambda batch: teacher.view_cams(teacher.encode(batch))[:1],
-            images,
-            cfg.scales,
-            add_one=False,
-        )
+        teacher, cfg = self.base.load(images.device), self.settings
+
+        def run(batch: Tensor) -> tuple[Tensor]:
+            return (teacher.compact_maps(teacher.encode(batch), labels)[0],)
+
+        (views,) = multi_scale(run, images, cfg.scales, add_one=False)
         size = tuple(images.shape[-2:])
-        fused = self.fuse(views, labels, size, cfg.pair, cfg.normalise)
+        fusion = MapFusion(pair=cfg.pair, normalise=cfg.normalise)
+        fused = self.segmentor.fuse(views, labels, size, fusion)
         return fused if box is None else fused * box_mask(box, size)[:, None]
 
     @staticmethod
@@ -110,20 +195,12 @@ class MultiScaleSelfTraining:
         Raises:
             ValueError: naming an image that has none.
         """
-        lacking = [sample for sample in data_samples if 'fused' not in sample]
-        if lacking:
-            raise ValueError(
-                f'{lacking[0].get("img_path")} brings no fused maps; '
-                "self_training.source='fused' needs fused_dir in the data set and "
-                "LoadFusedMaps in its pipeline; or set source='online'"
-            )
         slots = labels.ids.shape[1]
-        return torch.stack(
-            [
-                nn.functional.pad(maps, (0, 0, 0, 0, 0, slots - len(maps)))
-                for maps in (sample.fused.data for sample in data_samples)
-            ]
-        )
+        padded = []
+        for sample in data_samples:
+            maps = side_input([sample], 'fused')[0]
+            padded.append(F.pad(maps, (0, 0, 0, 0, 0, slots - len(maps))))
+        return torch.stack(padded)
 
     @torch.no_grad()
     def target(self, fused: Tensor, labels: ImageLabels) -> Tensor:
@@ -154,84 +231,31 @@ class MultiScaleSelfTraining:
         """
         if self.is_init:
             return
-        base = self.teacher.load(next(self.parameters()).device)
-        self.load_state_dict(base.state_dict())
+        base = self.base.load(next(self.parameters()).device)
+        self.segmentor.load_state_dict(base.state_dict())
         self._is_init = True
         if self.settings.source == 'fused':
-            self.teacher.unload()
+            self.base.unload()
 
 
-@MODELS.register_module(name='MultiScaleSelfTraining')
-def self_training(
-    segmentor: dict,
-    checkpoint: str | None = None,
-    losses: dict | None = None,
-    self_training: Mapping[str, Any] | None = None,
-    train_cfg: Mapping[str, Any] | None = None,
-    test_cfg: Mapping[str, Any] | None = None,
-    data_preprocessor: dict | None = None,
-) -> WeakSegmentor:
-    """Build a trained network for self-training.
-
-    In a config, on top of one of any method::
-
-        _base_ = ['../toco/toco_vit-t_shapes.py']
-        model = dict(
-            _delete_=True, type='MultiScaleSelfTraining',
-            segmentor={{_base_.model}}, checkpoint='work_dirs/…/iter_600.pth',
-            losses=dict(mac=dict(type='AttentionConsistency', kind='relu')),
-            train_cfg=dict(weights=dict(cls=1.0, mac=10.0)))
-
-    The result *is* the network, with a ``loss`` of its own
-    (:class:`MultiScaleSelfTraining`): parameters have the same names, so its
-    checkpoints are checkpoints of the base, and prediction is the base's. The teacher
-    is not in them: training, and going on with it, reads the base checkpoint again.
-    What neither L_mac nor L_cls trains (a decoder, projections, averaged copies) is
-    frozen, so that it doesn't drift.
-
-    Args:
-        segmentor: config of the base network; ImageNet weights in it are passed over.
-        checkpoint: of the base network; needed for training only.
-        losses: ``mac``: config of the ``AttentionConsistency``
-            (default: that of a head with background channel); ``cls`` is the base's.
-        self_training: see ``SelfTrainingCfg``.
-        train_cfg: ``weights`` of ``mac`` and ``cls`` (published: 100 and, by the
-            release, none; by the paper 1) and ``inactive``.
-        test_cfg: entries that replace those of the base.
-        data_preprocessor: likewise.
-
-    Returns:
-        The network.
-
-    Raises:
-        TypeError: if the base isn't a network of mmwsss.
-        UserError: if settings and network don't belong together.
-    """
-    segmentor = copy.deepcopy(segmentor)
-    segmentor['data_preprocessor'] = {
-        **(segmentor.get('data_preprocessor') or {}),
-        **(data_preprocessor or {}),
+def _base_cfg(
+    segmentor: Mapping[str, Any],
+    test_cfg: Mapping[str, Any],
+    data_preprocessor: Mapping[str, Any],
+) -> dict[str, Any]:
+    """The base's config with what replaces parts of it, and no ImageNet weights."""
+    base = copy.deepcopy(dict(segmentor))
+    base['data_preprocessor'] = {
+        **(base.get('data_preprocessor') or {}),
+        **data_preprocessor,
     }
-    segmentor['test_cfg'] = {**(segmentor.get('test_cfg') or {}), **(test_cfg or {})}
-    segmentor['backbone'] = {**segmentor['backbone'], 'pretrained': None}
-    model = MODELS.build(segmentor)
-    if not isinstance(model, WeakSegmentor):
-        raise TypeError(
-            'MultiScaleSelfTraining needs a network of mmwsss that has '
-            f'CAMs, got {type(model).__name__}'
-        )
-    settings = _settings(model, self_training or {})
-    _freeze_idle(model)
-    kind = type(model)
-    model.__class__ = type(
-        f'SelfTrained{kind.__name__}',
-        (MultiScaleSelfTraining, kind),
-        dict(__module__=__name__),
-    )
-    model.settings = settings
-    model.teacher = FrozenNetwork({**segmentor, 'checkpoint': checkpoint}, hint=HINT)
-    _set_losses(model, losses or {}, train_cfg or {})
-    return model
+    ours = grouped(base.get('test_cfg'), TEST_KEYS, 'model.test_cfg')
+    for key, value in grouped(test_cfg, TEST_KEYS, 'model.test_cfg').items():
+        both = isinstance(value, Mapping) and isinstance(ours.get(key), Mapping)
+        ours[key] = {**ours[key], **value} if both else value
+    base['test_cfg'] = ours
+    base['backbone'] = {**base['backbone'], 'pretrained': None}
+    return base
 
 
 def _settings(model: WeakSegmentor, given: Mapping[str, Any]) -> SelfTrainingCfg:
@@ -248,40 +272,6 @@ def _settings(model: WeakSegmentor, given: Mapping[str, Any]) -> SelfTrainingCfg
     return replace(
         settings,
         scales=settings.scales or SCALES,
-        pair=settings.pair or base.cam_pair,
-        normalise=settings.normalise or base.cam_normalise,
+        pair=settings.pair or base.cam.pair,
+        normalise=settings.normalise or base.cam.normalise,
     )
-
-
-def _freeze_idle(model: WeakSegmentor) -> None:
-    """Freeze what trains on other terms than those of this stage."""
-    terms = set(model.TERM_MODULES['cam_head'])
-    for parameter in model.idle_parameters(terms).values():
-        parameter.requires_grad_(False)
-
-
-def _set_losses(
-    model: WeakSegmentor, losses: Mapping[str, dict], train_cfg: Mapping[str, Any]
-) -> None:
-    """Replace the base's terms; losses that keep statistics stay, for their keys."""
-    model.train_cfg = dict(weights=dict(mac=100.0)) | dict(train_cfg)
-    weights = model.train_cfg['weights']
-    foreign = (set(weights) | set(losses)) - set(TERMS)
-    if foreign:
-        raise UserError(
-            f'self-training has the loss terms {TERMS}, got {sorted(foreign)}'
-        )
-    kept = {
-        term: loss
-        for term, loss in model.losses.items()
-        if term in weights or loss.state_dict()
-    }
-    built = {
-        term: MODELS.build(cfg)
-        for term, cfg in (
-            dict(mac=dict(type='AttentionConsistency')) | dict(losses)
-        ).items()
-    }
-    model.losses = nn.ModuleDict(kept | built)
-    model.schedule = LossSchedule(weights)
-    model._check_terms()

@@ -8,15 +8,21 @@ import torch
 from mmseg.structures import SegDataSample
 from torch import Tensor
 
-from mmwsss.cam import label_shares
-from mmwsss.methods.toco.local_crops import roi_levels
+from mmwsss.cam import label_shares, token_pairs
 from mmwsss.models.loss_schedule import StepSchedule
 from mmwsss.models.segmentors.weak_segmentor import WeakSegmentor
-from mmwsss.models.teachers.ema_copy import EMACopy
+from mmwsss.models.teachers.averaged_parts import AveragedParts
 from mmwsss.registry import MODELS
-from mmwsss.structures import Features
+from mmwsss.structures import Features, ImageLabels
+from mmwsss.structures.sample_fields import valid_boxes
 
-from .local_crops import crop_candidates, crop_flags, cut_crops, draw_corners
+from .local_crops import (
+    crop_candidates,
+    crop_flags,
+    cut_crops,
+    draw_corners,
+    roi_levels,
+)
 
 
 @MODELS.register_module()
@@ -47,7 +53,7 @@ class ToCo(WeakSegmentor):
     def __init__(self, *, proj_head: dict | None = None, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.proj_head = proj_head and MODELS.build(proj_head)
-        self.proj_head_ema = proj_head and EMACopy(self.proj_head)
+        self.teacher = AveragedParts(self, ['proj_head'])
         self.pseudo_source = StepSchedule(self.train_cfg.get('pseudo_source', 'cam'))
         unknown = set(self.pseudo_source.values) - {'cam', 'aux_cam'}
         if unknown:
@@ -55,9 +61,9 @@ class ToCo(WeakSegmentor):
                 "train_cfg.pseudo_source must be 'cam' or 'aux_cam', got "
                 f'{sorted(unknown)}'
             )
-        if 'ctc' in self.schedule.weights and proj_head is None:
+        if 'ctc' in self.terms.names and proj_head is None:
             raise ValueError('the loss term ctc needs a proj_head, got None')
-        if {'ptc', 'ctc'} & set(self.schedule.weights) and self.aux_cam_head is None:
+        if {'ptc', 'ctc'} & self.terms.names and self.aux_cam_head is None:
             raise ValueError(
                 'the loss terms ptc and ctc need an aux_cam_head, got None'
             )
@@ -74,10 +80,9 @@ class ToCo(WeakSegmentor):
         """
         view1 = inputs['view1']
         labels = self.image_labels(data_samples, view1.device)
-        box = self.valid_boxes(data_samples)
+        box = valid_boxes(data_samples)
         if self.proj_head is not None:
-            # The teacher takes up the weights that the last optimiser step left.
-            self.proj_head_ema.follow(self.proj_head, self.train_cfg['ema_momentum'])
+            self.teacher.follow(self, self.train_cfg['ema_momentum'])
 
         features, cls_tokens = self.encode_views(inputs)
         terms = self.classification(features, labels)
@@ -86,13 +91,7 @@ class ToCo(WeakSegmentor):
 
         cams = self.fused_cams(view1, labels, features)
         if 'ptc' in self.active:
-            targets = self.token_pairs(
-                cams.aux,
-                labels,
-                box,
-                features,
-                scaled_box=self.train_cfg.get('scale_token_box', False),
-            )
+            targets = self.token_targets(cams.aux, labels, box, features)
             terms['ptc'] = self.losses['ptc'](features.maps[-1], targets)
         if 'ctc' in self.active:
             crops, flags = self.local_crops(inputs['local'], cams.aux)
@@ -101,9 +100,9 @@ class ToCo(WeakSegmentor):
             return self.weigh(terms)
 
         source = self.pseudo_source(self.iteration)
-        label = self.pseudo_label(
-            view1, cams.aux if source == 'aux_cam' else cams.cam, labels, box
-        )
+        cam = cams.aux if source == 'aux_cam' else cams.cam
+        side = self.side_inputs_of(data_samples)
+        label = self.pseudo_label(view1, cam, labels, box, side)
         terms |= self.segmentation(features, view1, label, box)
         return self.weigh(terms) | label_shares(label, box)
 
@@ -124,14 +123,26 @@ class ToCo(WeakSegmentor):
             )
         return both.select(slice(len(inputs['view1']))), both.cls_token
 
+    def token_targets(
+        self,
+        aux_cam: Tensor,
+        labels: ImageLabels,
+        box: Tensor | None,
+        features: Features,
+    ) -> Tensor:
+        """Which tokens belong together (section 3.2), from the auxiliary CAM."""
+        grid = tuple(features.maps[-1].shape[-2:])
+        scaled_box = self.train_cfg.get('scale_token_box', False)
+        return token_pairs(
+            aux_cam, labels.ids, grid, self.labeler.thresholds, box, scaled_box
+        )
+
     @torch.no_grad()
     def local_crops(self, source: Tensor, aux_cam: Tensor) -> tuple[Tensor, Tensor]:
         """Local crops (N, B, 3, s, s) of uncertain regions, flags (B, 2 + N)."""
         num = self.train_cfg['local_crops']['crop_num']
         size = self.train_cfg['local_crops']['crop_size']
-        roi = roi_levels(
-            aux_cam.amax(1), self.train_cfg['low_thr'], self.train_cfg['high_thr']
-        )
+        roi = roi_levels(aux_cam.amax(1), *self.labeler.thresholds)
         corners = draw_corners(crop_candidates(roi, size, num), num)
         return cut_crops(source, corners, size), crop_flags(roi, corners, size)
 

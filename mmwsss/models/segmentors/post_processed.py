@@ -16,21 +16,16 @@ from torch import Tensor
 from mmwsss.cam import denormalise, resize
 from mmwsss.registry import MODELS
 
-from .predict_mixin import PredictMixin
+from .weak_segmentor import WeakSegmentor
+from .wrapped_segmentor import WrappedSegmentor, unwrap
 
 #: heads whose ``seg_logits`` are sums of mask probabilities, not logits
 MASK_CLASSIFIERS = ('MaskFormerHead', 'Mask2FormerHead', 'SideAdapterCLIPHead')
 
 
-@MODELS.register_module(name='PostProcessed')
-def post_processed(
-    segmentor: dict,
-    post_processor: dict,
-    channel_order: str | None = None,
-    from_logits: bool | None = None,
-    data_preprocessor: dict | None = None,
-) -> BaseSegmentor:
-    """Build a segmentor whose predictions are refined with the image.
+@MODELS.register_module()
+class PostProcessed(WrappedSegmentor):
+    """A segmentor whose predictions are refined with the image.
 
     In a config::
 
@@ -39,15 +34,13 @@ def post_processed(
             segmentor=dict(type='EncoderDecoder', ...),
             post_processor=dict(type='mmwsss.DenseCRF', preset='deeplab'))
 
-    The result *is* the segmentor, with a ``predict`` that goes on where the plain one
-    ends (:class:`PostProcessMixin`): parameters have the same names, so checkpoints
-    and optimizer settings fit both, and training is untouched. A network of mmwsss
-    that has a ``test_cfg.post_processor`` of its own gets it set.
+    Checkpoints and optimizer settings fit both, and training is untouched. A network
+    of mmwsss has a ``test_cfg.post_processor`` of its own, which is set.
 
     Args:
         segmentor: config of any segmentor whose predictions carry ``seg_logits``.
-        post_processor: config of a module (pixels (B, 3, H, W) RGB 0..255,
-            probabilities (B, L, H, W)) → (B, L, H, W): ``DenseCRF``, ``PAR``.
+        post_processor: config of a refiner: (pixels (B, 3, H, W) RGB 0..255,
+            probabilities (B, L, H, W)) → (B, L, H, W), as ``DenseCRF``, ``PAR``.
         channel_order: ``'rgb'`` or ``'bgr'``, of the images as the network gets them;
             default: ``'rgb'`` where the data preprocessor is told ``bgr_to_rgb`` (or is
             ours), else ``'bgr'``, as mmseg's pipelines load them.
@@ -55,57 +48,53 @@ def post_processed(
             unless the head is a mask classifier, whose scores are used as they are.
         data_preprocessor: handed on; a runner puts its own here.
 
-    Returns:
-        The segmentor.
-
     Raises:
         TypeError: if the model is no segmentor of mmseg.
         ValueError: if ``channel_order`` is unknown.
     """
-    if channel_order not in (None, 'rgb', 'bgr'):
-        raise ValueError(
-            f"channel_order must be 'rgb', 'bgr' or None, got {channel_order!r}"
-        )
-    segmentor = copy.deepcopy(segmentor)
-    if data_preprocessor is not None:
-        segmentor.setdefault('data_preprocessor', data_preprocessor)
-    model = MODELS.build(segmentor)
-    if not isinstance(model, BaseSegmentor):
-        raise TypeError(
-            f'PostProcessed needs a segmentor of mmseg, got {type(model).__name__}'
-        )
-    if isinstance(model, PredictMixin):
-        model.test_cfg = {**model.test_cfg, 'post_processor': post_processor}
-        return model
-    kind = type(model)
-    name = f'PostProcessed{kind.__name__}'
-    model.__class__ = type(name, (PostProcessMixin, kind), dict(__module__=__name__))
-    model.post_processor = MODELS.build(dict(post_processor))
-    model.channel_order = channel_order or _channel_order(model, segmentor)
-    model.from_logits = from_logits
-    return model
 
-
-def _channel_order(model: BaseSegmentor, cfg: Mapping[str, Any]) -> str:
-    if hasattr(model.data_preprocessor, 'denormalise'):  # ours: always RGB
-        return 'rgb'
-    preprocessor = cfg.get('data_preprocessor')
-    told = isinstance(preprocessor, Mapping) and preprocessor.get('bgr_to_rgb')
-    return 'rgb' if told else 'bgr'
-
-
-class PostProcessMixin:
-    """Goes before a segmentor's class; see :func:`post_processed`."""
+    def __init__(
+        self,
+        segmentor: dict,
+        post_processor: dict,
+        channel_order: str | None = None,
+        from_logits: bool | None = None,
+        data_preprocessor: dict | None = None,
+    ) -> None:
+        if channel_order not in (None, 'rgb', 'bgr'):
+            raise ValueError(
+                f"channel_order must be 'rgb', 'bgr' or None, got {channel_order!r}"
+            )
+        segmentor = copy.deepcopy(segmentor)
+        if data_preprocessor is not None:
+            segmentor.setdefault('data_preprocessor', data_preprocessor)
+        model = MODELS.build(segmentor)
+        if not isinstance(model, BaseSegmentor):
+            raise TypeError(
+                f'PostProcessed needs a segmentor of mmseg, got {type(model).__name__}'
+            )
+        super().__init__(model)
+        self.post_processor = MODELS.build(dict(post_processor))
+        self.channel_order = channel_order or _channel_order(model, segmentor)
+        self.from_logits = from_logits
+        inner = unwrap(model)
+        self.refined_inside = isinstance(inner, WeakSegmentor)
+        if self.refined_inside:
+            inner.test_cfg = {**inner.test_cfg, 'post_processor': dict(post_processor)}
 
     @torch.no_grad()
     def predict(
-        self, inputs: Tensor, data_samples: Sequence[SegDataSample] | None = None
+        self,
+        inputs: Any,
+        data_samples: Sequence[SegDataSample] | None = None,
+        **overrides: Any,
     ) -> list[SegDataSample]:
         """Predict, then refine ``pred_sem_seg`` at the size of the original image.
 
         Args:
             inputs: (B, 3, H, W), normalised, padded as the data preprocessor does.
             data_samples: as the segmentor needs them.
+            **overrides: handed on.
 
         Returns:
             The segmentor's samples, with ``pred_sem_seg`` replaced; ``seg_logits``
@@ -114,7 +103,9 @@ class PostProcessMixin:
         Raises:
             ValueError: if there are no ``seg_logits``, or the images aren't RGB.
         """
-        samples = super().predict(inputs, data_samples)
+        samples = super().predict(inputs, data_samples, **overrides)
+        if self.refined_inside:
+            return samples
         if inputs.shape[1] != 3:
             raise ValueError(
                 f'post-processing needs images of three channels, got {inputs.shape[1]}'
@@ -165,7 +156,7 @@ class PostProcessMixin:
             return torch.cat([1 - scores, scores], dim=1)
         from_logits = self.from_logits
         if from_logits is None:
-            head = type(getattr(self, 'decode_head', None))
+            head = type(getattr(self.segmentor, 'decode_head', None))
             from_logits = not any(c.__name__ in MASK_CLASSIFIERS for c in head.__mro__)
         return scores.softmax(1) if from_logits else scores
 
@@ -173,5 +164,13 @@ class PostProcessMixin:
         """(L, H, W) → (1, H, W) class ids, by the segmentor's own rule."""
         if sample.seg_logits.data.shape[0] == 1:
             plain = sample.pred_sem_seg.data
-            return (prob[1:] > self.decode_head.threshold).to(plain)
+            return (prob[1:] > self.segmentor.decode_head.threshold).to(plain)
         return prob.argmax(0, keepdim=True)
+
+
+def _channel_order(model: BaseSegmentor, cfg: Mapping[str, Any]) -> str:
+    if hasattr(model.data_preprocessor, 'denormalise'):  # ours: always RGB
+        return 'rgb'
+    preprocessor = cfg.get('data_preprocessor')
+    told = isinstance(preprocessor, Mapping) and preprocessor.get('bgr_to_rgb')
+    return 'rgb' if told else 'bgr'

@@ -2,32 +2,24 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import torch
 from mmseg.models.segmentors.base import BaseSegmentor
 from mmseg.structures import SegDataSample
 from torch import Tensor, nn
 
-from mmwsss.cam import (
-    affinity_targets,
-    fuse_cams,
-    label_shares,
-    multi_scale,
-    resize,
-    scale_box,
-    strongest_class,
-    three_way_label,
-    truncate_to_unit,
-)
-from mmwsss.labelers.soft_maps import refined_label
-from mmwsss.models.inference_cfg import InferenceCfg
-from mmwsss.models.loss_schedule import LossSchedule
-from mmwsss.registry import MODELS
-from mmwsss.structures import ClassPairs, Features, ImageLabels, encode
+from mmwsss.cam import fuse_cams, label_shares, multi_scale, resize
+from mmwsss.io.errors import UserError
+from mmwsss.registry import LABELERS, MODELS
+from mmwsss.structures import ClassMaps, Features, ImageLabels, encode
+from mmwsss.structures.sample_fields import label_lists, side_input, valid_boxes
 
-from .loss_terms_mixin import LossTermsMixin
-from .predict_mixin import PredictMixin
+from ..loss_terms import LossTerms, training_iteration
+from ..prediction.inference_cfg import InferenceCfg, MapFusion, make_group
+from ..prediction.old_settings import TEST_KEYS, TRAIN_KEYS, grouped, labeler_of
+from ..prediction.predictor import Images, Predictor
+from ..teachers.averaged_parts import AveragedParts
 
 
 class FusedCAMs(NamedTuple):
@@ -38,12 +30,13 @@ class FusedCAMs(NamedTuple):
 
 
 @MODELS.register_module()
-class WeakSegmentor(LossTermsMixin, PredictMixin, BaseSegmentor):
+class WeakSegmentor(BaseSegmentor):
     """Base of all networks that learn from image labels; by itself the CAM baseline.
 
-    It owns what every method shares: encode once, CAM logits, fusion of scales and
-    mirrors, refined pseudo labels, weighted losses, prediction. A method overrides
-    :meth:`loss` and says there which losses apply to which labels.
+    It owns what every method shares: encode once, class maps, fusion of scales and
+    mirrors, pseudo labels, weighted losses, prediction. A method overrides :meth:`loss`
+    and says there which losses apply to which labels. What else it may declare or
+    override stands first below, under "the method's part".
 
     Args:
         backbone: config of an encoder that returns maps (B, D, h, w).
@@ -52,23 +45,133 @@ class WeakSegmentor(LossTermsMixin, PredictMixin, BaseSegmentor):
         num_classes: C + 1, background included; heads take theirs from here.
         decode_head: config of the segmentation decoder, or ``None``.
         aux_cam_head: config of the classifier on an earlier map, or ``None``.
-        refine: config of the module that refines soft maps (PAR), or ``None``.
+        labeler: config of the labeler that makes the decoder's pseudo labels (see
+            ``mmwsss/labelers``), or ``None``.
         losses: term → config of its loss module.
-        train_cfg: ``weights`` (term → weight or steps ``[(begin, weight), …]``),
-            ``cam_scales``, ``low_thr``, ``high_thr``, and what a method adds;
-            ``detach_decoder``: the decoder learns from the encoder without teaching
-            it (a plain CAM stays plain);
-            ``inactive``: ``'zero_grad'`` (published: a module without an active term
-            gets zero gradients, so its weights still decay) or ``'off'`` (with
-            several processes also set ``find_unused_parameters=True``).
-        test_cfg: see :class:`~mmwsss.models.inference_cfg.InferenceCfg`.
+        train_cfg: ``weights`` (term → weight or steps ``[(begin, weight), …]``);
+            ``inactive``, see :class:`.LossTerms`; ``cam``, the views of the CAM and
+            their fusion, see :class:`.MapFusion`; ``detach_decoder``: the decoder
+            learns from the encoder without teaching it (a plain CAM stays plain); and
+            what a method adds.
+        test_cfg: see :class:`.InferenceCfg`.
         data_preprocessor: config of the ``WeakDataPreProcessor``.
         init_cfg: mmengine initialisation.
+        refine: as configs were written before; see :func:`.labeler_of`.
 
     Raises:
         ValueError: if terms, losses and heads don't belong together.
     """
 
+    # ================================================================ the method's part
+    #: module or parameter → the loss terms that train it
+    TERM_MODULES: ClassVar[dict[str, tuple[str, ...]]] = {
+        'cam_head': ('cls',),
+        'aux_cam_head': ('cls_aux',),
+        'decode_head': ('seg', 'reg'),
+    }
+    #: loss term → parts of the model that it cannot do without
+    TERM_NEEDS: ClassVar[dict[str, tuple[str, ...]]] = {
+        'cls_aux': ('aux_cam_head',),
+        'seg': ('decode_head', 'labeler'),
+        'reg': ('decode_head', 'labeler'),
+    }
+    #: what ``train_cfg`` may hold
+    TRAIN_KEYS: ClassVar[frozenset[str]] = frozenset(
+        ('weights', 'inactive', 'cam', 'detach_decoder')
+    )
+    #: values of ``test_cfg.pseudo.source``
+    PSEUDO_SOURCES: ClassVar[tuple[str, ...]] = ('cam',)
+    #: whether class maps are made of gradients: they are on where maps are made
+    MAPS_NEED_GRAD: ClassVar[bool] = False
+    #: averaged copies of some parts, where a method keeps them
+    teacher: AveragedParts | None = None
+
+    def loss(
+        self, inputs: Tensor | Mapping[str, Tensor], data_samples: list[SegDataSample]
+    ) -> dict[str, Tensor]:
+        """One training step; here the CAM baseline: L_cls, and L_seg with a decoder.
+
+        Args:
+            inputs: (B, 3, H, W) normalised images or a dict with ``'view1'``.
+            data_samples: with ``gt_labels`` and, if known, ``valid_box``.
+
+        Returns:
+            ``loss_<term>``, and 0-dim statistics for the log.
+        """
+        images = inputs['view1'] if isinstance(inputs, Mapping) else inputs
+        labels = self.image_labels(data_samples, images.device)
+        box = valid_boxes(data_samples)
+        features = self.encode(images)
+        terms = self.classification(features, labels)
+        if not self.active & {'seg', 'reg'}:
+            return self.weigh(terms)
+        cams = self.fused_cams(images, labels, features)
+        side = self.side_inputs_of(data_samples)
+        label = self.pseudo_label(images, cams.cam, labels, box, side)
+        terms |= self.segmentation(features, images, label, box)
+        return self.weigh(terms) | label_shares(label, box)
+
+    def encode(self, images: Tensor) -> Features:
+        """What the heads read, from normalised images (B, 3, H, W)."""
+        return encode(self.backbone, images)
+
+    def image_scores(self, features: Features) -> Tensor:
+        """Logits (B, C) of the classes that an image holds."""
+        return self.cam_head(features.maps)
+
+    def view_maps(
+        self, features: Features, labels: ImageLabels
+    ) -> tuple[ClassMaps, ...]:
+        """The class maps of a view, for each tap: final and, if any, auxiliary.
+
+        Here the raw logits of the CAM heads, whose ReLU is taken once they are resized
+        and merged. A method whose map isn't the ReLU of its logits (a softmax with
+        background, a product with attention, a gradient) returns maps that are
+        non-negative already.
+
+        Args:
+            features: of N views.
+            labels: of the N views, the classes whose maps are wanted.
+        """
+        return tuple(ClassMaps(logits) for logits in self.cam_logits(features))
+
+    def dense_logits(self, features: Features) -> Tensor:
+        """CAM logits with gradient (B, C, h, w), or C + 1 with background last."""
+        return self.cam_head.dense(features.maps)
+
+    def seg_logits(self, features: Features) -> Tensor:
+        """The decoder's logits (B, C + 1, h, w) that are trained on and predicted."""
+        return self.decode_head(features.maps)
+
+    def predicted_label(
+        self,
+        images: Tensor,
+        features: Features,
+        cam: Tensor,
+        labels: ImageLabels,
+        cfg: InferenceCfg,
+        side: Mapping[str, Tensor],
+    ) -> Tensor:
+        """The output ``pseudo`` (B, H, W): the pseudo label of the final CAM.
+
+        Args:
+            images: (B, 3, H, W), normalised.
+            features: of these images at scale 1.
+            cam: (B, K, H, W) compact fused CAM.
+            labels: its classes.
+            cfg: the settings of this prediction.
+            side: the side inputs that the labeler reads.
+        """
+        return self.pseudo_label(images, cam, labels, None, side, cfg.pseudo.thresholds)
+
+    def use_metainfo(self, metainfo: Mapping[str, Any]) -> None:
+        """Take what the data set says of its classes (names, prompts, palette).
+
+        Called once before training or prediction; here it is kept as ``dataset_meta``.
+        """
+        self.dataset_meta = dict(metainfo)
+
+    # ================================================================ the house's part
     def __init__(
         self,
         backbone: dict,
@@ -76,12 +179,13 @@ class WeakSegmentor(LossTermsMixin, PredictMixin, BaseSegmentor):
         num_classes: int,
         decode_head: dict | None = None,
         aux_cam_head: dict | None = None,
-        refine: dict | None = None,
+        labeler: dict | None = None,
         losses: Mapping[str, dict] | None = None,
         train_cfg: Mapping[str, Any] | None = None,
         test_cfg: Mapping[str, Any] | None = None,
         data_preprocessor: dict | None = None,
         init_cfg: dict | None = None,
+        refine: dict | None = None,
     ) -> None:
         # Built here: mmengine would look it up in its own registry only.
         super().__init__(
@@ -89,123 +193,146 @@ class WeakSegmentor(LossTermsMixin, PredictMixin, BaseSegmentor):
         )
         foreground = dict(num_classes=num_classes - 1)
         self.num_classes = num_classes
+        self.dataset_meta: dict[str, Any] = {}
+        self.train_cfg = grouped(train_cfg, TRAIN_KEYS, 'model.train_cfg')
+        self.test_cfg = grouped(test_cfg, TEST_KEYS, 'model.test_cfg')
+        labeler = labeler_of(refine, labeler, self.train_cfg)
         self.backbone = MODELS.build(backbone)
         self.cam_head = cam_head and MODELS.build(cam_head | foreground)
         self.aux_cam_head = aux_cam_head and MODELS.build(aux_cam_head | foreground)
         self.decode_head = decode_head and MODELS.build(
             decode_head | dict(num_classes=num_classes)
         )
-        self.refine = refine and MODELS.build(refine)
+        self.labeler = labeler and LABELERS.build(labeler)
         self.losses = nn.ModuleDict(
             {term: MODELS.build(cfg) for term, cfg in (losses or {}).items()}
         )
-        self.train_cfg = dict(train_cfg or {})
-        self.test_cfg = dict(test_cfg or {})
-        self.schedule = LossSchedule(self.train_cfg.get('weights', {}))
-        self._check_terms()
-        InferenceCfg.of(self.test_cfg)  # not only after hours, at the first validation
+        self.terms = LossTerms(
+            self.train_cfg.get('weights', {}),
+            self.TERM_MODULES,
+            self.train_cfg.get('inactive', 'zero_grad'),
+        )
+        self.train_maps = make_group(
+            MapFusion, 'train_cfg.cam', self.train_cfg.get('cam') or {}
+        )
+        self._check_settings()
 
-    # ---------------------------------------------------------------- encode
+    def _check_settings(self) -> None:
+        """Refuse what doesn't belong together now, not at the first validation."""
+        unknown = set(self.train_cfg) - self.TRAIN_KEYS
+        if unknown:
+            raise ValueError(
+                f'{type(self).__name__} reads no train_cfg entries {sorted(unknown)}; '
+                f'it reads {sorted(self.TRAIN_KEYS)}'
+            )
+        missing = self.terms.names - set(self.losses)
+        if missing:
+            raise ValueError(
+                f'train_cfg.weights names {sorted(missing)}, but losses has only '
+                f'{sorted(self.losses)}'
+            )
+        for term in sorted(self.terms.names):
+            for part in self.TERM_NEEDS.get(term, ()):
+                if self._part(part) is None:
+                    raise ValueError(f'the loss term {term} needs a {part}, got None')
+        InferenceCfg.of(self.test_cfg)
+
+    def _part(self, path: str) -> Any:
+        """A part of the model, or of its part (``labeler.thresholds``), or None."""
+        found: Any = self
+        for name in path.split('.'):
+            found = getattr(found, name, None)
+        return found
+
     @property
     def num_foreground(self) -> int:
         """C: classes without background."""
         return self.num_classes - 1
 
-    def encode(self, images: Tensor) -> Features:
-        """Encode normalised images (B, 3, H, W)."""
-        return encode(self.backbone, images)
-
+    # ---------------------------------------------------------------- class maps
     def cam_logits(self, features: Features) -> tuple[Tensor, ...]:
         """Raw CAM logits (B, C, h, w) of the final and, if any, the auxiliary head."""
         heads = (self.cam_head, self.aux_cam_head)
         return tuple(head.cam(features.maps) for head in heads if head is not None)
 
-    def dense_logits(self, features: Features) -> Tensor:
-        """CAM logits with gradient (B, C, h, w), or C + 1 with background last.
+    def gradients_of_maps(self) -> torch.set_grad_enabled:
+        """The context in which class maps are made: with gradients where they are."""
+        return torch.set_grad_enabled(self.MAPS_NEED_GRAD)
 
-        What :meth:`cam_logits` gives of the final head, for losses on maps.
+    def compact_maps(
+        self, features: Features, labels: ImageLabels
+    ) -> tuple[Tensor, ...]:
+        """Class maps (N, K, h, w) of the present classes, for each tap; no gradient.
+
+        Args:
+            features: of B views, or of B and their B mirrors.
+            labels: of the B images.
         """
-        return self.cam_head.dense(features.maps)
-
-    def view_cams(self, features: Features) -> tuple[Tensor, ...]:
-        """What a view gives to the fused CAM, for each tap (B, C, h, w).
-
-        Raw logits here, whose ReLU is taken once they are resized and merged. A method
-        whose map isn't the ReLU of its logits (a softmax with background, a product
-        with attention) returns maps that are non-negative already.
-        """
-        return self.cam_logits(features)
-
-    # ---------------------------------------------------------------- labels
-    def image_labels(
-        self, data_samples: Sequence[SegDataSample], device: torch.device
-    ) -> ImageLabels:
-        """Image-level labels of a batch (``gt_labels`` stay on the CPU until here)."""
-        return ImageLabels.from_lists(
-            self._label_lists(data_samples), self.num_foreground, device
-        )
-
-    def class_pairs(
-        self, data_samples: Sequence[SegDataSample], device: torch.device
-    ) -> ClassPairs:
-        """The same with background as a class, and every (image, class) pair."""
-        return ClassPairs.from_lists(
-            self._label_lists(data_samples), self.num_foreground, device
-        )
-
-    @staticmethod
-    def _label_lists(data_samples: Sequence[SegDataSample]) -> list[tuple[int, ...]]:
-        lists = [sample.get('gt_labels') for sample in data_samples]
-        if None in lists:
-            lacking = data_samples[lists.index(None)].get('img_path')
-            raise ValueError(
-                f"{lacking} has no gt_labels; training and cam_filter='gt' need image "
-                'labels: let PackWeakInputs keep them, or predict with '
-                "cam_filter='pred'"
-            )
-        return lists
-
-    @staticmethod
-    def valid_boxes(data_samples: Sequence[SegDataSample]) -> Tensor | None:
-        """(B, 4) boxes of real pixels, or ``None`` where the pipeline gives none."""
-        if not all('valid_box' in sample for sample in data_samples):
-            return None
-        return torch.stack([sample.valid_box for sample in data_samples])
+        labels = labels.tile(len(features.maps[0]) // len(labels))
+        with self.gradients_of_maps():
+            taps = self.view_maps(features, labels)
+        return tuple(tap.compact(labels).detach() for tap in taps)
 
     @torch.no_grad()
     def fused_cams(
         self, images: Tensor, labels: ImageLabels, features: Features | None = None
     ) -> FusedCAMs:
-        """CAMs over scales and mirrors, of the present classes only.
+        """CAMs over the scales and mirrors of ``train_cfg.cam``, compact.
 
         Args:
             images: (B, 3, H, W), normalised.
             labels: which classes to keep.
             features: of these images at scale 1, where they are known already.
         """
+
+        def run(batch: Tensor) -> tuple[Tensor, ...]:
+            with self.gradients_of_maps():
+                encoded = self.encode(batch)
+            return self.compact_maps(encoded, labels)
+
+        plain = None if features is None else self.compact_maps(features, labels)
+        views = self.train_maps
         taps = multi_scale(
-            lambda batch: self.view_cams(self.encode(batch)),
-            images,
-            self.train_cfg['cam_scales'],
-            plain=None if features is None else self.view_cams(features),
+            run, images, views.scales, plain, views.add_one, views.mirror
         )
         fused = [self.fuse(tap, labels, tuple(images.shape[-2:])) for tap in taps]
         return FusedCAMs(fused[0], fused[1] if len(fused) > 1 else None)
 
-    @staticmethod
     def fuse(
-        raw: Sequence[tuple[Tensor, Tensor]],
+        self,
+        views: Sequence[tuple[Tensor, Tensor | None]],
         labels: ImageLabels,
         size: tuple[int, int],
-        pair: str = 'max',
-        normalise: str = 'minmax',
+        fusion: MapFusion | None = None,
         multiple: int = 1,
     ) -> Tensor:
-        """Fuse the views of all classes into compact CAMs (B, K, H, W)."""
-        present = [tuple(labels.gather(maps) for maps in views) for views in raw]
-        return labels.valid(
-            fuse_cams(present, size, pair=pair, normalise=normalise, multiple=multiple)
+        """Fuse compact maps of several views into CAMs (B, K, H, W) in [0, 1].
+
+        Args:
+            views: (image, mirror) for each scale, (B, K, h, w) each.
+            labels: their classes.
+            size: (H, W).
+            fusion: how; default: as in training.
+            multiple: see :func:`mmwsss.cam.fusion.fuse_cams`.
+        """
+        how = fusion or self.train_maps
+        fused = fuse_cams(
+            views, size, pair=how.pair, normalise=how.normalise, multiple=multiple
         )
+        return labels.valid(fused)
+
+    # ---------------------------------------------------------------- labels
+    def image_labels(
+        self, data_samples: Sequence[SegDataSample], device: torch.device
+    ) -> ImageLabels:
+        """Image-level labels of a batch (``gt_labels`` stay on the CPU until here)."""
+        lists = label_lists(data_samples)
+        return ImageLabels.from_lists(lists, self.num_foreground, device)
+
+    def side_inputs_of(self, samples: Sequence[SegDataSample]) -> dict[str, Tensor]:
+        """The side inputs that the labeler reads, by name."""
+        names = () if self.labeler is None else self.labeler.side_inputs
+        return {name: side_input(samples, name) for name in names}
 
     def grey_levels(self, images: Tensor) -> Tensor:
         """Normalised images → grey levels 0..255, float32."""
@@ -218,76 +345,36 @@ class WeakSegmentor(LossTermsMixin, PredictMixin, BaseSegmentor):
         cam: Tensor,
         labels: ImageLabels,
         box: Tensor | None = None,
-        low_thr: float | None = None,
-        high_thr: float | None = None,
+        side: Mapping[str, Tensor] | None = None,
+        thresholds: Mapping[str, float] | None = None,
     ) -> Tensor:
-        """Refined pseudo label (B, H, W) with 255 = ignore.
+        """The labeler's pseudo label (B, H, W) with 255 = ignore.
 
         Args:
             images: (B, 3, H, W), normalised.
             cam: (B, K, H, W) compact CAM.
             labels: its classes.
             box: (B, 4) real pixels, or ``None``.
-            low_thr, high_thr: default: those of ``train_cfg``.
+            side: the side inputs that the labeler reads.
+            thresholds: those of the labeler to replace.
         """
-        return refined_label(
-            truncate_to_unit(self.grey_levels(images)),
-            cam,
-            labels,
-            self.train_cfg['high_thr'] if high_thr is None else high_thr,
-            self.train_cfg['low_thr'] if low_thr is None else low_thr,
-            self.refine,
-            box,
-        )
-
-    @torch.no_grad()
-    def token_pairs(
-        self,
-        aux_cam: Tensor,
-        labels: ImageLabels,
-        box: Tensor | None,
-        features: Features,
-        scaled_box: bool = True,
-    ) -> Tensor:
-        """Pair targets of L_ptc (ToCo, section 3.2) from the auxiliary CAM.
-
-        ``scaled_box=False`` applies the box in pixels to the token grid (ToCo as
-        released).
-        """
-        size, grid = tuple(aux_cam.shape[-2:]), tuple(features.maps[-1].shape[-2:])
-        if box is not None and scaled_box:
-            box = scale_box(box, size, grid)
-        score, label = strongest_class(resize(aux_cam, grid), labels.ids)
-        return affinity_targets(
-            three_way_label(
-                score, label, self.train_cfg['low_thr'], self.train_cfg['high_thr'], box
-            )
-        )
+        labeler = self.labeler.with_thresholds(**(thresholds or {}))
+        return labeler(self.grey_levels(images), cam, labels, box, **(side or {})).ids
 
     # ---------------------------------------------------------------- losses
-    def loss(
-        self,
-        inputs: Tensor | Mapping[str, Tensor],
-        data_samples: Sequence[SegDataSample],
-    ) -> dict[str, Tensor]:
-        """The CAM baseline: classification, and segmentation where it has a decoder.
+    @property
+    def iteration(self) -> int:
+        """Zero-based training iteration, as the runner publishes it."""
+        return training_iteration()
 
-        Args:
-            inputs: (B, 3, H, W) images or a dict with ``'view1'``.
-            data_samples: with ``gt_labels`` and, if known, ``valid_box``.
-        """
-        images = inputs['view1'] if isinstance(inputs, Mapping) else inputs
-        labels = self.image_labels(data_samples, images.device)
-        box = self.valid_boxes(data_samples)
-        features = self.encode(images)
-        terms = self.classification(features, labels)
-        statistics = {}
-        if self.active & {'seg', 'reg'}:
-            cams = self.fused_cams(images, labels, features)
-            label = self.pseudo_label(images, cams.cam, labels, box)
-            terms |= self.segmentation(features, images, label, box)
-            statistics = label_shares(label, box)
-        return self.weigh(terms) | statistics
+    @property
+    def active(self) -> set[str]:
+        """The loss terms with a weight other than 0 at this iteration."""
+        return self.terms.active
+
+    def weigh(self, terms: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """The active terms, weighted, as ``loss_<term>``; see :class:`.LossTerms`."""
+        return self.terms.weigh(self, terms)
 
     def classification(
         self, features: Features, labels: ImageLabels
@@ -295,8 +382,7 @@ class WeakSegmentor(LossTermsMixin, PredictMixin, BaseSegmentor):
         """L_cls and, with an auxiliary head, L_cls^aux."""
         terms = {}
         if 'cls' in self.active:
-            logits = self.cam_head(features.maps)
-            terms['cls'] = self.losses['cls'](logits, labels.score)
+            terms['cls'] = self.losses['cls'](self.image_scores(features), labels.score)
         if 'cls_aux' in self.active:
             logits = self.aux_cam_head(features.maps)
             terms['cls_aux'] = self.losses['cls_aux'](logits, labels.score)
@@ -306,19 +392,61 @@ class WeakSegmentor(LossTermsMixin, PredictMixin, BaseSegmentor):
         self, features: Features, images: Tensor, label: Tensor, box: Tensor | None
     ) -> dict[str, Tensor]:
         """L_seg and L_reg of the decoder's logits on a pseudo label."""
-        maps = features.maps
         if self.train_cfg.get('detach_decoder', False):
-            maps = tuple(m.detach() for m in maps)
+            features = features._replace(maps=tuple(m.detach() for m in features.maps))
         # Resized once for both losses, in float32.
-        logits = resize(self.decode_head(maps).float(), tuple(label.shape[-2:]))
+        logits = resize(self.seg_logits(features).float(), tuple(label.shape[-2:]))
         terms = {}
         if 'seg' in self.active:
             terms['seg'] = self.losses['seg'](logits, label)
         if 'reg' in self.active:
-            terms['reg'] = self.losses['reg'](
-                self.grey_levels(images), logits, label, box
-            )
+            grey = self.grey_levels(images)
+            terms['reg'] = self.losses['reg'](grey, logits, label, box)
         return terms
+
+    # ---------------------------------------------------------------- prediction
+    def predict(
+        self,
+        inputs: Images | Mapping[str, Images],
+        data_samples: Sequence[SegDataSample] | None = None,
+        **overrides: Any,
+    ) -> list[SegDataSample]:
+        """Predict segmentation, CAMs and pseudo labels.
+
+        Args:
+            inputs: (B, 3, H, W) normalised images; a list of (3, H, W) where sizes
+                differ; or ready views of either kind by name, ``scale_<s>``.
+            data_samples: with ``ori_shape`` (the size of all outputs) and, only for
+                ``cam_filter='gt'``, ``gt_labels``.
+            **overrides: entries of ``test_cfg`` to replace, see :class:`.InferenceCfg`.
+
+        Returns:
+            The samples with ``pred_score`` (C,) class probabilities and, as asked for,
+            ``pred_sem_seg`` (1, H, W) with ``seg_logits`` (C + 1, H, W), ``pred_prob``
+            (C + 1, H, W), ``pred_cam`` and ``pred_aux_cam`` (score in [0, 1] and label
+            in 1..C, no threshold applied, (1, H, W) each), ``pred_pseudo`` (1, H, W)
+            with 255 = ignore, ``class_maps`` (stride → :class:`.StoredMaps`).
+
+        Raises:
+            UserError: if the model lacks the part that an output comes from.
+        """
+        overrides = grouped(overrides, TEST_KEYS, 'test_cfg')
+        cfg = InferenceCfg.of(self.test_cfg, **overrides)
+        model = self.teacher_network() if cfg.use_teacher else self
+        return Predictor(model, cfg)(inputs, data_samples)
+
+    def teacher_network(self) -> WeakSegmentor:
+        """This model with averaged networks in place of those that they follow.
+
+        Raises:
+            UserError: if the method keeps no average of its backbone.
+        """
+        if self.teacher is None:
+            raise UserError(
+                f'test_cfg.use_teacher=True, but {type(self).__name__} keeps no '
+                'teacher of its backbone: leave it out'
+            )
+        return self.teacher.network(self)
 
     # ---------------------------------------------------------------- mmseg's contract
     def extract_feat(self, inputs: Tensor) -> tuple[Tensor, ...]:
@@ -327,8 +455,7 @@ class WeakSegmentor(LossTermsMixin, PredictMixin, BaseSegmentor):
 
     def encode_decode(self, inputs: Tensor, batch_data_samples: Any = None) -> Tensor:
         """Segmentation logits (B, C + 1, H, W) at input size."""
-        logits = self.decode_head(self.extract_feat(inputs))
-        return resize(logits, tuple(inputs.shape[-2:]))
+        return resize(self.seg_logits(self.encode(inputs)), tuple(inputs.shape[-2:]))
 
     def _forward(self, inputs: Tensor, data_samples: Any = None) -> tuple[Tensor, ...]:
         features = self.encode(inputs)

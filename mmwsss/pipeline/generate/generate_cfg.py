@@ -6,7 +6,7 @@ from typing import Any
 
 from mmwsss.cam import check_thresholds
 from mmwsss.io.score_files import DTYPES
-from mmwsss.models.inference_cfg import FILTERS
+from mmwsss.models.prediction.inference_cfg import FILTERS
 from mmwsss.pipeline.refine.refine_cfg import RefineCfg
 
 REFINERS = ('none', 'par', 'crf', 'seeds', 'rw')

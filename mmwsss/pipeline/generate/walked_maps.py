@@ -22,7 +22,7 @@ from mmwsss.labelers.refiners.walk_refiner import RandomWalk
 from mmwsss.methods.irn.affinity_network import AffinityNetwork
 from mmwsss.pipeline.inference import init_model
 from mmwsss.pipeline.manifest import read_manifest, weights_hash
-from mmwsss.structures import ClassMaps
+from mmwsss.structures import StoredMaps
 
 from .generate_cfg import SUFFIX, GenerateCfg
 from .network_maps import ImageMaps, NetworkMaps, plain_model, to_numpy
@@ -71,7 +71,7 @@ class FolderMaps:
                 f'generate the CAMs of these images with --stride {self.stride}',
             )
         return ImageMaps(
-            info['img_id'], info['img_path'], size, ClassMaps(found.scores, found.ids)
+            info['img_id'], info['img_path'], size, StoredMaps(found.scores, found.ids)
         )
 
 
@@ -124,8 +124,8 @@ class WalkMaps:
         grid = strided_size(maps.size, self.settings.stride_of('cam'))
         small = resize(walked[None], grid)[0]
         return maps._replace(
-            full=ClassMaps(to_numpy(walked), maps.cam.ids),
-            cam=ClassMaps(to_numpy(small), maps.cam.ids),
+            full=StoredMaps(to_numpy(walked), maps.cam.ids),
+            cam=StoredMaps(to_numpy(small), maps.cam.ids),
         )
 
 

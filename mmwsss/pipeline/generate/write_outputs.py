@@ -27,7 +27,7 @@ from mmwsss.pipeline.refine.refine_cfg import (
     slots_to_ids,
 )
 from mmwsss.pipeline.workers import clean_processes, start_worker
-from mmwsss.structures import ClassMaps
+from mmwsss.structures import StoredMaps
 
 from .generate_cfg import SUFFIX, GenerateCfg
 from .network_maps import ImageMaps
@@ -49,7 +49,7 @@ def mask_of(settings: GenerateCfg, maps: ImageMaps, device: str = 'cpu') -> np.n
     """The label map (H, W) uint8 of an image, 255 = ignored."""
     if maps.label is not None:
         return maps.label.astype(np.uint8)
-    full = ClassMaps(*map(torch.from_numpy, maps.full))
+    full = StoredMaps(*map(torch.from_numpy, maps.full))
     if settings.refines:
         pixels = torch.from_numpy(read_rgb(maps.image).copy())
         pixels = pixels.permute(2, 0, 1)
@@ -65,7 +65,7 @@ def mask_of(settings: GenerateCfg, maps: ImageMaps, device: str = 'cpu') -> np.n
 
 
 def _refined(
-    settings: GenerateCfg, pixels: torch.Tensor, maps: ClassMaps, device: str
+    settings: GenerateCfg, pixels: torch.Tensor, maps: StoredMaps, device: str
 ) -> np.ndarray:
     stacks, ids = (
         cam_stacks(settings.refiner, *maps)
@@ -77,7 +77,7 @@ def _refined(
 
 @torch.no_grad()
 def _seeds(
-    settings: GenerateCfg, pixels: torch.Tensor, maps: ClassMaps, device: str
+    settings: GenerateCfg, pixels: torch.Tensor, maps: StoredMaps, device: str
 ) -> np.ndarray:
     background, foreground = settings.bkg_thr
     slots = affinity_seeds(
@@ -90,7 +90,7 @@ def _seeds(
     return slots_to_ids(slots.cpu(), torch.cat([maps.ids.new_zeros(1), maps.ids]))
 
 
-def _thresholded(settings: GenerateCfg, maps: ClassMaps) -> torch.Tensor:
+def _thresholded(settings: GenerateCfg, maps: StoredMaps) -> torch.Tensor:
     score, label = strongest_class(maps.maps[None], maps.ids[None])
     if settings.alpha is not None:
         return torch.where(score > (1 - score) ** settings.alpha, label, 0)[0]

@@ -1,0 +1,2 @@
+# Licensed under Apache-2.0.
+"""Prediction of weakly supervised networks: settings, passes, outputs."""

@@ -1,0 +1,235 @@
+# Licensed under Apache-2.0.
+"""What a model predicts, from which views, fused how: the entries of ``test_cfg``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from typing import Any
+
+from mmwsss.cam import scale_order
+from mmwsss.cam.fusion import NORMALISE
+
+OUTPUTS = ('seg', 'prob', 'cam', 'aux_cam', 'pseudo', 'class_maps')
+FILTERS = ('gt', 'pred', 'none')
+PAIRS = ('sum', 'max', 'mean')
+
+
+def check_choice(name: str, value: Any, known: Sequence[Any]) -> None:
+    """Raise ValueError unless a setting is one of those that are known."""
+    if value not in known:
+        raise ValueError(f'{name} must be one of {tuple(known)}, got {value!r}')
+
+
+def check_positive(name: str, values: Sequence[float]) -> None:
+    """Raise ValueError unless there are numbers, and all of them positive."""
+    if not values or min(values) <= 0:
+        raise ValueError(f'{name} must hold positive numbers, got {values}')
+
+
+@dataclass(frozen=True)
+class InputCfg:
+    """How a picture is resized before anything else: ``test_cfg.input``.
+
+    Attributes:
+        squash: (H, W) of the result, aspect ratio not kept (published protocol:
+            (448, 448)), or ``None``.
+        long_side: pixels of the result's long side (published for AFA's test: 512), or
+            ``None``. With neither, the picture has its native size.
+    """
+
+    squash: Sequence[int] | None = None
+    long_side: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.squash is not None and self.long_side is not None:
+            raise ValueError(
+                f'test_cfg.input has squash={self.squash} and long_side='
+                f'{self.long_side}: set one of them to None'
+            )
+
+
+@dataclass(frozen=True)
+class SegFusion:
+    """Views of the decoder's logits and how they meet: ``test_cfg.seg``.
+
+    Attributes:
+        scales: at which the network runs.
+        mirror: whether on mirrored images too.
+        pair: ``'sum'``, ``'max'`` or ``'mean'`` of an image and its mirror.
+        fuse: ``'max'`` or ``'sum'`` over scales.
+        fuse_at: scales meet at the size of the ``'label'`` (ToCo) or of the first
+            scale's ``'logits'`` (AFA).
+    """
+
+    scales: Sequence[float] = (1.0,)
+    mirror: bool = False
+    pair: str = 'sum'
+    fuse: str = 'max'
+    fuse_at: str = 'label'
+
+    def __post_init__(self) -> None:
+        check_positive('test_cfg.seg.scales', self.scales)
+        check_choice('test_cfg.seg.pair', self.pair, PAIRS)
+        check_choice('test_cfg.seg.fuse', self.fuse, ('max', 'sum'))
+        check_choice('test_cfg.seg.fuse_at', self.fuse_at, ('label', 'logits'))
+
+
+@dataclass(frozen=True)
+class MapFusion:
+    """Views of the class maps and how they meet: ``test_cfg.cam``, ``train_cfg.cam``.
+
+    Attributes:
+        scales: at which the network runs.
+        add_one: scale 1 takes part whether listed or not (ToCo's release); ``False``:
+            only the listed scales do (a single scale of 0.5).
+        mirror: whether mirrored images take part.
+        pair: ``'max'`` (ToCo, FSR, AFA), ``'sum'`` (SemFormer, EPS) or ``'mean'`` of an
+            image and its mirror.
+        normalise: ``'minmax'`` (ToCo, FSR, AFA) or ``'max'`` (SemFormer, EPS).
+        fuse_at: scales meet at the size of the network's ``'input'`` (ToCo), or on the
+            grid that is asked for (``'label'``; SemFormer, EPS). Training: ``'input'``.
+        multiple: maps at the size of the label are resized to the next multiple of
+            this, then cut; above 1 only with ``fuse_at='label'``.
+        strides: grids of the output ``class_maps``, in pixels of the label.
+    """
+
+    scales: Sequence[float] = (1.0, 0.5, 1.5)
+    add_one: bool = True
+    mirror: bool = True
+    pair: str = 'max'
+    normalise: str = 'minmax'
+    fuse_at: str = 'input'
+    multiple: int = 1
+    strides: Sequence[int] = (1,)
+
+    def __post_init__(self) -> None:
+        check_positive('cam.scales', self.scales)
+        check_positive('cam.strides', self.strides)
+        check_choice('cam.pair', self.pair, PAIRS)
+        check_choice('cam.normalise', self.normalise, NORMALISE)
+        check_choice('cam.fuse_at', self.fuse_at, ('input', 'label'))
+        if self.multiple < 1 or (self.multiple > 1 and self.fuse_at != 'label'):
+            raise ValueError(
+                'cam.multiple must be positive, and above 1 only with '
+                f"fuse_at='label', got {self.multiple} with {self.fuse_at!r}"
+            )
+
+    @property
+    def scale_order(self) -> tuple[float, ...]:
+        """The scales that take part, see :func:`mmwsss.cam.fusion.scale_order`."""
+        return scale_order(self.scales, self.add_one)
+
+
+@dataclass(frozen=True)
+class PseudoCfg:
+    """What the output ``pseudo`` is made of: ``test_cfg.pseudo``.
+
+    Attributes:
+        source: ``'cam'``, or another source that the method knows.
+        low_thr, high_thr, bkg_thr: thresholds of the model's labeler to replace;
+            ``None``: its own.
+    """
+
+    source: str = 'cam'
+    low_thr: float | None = None
+    high_thr: float | None = None
+    bkg_thr: float | None = None
+
+    @property
+    def thresholds(self) -> dict[str, float]:
+        """The thresholds that are given, by name."""
+        names = ('low_thr', 'high_thr', 'bkg_thr')
+        given = {name: getattr(self, name) for name in names}
+        return {name: value for name, value in given.items() if value is not None}
+
+
+GROUPS = dict(input=InputCfg, seg=SegFusion, cam=MapFusion, pseudo=PseudoCfg)
+
+
+@dataclass(frozen=True)
+class InferenceCfg:
+    """What a model predicts and how: the entries of ``test_cfg``.
+
+    Attributes:
+        outputs: subset of ``('seg', 'prob', 'cam', 'aux_cam', 'pseudo',
+            'class_maps')``.
+        cam_filter: whose image labels mask the CAMs: ``'gt'`` reads ground truth (the
+            published CAM and pseudo-label numbers), ``'pred'`` the model's own
+            classification, ``'none'`` keeps all classes.
+        use_teacher: predict with the averaged copies of the networks (EMA).
+        post_processor: config of a refiner (dense CRF) of the decoder's probabilities,
+            or ``None``.
+        input, seg, cam, pseudo: see :class:`InputCfg`, :class:`SegFusion`,
+            :class:`MapFusion`, :class:`PseudoCfg`.
+    """
+
+    outputs: Sequence[str] = ('seg',)
+    cam_filter: str = 'pred'
+    use_teacher: bool = False
+    post_processor: Mapping[str, Any] | None = None
+    input: InputCfg = field(default_factory=InputCfg)
+    seg: SegFusion = field(default_factory=SegFusion)
+    cam: MapFusion = field(default_factory=MapFusion)
+    pseudo: PseudoCfg = field(default_factory=PseudoCfg)
+
+    @classmethod
+    def of(cls, settings: Mapping[str, Any], **overrides: Any) -> InferenceCfg:
+        """From ``test_cfg``, some entries replaced (of groups, entry by entry).
+
+        Raises:
+            ValueError: if a name is unknown, or a value.
+        """
+        known = cls.__dataclass_fields__
+        unknown = sorted({*settings, *overrides} - set(known))
+        if unknown:
+            raise ValueError(f'test_cfg has no {unknown}; it knows {sorted(known)}')
+        given = {**settings, **overrides}
+        for name, kind in GROUPS.items():
+            entries = {**(settings.get(name) or {}), **(overrides.get(name) or {})}
+            given[name] = make_group(kind, f'test_cfg.{name}', entries)
+        return cls(**given)
+
+    def __post_init__(self) -> None:
+        unknown = set(self.outputs) - set(OUTPUTS)
+        if unknown:
+            raise ValueError(
+                f'test_cfg.outputs has {sorted(unknown)}; known: {OUTPUTS}'
+            )
+        check_choice('test_cfg.cam_filter', self.cam_filter, FILTERS)
+
+    @property
+    def wants_cams(self) -> bool:
+        """Whether any output needs CAMs."""
+        return bool(set(self.outputs) - {'seg', 'prob'})
+
+    @property
+    def wants_seg(self) -> bool:
+        """Whether any output needs the decoder."""
+        return bool({'seg', 'prob'} & set(self.outputs))
+
+    def passes(self) -> dict[float, bool]:
+        """Scales at which the network runs → whether on mirrors too, scale 1 first.
+
+        Scale 1 is always among them: classification is read there.
+        """
+        mirrors = {1.0: False}
+        if self.wants_seg:
+            mirrors |= {float(s): self.seg.mirror for s in self.seg.scales}
+        if self.wants_cams:
+            for scale in self.cam.scale_order:
+                mirrors[scale] = self.cam.mirror or mirrors.get(scale, False)
+        return {s: mirrors[s] for s in scale_order(tuple(mirrors))}
+
+
+def make_group(kind: type, name: str, entries: Mapping[str, Any]) -> Any:
+    """One group of settings; unknown entries are refused by name.
+
+    Raises:
+        ValueError: if an entry or a value is unknown.
+    """
+    known = [entry.name for entry in fields(kind)]
+    unknown = sorted(set(entries) - set(known))
+    if unknown:
+        raise ValueError(f'{name} has no {unknown}; it knows {known}')
+    return kind(**entries)

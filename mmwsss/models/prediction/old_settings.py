@@ -1,0 +1,94 @@
+# Licensed under Apache-2.0.
+"""Settings as they were written before: translated, and said so once."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from typing import Any
+
+from mmengine.logging import print_log
+
+#: flat entry of ``test_cfg`` before → group and entry now
+TEST_KEYS = {
+    'squash': ('input', 'squash'),
+    'resize_long': ('input', 'long_side'),
+    'seg_scales': ('seg', 'scales'),
+    'seg_flip': ('seg', 'mirror'),
+    'seg_pair': ('seg', 'pair'),
+    'seg_fuse': ('seg', 'fuse'),
+    'seg_fuse_at': ('seg', 'fuse_at'),
+    'cam_scales': ('cam', 'scales'),
+    'cam_scale_one': ('cam', 'add_one'),
+    'cam_pair': ('cam', 'pair'),
+    'cam_normalise': ('cam', 'normalise'),
+    'cam_fuse_at': ('cam', 'fuse_at'),
+    'cam_multiple': ('cam', 'multiple'),
+    'map_strides': ('cam', 'strides'),
+    'pseudo_source': ('pseudo', 'source'),
+    'low_thr': ('pseudo', 'low_thr'),
+    'high_thr': ('pseudo', 'high_thr'),
+}
+TRAIN_KEYS = {'cam_scales': ('cam', 'scales')}
+_said: set[str] = set()
+
+
+def say_once(old: str, new: str) -> None:
+    """Warn that a setting is written otherwise now; once a process."""
+    if old not in _said:
+        _said.add(old)
+        message = f'{old} is written {new} now; it has been translated'
+        print_log(message, logger='current', level=logging.WARNING)
+
+
+def grouped(
+    settings: Mapping[str, Any] | None, table: Mapping[str, tuple[str, str]], name: str
+) -> dict[str, Any]:
+    """Move flat entries into their groups, where they replace what stands there.
+
+    Args:
+        settings: as a config has them.
+        table: flat entry → group and entry.
+        name: of the settings, for the warning.
+
+    Returns:
+        New settings; a flat entry that is listed nowhere stays as it is.
+    """
+    given = dict(settings or {})
+    for old, (group, entry) in table.items():
+        if old in given:
+            value = given.pop(old)
+            given[group] = {**(given.get(group) or {}), entry: value}
+            say_once(f'{name}.{old}', f'{name}.{group}.{entry}')
+    return given
+
+
+def labeler_of(
+    refine: Mapping[str, Any] | None,
+    labeler: Mapping[str, Any] | None,
+    train_cfg: dict[str, Any],
+) -> dict[str, Any] | None:
+    """The labeler of a config that may still name a ``refine`` with two thresholds.
+
+    Args:
+        refine: the refiner as it was written before, or ``None``.
+        labeler: as it is written now, or ``None``.
+        train_cfg: may hold ``low_thr`` and ``high_thr``, which belong to the labeler
+            and are taken out.
+
+    Raises:
+        ValueError: if a config has both, as one does that changes a part of a base.
+    """
+    names = [n for n in ('low_thr', 'high_thr') if n in train_cfg]
+    thresholds = {name: train_cfg.pop(name) for name in names}
+    if refine is not None:
+        if labeler is not None or 'type' not in refine:
+            raise ValueError(
+                f'model.refine={dict(refine)}: refine is the refiner of the labeler '
+                'now; write labeler=dict(refiner=dict(...)) instead'
+            )
+        say_once('model.refine', 'model.labeler.refiner')
+        labeler = dict(type='TwoThresholdLabeler', refiner=dict(refine))
+    for name in names:
+        say_once(f'model.train_cfg.{name}', f'model.labeler.{name}')
+    return None if labeler is None else {**labeler, **thresholds}

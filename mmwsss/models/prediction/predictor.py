@@ -1,0 +1,172 @@
+# Licensed under Apache-2.0.
+"""One call predicts all that is asked for; each distinct input is encoded once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import torch
+from mmengine.logging import print_log
+from mmseg.structures import SegDataSample
+from torch import Tensor
+
+from mmwsss.cam import long_side_size, resize, scale_views, scaled_size, with_mirror
+from mmwsss.io.errors import UserError
+from mmwsss.structures import Features, ImageLabels
+
+from .inference_cfg import InferenceCfg
+from .map_outputs import MapOutputs
+from .seg_outputs import predict_seg
+
+if TYPE_CHECKING:
+    from ..segmentors.weak_segmentor import WeakSegmentor
+
+#: features of the images of one scale, and of their mirrors where they are wanted
+Pass = tuple[Features, Features | None]
+Images = Tensor | Sequence[Tensor]
+
+#: output → the part of the model that it comes from
+MAKERS = dict(
+    seg='decode_head', prob='decode_head', aux_cam='aux_cam_head', pseudo='labeler'
+)
+
+
+class Predictor:
+    """Predicts with a network: segmentation, CAMs and pseudo labels.
+
+    All scales and outputs share the passes of the backbone; only what depends on an
+    image's own label size is done image by image.
+
+    Args:
+        model: the network.
+        cfg: what to predict and how.
+
+    Raises:
+        UserError: if the model lacks the part that an output comes from.
+        ValueError: if the method doesn't know the source of pseudo labels.
+    """
+
+    def __init__(self, model: WeakSegmentor, cfg: InferenceCfg) -> None:
+        self.model, self.cfg = model, cfg
+        for output in cfg.outputs:
+            part = MAKERS.get(output)
+            if part is not None and getattr(model, part) is None:
+                raise UserError(
+                    f'test_cfg.outputs asks for {output!r}, but the model has no {part}'
+                )
+        if cfg.pseudo.source not in model.PSEUDO_SOURCES:
+            raise ValueError(
+                f'test_cfg.pseudo.source must be one of {model.PSEUDO_SOURCES} for '
+                f'{type(model).__name__}, got {cfg.pseudo.source!r}'
+            )
+
+    @torch.no_grad()
+    def __call__(
+        self,
+        inputs: Images | Mapping[str, Images],
+        data_samples: Sequence[SegDataSample] | None = None,
+    ) -> list[SegDataSample]:
+        """The samples with predictions, see :meth:`.WeakSegmentor.predict`."""
+        return [
+            sample
+            for views, photos, samples in self._batches(inputs, data_samples)
+            for sample in self._predict_batch(views, photos, samples)
+        ]
+
+    # ---------------------------------------------------------------- views
+    def _batches(
+        self,
+        inputs: Images | Mapping[str, Images],
+        samples: Sequence[SegDataSample] | None,
+    ) -> Iterator[tuple[dict[float, Tensor], Images, list[SegDataSample]]]:
+        """Batches of one size: scale → images; the photos; the samples."""
+        views = scale_views(inputs)
+        photos = views[1.0]
+        samples = [SegDataSample() for _ in photos] if samples is None else samples
+        resized = self._resized(photos)
+        if resized is not None:
+            views = {1.0: resized}
+        if all(isinstance(view, Tensor) for view in views.values()):
+            yield views, photos, list(samples)
+            return
+        for i, (photo, sample) in enumerate(zip(photos, samples, strict=True)):
+            yield {s: view[i][None] for s, view in views.items()}, photo[None], [sample]
+
+    def _resized(self, photos: Images) -> Images | None:
+        """The photos as ``test_cfg.input`` wants them; ``None``: as they are."""
+        cfg = self.cfg.input
+        if cfg.squash is None and cfg.long_side is None:
+            return None
+        images = [
+            resize(
+                photo[None],
+                long_side_size(tuple(photo.shape[-2:]), cfg.long_side)
+                if cfg.squash is None
+                else tuple(cfg.squash),
+            )[0]
+            for photo in photos
+        ]
+        one_size = len({image.shape for image in images}) == 1
+        return torch.stack(images) if one_size else images
+
+    def _run_passes(self, views: dict[float, Tensor]) -> dict[float, Pass]:
+        images, passes = views[1.0], {}
+        for scale, mirror in self.cfg.passes().items():
+            scaled = views.get(scale)
+            if scaled is None:
+                scaled = resize(images, scaled_size(tuple(images.shape[-2:]), scale))
+            with self.model.gradients_of_maps():
+                features = self.model.encode(with_mirror(scaled) if mirror else scaled)
+            batch = len(images)
+            passes[scale] = (
+                features.select(slice(batch)),
+                features.select(slice(batch, None)) if mirror else None,
+            )
+        return passes
+
+    # ---------------------------------------------------------------- outputs
+    def _predict_batch(
+        self, views: dict[float, Tensor], photos: Images, samples: list[SegDataSample]
+    ) -> list[SegDataSample]:
+        model, cfg = self.model, self.cfg
+        passes = self._run_passes(views)
+        scores = model.image_scores(passes[1.0][0]).detach().float()
+        for sample, score in zip(samples, scores.sigmoid(), strict=True):
+            sample.set_field(score, 'pred_score')
+        sizes = [
+            tuple(s.metainfo.get('ori_shape', photo.shape[-2:]))[:2]
+            for s, photo in zip(samples, photos, strict=True)
+        ]
+        if cfg.wants_seg:
+            predict_seg(model, cfg, passes, photos, samples, sizes)
+        if cfg.wants_cams:
+            labels = self._kept_classes(scores, samples)
+            outputs = MapOutputs(model, cfg, views[1.0], passes, labels)
+            outputs.write(samples, sizes)
+        return samples
+
+    def _kept_classes(
+        self, scores: Tensor, samples: Sequence[SegDataSample]
+    ) -> ImageLabels:
+        """Whose maps are predicted, by ``test_cfg.cam_filter``."""
+        if self.cfg.cam_filter == 'gt':
+            announce_labels(self.model)
+            return self.model.image_labels(samples, scores.device)
+        if self.cfg.cam_filter == 'none':
+            return ImageLabels.every_class(*scores.shape, scores.device)
+        # 'pred': every class above 0.5, or the best one where there is none
+        keep = (scores > 0) | (scores == scores.amax(1, keepdim=True))
+        lists = [row.nonzero().flatten().tolist() for row in keep.cpu()]
+        return ImageLabels.from_lists(lists, scores.shape[1], scores.device)
+
+
+def announce_labels(model: Any) -> None:
+    """Say, once for a model, that its predictions read image labels."""
+    if not model.__dict__.get('_announced_labels'):
+        print_log(
+            "cam_filter='gt': CAMs and pseudo labels are masked by the "
+            'GROUND-TRUTH image labels',
+            logger='current',
+        )
+        model.__dict__['_announced_labels'] = True

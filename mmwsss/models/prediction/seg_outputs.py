@@ -1,0 +1,66 @@
+# Licensed under Apache-2.0.
+"""Outputs of the decoder: label, logits, probabilities."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from mmengine.structures import PixelData
+from mmseg.structures import SegDataSample
+from torch import Tensor, nn
+
+from mmwsss.cam import fuse_seg_logits, resize
+from mmwsss.registry import MODELS
+
+from .inference_cfg import InferenceCfg
+
+if TYPE_CHECKING:
+    from ..segmentors.weak_segmentor import WeakSegmentor
+
+
+def predict_seg(
+    model: WeakSegmentor,
+    cfg: InferenceCfg,
+    passes: Mapping[float, Any],
+    photos: Sequence[Tensor],
+    samples: Sequence[SegDataSample],
+    sizes: Sequence[tuple[int, int]],
+) -> None:
+    """Add ``pred_sem_seg``, ``seg_logits`` and, if asked for, ``pred_prob``.
+
+    Args:
+        model: with a decoder.
+        cfg: views and fusion in ``cfg.seg``.
+        passes: scale → features of the images and of their mirrors.
+        photos: (3, H, W) each, normalised, before any resizing.
+        samples: to be filled.
+        sizes: (H, W) of the outputs.
+    """
+    raw = []
+    for scale in cfg.seg.scales:
+        plain, mirrored = passes[float(scale)]
+        flipped = model.seg_logits(mirrored) if cfg.seg.mirror else None
+        raw.append((model.seg_logits(plain), flipped))
+    grid = tuple(raw[0][0].shape[-2:]) if cfg.seg.fuse_at == 'logits' else None
+    for i, (sample, size) in enumerate(zip(samples, sizes, strict=True)):
+        one = [(p[i : i + 1], None if m is None else m[i : i + 1]) for p, m in raw]
+        scores = fuse_seg_logits(one, size, cfg.seg.pair, cfg.seg.fuse, grid)
+        sample.set_field(PixelData(data=scores[0]), 'seg_logits')
+        refined = cfg.post_processor is not None
+        if refined:
+            pixels = resize(model.grey_levels(photos[i][None]), size)
+            scores = post_processor(model, cfg)(pixels, scores.softmax(1))
+        sample.set_field(PixelData(data=scores.argmax(1)), 'pred_sem_seg')
+        if 'prob' in cfg.outputs:
+            prob = scores if refined else scores.softmax(1)
+            sample.set_field(PixelData(data=prob[0]), 'pred_prob')
+
+
+def post_processor(model: WeakSegmentor, cfg: InferenceCfg) -> nn.Module:
+    """The refiner of ``test_cfg.post_processor``, built once for a model."""
+    kept = model.__dict__.get('_post_processor')
+    if kept is None or kept[0] != cfg.post_processor:
+        kept = cfg.post_processor, MODELS.build(dict(cfg.post_processor))
+        model.__dict__['_post_processor'] = kept  # no child: it has no weights
+    return kept[1]

@@ -1,0 +1,93 @@
+# Licensed under Apache-2.0.
+"""What goes around a segmentor and has it, without changing its names."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from mmseg.models.segmentors import BaseSegmentor
+from mmseg.structures import SegDataSample
+from torch import Tensor, nn
+
+PREFIX = 'segmentor.'
+
+
+class WrappedSegmentor(BaseSegmentor):
+    """A segmentor that has another one and passes on what it doesn't do itself.
+
+    Parameters and checkpoint keys carry the names of the inner segmentor: checkpoints
+    and optimizer settings fit both.
+
+    Args:
+        segmentor: the inner segmentor, built.
+    """
+
+    def __init__(self, segmentor: BaseSegmentor) -> None:
+        super().__init__(segmentor.data_preprocessor)
+        self.segmentor = segmentor
+        self.register_state_dict_post_hook(take_prefix)
+        self.register_load_state_dict_pre_hook(add_prefix)
+
+    @property
+    def num_classes(self) -> int:
+        """Of the inner segmentor, background included."""
+        inner = self.segmentor
+        return getattr(inner, 'num_classes', None) or inner.decode_head.num_classes
+
+    def named_parameters(
+        self, prefix: str = '', recurse: bool = True, remove_duplicate: bool = True
+    ) -> Iterator[tuple[str, nn.Parameter]]:
+        """The inner segmentor's, under its names."""
+        if not recurse:
+            return super().named_parameters(prefix, False, remove_duplicate)
+        return self.segmentor.named_parameters(prefix, True, remove_duplicate)
+
+    def use_metainfo(self, metainfo: Mapping[str, Any]) -> None:
+        """Hand on what the data set says of its classes."""
+        if hasattr(self.segmentor, 'use_metainfo'):
+            self.segmentor.use_metainfo(metainfo)
+
+    def init_weights(self) -> None:
+        """Initialise the inner segmentor."""
+        self.segmentor.init_weights()
+
+    def loss(self, inputs: Any, data_samples: Any) -> dict[str, Tensor]:
+        """The inner segmentor's training step."""
+        return self.segmentor.loss(inputs, data_samples)
+
+    def predict(
+        self, inputs: Any, data_samples: Any = None, **overrides: Any
+    ) -> Sequence[SegDataSample]:
+        """The inner segmentor's prediction."""
+        return self.segmentor.predict(inputs, data_samples, **overrides)
+
+    def extract_feat(self, inputs: Tensor) -> Any:
+        """The inner segmentor's feature maps."""
+        return self.segmentor.extract_feat(inputs)
+
+    def encode_decode(self, inputs: Tensor, batch_data_samples: Any = None) -> Tensor:
+        """The inner segmentor's logits."""
+        return self.segmentor.encode_decode(inputs, batch_data_samples)
+
+    def _forward(self, inputs: Tensor, data_samples: Any = None) -> Any:
+        return self.segmentor._forward(inputs, data_samples)
+
+
+def unwrap(model: nn.Module) -> nn.Module:
+    """The innermost segmentor."""
+    while isinstance(model, WrappedSegmentor):
+        model = model.segmentor
+    return model
+
+
+def take_prefix(module: nn.Module, state: dict[str, Any], prefix: str, *_: Any) -> None:
+    """Saved keys: without ``segmentor.``."""
+    for key in [k for k in state if k.startswith(prefix + PREFIX)]:
+        state[prefix + key.removeprefix(prefix + PREFIX)] = state.pop(key)
+
+
+def add_prefix(module: nn.Module, state: dict[str, Any], prefix: str, *_: Any) -> None:
+    """Loaded keys: with ``segmentor.``."""
+    for key in [k for k in state if k.startswith(prefix)]:
+        state[prefix + PREFIX + key.removeprefix(prefix)] = state.pop(key)
