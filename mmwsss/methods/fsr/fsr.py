@@ -12,7 +12,7 @@ from mmwsss.cam import label_shares, multi_scale
 from mmwsss.models.loss_schedule import Ramp
 from mmwsss.models.mode import evaluating
 from mmwsss.models.segmentors.weak_segmentor import FusedCAMs, WeakSegmentor
-from mmwsss.models.teachers.ema_copy import EMACopy
+from mmwsss.models.teachers.averaged_parts import AveragedParts
 from mmwsss.registry import MODELS
 from mmwsss.structures import Features, ImageLabels
 
@@ -62,8 +62,7 @@ class FSR(WeakSegmentor):
     def __init__(self, *, proj_head: dict, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.proj_head = MODELS.build(proj_head)
-        for part in self._parts():
-            setattr(self, f'{part}_ema', EMACopy(getattr(self, part)))
+        self.averaged = AveragedParts(self, self.PARTS)
         self._check_settings()
         self.masking = UncertainMasking(**self.train_cfg['mask'])
         self.teacher_temp = Ramp(**self.train_cfg['teacher_temp'])
@@ -100,17 +99,6 @@ class FSR(WeakSegmentor):
                 f'FSR trains on the views {sorted(wanted)}, the pipeline gives '
                 f'{sorted(names) or "a single image"}: name them in MultiView'
             )
-
-    def _parts(self) -> list[str]:
-        return [part for part in self.PARTS if getattr(self, part) is not None]
-
-    def init_weights(self) -> None:
-        """Initialise the student; the teacher starts as its copy."""
-        if self.is_init:
-            return
-        super().init_weights()
-        for part in self._parts():
-            getattr(self, f'{part}_ema').start_from(getattr(self, part))
 
     def loss(
         self, inputs: Mapping[str, Tensor], data_samples: Sequence[SegDataSample]
@@ -156,11 +144,8 @@ class FSR(WeakSegmentor):
 
     def follow_student(self) -> None:
         """The teacher takes up the weights that the last optimiser step left."""
-        if self.iteration == 0:
-            return
-        momentum = self.ema_momentum(self.iteration - 1)
-        for part in self._parts():
-            getattr(self, f'{part}_ema').follow(getattr(self, part), momentum)
+        if self.iteration > 0:
+            self.averaged.follow(self.ema_momentum(self.iteration - 1))
 
     def encode_student(
         self, inputs: Mapping[str, Tensor], mask: TokenMask

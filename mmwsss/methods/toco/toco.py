@@ -12,7 +12,7 @@ from mmwsss.cam import label_shares
 from mmwsss.methods.toco.local_crops import roi_levels
 from mmwsss.models.loss_schedule import StepSchedule
 from mmwsss.models.segmentors.weak_segmentor import WeakSegmentor
-from mmwsss.models.teachers.ema_copy import EMACopy
+from mmwsss.models.teachers.averaged_parts import AveragedParts
 from mmwsss.registry import MODELS
 from mmwsss.structures import Features
 
@@ -47,7 +47,7 @@ class ToCo(WeakSegmentor):
     def __init__(self, *, proj_head: dict | None = None, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.proj_head = proj_head and MODELS.build(proj_head)
-        self.proj_head_ema = proj_head and EMACopy(self.proj_head)
+        self.averaged = AveragedParts(self, ['proj_head'])
         self.pseudo_source = StepSchedule(self.train_cfg.get('pseudo_source', 'cam'))
         unknown = set(self.pseudo_source.values) - {'cam', 'aux_cam'}
         if unknown:
@@ -75,9 +75,8 @@ class ToCo(WeakSegmentor):
         view1 = inputs['view1']
         labels = self.image_labels(data_samples, view1.device)
         box = self.valid_boxes(data_samples)
-        if self.proj_head is not None:
-            # The teacher takes up the weights that the last optimiser step left.
-            self.proj_head_ema.follow(self.proj_head, self.train_cfg['ema_momentum'])
+        if self.averaged.parts:  # take up what the last optimiser step left
+            self.averaged.follow(self.train_cfg['ema_momentum'])
 
         features, cls_tokens = self.encode_views(inputs)
         terms = self.classification(features, labels)

@@ -1,7 +1,6 @@
 # Licensed under Apache-2.0.
 from __future__ import annotations
 
-import copy
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, ClassVar
 
@@ -24,7 +23,7 @@ from mmwsss.cam import (
 )
 from mmwsss.io.errors import UserError
 from mmwsss.models.inference_cfg import InferenceCfg
-from mmwsss.models.teachers.ema_copy import EMACopy
+from mmwsss.models.teachers.averaged_parts import AveragedParts
 from mmwsss.registry import MODELS
 from mmwsss.structures import ClassMaps, Features, ImageLabels
 
@@ -42,6 +41,8 @@ class PredictMixin:
     #: values of ``test_cfg.pseudo_source``
     PSEUDO_SOURCES: ClassVar[tuple[str, ...]] = ('cam',)
     _told_about_labels = False
+    #: the moving averages that a method keeps of its networks, if any
+    averaged: AveragedParts | None = None
 
     @torch.no_grad()
     def predict(
@@ -162,19 +163,7 @@ class PredictMixin:
         Raises:
             UserError: if the backbone has no averaged copy.
         """
-        teachers = {
-            name.removesuffix('_ema'): child.module
-            for name, child in self.named_children()
-            if isinstance(child, EMACopy)
-        }
-        if 'backbone' not in teachers:
-            raise UserError(
-                f'test_cfg.use_teacher=True, but {type(self).__name__} keeps no '
-                'teacher of its backbone: leave it out'
-            )
-        network = copy.copy(self)
-        network._modules = {**self._modules, **teachers}
-        return network
+        return (self.averaged or AveragedParts(self, ())).network()
 
     def _tell_about_labels(self) -> None:
         if not self._told_about_labels:

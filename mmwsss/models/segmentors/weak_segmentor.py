@@ -105,6 +105,14 @@ class WeakSegmentor(LossTermsMixin, PredictMixin, BaseSegmentor):
         self._check_terms()
         InferenceCfg.of(self.test_cfg)  # not only after hours, at the first validation
 
+    def init_weights(self) -> None:
+        """Initialise; a teacher of moving averages starts as the student's copy."""
+        if self.is_init:
+            return
+        super().init_weights()
+        if self.averaged is not None:
+            self.averaged.start()
+
     # ---------------------------------------------------------------- encode
     @property
     def num_foreground(self) -> int:

@@ -1,0 +1,78 @@
+# Licensed under Apache-2.0.
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence
+
+from torch import nn
+
+from mmwsss.io.errors import UserError
+
+from .ema_copy import EMACopy
+
+
+class AveragedParts:
+    """The teacher of a model: moving averages of some of its networks, and their life.
+
+    Each part ``<part>`` gets an :class:`EMACopy` that is registered *on the model* as
+    its child ``<part>_ema``, so that checkpoints hold ``<part>_ema.module.*``, a
+    resumed run goes on exactly, and the copies move with the model between devices.
+    This object is no module itself: it only holds the model and the names, and a deep
+    copy or a pickled copy of the model has one that belongs to the copy.
+
+    Call :meth:`start` once the student has its first weights (the base segmentor's
+    ``init_weights`` does), :meth:`follow` once an optimiser step (as a rule where the
+    next training step begins), :meth:`network` to predict.
+
+    Args:
+        owner: the model; it keeps this object as its attribute ``averaged``.
+        parts: names of the model's child networks; one that is ``None`` is left out.
+
+    Raises:
+        AttributeError: if the model has no child of that name.
+    """
+
+    def __init__(self, owner: nn.Module, parts: Sequence[str]) -> None:
+        # A plain reference, not a weak one: `copy.deepcopy` and `pickle` then bind the
+        # copy to the copied model.
+        self.owner = owner
+        self.parts = tuple(p for p in parts if getattr(owner, p) is not None)
+        for part in self.parts:
+            owner.add_module(f'{part}_ema', EMACopy(getattr(owner, part)))
+
+    def copy_of(self, part: str) -> EMACopy:
+        """The average that follows a part."""
+        return getattr(self.owner, f'{part}_ema')
+
+    def start(self) -> None:
+        """Take the student's weights as they are now."""
+        for part in self.parts:
+            self.copy_of(part).start_from(getattr(self.owner, part))
+
+    def follow(self, momentum: float) -> None:
+        """``teacher ← momentum * teacher + (1 − momentum) * student``, for each part.
+
+        Args:
+            momentum: in [0, 1].
+        """
+        for part in self.parts:
+            self.copy_of(part).follow(getattr(self.owner, part), momentum)
+
+    def network(self) -> nn.Module:
+        """The model with the averages in place of the networks that they follow.
+
+        It is a shallow copy: everything else is shared with the model, and no weight
+        is copied.
+
+        Raises:
+            UserError: if the backbone has no average: there is no teacher of the whole.
+        """
+        if 'backbone' not in self.parts:
+            raise UserError(
+                f'test_cfg.use_teacher=True, but {type(self.owner).__name__} keeps no '
+                'teacher of its backbone: leave it out'
+            )
+        network = copy.copy(self.owner)
+        averages = {part: self.copy_of(part).module for part in self.parts}
+        network._modules = {**self.owner._modules, **averages}
+        return network
