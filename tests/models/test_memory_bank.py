@@ -198,7 +198,7 @@ def test_host_never_waits() -> None:
         for _ in range(2):
             bank.enqueue(features, labels)
             bank.update_prototypes(features, labels)
-            bank.filled
+            assert bank.filled.shape == (4,)
 
 
 def test_full_graph() -> None:
@@ -255,6 +255,7 @@ def test_gather_without_distribution_is_the_tensor_itself() -> None:
 
 
 @pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason='needs a CUDA device')
 def test_on_the_gpu() -> None:
     """The same as on the CPU, and the host doesn't wait."""
     cpu = MemoryBank(2, size=7, num_classes=3)
