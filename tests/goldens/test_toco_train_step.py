@@ -74,9 +74,7 @@ def injected(data, model, monkeypatch) -> dict[str, torch.Tensor]:
     compares the model's own with them.
     """
     corners = torch.from_numpy(data['top_left_yx'])
-    monkeypatch.setattr(
-        'mmwsss.methods.toco.local_crops.draw_corners', lambda *_: corners
-    )
+    monkeypatch.setattr('mmwsss.methods.toco.toco.draw_corners', lambda *_: corners)
     inputs = batch(data, model)
     labels = model.image_labels(inputs['data_samples'], corners.device)
     cams = FusedCAMs(*(compact(data, name, labels) for name in ('cam', 'cam_aux')))

@@ -63,7 +63,7 @@ class FSR(WeakSegmentor):
     def __init__(self, *, proj_head: dict, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.proj_head = MODELS.build(proj_head)
-        self.teacher = AveragedParts(self, self.PARTS)
+        self.averaged = AveragedParts(self, self.PARTS)
         self._check_settings()
         self.masking = UncertainMasking(**self.train_cfg['mask'])
         self.teacher_temp = Ramp(**self.train_cfg['teacher_temp'])
@@ -100,13 +100,6 @@ class FSR(WeakSegmentor):
                 f'FSR trains on the views {sorted(wanted)}, the pipeline gives '
                 f'{sorted(names) or "a single image"}: name them in MultiView'
             )
-
-    def init_weights(self) -> None:
-        """Initialise the student; the teacher starts as its copy."""
-        if self.is_init:
-            return
-        super().init_weights()
-        self.teacher.start(self)
 
     def loss(
         self, inputs: Mapping[str, Tensor], data_samples: Sequence[SegDataSample]
@@ -156,9 +149,8 @@ class FSR(WeakSegmentor):
 
     def follow_student(self) -> None:
         """The teacher takes up the weights that the last optimiser step left."""
-        if self.iteration == 0:
-            return
-        self.teacher.follow(self, self.ema_momentum(self.iteration - 1))
+        if self.iteration > 0:
+            self.averaged.follow(self.ema_momentum(self.iteration - 1))
 
     def encode_student(
         self, inputs: Mapping[str, Tensor], mask: TokenMask

@@ -53,7 +53,7 @@ class ToCo(WeakSegmentor):
     def __init__(self, *, proj_head: dict | None = None, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.proj_head = proj_head and MODELS.build(proj_head)
-        self.teacher = AveragedParts(self, ['proj_head'])
+        self.averaged = AveragedParts(self, ['proj_head'])
         self.pseudo_source = StepSchedule(self.train_cfg.get('pseudo_source', 'cam'))
         unknown = set(self.pseudo_source.values) - {'cam', 'aux_cam'}
         if unknown:
@@ -81,8 +81,8 @@ class ToCo(WeakSegmentor):
         view1 = inputs['view1']
         labels = self.image_labels(data_samples, view1.device)
         box = valid_boxes(data_samples)
-        if self.proj_head is not None:
-            self.teacher.follow(self, self.train_cfg['ema_momentum'])
+        if self.averaged.parts:  # take up what the last optimiser step left
+            self.averaged.follow(self.train_cfg['ema_momentum'])
 
         features, cls_tokens = self.encode_views(inputs)
         terms = self.classification(features, labels)

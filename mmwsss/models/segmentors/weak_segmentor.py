@@ -10,7 +10,6 @@ from mmseg.structures import SegDataSample
 from torch import Tensor, nn
 
 from mmwsss.cam import fuse_cams, label_shares, multi_scale, resize
-from mmwsss.io.errors import UserError
 from mmwsss.registry import LABELERS, MODELS
 from mmwsss.structures import ClassMaps, Features, ImageLabels, encode
 from mmwsss.structures.sample_fields import label_lists, side_input, valid_boxes
@@ -83,8 +82,6 @@ class WeakSegmentor(BaseSegmentor):
     PSEUDO_SOURCES: ClassVar[tuple[str, ...]] = ('cam',)
     #: whether class maps are made of gradients: they are on where maps are made
     MAPS_NEED_GRAD: ClassVar[bool] = False
-    #: averaged copies of some parts, where a method keeps them
-    teacher: AveragedParts | None = None
 
     def loss(
         self, inputs: Tensor | Mapping[str, Tensor], data_samples: list[SegDataSample]
@@ -215,6 +212,7 @@ class WeakSegmentor(BaseSegmentor):
         self.train_maps = make_group(
             MapFusion, 'train_cfg.cam', self.train_cfg.get('cam') or {}
         )
+        self.averaged = AveragedParts(self, ())  # a method names its own
         self._check_settings()
 
     def _check_settings(self) -> None:
@@ -243,6 +241,13 @@ class WeakSegmentor(BaseSegmentor):
         for name in path.split('.'):
             found = getattr(found, name, None)
         return found
+
+    def init_weights(self) -> None:
+        """Initialise; a teacher of moving averages starts as the student's copy."""
+        if self.is_init:
+            return
+        super().init_weights()
+        self.averaged.start()
 
     @property
     def num_foreground(self) -> int:
@@ -441,12 +446,7 @@ class WeakSegmentor(BaseSegmentor):
         Raises:
             UserError: if the method keeps no average of its backbone.
         """
-        if self.teacher is None:
-            raise UserError(
-                f'test_cfg.use_teacher=True, but {type(self).__name__} keeps no '
-                'teacher of its backbone: leave it out'
-            )
-        return self.teacher.network(self)
+        return self.averaged.network()
 
     # ---------------------------------------------------------------- mmseg's contract
     def extract_feat(self, inputs: Tensor) -> tuple[Tensor, ...]:

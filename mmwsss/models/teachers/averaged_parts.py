@@ -3,7 +3,6 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Sequence
-from typing import Any
 
 from torch import nn
 
@@ -13,43 +12,67 @@ from .ema_copy import EMACopy
 
 
 class AveragedParts:
-    """Moving averages of parts of a network, which teach it: start, follow, predict.
+    """The teacher of a model: moving averages of some of its networks, and their life.
 
-    Each part gets a child ``<part>_ema`` of the network, an :class:`.EMACopy`. The
-    network is asked for at each call: copies of it keep their own averages.
+    Each part ``<part>`` gets an :class:`EMACopy` that is registered *on the model* as
+    its child ``<part>_ema``, so that checkpoints hold ``<part>_ema.module.*``, a
+    resumed run goes on exactly, and the copies move with the model between devices.
+    This object is no module itself: it only holds the model and the names, and a deep
+    copy or a pickled copy of the model has one that belongs to the copy.
+
+    Call :meth:`start` once the student has its first weights (the base segmentor's
+    ``init_weights`` does), :meth:`follow` once an optimiser step (as a rule where the
+    next training step begins), :meth:`network` to predict.
 
     Args:
-        network: whose parts are averaged.
-        parts: names of its children; those that are ``None`` are left out.
+        owner: the model; it keeps this object as its attribute ``averaged``.
+        parts: names of the model's child networks; one that is ``None`` is left out.
+
+    Raises:
+        AttributeError: if the model has no child of that name.
     """
 
-    def __init__(self, network: nn.Module, parts: Sequence[str]) -> None:
-        self.parts = tuple(p for p in parts if getattr(network, p) is not None)
+    def __init__(self, owner: nn.Module, parts: Sequence[str]) -> None:
+        # A plain reference, not a weak one: `copy.deepcopy` and `pickle` then bind the
+        # copy to the copied model.
+        self.owner = owner
+        self.parts = tuple(p for p in parts if getattr(owner, p) is not None)
         for part in self.parts:
-            setattr(network, f'{part}_ema', EMACopy(getattr(network, part)))
+            owner.add_module(f'{part}_ema', EMACopy(getattr(owner, part)))
 
-    def start(self, network: nn.Module) -> None:
-        """The averages begin as copies of the parts."""
+    def copy_of(self, part: str) -> EMACopy:
+        """The average that follows a part."""
+        return getattr(self.owner, f'{part}_ema')
+
+    def start(self) -> None:
+        """Take the student's weights as they are now."""
         for part in self.parts:
-            getattr(network, f'{part}_ema').start_from(getattr(network, part))
+            self.copy_of(part).start_from(getattr(self.owner, part))
 
-    def follow(self, network: nn.Module, momentum: float) -> None:
-        """The averages take up the weights that the last optimiser step left."""
+    def follow(self, momentum: float) -> None:
+        """``teacher ← momentum * teacher + (1 − momentum) * student``, for each part.
+
+        Args:
+            momentum: in [0, 1].
+        """
         for part in self.parts:
-            getattr(network, f'{part}_ema').follow(getattr(network, part), momentum)
+            self.copy_of(part).follow(getattr(self.owner, part), momentum)
 
-    def network(self, network: Any) -> Any:
-        """The network with averages in place of the parts; nothing is copied.
+    def network(self) -> nn.Module:
+        """The model with the averages in place of the networks that they follow.
+
+        It is a shallow copy: everything else is shared with the model, and no weight
+        is copied.
 
         Raises:
-            UserError: if the backbone isn't averaged.
+            UserError: if the backbone has no average: there is no teacher of the whole.
         """
         if 'backbone' not in self.parts:
             raise UserError(
-                f'test_cfg.use_teacher=True, but {type(network).__name__} keeps no '
+                f'test_cfg.use_teacher=True, but {type(self.owner).__name__} keeps no '
                 'teacher of its backbone: leave it out'
             )
-        teacher = copy.copy(network)
-        averages = {p: getattr(network, f'{p}_ema').module for p in self.parts}
-        teacher._modules = {**network._modules, **averages}
-        return teacher
+        network = copy.copy(self.owner)
+        averages = {part: self.copy_of(part).module for part in self.parts}
+        network._modules = {**self.owner._modules, **averages}
+        return network

@@ -12,7 +12,10 @@ class EMACopy(nn.Module):
     """A gradient-free copy of a module that follows it by a moving average.
 
     It is a sub-module of the model, so that checkpoints hold it and a resumed run goes
-    on exactly. Buffers aren't averaged: no published teacher has any.
+    on exactly. Buffers aren't averaged: no published teacher has any. mmengine's
+    ``ExponentialMovingAverage`` doesn't serve: it adds a key ``steps`` to checkpoints,
+    waits for the device to read it, replaces its first average by a copy, and its
+    ``lerp`` rounds otherwise than the releases.
 
     Args:
         module: the student; it is copied, not kept.
