@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
@@ -14,21 +14,31 @@ from mmwsss.structures import ImageLabels
 Refine = Callable[[Tensor, Tensor], Tensor]
 
 
-def background_stacks(cam: Tensor, labels: ImageLabels, thresholds: Tensor) -> Tensor:
+def background_stacks(
+    cam: Tensor, labels: ImageLabels | None, thresholds: Tensor | Sequence[float]
+) -> Tensor:
     """Soft maps of [background constant, present classes] for several constants.
+
+    For a constant t: softmax of [t, cam_1, ..., cam_K] over the classes (releases of
+    ToCo, AFA, FSR).
 
     Args:
         cam: (B, K, h, w) compact CAM.
-        labels: the K classes of each image.
+        labels: the K classes of each image; ``None``: every image has all K.
         thresholds: (T,) background constants.
 
     Returns:
         (B, T, K + 1, h, w), a softmax over K + 1; unused slots are 0.
     """
-    batch, slots, height, width = cam.shape
+    batch, _, height, width = cam.shape
     count = len(thresholds)
+    if not isinstance(thresholds, Tensor):
+        # Filled on the device: a copied list would make a GPU wait.
+        thresholds = torch.stack([cam.new_full((), thr) for thr in thresholds])
     constant = thresholds.view(1, count, 1, 1, 1).expand(batch, -1, 1, height, width)
-    classes = cam.masked_fill(~labels.mask[..., None, None], float('-inf'))
+    classes = cam
+    if labels is not None:
+        classes = cam.masked_fill(~labels.mask[..., None, None], float('-inf'))
     classes = classes[:, None].expand(-1, count, -1, -1, -1)
     return torch.cat([constant, classes], dim=2).softmax(dim=2)
 
@@ -60,10 +70,11 @@ def refine_soft_maps(
     check_thresholds(low_thr, high_thr)
     size = tuple(cam.shape[-2:])
     small = size[0] // downscale, size[1] // downscale
-    # Filled on the device: a copied list would make a GPU wait.
-    constants = torch.stack([cam.new_full((), thr) for thr in (high_thr, low_thr)])
-    soft = background_stacks(resize(cam, small), labels, constants)
-    refined = refine(resize(images, small), soft.flatten(1, 2))
+    soft = background_stacks(resize(cam, small), labels, (high_thr, low_thr))
+    if hasattr(refine, 'per_channel'):  # a refiner takes pictures of 0..255
+        refined = refine((images * 255).round(), soft.flatten(1, 2))
+    else:
+        refined = refine(resize(images, small), soft.flatten(1, 2))
     return resize(refined, size).unflatten(1, soft.shape[1:3])
 
 

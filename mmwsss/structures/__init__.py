@@ -5,5 +5,13 @@ from .class_maps import ClassMaps
 from .class_pairs import ClassPairs
 from .features import Features, encode
 from .image_labels import ImageLabels
+from .pseudo_label import PseudoLabel
 
-__all__ = ['ClassMaps', 'ClassPairs', 'Features', 'ImageLabels', 'encode']
+__all__ = [
+    'ClassMaps',
+    'ClassPairs',
+    'Features',
+    'ImageLabels',
+    'PseudoLabel',
+    'encode',
+]
