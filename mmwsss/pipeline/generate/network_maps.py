@@ -42,6 +42,7 @@ class ImageMaps(NamedTuple):
             with the ids 0..C; or ``None``.
         label: (H, W) finished label, 255 = ignored, or ``None``.
         prob: probabilities on the grid that is saved, or ``None``.
+        side: by name, what the labeler takes besides picture and maps, (H, W) each.
     """
 
     name: str
@@ -52,6 +53,7 @@ class ImageMaps(NamedTuple):
     full: ClassMaps | None = None
     label: np.ndarray | None = None
     prob: ClassMaps | None = None
+    side: tuple[tuple[str, np.ndarray], ...] = ()
 
 
 class NetworkMaps:
@@ -141,6 +143,24 @@ class NetworkMaps:
             info['img_path'],
             size,
             **{name: to_numpy(value) for name, value in found.items()},
+            side=self._side(sample) if 'full' in found else (),
+        )
+
+    def _side(self, sample: SegDataSample) -> tuple[tuple[str, np.ndarray], ...]:
+        """What the labeler takes by name."""
+        settings = self.settings
+        wanted = settings.built_labeler.side_inputs if settings.source == 'cam' else ()
+        lacking = [name for name in wanted if name not in sample]
+        if lacking:
+            raise ValueError(
+                f'the labeler {type(settings.built_labeler).__name__} needs '
+                f'{lacking[0]!r}, which the data set does not give: add '
+                f'side_inputs=dict({lacking[0]}=dict(dir=...)) to it'
+            )
+        fields = {name: sample.get(name) for name in wanted}
+        return tuple(
+            (name, to_numpy(getattr(field, 'data', field)).squeeze())
+            for name, field in fields.items()
         )
 
 
@@ -158,18 +178,20 @@ def to_numpy(value: ClassMaps | torch.Tensor) -> Any:
 
 def own_label(model: nn.Module, settings: GenerateCfg) -> bool:
     """Whether masks are the network's own refined pseudo labels."""
+    rules = (getattr(model, name, None) for name in ('labeler', 'refine'))
     return (
-        settings.refine == 'par'
+        settings.refine in ('par', 'PAR')
         and settings.source == 'cam'
         and settings.alpha is None
-        and getattr(model, 'refine', None) is not None
+        and any(rule is not None for rule in rules)
     )
 
 
 def with_defaults(settings: GenerateCfg, model: nn.Module, cfg: Config) -> GenerateCfg:
     """Settings in which the background of the masks is said.
 
-    The network's own label takes ``low_thr`` and ``high_thr`` of its ``test_cfg``,
+    A config's entry ``labeler`` counts where no other way is asked for. The network's
+    own label takes ``low_thr`` and ``high_thr`` of its ``test_cfg``,
     everything else the threshold that the config's evaluator scores CAMs with.
 
     Raises:
@@ -186,6 +208,8 @@ def with_defaults(settings: GenerateCfg, model: nn.Module, cfg: Config) -> Gener
         return settings
     if settings.has_background:
         return settings
+    if cfg.get('labeler') and settings.refine in ('none', 'rw') and not settings.preset:
+        return replace(settings, labeler=cfg.labeler.to_dict())
     if settings.refine == 'rw':
         raise ValueError(
             'masks of walked maps need a background: give bkg_thr '
