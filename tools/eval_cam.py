@@ -118,12 +118,6 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     return parser.parse_args(argv)
 
 
-def _labeler_of(text: str | None) -> dict | None:
-    """The labeler's config; a ``bkg_thr`` that it lacks comes with the thresholds."""
-    cfg = text and read_labeler(text)
-    return {'bkg_thr': 0.5, **cfg} if cfg else None
-
-
 def find_truth(
     args: argparse.Namespace, folder: Path, kind: str
 ) -> tuple[list[dict], Sequence[str]]:
@@ -163,7 +157,7 @@ def main(argv: list[str] | None = None) -> dict:
         args.crf,
         args.unary,
         args.all_labels,
-        _labeler_of(args.labeler),
+        args.labeler and read_labeler(args.labeler),
     )
     tasks = eval_tasks(folder, kind, infos)
     result = evaluate_maps(tasks, cfg, args.workers)

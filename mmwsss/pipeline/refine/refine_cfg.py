@@ -59,8 +59,8 @@ class RefineCfg:
             background included; default: compact, those that occur in a file of labels,
             or that a file of maps has.
         labeler: config of the labeler of CAMs, in the place of all settings but
-            ``kind`` and ``palette``. (Probabilities and labels have a background: only a
-            refiner is theirs.)
+            ``kind`` and ``palette``. (Probabilities and labels have a background: only
+            a refiner is theirs.)
         palette: colours (K, 3) of the PNGs, default VOC's.
     """
 
