@@ -166,7 +166,7 @@ def test_options_of_the_command_line(tmp_path, work, options, message):
                 masks__refine='none',
                 masks__labeler="dict(type='ThresholdLabeler', bkg_thr=2)",
             ),
-            r"bkg_thr of ThresholdLabeler must be in \[0, 1\], got 2",
+            r'bkg_thr of ThresholdLabeler must be in \[0, 1\], got 2',
         ),
         (
             dict(masks__labeler="dict(type='ThresholdLabeler', bkg_thr=0.3)"),
