@@ -55,13 +55,10 @@ TRANSFORMS = _child('TRANSFORMS', 'datasets')
 
 MODELS = _child('MODELS', 'models', 'labelers')
 MODEL_WRAPPERS = _child('MODEL_WRAPPERS', 'models')
-#: what mmseg doesn't know: (pictures, class maps) → pseudo labels
+#: rules that make pseudo labels of class maps; mmseg has no such registry
 LABELERS = Registry(
-    'labeler',
-    scope=SCOPE,
-    locations=[f'{SCOPE}.labelers', f'{SCOPE}.methods'],
+    'labeler', scope=SCOPE, locations=[f'{SCOPE}.labelers', f'{SCOPE}.methods']
 )
-
 WEIGHT_INITIALIZERS = _child('WEIGHT_INITIALIZERS', 'models')
 
 OPTIMIZERS = _child('OPTIMIZERS', 'engine')

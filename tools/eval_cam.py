@@ -42,6 +42,7 @@ from mmwsss.pipeline.evaluate.evaluate_maps import (
     parse_thresholds,
 )
 from mmwsss.pipeline.evaluate.score_report import metrics_of, tables_of
+from mmwsss.pipeline.label_options import read_labeler
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
@@ -104,6 +105,12 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         help='the CRF counts all classes as '
         'labels, as SMAF is published; default: those of the image',
     )
+    parser.add_argument(
+        '--labeler',
+        metavar='CFG',
+        help='score the labels of a labeler with a bkg_thr at each threshold (slow: '
+        'name few): "dict(type=...)", its name, or a .py file with labeler=...',
+    )
     parser.add_argument('--out', metavar='FILE', help='write all figures as JSON')
     parser.add_argument(
         '--workers', type=int, default=os.cpu_count() or 1, help='processes'
@@ -129,8 +136,9 @@ def find_truth(
             f'{folder} has no manifest that names classes: give '
             '--num-classes, background included'
         )
-    if args.crf and not args.img_dir:
-        raise ValueError('--crf needs the pictures: give --img-dir, or --config')
+    if (args.crf or args.labeler) and not args.img_dir:
+        option = '--crf' if args.crf else '--labeler'
+        raise ValueError(f'{option} needs the pictures: give --img-dir, or --config')
     return folder_infos(
         args.ann_dir, listed or names_in(folder, kind), len(classes), args.img_dir
     ), classes
@@ -149,6 +157,7 @@ def main(argv: list[str] | None = None) -> dict:
         args.crf,
         args.unary,
         args.all_labels,
+        args.labeler and read_labeler(args.labeler),
     )
     tasks = eval_tasks(folder, kind, infos)
     result = evaluate_maps(tasks, cfg, args.workers)

@@ -33,9 +33,10 @@ from mmwsss.cli.processes import tell
 from mmwsss.io.score_files import DTYPES
 from mmwsss.models.prediction.inference_cfg import FILTERS
 from mmwsss.ops import DENSE_CRF_PRESETS
-from mmwsss.pipeline.generate.generate_cfg import REFINERS, SAVED, SOURCES, GenerateCfg
+from mmwsss.pipeline.generate.generate_cfg import SAVED, SOURCES, GenerateCfg
 from mmwsss.pipeline.generate.generate_labels import RunOptions, generate_labels
 from mmwsss.pipeline.generate.walked_maps import Affinity
+from mmwsss.pipeline.label_options import read_labeler, refine_names
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
@@ -48,11 +49,19 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument('--out', required=True, metavar='DIR', help='where to write')
     parser.add_argument(
         '--refine',
-        choices=REFINERS,
+        choices=refine_names(),
         default='none',
         help='how a mask comes from the '
         'CAM: threshold only; the refined label of the network (or PAR); dense CRF; '
-        'seeds of an affinity network; random walk',
+        'seeds of an affinity network; random walk; or another registered refiner',
+    )
+    parser.add_argument(
+        '--labeler',
+        metavar='CFG',
+        help='how a mask comes from the CAM, in full: "dict(type=...)" of a registered '
+        'labeler, its name, or a .py file with labeler=...; default: labeler of the '
+        'config where it has one. Takes the place of --refine, --bkg-thr, --alpha, '
+        '--preset, --unary and --num-classes',
     )
     parser.add_argument(
         '--split', help="of the data set; default: the config's training images"
@@ -152,18 +161,19 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
 def settings_of(args: argparse.Namespace) -> GenerateCfg:
     """What to generate, as the command line says."""
     return GenerateCfg(
-        args.refine,
-        args.save,
-        args.source,
-        args.split,
-        tuple(args.bkg_thr),
-        args.alpha,
-        args.preset,
-        args.unary,
-        args.cam_filter,
-        args.stride,
-        args.dtype,
-        args.num_classes,
+        refine=args.refine,
+        save=args.save,
+        source=args.source,
+        split=args.split,
+        bkg_thr=tuple(args.bkg_thr),
+        alpha=args.alpha,
+        preset=args.preset,
+        unary=args.unary,
+        cam_filter=args.cam_filter,
+        stride=args.stride,
+        dtype=args.dtype,
+        num_classes=args.num_classes,
+        labeler=args.labeler and read_labeler(args.labeler),
     )
 
 

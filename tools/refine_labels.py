@@ -27,7 +27,9 @@ from mmengine.logging import print_log
 from mmwsss.datasets.coco14 import COCO14WeakDataset
 from mmwsss.datasets.label_sources import read_names
 from mmwsss.io.score_files import KINDS
+from mmwsss.labelers.refiners.refiner import refiner_names
 from mmwsss.ops import DENSE_CRF_PRESETS
+from mmwsss.pipeline.label_options import read_labeler
 from mmwsss.pipeline.refine.refine_cfg import RefineCfg
 from mmwsss.pipeline.refine.refine_folder import refine_folder
 
@@ -42,7 +44,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument('images', type=Path, help='folder of JPEG or PNG images')
     parser.add_argument('scores', type=Path, help='folder of the maps')
     parser.add_argument('out', type=Path, help='folder of the labels')
-    parser.add_argument('--refine', choices=('crf', 'par'), default='crf')
+    parser.add_argument('--refine', choices=refiner_names(), default='crf')
     parser.add_argument(
         '--preset',
         choices=sorted(DENSE_CRF_PRESETS),
@@ -73,6 +75,13 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     )
     parser.add_argument(
         '--alpha', type=float, help='background of CAMs: (1 - max CAM)^ALPHA instead'
+    )
+    parser.add_argument(
+        '--labeler',
+        metavar='CFG',
+        help='of CAMs, how labels are made in full: "dict(type=...)" of a registered '
+        'labeler, its name, or a .py file with labeler=...; takes the place of the '
+        'options above',
     )
     parser.add_argument(
         '--num-classes',
@@ -110,6 +119,7 @@ def main(argv: list[str] | None = None) -> int:
         tuple(args.bkg_thr),
         alpha=args.alpha,
         num_classes=args.num_classes,
+        labeler=args.labeler and read_labeler(args.labeler),
         palette=PALETTES[args.palette],
     )
     report = refine_folder(

@@ -3,13 +3,17 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Mapping
 from typing import Any
 
 from mmengine.config import Config, ConfigDict
 
 from mmwsss.io.errors import UserError
+from mmwsss.registry import MODELS
 
+#: what the short names are called in a config
+_NAMES = dict(crf='DenseCRF', par='PAR')
 POST_PROCESSOR_HELP = (
     'refine the prediction with the image: crf, crf:PRESET (a key of '
     'mmwsss.ops.DENSE_CRF_PRESETS) or par; any model of mmseg'
@@ -23,12 +27,15 @@ def post_processor_cfg(name: str) -> dict[str, Any]:
         UserError: Another name. (The module itself names an unknown preset.)
     """
     kind, _, preset = name.partition(':')
-    if kind == 'crf':
-        settings = dict(preset=preset) if preset else {}
-        return dict(type='mmwsss.DenseCRF', **settings)
-    if name == 'par':
-        return dict(type='mmwsss.PAR')
-    raise UserError(f'--post-processor must be crf, crf:PRESET or par, got {name!r}')
+    module = MODELS.get(f'mmwsss.{kind}') if kind.isidentifier() else None
+    known = None if module is None else inspect.signature(module).parameters
+    if not hasattr(module, 'per_channel') or (preset and 'preset' not in known):
+        raise UserError(
+            '--post-processor must be crf, crf:PRESET or par, got '
+            f'{name!r} (or another registered refiner, with a preset if it has some)'
+        )
+    settings = dict(preset=preset) if preset else {}
+    return dict(type=f'mmwsss.{_NAMES.get(kind, kind)}', **settings)
 
 
 def segmentor_cfg(cfg: Config) -> ConfigDict:

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from mmwsss.ops import prob_from_cam
 
-from .soft_maps import Refine, merge_high_low
+from .soft_maps import Refine, background_stacks, merge_high_low
 
 
 def with_background(
@@ -41,8 +41,7 @@ def with_background(
         )
     if alpha is not None:
         return prob_from_cam(cam, alpha)[:, None]
-    stacks = [torch.cat([cam.new_full(cam[:, :1].shape, c), cam], 1) for c in constants]
-    return torch.stack(stacks, 1).softmax(2)
+    return background_stacks(cam, None, constants)
 
 
 def refine_stacks(

@@ -8,6 +8,8 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from mmengine.utils import import_modules_from_strings
+
 from mmwsss.datasets.weak_seg_dataset import WeakSegDataset
 from mmwsss.registry import DATASETS
 
@@ -28,9 +30,18 @@ def check_values(stages: Sequence[Stage]) -> None:
     """
     for stage in stages:
         try:
+            _import_custom_modules(stage)
             stage.kind.check(stage.values)
         except ValueError as error:
             raise PipelineError(f'stage {stage.name!r}: {error}') from error
+
+
+def _import_custom_modules(stage: Stage) -> None:
+    """Register what a stage's config brings along, where its labeler may need it."""
+    if stage.config is not None and {'labeler', 'refine'} & set(stage.values):
+        found = (stage.read_config() or {}).get('custom_imports')
+        if found:
+            import_modules_from_strings(**found)
 
 
 def check_files(stages: Sequence[Stage]) -> None:

@@ -15,7 +15,9 @@ from typing import Any
 
 from mmwsss.cli.arguments import METRICS
 from mmwsss.pipeline.evaluate.evaluate_maps import parse_thresholds
-from mmwsss.pipeline.generate.generate_cfg import GenerateCfg
+from mmwsss.pipeline.generate.generate_cfg import SAVED, GenerateCfg
+from mmwsss.pipeline.label_options import build_labeler, read_labeler
+from mmwsss.registry import LABELERS
 
 Finder = Callable[[Path], Path | None]
 Metrics = dict[str, float]
@@ -121,6 +123,22 @@ def numbers(found: Mapping[str, object]) -> Metrics:
     }
 
 
+def check_labeler(text: str) -> dict[str, Any] | None:
+    """The labeler of a stage, checked by building it.
+
+    Returns:
+        Its config; ``None`` if it needs what an earlier stage will have made. Then
+        only its name is checked.
+    """
+    cfg = read_labeler(text)
+    if '{' not in text:
+        build_labeler(cfg)
+        return cfg
+    if LABELERS.get(cfg['type']) is None:
+        build_labeler(cfg)  # says which there are
+    return None
+
+
 def check_generate(values: Mapping[str, Any]) -> None:
     """As the tool checks them once the network is there."""
     given = {
@@ -135,6 +153,8 @@ def check_generate(values: Mapping[str, Any]) -> None:
     for value in (*given.get('bkg_thr', ()), given.get('alpha', 0.0)):
         if not isinstance(value, (int, float)):
             raise ValueError(f'bkg_thr and alpha must be numbers, got {value!r}')
+    if 'labeler' in given:
+        given['labeler'] = check_labeler(given['labeler'])
     cfg = GenerateCfg(**given)
     if cfg.refine == 'rw' and not (values.get('affinity') or values.get('cams')):
         raise ValueError(
@@ -147,8 +167,11 @@ def check_evaluate(values: Mapping[str, Any]) -> None:
     """As the tool checks them once the maps are there."""
     if 'thresholds' in values:
         parse_thresholds(str(values['thresholds']))
-    if values.get('crf') and 'ann_dir' in values and 'img_dir' not in values:
-        raise ValueError("crf needs the pictures: give img_dir='...'")
+    if values.get('labeler'):
+        check_labeler(values['labeler'])
+    for key in ('crf', 'labeler'):
+        if values.get(key) and 'ann_dir' in values and 'img_dir' not in values:
+            raise ValueError(f"{key} needs the pictures: give img_dir='...'")
 
 
 STAGE_TYPES: dict[str, StageType] = {
@@ -171,6 +194,7 @@ STAGE_TYPES: dict[str, StageType] = {
             'preset',
             'unary',
             'num_classes',
+            'labeler',
             'cam_filter',
             'stride',
             'dtype',
@@ -183,17 +207,8 @@ STAGE_TYPES: dict[str, StageType] = {
         neutral=('workers',),
         out='--out',
         selects='save',
-        choices=dict(
-            refine=('none', 'par', 'crf', 'seeds', 'rw'),
-            save=('cam', 'fused', 'mask', 'prob'),
-        ),
-        yields=dict(
-            dir=entry(),
-            cam=entry('cam'),
-            fused=entry('fused'),
-            mask=entry('mask'),
-            prob=entry('prob'),
-        ),
+        choices=dict(save=SAVED),
+        yields=dict(dir=entry()) | {name: entry(name) for name in SAVED},
         check=check_generate,
     ),
     'evaluate': StageType(
@@ -212,6 +227,7 @@ STAGE_TYPES: dict[str, StageType] = {
             'crf',
             'unary',
             'all_labels',
+            'labeler',
             'workers',
         ),
         neutral=('workers',),

@@ -14,6 +14,7 @@ from mmengine.config import Config
 
 from mmwsss.io.errors import UserError
 
+from .label_options import labeler_text
 from .stage_types import STAGE_TYPES, StageType
 
 COMMON_KEYS = ('name', 'type', 'config', 'cfg_options', 'inputs', 'args')
@@ -161,7 +162,9 @@ def _read_stage(
         if entry.get('config') is not None
         else None,
         cfg_options=dict(entry.get('cfg_options') or {}),
-        values={key: entry[key] for key in kind.keys if entry.get(key) is not None},
+        values={
+            key: _as_word(entry[key]) for key in kind.keys if entry.get(key) is not None
+        },
         inputs=_strings(where, 'inputs', entry.get('inputs')),
         args=_strings(where, 'args', entry.get('args')),
     )
@@ -201,6 +204,11 @@ def check_choice(where: str, key: str, given: Any, allowed: Sequence[str]) -> No
         raise PipelineError(
             f'{where} has {key}={foreign[0]!r}; choose from {list(allowed)}'
         )
+
+
+def _as_word(value: Any) -> Any:
+    """A dict (``labeler``) as the tool reads it from the command line."""
+    return labeler_text(value) if isinstance(value, Mapping) else value
 
 
 def as_list(value: Any) -> list:

@@ -5,6 +5,7 @@ from .class_maps import ClassMaps, StoredMaps
 from .class_pairs import ClassPairs
 from .features import Features, encode
 from .image_labels import ImageLabels
+from .pseudo_label import PseudoLabel
 
 __all__ = [
     'ClassMaps',
@@ -12,5 +13,6 @@ __all__ = [
     'Features',
     'ImageLabels',
     'StoredMaps',
+    'PseudoLabel',
     'encode',
 ]

@@ -1,5 +1,5 @@
 # Licensed under Apache-2.0.
-"""What a labeler gives."""
+"""What a labeler gives: class ids, and what they were decided on."""
 
 from __future__ import annotations
 
@@ -9,13 +9,15 @@ from torch import Tensor
 
 
 class PseudoLabel(NamedTuple):
-    """Pseudo labels of a batch.
+    """A pseudo label of a batch.
 
     Attributes:
-        ids: (B, H, W) int64 class ids: 0 background, 1..C, 255 ignored.
-        soft: (B, K + 1, H, W) float32 probabilities, background first, then the K
-            classes that each image holds; or ``None``.
-        confidence: (B, H, W) float32 in [0, 1], or ``None``.
+        ids: (B, H, W) int64 class ids 0..C, 0 = background, 255 = ignored.
+        soft: (B, K + 1, H, W) float32 maps that the ids were decided on, background
+            first, then the K classes of the image labels; ``None`` where the rule has
+            none. They need not sum to 1.
+        confidence: (B, H, W) float32 in [0, 1], how sure the rule is of a pixel, or
+            ``None`` where it doesn't say.
     """
 
     ids: Tensor

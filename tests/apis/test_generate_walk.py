@@ -116,7 +116,7 @@ def test_pixel_labels_are_not_read(place) -> None:
 def test_what_is_refused(place, tmp_path) -> None:
     with pytest.raises(ValueError, match='background: give bkg_thr.*0.25'):
         walk(place, tmp_path / 'a', bkg_thr=())
-    with pytest.raises(ValueError, match='of an AffinityNetwork, got a ToCo'):
+    with pytest.raises(ValueError, match='as AffinityNetwork, got a ToCo'):
         walk(place, tmp_path / 'b', 'toco')
     with pytest.raises(ValueError, match='config and the checkpoint of an affinity'):
         Affinity(config='a.py')

@@ -82,14 +82,6 @@ def read(tmp_path, *entries: str):
             [
                 CAM,
                 "dict(name='m', type='generate', config='net.py', checkpoint='x.pth', "
-                "refine='crff')",
-            ],
-            "refine='crff'; choose from",
-        ),
-        (
-            [
-                CAM,
-                "dict(name='m', type='generate', config='net.py', checkpoint='x.pth', "
                 "save=('cam', 'masks'))",
             ],
             "save='masks'; choose from",
@@ -144,7 +136,6 @@ def test_no_stages(tmp_path):
         (dict(cm__iters=3), r"options cm.iters: begin with the stage.*'cam', 'masks'"),
         (dict(iters=3), 'begin with the stage'),
         (dict(cam_score__iters=3), "stage 'cam_score' has no config"),
-        (dict(masks__refine='ccf'), "refine='ccf'"),
         (dict(masks__checkpoint='{seg.checkpoint}'), "'seg' does not exist"),
         (
             dict(all__val_dataloder__dataset__split='test'),
@@ -164,7 +155,23 @@ def test_options_of_the_command_line(tmp_path, work, options, message):
             dict(masks__bkg_thr='abc'),
             "stage 'masks': bkg_thr and alpha must be .*'abc'",
         ),
+        (dict(masks__refine='ccf'), "refine must be one of .*got 'ccf'"),
         (dict(masks__refine='rw'), "refine='rw' needs affinity="),
+        (
+            dict(masks__refine='none', masks__labeler='Treshold'),
+            "no labeler 'Treshold'; registered are .*'ThresholdLabeler'",
+        ),
+        (
+            dict(
+                masks__refine='none',
+                masks__labeler="dict(type='ThresholdLabeler', bkg_thr=2)",
+            ),
+            r'bkg_thr of ThresholdLabeler must be in \[0, 1\], got 2',
+        ),
+        (
+            dict(masks__labeler="dict(type='ThresholdLabeler', bkg_thr=0.3)"),
+            'labeler says all.*leave one of both out',
+        ),
         (dict(masks__refine='seeds', masks__bkg_thr=0.3), 'needs two constants'),
         (dict(masks__preset='irn'), 'preset and unary are settings of the CRF'),
         (dict(masks__refine='crf', masks__bkg_thr=0.3, masks__preset='inr'), "'inr'"),
@@ -439,6 +446,18 @@ def test_lists_and_configs_among_the_arguments(tmp_path, work):
     assert '--refine rw --split train --save cam,mask --bkg-thr 0.25 0.7' in lines[1]
     assert '--affinity net.py {cam.checkpoint}' in lines[1]
     assert lines[2].endswith(f'--config {work / "03_cam_score/net.py"} --erode')
+
+
+def test_a_labeler_among_the_arguments(tmp_path, work):
+    """A dict, as the tool reads it from its command line."""
+    rule = "dict(type='TwoThresholdLabeler', low_thr=0.2, high_thr=0.6, refiner=dict("
+    rule += "type='PAR', dilations=[1, 2]))"
+    stages = STAGES.replace("refine='par'", f'labeler={rule}')
+    run = make_run(write_pipeline(tmp_path, stages), work)
+    dry_run(run)
+    [line] = [line for line in run.show if '--labeler' in line]
+    words = shlex.split(line)
+    assert words[words.index('--labeler') + 1] == rule
 
 
 def test_a_config_among_the_arguments_counts_with_its_bases(tmp_path):

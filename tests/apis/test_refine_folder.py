@@ -311,7 +311,7 @@ def test_folders(folder) -> None:
 @pytest.mark.parametrize(
     'settings,message',
     [
-        (dict(refine='filter'), "'crf' or 'par'"),
+        (dict(refine='filter'), "refine must be one of .*'crf', 'par'.*'filter'"),
         (dict(kind='logits'), "'logits'"),
         (dict(refine='par', preset='irn'), 'settings of the CRF'),
         (dict(bkg_thr=(0.5,)), "kind is 'prob'"),

@@ -3,18 +3,22 @@ from __future__ import annotations
 
 from typing import Any
 
-from torch import Tensor, nn
+from torch import Tensor
 
 from mmwsss.cam import resize
 from mmwsss.ops import DENSE_CRF_PRESETS, dense_crf, dense_crf_labels, unary_from_prob
 from mmwsss.registry import MODELS
 
+from .refiner import Refiner
+
 UNARIES = ('prob', 'labels')
 
 
-@MODELS.register_module()
-class DenseCRF(nn.Module):
-    """Dense CRF as a post-processor of probabilities (Krähenbühl and Koltun, 2011).
+@MODELS.register_module(name=['DenseCRF', 'crf'])
+class DenseCRF(Refiner):
+    """Dense CRF as a refiner of probabilities (Krähenbühl and Koltun, 2011).
+
+    Labels compete in it, so maps of two backgrounds go through one after the other.
 
     Args:
         preset: a key of ``mmwsss.ops.DENSE_CRF_PRESETS``. ``irn``,
@@ -35,11 +39,6 @@ class DenseCRF(nn.Module):
         ValueError: if the preset or a setting is unknown, or ``num_labels`` goes with
             ``unary='prob'``.
     """
-
-    #: it is published to work at the size of the picture
-    downscale = 1
-    #: labels compete: each stack of maps goes through by itself
-    per_channel = False
 
     def __init__(
         self,
@@ -73,8 +72,8 @@ class DenseCRF(nn.Module):
         """Refine probabilities.
 
         Args:
-            pixels: (B, 3, H, W) RGB grey levels 0..255, resized to the maps' grid.
-            prob: (B, L, h, w) probabilities.
+            pixels: (B, 3, H, W) RGB grey levels 0..255.
+            prob: (B, L, h, w) probabilities; the pictures are resized to their grid.
 
         Returns:
             (B, L, h, w) marginals, float32; with more labels than maps, of the maps.
@@ -82,7 +81,7 @@ class DenseCRF(nn.Module):
         Raises:
             ValueError: if there are more maps than labels.
         """
-        pixels = resize(pixels, tuple(prob.shape[-2:])).round()
+        pixels = resize(pixels.float(), tuple(prob.shape[-2:])).round()
         if self.unary == 'prob':
             return dense_crf(pixels, unary_from_prob(prob), **self.settings)
         count = prob.shape[1]

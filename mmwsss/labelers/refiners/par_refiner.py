@@ -1,42 +1,73 @@
 # Licensed under Apache-2.0.
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
 
 from torch import Tensor
 
 from mmwsss.cam import resize, truncate_to_unit
-from mmwsss.ops import PAR
+from mmwsss.ops.par import DILATIONS, PAR
 from mmwsss.registry import MODELS
 
+from .refiner import Refiner
 
-@MODELS.register_module(name='PAR')
-class PARRefiner(PAR):
-    """Pixel-adaptive refinement of probabilities (ToCo, AFA, FSR).
+
+@MODELS.register_module(name=['PAR', 'par'])
+class PARRefiner(PAR, Refiner):
+    """Pixel-adaptive refinement as a refiner (AFA, CVPR 2022, section 3.3; ToCo, FSR).
+
+    The releases hand the filter pictures in [0, 1] that were truncated to whole grey
+    levels at full size and then resized. Labels depend on it in their last pixels, so
+    it is done here, by the filter that needs it.
 
     Args:
-        downscale: it is published to work on maps of the picture's size divided by
-            this.
-        **settings: see :class:`mmwsss.ops.PAR`.
+        dilations: distances of the rings of neighbours, in pixels of the grid.
+        num_iters: how often the maps are replaced by the mean of their neighbours, 0
+            or more.
+        w1: bandwidth of the affinity, > 0.
+        w2: weight of the distance between pixels, >= 0.
+        downscale: the grid that a labeler works on, in pixels of the picture, >= 1;
+            published: 2.
+        whole_levels: truncate the picture to whole grey levels and divide it by 255,
+            as published. ``False``: the filter sees it as it is.
+
+    Raises:
+        ValueError: if a setting is out of range.
     """
 
-    #: channels don't see each other: stacks of maps go through at once
     per_channel = True
 
-    def __init__(self, *args: Any, downscale: int = 2, **settings: Any) -> None:
-        super().__init__(*args, **settings)
-        self.downscale = downscale
+    def __init__(
+        self,
+        dilations: Sequence[int] = DILATIONS,
+        num_iters: int = 10,
+        w1: float = 0.3,
+        w2: float = 0.01,
+        downscale: int = 2,
+        whole_levels: bool = True,
+    ) -> None:
+        super().__init__(dilations, num_iters, w1, w2)
+        if w1 <= 0 or w2 < 0:
+            raise ValueError(f'w1 must be > 0 and w2 >= 0, got w1={w1} and w2={w2}')
+        if not isinstance(downscale, int) or downscale < 1:
+            raise ValueError(
+                f'downscale must be a whole number >= 1, got {downscale!r}'
+            )
+        self.downscale, self.whole_levels = downscale, whole_levels
 
     def forward(self, pixels: Tensor, prob: Tensor) -> Tensor:
-        """Refine.
-
-        Args:
-            pixels: (B, 3, H, W) RGB grey levels 0..255; truncated to whole levels and
-                then resized to the grid of the maps, as the releases do.
-            prob: (B, L, h, w).
+        """Refine ``prob`` (B, L, h, w) with pictures (B, 3, H, W) of levels 0..255.
 
         Returns:
-            (B, L, h, w) float32.
+            (B, L, h, w) float32. With ``w2`` > 0 the sum over L grows a little.
         """
-        picture = resize(truncate_to_unit(pixels), tuple(prob.shape[-2:]))
-        return super().forward(picture, prob)
+        if self.whole_levels:
+            pixels = truncate_to_unit(pixels)
+        return super().forward(resize(pixels, tuple(prob.shape[-2:])), prob)
+
+    def extra_repr(self) -> str:
+        """Parameters for ``print(module)``."""
+        return (
+            f'{super().extra_repr()}, downscale={self.downscale}, '
+            f'whole_levels={self.whole_levels}'
+        )

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from mmwsss.cam import strongest_class
 from mmwsss.datasets.transforms.load_mask import LoadMask, check_mask, decode_mask
@@ -22,8 +22,8 @@ from mmwsss.evaluation.scores import SegScores, scores_from_areas
 from mmwsss.evaluation.sweep import default_thresholds, sweep_histogram
 from mmwsss.io.data_errors import DataError, MaskError
 from mmwsss.io.score_files import load_scores
-from mmwsss.labelers.refiners.crf_refiner import DenseCRF
-from mmwsss.labelers.score_maps import refine_stacks, with_background
+from mmwsss.labelers.labeler import Labeler, labels_of_ids
+from mmwsss.pipeline.label_options import build_labeler, labeler_cfg, refiner_cfg
 from mmwsss.pipeline.workers import parallel_map
 
 KINDS = ('cam', 'mask')
@@ -51,6 +51,8 @@ class EvalCfg:
         unary: of the CRF, ``'labels'`` or ``'prob'``.
         all_labels: the CRF on hard labels counts all classes (SMAF), not only those of
             the image.
+        labeler: config of a labeler with a ``bkg_thr`` instead, whose labels are scored
+            at each threshold.
     """
 
     num_classes: int
@@ -62,31 +64,51 @@ class EvalCfg:
     crf: str | None = None
     unary: str = 'labels'
     all_labels: bool = False
+    labeler: Mapping[str, Any] | None = None
 
     def __post_init__(self) -> None:
         if self.kind not in KINDS:
             raise ValueError(f'kind must be one of {KINDS}, got {self.kind!r}')
-        if self.erode and (self.kind != 'cam' or self.crf is not None):
+        refined = self.crf is not None or self.labeler is not None
+        if self.erode and (self.kind != 'cam' or refined):
             raise ValueError('eroded scoring is for CAMs without a CRF, as published')
-        if self.crf is not None and self.kind != 'cam':
-            raise ValueError('the CRF refines CAMs; masks are scored as they are')
+        if refined and self.kind != 'cam':
+            raise ValueError(
+                'the CRF and labelers are for CAMs; masks are scored as they are'
+            )
+        if self.crf is not None and self.labeler is not None:
+            raise ValueError('labeler says what crf does: leave one of both out')
         if self.all_labels and (self.crf is None or self.unary != 'labels'):
             raise ValueError(
                 "all_labels counts the labels of the CRF: give crf, with unary='labels'"
             )
         if not self.thresholds or np.any(np.diff(self.thresholds) <= 0):
             raise ValueError(f'thresholds must increase, got {self.thresholds}')
-        _ = self.refiner
+        if self.built_labeler is not None:
+            self.built_labeler.with_thresholds(bkg_thr=self.thresholds[0])
 
     @cached_property
-    def refiner(self) -> nn.Module | None:
-        """The CRF."""
+    def built_labeler(self) -> Labeler | None:
+        """What makes a label of a CAM at a threshold, if it isn't the threshold alone.
+
+        Raises:
+            ValueError: if it takes what a folder of maps doesn't have.
+        """
+        if self.crf is None and self.labeler is None:
+            return None
         count = self.num_classes if self.all_labels else None
-        return (
-            None
-            if self.crf is None
-            else DenseCRF(self.crf, self.unary, num_labels=count)
+        labeler = build_labeler(
+            self.labeler
+            or labeler_cfg(
+                (0.5,), None, refiner_cfg('crf', self.crf, self.unary, count)
+            )
         )
+        if labeler.side_inputs:
+            raise ValueError(
+                f'{type(labeler).__name__} needs {labeler.side_inputs}, which a folder '
+                'of maps does not have: generate masks with it, and score those'
+            )
+        return labeler
 
 
 @dataclass
@@ -148,7 +170,7 @@ def evaluate_maps(
         score_mask
         if cfg.kind == 'mask'
         else score_cam
-        if cfg.crf is None
+        if cfg.built_labeler is None
         else score_refined_cam,
         cfg,
     )
@@ -216,10 +238,10 @@ def score_refined_cam(cfg: EvalCfg, task: EvalTask) -> dict[str, list[ClassAreas
     _check_ids(task.maps, maps.ids, cfg.num_classes)
     picture = read_rgb(task.truth['img_path'])
     pixels = torch.from_numpy(picture.transpose(2, 0, 1).copy())[None].float()
-    ids = torch.from_numpy(np.concatenate([[0], maps.ids]))
+    classes = labels_of_ids(torch.from_numpy(maps.ids)[None])
     cam = torch.from_numpy(maps.scores)[None]
     labels = (
-        ids[refine_stacks(pixels, with_background(cam, (t,)), cfg.refiner)[0]]
+        cfg.built_labeler.with_thresholds(bkg_thr=t)(pixels, cam, classes).ids[0]
         for t in cfg.thresholds
     )
     return dict(raw=[areas_from_labels(truth, one, cfg.num_classes) for one in labels])

@@ -1,15 +1,27 @@
 # Licensed under Apache-2.0.
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from typing import Any
+
+from torch import nn
 
 from mmwsss.cam import check_thresholds
 from mmwsss.io.score_files import DTYPES
-from mmwsss.models.prediction.inference_cfg import FILTERS
-from mmwsss.pipeline.refine.refine_cfg import RefineCfg
+from mmwsss.labelers.labeler import Labeler
+from mmwsss.labelers.refiners.refiner import build_refiner
+from mmwsss.models.inference_cfg import FILTERS
+from mmwsss.pipeline.label_options import (
+    build_labeler,
+    check_refine,
+    labeler_cfg,
+    refiner_cfg,
+)
 
-REFINERS = ('none', 'par', 'crf', 'seeds', 'rw')
+#: names of the dense CRF, in small letters
+CRF_NAMES = ('crf', 'densecrf')
 SAVED = ('cam', 'fused', 'mask', 'prob')
 SOURCES = ('cam', 'seg')
 SUFFIX = dict(cam='.npz', fused='.npz', mask='.png', prob='.npz')
@@ -21,6 +33,10 @@ STRIDES = dict(cam=4, fused=1, prob=4)
 class GenerateCfg:
     """What is generated from a trained network, and how.
 
+    How masks are made of CAMs is said by ``labeler``, or in short by ``refine``,
+    ``bkg_thr``, ``alpha``, ``preset``, ``unary`` and ``num_classes``, which
+    :mod:`mmwsss.pipeline.label_options` turns into one.
+
     Attributes:
         refine: how a mask comes from the maps. ``'none'``: threshold ``bkg_thr`` on
             the CAM (two: 255 between them). ``'par'``: the network's own refined
@@ -28,7 +44,7 @@ class GenerateCfg:
             CRF. ``'seeds'``: labels for an affinity network, one CRF on the hard label
             of each constant (``affinity_seeds``). ``'rw'``: maps that
             walked within the edges of an affinity network; with a ``preset`` a CRF on
-            their hard label follows.
+            their hard label follows. Or the name of any registered refiner.
         save: of ``'cam'``, ``'mask'``, ``'prob'`` (softmax of the decoder) and
             ``'fused'``: the class maps that self-training learns from (``fused_dir`` of
             a data set), at full size.
@@ -49,6 +65,8 @@ class GenerateCfg:
         num_classes: how many labels the CRF on hard labels counts, background included
             (published: SMAF 21, those of the data set); default: those of the image
             (IRNet, SemFormer).
+        labeler: config of the labeler that makes the masks, in the place of all of
+            these; after ``refine='rw'`` it decides on the walked maps.
 
     Raises:
         ValueError: if a value is unknown, or they don't go together.
@@ -66,10 +84,11 @@ class GenerateCfg:
     stride: int | None = None
     dtype: str = 'float16'
     num_classes: int | None = None
+    labeler: Mapping[str, Any] | None = None
 
     def __post_init__(self) -> None:
+        check_refine(self.refine)
         for name, known in (
-            ('refine', REFINERS),
             ('source', SOURCES),
             ('cam_filter', FILTERS),
             ('dtype', DTYPES),
@@ -85,6 +104,27 @@ class GenerateCfg:
         if 'fused' in self.save:
             self._check_fused()
         self._check_background()
+        self._check_labeler()
+
+    def _check_labeler(self) -> None:
+        if self.labeler is None:
+            return
+        short = dict(
+            refine=None if self.refine in ('none', 'rw') else self.refine,
+            bkg_thr=self.bkg_thr or None,
+            alpha=self.alpha,
+            preset=self.preset,
+            unary=self.unary,
+            num_classes=self.num_classes,
+        )
+        given = [f'{key}={value}' for key, value in short.items() if value is not None]
+        if given or self.source == 'seg':
+            raise ValueError(
+                'labeler says all of how masks are made of CAMs, got '
+                f'{", ".join(given) or "source=" + repr(self.source)} beside it: '
+                'leave one of both out'
+            )
+        _ = self.built_labeler
 
     def _check_fused(self) -> None:
         if self.cam_filter != 'gt':
@@ -122,7 +162,8 @@ class GenerateCfg:
                 f'alpha={self.alpha} takes the place of bkg_thr, got '
                 f'refine={self.refine!r}, bkg_thr={self.bkg_thr}'
             )
-        if self.refine in ('none', 'par') and (self.preset or self.unary):
+        uses_crf = self.refine in ('seeds', 'rw') or self.refine.lower() in CRF_NAMES
+        if not uses_crf and (self.preset or self.unary):
             raise ValueError(
                 f'preset and unary are settings of the CRF; refine is {self.refine!r}'
             )
@@ -134,18 +175,27 @@ class GenerateCfg:
                 "ones: give refine='crf' with unary='labels', or refine='rw' with a "
                 'preset'
             )
-        if self.refines and self.has_background:
-            _ = self.refiner  # a preset that isn't there
+        if self.source == 'seg':
+            _ = self.built_refiner
+        elif self.has_background:
+            _ = self.built_labeler  # a preset that isn't there
 
     @property
     def has_background(self) -> bool:
         """Whether it is said what the background of the maps is."""
-        return self.source == 'seg' or bool(self.bkg_thr) or self.alpha is not None
+        return (
+            self.source == 'seg'
+            or self.labeler is not None
+            or bool(self.bkg_thr)
+            or self.alpha is not None
+        )
 
     @property
     def refines(self) -> bool:
         """Whether finished maps are refined with the picture."""
-        return self.refine in ('par', 'crf', 'seeds') or self.preset is not None
+        if self.labeler is not None:
+            return self.built_labeler.reads_pixels
+        return self.refine not in ('none', 'rw') or self.preset is not None
 
     @property
     def hard_labels(self) -> bool:
@@ -153,7 +203,7 @@ class GenerateCfg:
         default = 'labels' if self.refine == 'rw' else 'prob'
         return (
             self.refines
-            and self.refine in ('crf', 'rw')
+            and (self.refine == 'rw' or self.refine.lower() in CRF_NAMES)
             and (self.unary or default) == 'labels'
         )
 
@@ -161,29 +211,45 @@ class GenerateCfg:
         """Of the maps of a kind that is saved, in pixels."""
         return STRIDES[kind] if self.stride is None else self.stride
 
-    @property
-    def refiner(self) -> RefineCfg:
-        """How finished maps are refined."""
-        refine = 'par' if self.refine == 'par' else 'crf'
-        if self.source == 'seg':
-            return RefineCfg(
-                refine, self.preset, 'prob', self.unary, num_classes=self.num_classes
-            )
+    def refiner_cfg(self) -> dict[str, Any] | None:
+        """Config of the refiner that the short options stand for."""
+        if not self.refines:
+            return None
         hard = self.refine in ('seeds', 'rw')
-        preset = self.preset or ('irn' if self.refine == 'seeds' else None)
-        return RefineCfg(
+        refine = 'crf' if hard else self.refine
+        if refine.lower() not in CRF_NAMES:
+            return refiner_cfg(refine)
+        default = 'toco_seg' if self.source == 'seg' else 'toco_cam'
+        return refiner_cfg(
             refine,
-            preset,
-            'cam',
+            self.preset or ('irn' if self.refine == 'seeds' else default),
             self.unary or ('labels' if hard else None),
-            self.bkg_thr,
-            self.alpha,
             self.num_classes,
         )
+
+    def labeler_cfg(self) -> dict[str, Any]:
+        """Config of what makes masks of CAMs; their background must be known."""
+        if self.labeler is not None:
+            return dict(self.labeler)
+        return labeler_cfg(
+            self.bkg_thr, self.alpha, self.refiner_cfg(), self.refine == 'seeds'
+        )
+
+    @cached_property
+    def built_labeler(self) -> Labeler:
+        """What makes masks of CAMs."""
+        return build_labeler(self.labeler_cfg())
+
+    @cached_property
+    def built_refiner(self) -> nn.Module | None:
+        """What refines the decoder's probabilities."""
+        return build_refiner(self.refiner_cfg())
 
     def settings(self) -> dict[str, Any]:
         """By name, all on which a file's content depends."""
         found = {name: value for name, value in asdict(self).items() if name != 'save'}
+        if self.labeler is None:  # as folders that were made before have it
+            del found['labeler']
         return found | dict(
             stride=self.stride_of('cam'), fused_stride=self.stride_of('fused')
         )

@@ -175,13 +175,15 @@ def describe(settings: GenerateCfg, model: nn.Module) -> str:
         return 'none'
     if own_label(model, settings):
         return f"the refined label of {type(model).__name__}'s own training rule"
+    if settings.labeler is not None:
+        return f'{settings.labeler} of the CAM'
     background = (
         f'background (1 - max)^{settings.alpha:g}'
         if settings.alpha is not None
         else f'background {settings.bkg_thr}'
     )
     of = 'the decoder' if settings.source == 'seg' else f'the CAM, {background}'
-    preset = f' with {settings.refiner.preset}' if settings.preset else ''
+    preset = f' with {settings.preset}' if settings.preset else ''
     count = f' on {settings.num_classes} labels' if settings.num_classes else ''
     return f'{settings.refine}{preset}{count} of {of}'
 

@@ -18,8 +18,7 @@ from mmwsss.cli.launch import replace_sync_bn
 from mmwsss.datasets.transforms.load_rgb_image import read_rgb
 from mmwsss.io.data_errors import DataError, ScoreError
 from mmwsss.io.score_files import load_scores
-from mmwsss.labelers.refiners.walk_refiner import RandomWalk
-from mmwsss.methods.irn.affinity_network import AffinityNetwork
+from mmwsss.labelers.refiners.walk_refiner import RandomWalk, check_walkable
 from mmwsss.pipeline.inference import init_model
 from mmwsss.pipeline.manifest import read_manifest, weights_hash
 from mmwsss.structures import StoredMaps
@@ -108,7 +107,7 @@ class WalkMaps:
         settings: GenerateCfg,
     ) -> None:
         self.base, self.settings = base, settings
-        self.walk = RandomWalk(check_affinity(network))
+        self.walk = RandomWalk(network)
 
     @torch.no_grad()
     def __call__(self, batch: Mapping[str, Any]) -> list[ImageMaps]:
@@ -127,20 +126,6 @@ class WalkMaps:
             full=StoredMaps(to_numpy(walked), maps.cam.ids),
             cam=StoredMaps(to_numpy(small), maps.cam.ids),
         )
-
-
-def check_affinity(network: nn.Module) -> AffinityNetwork:
-    """The network, if it is one that maps can walk in.
-
-    Raises:
-        ValueError: if it isn't.
-    """
-    if not isinstance(network, AffinityNetwork):
-        raise ValueError(
-            "refine='rw' needs the config and the checkpoint of an AffinityNetwork, "
-            f'got a {type(network).__name__}'
-        )
-    return network
 
 
 def _pixels(maps: ImageMaps) -> torch.Tensor:
@@ -184,7 +169,7 @@ class Affinity:
     ) -> tuple[WalkMaps, dict[str, Any]]:
         """Walked maps, and what they depend on besides ``model``."""
         if self.cams is not None:
-            folder = FolderMaps(self.cams, check_affinity(model).stride, names)
+            folder = FolderMaps(self.cams, check_walkable(model).stride, names)
             made = read_manifest(self.cams) or read_manifest(folder.folder.parent)
             hashed = made and made.get('settings_hash')
             return WalkMaps(folder, model, settings), dict(cams=hashed)
@@ -195,7 +180,7 @@ class Affinity:
         )
         if not torch.cuda.is_available():
             replace_sync_bn(cfg.model)
-        network = check_affinity(init_model(cfg, self.checkpoint, device))
+        network = check_walkable(init_model(cfg, self.checkpoint, device))
         base = replace(
             settings,
             refine='none',
@@ -204,6 +189,7 @@ class Affinity:
             preset=None,
             unary=None,
             num_classes=None,
+            labeler=None,
         )
         facts = dict(weights=weights_hash(network), model=plain_model(cfg))
         return (

@@ -14,20 +14,13 @@ from typing import Any
 import numpy as np
 import torch
 
-from mmwsss.cam import strongest_class, three_way_label, threshold_label
-from mmwsss.datasets.transforms.load_rgb_image import read_rgb
 from mmwsss.io.atomic_file import is_whole
 from mmwsss.io.label_png import save_label_png
 from mmwsss.io.score_files import save_scores
-from mmwsss.labelers.seeds import affinity_seeds
-from mmwsss.pipeline.refine.refine_cfg import (
-    Item,
-    cam_stacks,
-    refine_items,
-    slots_to_ids,
-)
+from mmwsss.labelers.refiners.refiner import refine_maps
+from mmwsss.pipeline.refine.refine_cfg import label_of, read_pixels
 from mmwsss.pipeline.workers import clean_processes, start_worker
-from mmwsss.structures import StoredMaps
+from mmwsss.structures import ClassMaps
 
 from .generate_cfg import SUFFIX, GenerateCfg
 from .network_maps import ImageMaps
@@ -49,54 +42,24 @@ def mask_of(settings: GenerateCfg, maps: ImageMaps, device: str = 'cpu') -> np.n
     """The label map (H, W) uint8 of an image, 255 = ignored."""
     if maps.label is not None:
         return maps.label.astype(np.uint8)
-    full = StoredMaps(*map(torch.from_numpy, maps.full))
-    if settings.refines:
-        pixels = torch.from_numpy(read_rgb(maps.image).copy())
-        pixels = pixels.permute(2, 0, 1)
-        return (_seeds if settings.refine == 'seeds' else _refined)(
-            settings, pixels, full, device
-        )
-    label = (
-        full.ids[full.maps.argmax(0)]
-        if settings.source == 'seg'
-        else _thresholded(settings, full)
-    )
-    return label.numpy().astype(np.uint8)
+    full = ClassMaps(*map(torch.from_numpy, maps.full))
+    if settings.source == 'seg':
+        return _of_the_decoder(settings, maps, full, device)
+    side = {name: torch.from_numpy(value)[None] for name, value in maps.side}
+    return label_of(settings.built_labeler, maps.image, full, device, **side)
 
 
-def _refined(
-    settings: GenerateCfg, pixels: torch.Tensor, maps: StoredMaps, device: str
+def _of_the_decoder(
+    settings: GenerateCfg, maps: ImageMaps, full: ClassMaps, device: str
 ) -> np.ndarray:
-    stacks, ids = (
-        cam_stacks(settings.refiner, *maps)
-        if settings.source == 'cam'
-        else (maps.maps[None], maps.ids)
-    )
-    return refine_items(settings.refiner, [Item(pixels, stacks, ids)], device)[0]
-
-
-@torch.no_grad()
-def _seeds(
-    settings: GenerateCfg, pixels: torch.Tensor, maps: StoredMaps, device: str
-) -> np.ndarray:
-    background, foreground = settings.bkg_thr
-    slots = affinity_seeds(
-        pixels[None].to(device).float(),
-        maps.maps[None].to(device),
-        settings.refiner.module,
-        foreground,
-        background,
-    )[0]
-    return slots_to_ids(slots.cpu(), torch.cat([maps.ids.new_zeros(1), maps.ids]))
-
-
-def _thresholded(settings: GenerateCfg, maps: StoredMaps) -> torch.Tensor:
-    score, label = strongest_class(maps.maps[None], maps.ids[None])
-    if settings.alpha is not None:
-        return torch.where(score > (1 - score) ** settings.alpha, label, 0)[0]
-    if len(settings.bkg_thr) == 2:
-        return three_way_label(score, label, *settings.bkg_thr)[0]
-    return threshold_label(score, label, settings.bkg_thr[0])[0]
+    """The strongest label of the decoder's probabilities, refined if asked for."""
+    refiner, prob = settings.built_refiner, full.maps[None].to(device)
+    if refiner is not None:
+        with torch.no_grad():
+            prob = refine_maps(
+                refiner.to(device), read_pixels(maps.image, device), prob
+            )
+    return full.ids[prob[0].argmax(0).cpu()].numpy().astype(np.uint8)
 
 
 def write_outputs(

@@ -3,10 +3,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -16,9 +16,10 @@ from mmwsss.cam import IGNORE
 from mmwsss.datasets.transforms.load_rgb_image import read_rgb
 from mmwsss.io.data_errors import ScoreError
 from mmwsss.io.score_files import KINDS, load_scores
-from mmwsss.labelers.refiners.crf_refiner import DenseCRF
-from mmwsss.labelers.score_maps import refine_stacks, with_background
-from mmwsss.ops.par import PAR
+from mmwsss.labelers.labeler import Labeler, labels_of_ids
+from mmwsss.labelers.refiners.refiner import build_refiner, refine_maps, refiner_names
+from mmwsss.pipeline.label_options import build_labeler, labeler_cfg, refiner_cfg
+from mmwsss.structures import ClassMaps
 
 #: presets of the dense CRF by what it is given
 DEFAULT_PRESETS = dict(prob='toco_seg', cam='toco_cam', label='irn')
@@ -33,10 +34,10 @@ class Task(NamedTuple):
 
 
 class Item(NamedTuple):
-    """One image, read: (3, H, W) uint8, (T, L, H, W) float32, L class ids."""
+    """One image, read: (3, H, W) uint8, (L, H, W) float32, L class ids."""
 
     pixels: Tensor
-    stacks: Tensor
+    maps: Tensor
     ids: Tensor
 
 
@@ -45,7 +46,7 @@ class RefineCfg:
     """How maps become labels.
 
     Attributes:
-        refine: ``'crf'`` or ``'par'``.
+        refine: ``'crf'``, ``'par'`` or another registered refiner.
         preset: of the CRF, a key of ``mmwsss.ops.DENSE_CRF_PRESETS``; default by kind:
             ``toco_seg`` for probabilities, ``toco_cam`` for CAMs, ``irn`` for labels.
         kind: what the maps are: ``'prob'``, ``'cam'`` or ``'label'``.
@@ -57,6 +58,9 @@ class RefineCfg:
         num_classes: of hard labels (kind ``'label'``, or unary ``'labels'``),
             background included; default: compact, those that occur in a file of labels,
             or that a file of maps has.
+        labeler: config of the labeler of CAMs, in the place of all settings but
+            ``kind`` and ``palette``. (Probabilities and labels have a background: only
+            a refiner is theirs.)
         palette: colours (K, 3) of the PNGs, default VOC's.
     """
 
@@ -67,40 +71,72 @@ class RefineCfg:
     bkg_thr: tuple[float, ...] = ()
     alpha: float | None = None
     num_classes: int | None = None
+    labeler: Mapping[str, Any] | None = None
     palette: Sequence[Sequence[int]] | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
-        if self.refine not in ('crf', 'par') or self.kind not in KINDS:
+        if self.refine not in refiner_names() or self.kind not in KINDS:
             raise ValueError(
-                f"refine must be 'crf' or 'par' and kind one of {KINDS}, got "
+                f'refine must be one of {refiner_names()} and kind one of {KINDS}, got '
                 f'{self.refine!r} and {self.kind!r}'
             )
-        if self.refine == 'par' and (self.preset or self.unary):
-            raise ValueError('preset and unary are settings of the CRF, not of PAR')
+        if not self.is_crf and (self.preset or self.unary):
+            raise ValueError(
+                f'preset and unary are settings of the CRF, not of {self.refine!r}'
+            )
         if self.kind != 'cam' and (self.bkg_thr or self.alpha is not None):
             raise ValueError(
                 f'bkg_thr and alpha give CAMs a background; kind is {self.kind!r}'
             )
-        if self.kind == 'cam':
-            with_background(torch.zeros(1, 1, 1, 1), self.bkg_thr, self.alpha)
         hard = self.kind == 'label' or self.unary == 'labels'
         if self.num_classes is not None and not hard:
             raise ValueError(
                 "num_classes is for hard labels, those of unary='labels' "
                 f'too; kind is {self.kind!r}'
             )
-        _ = self.module
+        self._check_labeler()
+        _ = self.built_labeler if self.kind == 'cam' else self.built_refiner
+
+    def _check_labeler(self) -> None:
+        others = (self.preset, self.unary, self.bkg_thr or None, self.alpha)
+        if self.labeler is None:
+            return
+        if self.kind != 'cam' or any(value is not None for value in others):
+            raise ValueError(
+                "labeler says all of how labels are made of CAMs (kind='cam'): leave "
+                f'out preset, unary, bkg_thr and alpha; kind is {self.kind!r}'
+            )
+
+    @property
+    def is_crf(self) -> bool:
+        """Whether the refiner is the dense CRF."""
+        return self.refine in ('crf', 'DenseCRF')
+
+    def refiner_cfg(self) -> dict[str, Any]:
+        """Config of the refiner."""
+        if not self.is_crf:
+            return refiner_cfg(self.refine)
+        return refiner_cfg(
+            self.refine,
+            self.preset or DEFAULT_PRESETS[self.kind],
+            self.unary or ('labels' if self.kind == 'label' else 'prob'),
+            self.num_classes,
+        )
 
     @cached_property
-    def module(self) -> nn.Module:
-        """The refiner."""
-        if self.refine == 'par':
-            return PAR()
-        unary = self.unary or ('labels' if self.kind == 'label' else 'prob')
-        return DenseCRF(
-            self.preset or DEFAULT_PRESETS[self.kind],
-            unary,
-            num_labels=self.num_classes if unary == 'labels' else None,
+    def built_refiner(self) -> nn.Module:
+        """What refines probabilities or labels."""
+        return build_refiner(self.refiner_cfg())
+
+    @cached_property
+    def built_labeler(self) -> Labeler:
+        """What makes labels of CAMs.
+
+        Raises:
+            ValueError: if it isn't said what their background is.
+        """
+        return build_labeler(
+            self.labeler or labeler_cfg(self.bkg_thr, self.alpha, self.refiner_cfg())
         )
 
 
@@ -118,18 +154,41 @@ def read_item(cfg: RefineCfg, task: Task) -> Item:
             f'has a map of class {maps.ids.max()}, but num_classes={cfg.num_classes}',
             'raise num_classes',
         )
-    stacks, ids = torch.from_numpy(maps.scores)[None], torch.from_numpy(maps.ids)
-    if cfg.kind == 'cam':
-        stacks, ids = cam_stacks(cfg, stacks[0], ids)
-    if len(ids) > IGNORE:
-        raise ScoreError(task.scores, f'has {len(ids)} maps', 'give 255 at most')
-    return Item(torch.from_numpy(pixels.copy()).permute(2, 0, 1), stacks, ids)
+    if len(maps.ids) > IGNORE:
+        raise ScoreError(task.scores, f'has {len(maps.ids)} maps', 'give 255 at most')
+    return Item(
+        torch.from_numpy(pixels.copy()).permute(2, 0, 1),
+        torch.from_numpy(maps.scores),
+        torch.from_numpy(maps.ids),
+    )
 
 
-def cam_stacks(cfg: RefineCfg, cam: Tensor, ids: Tensor) -> tuple[Tensor, Tensor]:
-    """CAMs (n, H, W) of the classes ids (n,) → stacks and ids of an :class:`Item`."""
-    stacks = with_background(cam[None], cfg.bkg_thr, cfg.alpha)[0]
-    return stacks, torch.cat([ids.new_zeros(1), ids])
+def read_pixels(path: str, device: str = 'cpu') -> Tensor:
+    """A picture as refiners take it: (1, 3, H, W) RGB grey levels 0..255, float32."""
+    pixels = torch.from_numpy(read_rgb(path).copy()).permute(2, 0, 1)
+    return pixels[None].to(device).float()
+
+
+def label_of(
+    labeler: Labeler, image: str, maps: ClassMaps, device: str = 'cpu', **side: Tensor
+) -> np.ndarray:
+    """The label (H, W) uint8 of one image.
+
+    Args:
+        labeler: the rule.
+        image: path of the picture, which is read only where the rule looks at it.
+        maps: its class maps, at the size of the label.
+        device: where to compute.
+        **side: what the rule takes besides, (1, H, W) each.
+    """
+    cam = maps.maps[None].to(device)
+    pixels = cam.new_zeros(()).expand(1, 3, *cam.shape[2:])
+    if labeler.reads_pixels:
+        pixels = read_pixels(image, device)
+    side = {name: value.to(device) for name, value in side.items()}
+    labels = labels_of_ids(maps.ids[None].to(device))
+    found = labeler.to(device)(pixels, cam, labels, **side)
+    return found.ids[0].cpu().numpy().astype(np.uint8)
 
 
 @torch.no_grad()
@@ -138,15 +197,11 @@ def refine_items(
 ) -> list[np.ndarray]:
     """Labels (H, W) uint8 of images of one size and number of maps, at once."""
     pixels = torch.stack([item.pixels for item in items]).to(device).float()
-    stacks = torch.stack([item.stacks for item in items]).to(device)
-    slots = refine_stacks(pixels, stacks, cfg.module, cfg.refine == 'par').cpu()
-    return [
-        slots_to_ids(slot, item.ids) for slot, item in zip(slots, items, strict=True)
-    ]
-
-
-def slots_to_ids(slots: Tensor, ids: Tensor) -> np.ndarray:
-    """Numbers of maps (H, W), 255 = ignored → their class ids, uint8."""
-    table = torch.full((IGNORE + 1,), IGNORE)
-    table[: len(ids)] = ids
-    return table[slots].numpy().astype(np.uint8)
+    maps = torch.stack([item.maps for item in items]).to(device)
+    ids = torch.stack([item.ids for item in items]).to(device)
+    if cfg.kind == 'cam':
+        label = cfg.built_labeler.to(device)(pixels, maps, labels_of_ids(ids)).ids
+    else:
+        slots = refine_maps(cfg.built_refiner.to(device), pixels, maps).argmax(1)
+        label = ids.gather(1, slots.flatten(1)).view_as(slots)
+    return list(label.cpu().numpy().astype(np.uint8))

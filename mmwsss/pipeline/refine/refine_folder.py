@@ -259,7 +259,7 @@ def _alike(
         if isinstance(item, str):
             errors[task] = item
         else:
-            groups.setdefault(tuple(item.stacks.shape), {})[task] = item
+            groups.setdefault(tuple(item.maps.shape), {})[task] = item
     return list(groups.values())
 
 

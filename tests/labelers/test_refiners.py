@@ -26,9 +26,14 @@ def data() -> tuple[torch.Tensor, torch.Tensor]:
 
 def test_par_from_a_config() -> None:
     image, prob = data()
-    module = MODELS.build(dict(type='PAR', dilations=(1, 2), num_iters=3))
+    settings = dict(type='PAR', dilations=(1, 2), num_iters=3)
+    module = MODELS.build(settings | dict(whole_levels=False))
     assert torch.equal(module(image, prob), par(image, prob, (1, 2), 3))
     assert not module.state_dict()
+    released = MODELS.build(settings)  # truncated, in [0, 1]
+    want = par(image / 255, prob, (1, 2), 3)
+    assert torch.equal(released(image + 0.4, prob), want)
+    assert (released.downscale, released.per_channel) == (2, True)
 
 
 @pytest.mark.parametrize('preset', DENSE_CRF_PRESETS)

@@ -1,0 +1,106 @@
+# Licensed under Apache-2.0.
+from __future__ import annotations
+
+from typing import Any
+
+from torch import Tensor, nn
+
+from mmwsss.cam import resize
+from mmwsss.registry import MODELS
+
+
+class Refiner(nn.Module):
+    """What makes probabilities follow the edges of their picture.
+
+    A refiner is registered in ``MODELS``. It need not inherit from this class: what
+    counts are :meth:`forward` and the two attributes.
+
+    Attributes:
+        downscale: the grid that the refiner is published on, in pixels of the picture:
+            2 is half its height and width.
+        per_channel: each channel is refined for itself, whatever the others are. Maps
+            of two backgrounds then go through together, as channels.
+    """
+
+    downscale: int = 1
+    per_channel: bool = False
+
+    def forward(self, pixels: Tensor, prob: Tensor) -> Tensor:
+        """Refine probabilities.
+
+        Args:
+            pixels: (B, 3, H, W) RGB grey levels 0..255 of the pictures at their size.
+            prob: (B, L, h, w) probabilities on a grid of their own. A refiner treats
+                the pictures first, then resizes them to this grid.
+
+        Returns:
+            (B, L, h, w) float32, the larger the likelier; rows need not sum to 1.
+        """
+        raise NotImplementedError
+
+
+def build_refiner(refiner: dict[str, Any] | nn.Module | None) -> nn.Module | None:
+    """Build a refiner and check that it is one.
+
+    Args:
+        refiner: its config, or the module itself, or ``None``.
+
+    Raises:
+        ValueError: if the module refines no probabilities.
+    """
+    if refiner is None:
+        return None
+    if not isinstance(refiner, nn.Module):
+        refiner = MODELS.build(dict(refiner))
+    downscale = getattr(refiner, 'downscale', None)
+    whole = isinstance(downscale, int) and downscale >= 1
+    if whole and isinstance(getattr(refiner, 'per_channel', None), bool):
+        return refiner
+    name = type(refiner).__name__
+    if callable(getattr(getattr(refiner, 'network', None), 'walk', None)):
+        raise ValueError(
+            f'{name} moves class maps before they have a background, it refines no '
+            f"probabilities: use labeler=dict(type='RandomWalkLabeler', walk=dict("
+            f"type='{name}', ...), labeler=dict(...)) instead of refiner={name}"
+        )
+    raise ValueError(
+        f'{name} refines no probabilities: a refiner has a whole number downscale >= 1 '
+        f'(got {downscale!r}) and a bool per_channel '
+        f'(got {getattr(refiner, "per_channel", None)!r}), see Refiner'
+    )
+
+
+def refiner_grid(refiner: nn.Module | None, size: tuple[int, int]) -> tuple[int, int]:
+    """(h, w), at least 1 x 1, that a refiner is published on for pictures (H, W)."""
+    downscale = 1 if refiner is None else refiner.downscale
+    height, width = (max(side // downscale, 1) for side in size)
+    return height, width
+
+
+def refine_maps(refiner: nn.Module | None, pixels: Tensor, prob: Tensor) -> Tensor:
+    """Probabilities at the size of the pictures, refined on the refiner's grid.
+
+    Args:
+        refiner: the refiner; ``None`` changes nothing.
+        pixels: (B, 3, H, W) RGB grey levels 0..255.
+        prob: (B, L, H, W).
+
+    Returns:
+        (B, L, H, W) float32.
+    """
+    if refiner is None:
+        return prob
+    size = tuple(prob.shape[-2:])
+    return resize(refiner(pixels, resize(prob, refiner_grid(refiner, size))), size)
+
+
+def refiner_names() -> tuple[str, ...]:
+    """The names of all refiners that are registered."""
+    MODELS.import_from_location()
+    return tuple(
+        sorted(
+            name
+            for name, kind in MODELS.module_dict.items()
+            if hasattr(kind, 'downscale') and hasattr(kind, 'per_channel')
+        )
+    )
