@@ -57,6 +57,6 @@ def on_first_process(function: Callable[[], Any]) -> Any:
     return result[0]
 
 
-def tell(message: str) -> None:
-    """One line of the log, from rank 0."""
+def log_once(message: str) -> None:
+    """Write one line to the log, from the first process alone."""
     print_log(message, logger='current')

@@ -20,8 +20,9 @@ from mmwsss.io.data_errors import DataError, ScoreError
 from mmwsss.io.score_files import load_scores
 from mmwsss.labelers.refiners.walk_refiner import RandomWalk
 from mmwsss.methods.irn.affinity_network import AffinityNetwork
+from mmwsss.pipeline.fingerprint import weights_hash
 from mmwsss.pipeline.inference import init_model
-from mmwsss.pipeline.manifest import read_manifest, weights_hash
+from mmwsss.pipeline.manifest import read_manifest
 from mmwsss.structures import ClassMaps
 
 from .generate_cfg import SUFFIX, GenerateCfg
