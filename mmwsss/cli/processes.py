@@ -3,7 +3,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from functools import partial
 from typing import Any
 
 import torch
@@ -55,6 +57,19 @@ def on_first_process(function: Callable[[], Any]) -> Any:
     if result[1] is not None:
         raise result[1]
     return result[0]
+
+
+@contextmanager
+def enter_on_first_process(context: AbstractContextManager) -> Iterator[None]:
+    """A context that rank 0 enters for all; an error on entering is raised everywhere.
+
+    Args:
+        context: E.g. the lock of a folder that all processes write into. It gives
+            nothing, or what can be pickled.
+    """
+    with ExitStack() as stack:
+        on_first_process(partial(stack.enter_context, context))
+        yield
 
 
 def log_once(message: str) -> None:

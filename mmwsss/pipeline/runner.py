@@ -14,7 +14,7 @@ from mmwsss.engine.hooks.atomic_checkpoint_hook import IMAGE_SCORES
 from mmwsss.io.atomic_file import write_atomic
 from mmwsss.version import __version__
 
-from .lock import work_dir_lock
+from .lock import folder_lock
 from .plan import Decision, decide, take_as_it_is
 from .stage_checks import check_data, check_files, check_schedules, check_values
 from .stage_command import as_typed, command
@@ -158,7 +158,7 @@ def run_pipeline(run: PipelineRun) -> str:
         ToolError: if a stage fails.
         BusyError: if another run works in the same folder.
     """
-    with signals_interrupt(), work_dir_lock(run.work_dir):
+    with signals_interrupt(), folder_lock(run.work_dir, '--work-dir'):
         _end_leftovers(run)
         dry_run(run, commands=False)
         paths: dict[str, str] = {}

@@ -19,9 +19,15 @@ from mmengine.dist import barrier, get_dist_info
 from mmengine.utils import ProgressBar
 from torch import nn
 
-from mmwsss.cli.processes import log_once, on_first_process, start_processes
+from mmwsss.cli.processes import (
+    enter_on_first_process,
+    log_once,
+    on_first_process,
+    start_processes,
+)
 from mmwsss.pipeline.fingerprint import MANIFEST, weights_hash
 from mmwsss.pipeline.inference import init_model
+from mmwsss.pipeline.lock import OUTPUT_LOCK, folder_lock
 from mmwsss.pipeline.manifest import (
     ManifestMismatch,
     claim_folder,
@@ -117,6 +123,7 @@ def generate_labels(
         ValueError: before any work, if network, data and settings don't go together,
             or the folder holds outputs of other settings.
         DataError: if an image or label is missing or broken.
+        BusyError: if another run writes into the folder.
     """
     run = run or RunOptions()
     cfg = (
@@ -160,7 +167,10 @@ def generate_labels(
     )
     chosen = f'those of {affinity.cams}' if from_folder else _FILTERS[cam_filter]
     log_once(f'Masks: {describe(settings, model)}. Classes of an image: {chosen}')
-    return generate(dataset, source, Path(out), settings, identity, facts, run, device)
+    with enter_on_first_process(folder_lock(Path(out), '--out', OUTPUT_LOCK)):
+        return generate(
+            dataset, source, Path(out), settings, identity, facts, run, device
+        )
 
 
 _FILTERS = dict(

@@ -21,6 +21,7 @@ from mmwsss.io.data_errors import DataError, UnreadableImageError
 from mmwsss.io.image_files import image_stem, picture_size
 from mmwsss.io.label_png import save_label_png
 from mmwsss.io.score_files import SUFFIXES
+from mmwsss.pipeline.lock import OUTPUT_LOCK, folder_lock
 from mmwsss.pipeline.workers import Workers
 
 from .refine_cfg import Item, RefineCfg, Task, read_item, refine_items
@@ -76,11 +77,23 @@ def refine_folder(
     Raises:
         DataError: before any work, if images or maps are missing.
         ValueError: if there is no such device.
-        RuntimeError: if a worker process was killed.
+        RuntimeError: if a worker process was killed, or another run writes to ``out``.
         KeyboardInterrupt: after the files at work have been finished.
     """
     _check_device(device)
     tasks = plan(images, scores, out, cfg.kind, names)
+    with folder_lock(Path(out), '--out', OUTPUT_LOCK):
+        return _refine(tasks, cfg, workers, device, batch_size, overwrite)
+
+
+def _refine(
+    tasks: Sequence[Task],
+    cfg: RefineCfg,
+    workers: int,
+    device: str,
+    batch_size: int | None,
+    overwrite: bool,
+) -> RefineReport:
     report = RefineReport()
     todo = [t for t in tasks if overwrite or not is_whole(t.out)]
     report.skipped = len(tasks) - len(todo)
