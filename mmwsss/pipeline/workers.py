@@ -46,8 +46,8 @@ class Workers:
         threads: Threads of this process instead of processes of one thread each.
         device: What threads compute on, e.g. ``'cuda:1'``: the current GPU is a
             setting of each thread.
-        preload: Modules that all processes need: they are imported once for all of
-            them, where the system can do that.
+        preload: Modules that processes need beside torch: they are imported once for
+            all of them, where the system can do that.
     """
 
     def __init__(
@@ -169,7 +169,7 @@ def _clean_processes(preload: Sequence[str]) -> BaseContext:
     if 'forkserver' not in multiprocessing.get_all_start_methods():
         return multiprocessing.get_context('spawn')
     context = multiprocessing.get_context('forkserver')
-    context.set_forkserver_preload(list(preload))
+    context.set_forkserver_preload([__name__, *preload])
     return context
 
 
