@@ -51,7 +51,7 @@ def try_lock(file: IO) -> bool:
 def folder_lock(folder: Path, option: str, name: str = 'lock') -> Iterator[None]:
     """Keep other runs out of a folder while the context is open.
 
-    The file stays when a run is killed, the lock doesn't.
+    The file is deleted at the end; when a run is killed it stays, the lock doesn't.
 
     Args:
         folder: Made if it isn't there.
@@ -65,8 +65,8 @@ def folder_lock(folder: Path, option: str, name: str = 'lock') -> Iterator[None]
     with _open_lock(folder, option, name) as file:
         file.seek(0)
         holder = file.read().strip()
-        if not try_lock(file):
-            raise BusyError(
+        if not try_lock(file) or os.fstat(file.fileno()).st_nlink == 0:
+            raise BusyError(  # without a link: it has ended this moment
                 f'another run works in {folder} ({holder or "just started"}): wait '
                 f'for it or end it, or give another {option}'
             )
@@ -75,15 +75,11 @@ def folder_lock(folder: Path, option: str, name: str = 'lock') -> Iterator[None]
                 f'the last run here ended without a word ({holder}); what it '
                 'began goes on'
             )
-        _write(
-            file,
-            f'process {os.getpid()} on {socket.gethostname()}, since '
-            f'{time.strftime("%Y-%m-%d %H:%M:%S")}',
-        )
+        _name_holder(file)
         try:
             yield
         finally:
-            _write(file, '')
+            (folder / name).unlink(missing_ok=True)
 
 
 def _open_lock(folder: Path, option: str, name: str) -> IO:
@@ -97,10 +93,13 @@ def _open_lock(folder: Path, option: str, name: str) -> IO:
         ) from error
 
 
-def _write(file: IO, text: str) -> None:
+def _name_holder(file: IO) -> None:
     file.seek(0)
     file.truncate()
-    file.write(text)
+    file.write(
+        f'process {os.getpid()} on {socket.gethostname()}, since '
+        f'{time.strftime("%Y-%m-%d %H:%M:%S")}'
+    )
     file.flush()
 
 
