@@ -49,8 +49,17 @@ def differences(there: Any, asked: Any, name: str = '') -> list[str]:
 
     Lists of dicts (transforms, hooks) are compared entry by entry where both have as
     many, so that what has changed isn't lost in the part that is left out.
+
+    Args:
+        there: the settings that something was made with, as :func:`plain` gives them.
+        asked: the settings that are asked for now, the same way.
+        name: where in the settings these two stand, with dots; empty at the top.
     """
-    if _dicts(there) and _dicts(asked) and len(there) == len(asked):
+    if (
+        _is_list_of_dicts(there)
+        and _is_list_of_dicts(asked)
+        and len(there) == len(asked)
+    ):
         there, asked = (
             dict(zip(map(str, range(len(both))), both)) for both in (there, asked)
         )
@@ -64,14 +73,14 @@ def differences(there: Any, asked: Any, name: str = '') -> list[str]:
             )
         ]
     same = type(there) is type(asked) and there == asked
-    return [] if same else [f'{name}: {_short(there)} → {_short(asked)}']
+    return [] if same else [f'{name}: {_shortened(there)} → {_shortened(asked)}']
 
 
-def _dicts(value: Any) -> bool:
+def _is_list_of_dicts(value: Any) -> bool:
     return isinstance(value, list) and any(isinstance(item, dict) for item in value)
 
 
-def _short(value: Any) -> str:
+def _shortened(value: Any) -> str:
     text = value if value == 'nothing' else json.dumps(value, ensure_ascii=False)
     return text if len(text) <= 60 else f'{text[:57]}...'
 

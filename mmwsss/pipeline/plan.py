@@ -108,11 +108,15 @@ def _changes(
 ) -> str:
     """The first differences in words; empty if nothing that counts has changed."""
     neutral = folder.stage.kind.neutral
-    words = changes_in_words(_counting(old, neutral), _counting(new, neutral), _SHOWN)
+    words = changes_in_words(
+        _settings_that_count(old, neutral), _settings_that_count(new, neutral), _SHOWN
+    )
     return words and f'changed: {words}'
 
 
-def _counting(settings: Mapping[str, Any], neutral: Collection[str]) -> dict[str, Any]:
+def _settings_that_count(
+    settings: Mapping[str, Any], neutral: Collection[str]
+) -> dict[str, Any]:
     """The settings without what changes no result, as the number of workers."""
     config = _without(settings['config'] or {}, _SHOWING)
     for key, value in config.items():
