@@ -15,7 +15,7 @@ GPUS=$3
 HERE=$(cd "$(dirname "$0")" && pwd)
 
 if [ "${NNODES:-1}" = 1 ]; then
-    WHERE=(--standalone)
+    WHERE=(--standalone --local-addr=127.0.0.1)
 else
     WHERE=(--nnodes="$NNODES" --node_rank="${NODE_RANK:-0}"
         --master_addr="${MASTER_ADDR:-127.0.0.1}" --master_port="${PORT:-29500}")

@@ -64,5 +64,6 @@ def _torchrun(processes: int) -> list[str]:
         '-m',
         'torch.distributed.run',
         '--standalone',
+        '--local-addr=127.0.0.1',  # a machine's name may not lead back to it
         f'--nproc_per_node={processes}',
     ]
