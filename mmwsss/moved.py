@@ -31,10 +31,10 @@ apis.generate.walk pipeline.generate.walked_maps
 apis.generate.write pipeline.generate.write_outputs
 apis.inference pipeline.inference
 apis.pipeline.checks pipeline.stage_checks
-apis.pipeline.hashes pipeline.hashes
+apis.pipeline.hashes pipeline.stage_inputs
 apis.pipeline.lock pipeline.lock
 apis.pipeline.options pipeline.stage_options
-apis.pipeline.place pipeline.place
+apis.pipeline.place pipeline.stage_folder
 apis.pipeline.plan pipeline.plan
 apis.pipeline.process pipeline.stage_process
 apis.pipeline.runner pipeline.runner

@@ -2,20 +2,24 @@
 # Train on several GPUs of one or more machines (or, without a GPU, several CPU
 # processes):
 #   tools/dist_train.sh CONFIG GPUS [arguments of tools/train.py]
-# Several machines: set NNODES, NODE_RANK, MASTER_ADDR and PORT on each.
+# One machine: torchrun finds a free port. Several machines: set NNODES, NODE_RANK,
+# MASTER_ADDR and PORT on each.
 set -euo pipefail
 if [ $# -lt 2 ]; then
-    sed -n '2,5p' "$0" >&2
+    sed -n '2,6p' "$0" >&2
     exit 2
 fi
 CONFIG=$1
 GPUS=$2
 HERE=$(cd "$(dirname "$0")" && pwd)
 
+if [ "${NNODES:-1}" = 1 ]; then
+    WHERE=(--standalone --local-addr=127.0.0.1)
+else
+    WHERE=(--nnodes="$NNODES" --node_rank="${NODE_RANK:-0}"
+        --master_addr="${MASTER_ADDR:-127.0.0.1}" --master_port="${PORT:-29500}")
+fi
+
 PYTHONPATH="$HERE/..:${PYTHONPATH:-}" exec "${PYTHON:-python}" -m torch.distributed.run \
-    --nnodes="${NNODES:-1}" \
-    --node_rank="${NODE_RANK:-0}" \
-    --master_addr="${MASTER_ADDR:-127.0.0.1}" \
-    --master_port="${PORT:-29500}" \
-    --nproc_per_node="$GPUS" \
+    "${WHERE[@]}" --nproc_per_node="$GPUS" \
     "$HERE/train.py" "$CONFIG" --launcher pytorch "${@:3}"

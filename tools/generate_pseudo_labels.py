@@ -29,7 +29,7 @@ import logging
 from mmengine.logging import print_log
 
 from mmwsss.cli.arguments import add_common_arguments, parse, read_config
-from mmwsss.cli.processes import tell
+from mmwsss.cli.processes import log_once
 from mmwsss.io.score_files import DTYPES
 from mmwsss.models.prediction.inference_cfg import FILTERS
 from mmwsss.ops import DENSE_CRF_PRESETS
@@ -198,7 +198,7 @@ def main(argv: list[str] | None = None) -> None:
     sizes = ', '.join(
         f'{kind} {size} bytes' for kind, size in report.bytes_per_image.items()
     )
-    tell(
+    log_once(
         f'{report.images - report.skipped} images in {report.seconds:.0f} s, '
         f'{report.skipped} were there; in {report.out}: {sizes} an image'
     )

@@ -92,7 +92,7 @@ def add_common_arguments(parser: argparse.ArgumentParser) -> None:
 def parse(
     parser: argparse.ArgumentParser, argv: Sequence[str] | None
 ) -> argparse.Namespace:
-    """Parse, and tell mmengine the local rank where the launcher didn't.
+    """Parse the options; set the local rank for mmengine where the launcher didn't.
 
     Slurm and MPI have variables of their own, which are read when the process group
     starts and would be overruled by one that is set here.

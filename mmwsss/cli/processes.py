@@ -3,7 +3,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from functools import partial
 from typing import Any
 
 import torch
@@ -57,6 +59,19 @@ def on_first_process(function: Callable[[], Any]) -> Any:
     return result[0]
 
 
-def tell(message: str) -> None:
-    """One line of the log, from rank 0."""
+@contextmanager
+def enter_on_first_process(context: AbstractContextManager) -> Iterator[None]:
+    """A context that rank 0 enters for all; an error on entering is raised everywhere.
+
+    Args:
+        context: E.g. the lock of a folder that all processes write into. It gives
+            nothing, or what can be pickled.
+    """
+    with ExitStack() as stack:
+        on_first_process(partial(stack.enter_context, context))
+        yield
+
+
+def log_once(message: str) -> None:
+    """Write one line to the log, from the first process alone."""
     print_log(message, logger='current')

@@ -20,6 +20,8 @@ TITLES = {
 
 def text_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """A Markdown table with aligned columns; first column left, others right."""
+    # By hand: prettytable refuses two columns of one name (the CAM, and the CAM with
+    # image labels), and its rule of a Markdown table isn't padded as the cells are.
     lines = [list(header), *map(list, rows)]
     width = [max(len(line[i]) for line in lines) for i in range(len(header))]
     rule = ['-' * width[0], *('-' * (w - 1) + ':' for w in width[1:])]

@@ -9,19 +9,19 @@ ablation scripts.
 from __future__ import annotations
 
 import json
-import shutil
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
 from mmengine.config import Config
 
 from mmwsss.cli.inference_options import segmentor_cfg
 from mmwsss.io.atomic_file import write_json
 
-from .manifest import settings_hash
+from .fingerprint import changes_in_words, path_hash, settings_hash
+from .manifest import claim_folder, put_aside, read_manifest
 from .stage_process import Echo, ToolError, run_command
 from .stage_types import file_metrics
 
@@ -91,8 +91,8 @@ class Experiment:
             *self.more_tests.get(name, ()),
         ]
 
-    def fingerprint(self) -> str:
-        """Changes with the config, the options, the weights started from, the data."""
+    def settings(self) -> dict[str, Any]:
+        """All that the result depends on: config, options, seed, weights, data."""
         cfg = Config.fromfile(self.root / self.config)
         dataset = cfg.train_dataloader.dataset
         files = (
@@ -101,15 +101,17 @@ class Experiment:
             *(option.partition('=')[2] for option in self.options),
             f'{dataset.get("data_root")}/shapes.json',
         )
-        contents = [
-            sha256((self.root / f).read_bytes()).hexdigest()
-            for f in files
-            if f and (self.root / f).is_file()
-        ]
-        settings = [cfg.dump(), sorted(self.options), self.seed, contents]
-        if self.more_tests:
-            settings.append(sorted(self.more_tests.items()))
-        return settings_hash(settings)
+        return dict(
+            config=cfg.to_dict(),
+            options=sorted(self.options),
+            seed=self.seed,
+            files={
+                str(name): path_hash(self.root / name)
+                for name in files
+                if name and (self.root / name).is_file()
+            },
+            more_tests=self.more_tests,
+        )
 
     def stored_result(self) -> dict | None:
         """The result of an earlier run with the same settings, if there is one."""
@@ -117,7 +119,7 @@ class Experiment:
         if not path.exists():
             return None
         result = json.loads(path.read_text())
-        same = result['fingerprint'] == self.fingerprint()
+        same = result['fingerprint'] == settings_hash(self.settings())
         return result if same and Path(result['checkpoint']).is_file() else None
 
 
@@ -138,8 +140,7 @@ def run_experiment(experiment: Experiment, echo: Echo | None = None) -> dict:
     stored = experiment.stored_result()
     if stored is not None:
         return stored
-    fingerprint = experiment.fingerprint()
-    _discard_other_run(experiment.work_dir, fingerprint)
+    fingerprint = _claim_work_dir(experiment)
     start = time.time()
     _call(experiment, experiment.train_command(), echo)
     checkpoint = Path((experiment.work_dir / 'last_checkpoint').read_text().strip())
@@ -160,16 +161,25 @@ def run_experiment(experiment: Experiment, echo: Echo | None = None) -> dict:
     return result
 
 
-def _discard_other_run(work_dir: Path, fingerprint: str) -> None:
-    """Never resume a run that had other settings: put it aside and begin anew."""
-    mark = work_dir / 'fingerprint'
-    if mark.exists() and mark.read_text() != fingerprint:
-        aside = work_dir.with_name(f'{work_dir.name}-{mark.read_text()}')
-        if aside.exists():  # an older copy of the same settings
-            shutil.rmtree(aside)
-        work_dir.rename(aside)
-    work_dir.mkdir(parents=True, exist_ok=True)
-    mark.write_text(fingerprint)
+def _claim_work_dir(experiment: Experiment) -> str:
+    """Never resume a run that had other settings: put it aside and begin anew.
+
+    A checkpoint without a manifest, as earlier versions left it, has unknown settings.
+
+    Returns:
+        The fingerprint of the experiment.
+    """
+    work_dir, settings = experiment.work_dir, experiment.settings()
+    there = read_manifest(work_dir)
+    other = (
+        changes_in_words(there['settings'], settings)
+        if there
+        else (work_dir / 'last_checkpoint').exists()
+    )
+    if other:
+        mark = there['settings_hash'] if there else 'unknown'
+        put_aside(work_dir, work_dir.with_name(f'{work_dir.name}-{mark}'))
+    return claim_folder(work_dir, settings)['settings_hash']
 
 
 def _call(experiment: Experiment, command: Sequence[str], echo: Echo | None) -> None:

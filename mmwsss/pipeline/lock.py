@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import errno
-import fcntl
 import os
 import signal
 import socket
@@ -14,10 +13,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
+from filelock import lock_descriptor
 from mmengine.logging import print_log
 
+#: lock of a folder of outputs; hidden, so that it is none of them
+OUTPUT_LOCK = '.lock'
 _NO_LOCKS = (errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS)
-_GRACE = 10.0
+_GRACE = 10.0  # seconds
 
 
 class BusyError(RuntimeError):
@@ -25,15 +27,16 @@ class BusyError(RuntimeError):
 
 
 def try_lock(file: IO) -> bool:
-    """Lock an open file; ``False`` if another open file of it is locked.
+    """Lock an open file.
 
     The lock belongs to the open file: it ends with the last process that has it open,
-    however that ends.
+    however that ends. Where the file system knows no locks, the log says so.
+
+    Returns:
+        ``False`` if the file is locked by somebody who opened it, too.
     """
     try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
+        return lock_descriptor(file.fileno(), blocking=False)
     except OSError as error:
         if error.errno not in _NO_LOCKS:
             raise
@@ -45,59 +48,65 @@ def try_lock(file: IO) -> bool:
 
 
 @contextmanager
-def work_dir_lock(work_dir: Path) -> Iterator[None]:
-    """Keep other runs out of ``work_dir``.
+def folder_lock(folder: Path, option: str, name: str = 'lock') -> Iterator[None]:
+    """Keep other runs out of a folder while the context is open.
 
-    The file stays when a run is killed, the lock doesn't.
+    The file is deleted at the end; when a run is killed it stays, the lock doesn't.
+
+    Args:
+        folder: Made if it isn't there.
+        option: The tool's option that gives the folder, for messages.
+        name: File in the folder; its text says who holds the lock.
 
     Raises:
-        BusyError: a run is at work there; names its process.
-        OSError: nothing can be written there; names the folder and the fix.
+        BusyError: A run is at work there; names its process.
+        OSError: Nothing can be written there; names the folder and the fix.
     """
-    with _open_lock(work_dir) as file:
+    with _open_lock(folder, option, name) as file:
         file.seek(0)
         holder = file.read().strip()
-        if not try_lock(file):
-            raise BusyError(
-                f'another run works in {work_dir} ({holder or "just started"}): wait '
-                'for it or end it, or give another --work-dir'
+        if not try_lock(file) or os.fstat(file.fileno()).st_nlink == 0:
+            raise BusyError(  # without a link: it has ended this moment
+                f'another run works in {folder} ({holder or "just started"}): wait '
+                f'for it or end it, or give another {option}'
             )
         if holder:
             print_log(
                 f'the last run here ended without a word ({holder}); what it '
                 'began goes on'
             )
-        _write(
-            file,
-            f'process {os.getpid()} on {socket.gethostname()}, since '
-            f'{time.strftime("%Y-%m-%d %H:%M:%S")}',
-        )
+        _name_holder(file)
         try:
             yield
         finally:
-            _write(file, '')
+            (folder / name).unlink(missing_ok=True)
 
 
-def _open_lock(work_dir: Path) -> IO:
+def _open_lock(folder: Path, option: str, name: str) -> IO:
     try:
-        work_dir.mkdir(parents=True, exist_ok=True)
-        return open(work_dir / 'lock', 'a+')
+        folder.mkdir(parents=True, exist_ok=True)
+        return open(folder / name, 'a+')
     except OSError as error:
         raise OSError(
-            f'nothing can be written into {work_dir} ({error.strerror}): '
-            'give another --work-dir'
+            f'nothing can be written into {folder} ({error.strerror}): '
+            f'give another {option}'
         ) from error
 
 
-def _write(file: IO, text: str) -> None:
+def _name_holder(file: IO) -> None:
     file.seek(0)
     file.truncate()
-    file.write(text)
+    file.write(
+        f'process {os.getpid()} on {socket.gethostname()}, since '
+        f'{time.strftime("%Y-%m-%d %H:%M:%S")}'
+    )
     file.flush()
 
 
 def writers(path: Path) -> list[int]:
     """Processes of this machine that print to ``path``, without this one."""
+    # Not by psutil: it asks for every open file of every process, where two links are
+    # enough, and a process that has ended but isn't reaped counts as alive there.
     target, found = os.path.realpath(path), []
     for process in Path('/proc').glob('[0-9]*'):
         if int(process.name) != os.getpid() and any(

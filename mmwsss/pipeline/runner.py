@@ -14,10 +14,11 @@ from mmwsss.engine.hooks.atomic_checkpoint_hook import IMAGE_SCORES
 from mmwsss.io.atomic_file import write_atomic
 from mmwsss.version import __version__
 
-from .lock import work_dir_lock
-from .place import Place, find_place
-from .plan import Decision, as_typed, command, decide, keep
+from .lock import folder_lock
+from .plan import Decision, decide, take_as_it_is
 from .stage_checks import check_data, check_files, check_schedules, check_values
+from .stage_command import as_typed, command
+from .stage_folder import StageFolder, find_stage_folder
 from .stage_options import added_settings
 from .stage_process import (
     Echo,
@@ -36,7 +37,7 @@ _WORDS = dict(
     resume='goes on',
     restart='runs anew',
     wait='runs',
-    keep='left out',
+    leave='left out',
 )
 _BEGIN = ('run', 'restart', 'wait')
 
@@ -61,9 +62,9 @@ class PipelineRun:
     processes: int = 1
     show: Echo = print_log
 
-    def place(self, stage: Stage) -> Place:
+    def folder_of(self, stage: Stage) -> StageFolder:
         """The stage's folder."""
-        return find_place(self.work_dir, stage)
+        return find_stage_folder(self.work_dir, stage)
 
     def processes_of(self, stage: Stage) -> int:
         """How many processes the stage runs on."""
@@ -112,19 +113,19 @@ def dry_run(run: PipelineRun, commands: bool = True) -> list[Decision]:
     check_values(run.stages)
     _check_given(run)
     for stage in run.stages:
-        place, decision = run.place(stage), _decide(run, stage, paths, waiting)
+        folder, decision = run.folder_of(stage), _decide(run, stage, paths, waiting)
         decisions.append(decision)
         if decision.record is not None:
-            paths |= place.paths(decision.record)
+            paths |= folder.paths(decision.record)
         else:
             waiting.add(stage.name)
         run.show(
             f'{stage.number}. {stage.name} ({stage.type}): '
             f'{_WORDS[decision.action]}: {decision.reason}'
         )
-        if commands and decision.action not in ('skip', 'keep'):
+        if commands and decision.action not in ('skip', 'leave'):
             line = command(
-                place,
+                folder,
                 paths,
                 run.processes_of(stage),
                 run.root,
@@ -157,7 +158,7 @@ def run_pipeline(run: PipelineRun) -> str:
         ToolError: if a stage fails.
         BusyError: if another run works in the same folder.
     """
-    with signals_interrupt(), work_dir_lock(run.work_dir):
+    with signals_interrupt(), folder_lock(run.work_dir, '--work-dir'):
         _end_leftovers(run)
         dry_run(run, commands=False)
         paths: dict[str, str] = {}
@@ -168,13 +169,13 @@ def run_pipeline(run: PipelineRun) -> str:
                 record = _run_stage(run, stage, decision, paths)
                 summarise(run.stages, run.work_dir)
             if record is not None:
-                paths |= run.place(stage).paths(record)
+                paths |= run.folder_of(stage).paths(record)
         return summarise(run.stages, run.work_dir)
 
 
 def _end_leftovers(run: PipelineRun) -> None:
     for stage in run.stages:
-        ended = end_leftovers(run.place(stage).log)
+        ended = end_leftovers(run.folder_of(stage).log)
         if ended:
             run.show(f'{stage.name}: ended {ended} processes that a killed run left')
 
@@ -185,10 +186,10 @@ def _decide(
     paths: Mapping[str, str],
     waiting: set[str] = frozenset(),
 ) -> Decision:
-    place = run.place(stage)
+    folder = run.folder_of(stage)
     if stage.name in run.selected:
-        return decide(place, paths, waiting, run.processes_of(stage))
-    return keep(place, paths)
+        return decide(folder, paths, waiting, run.processes_of(stage))
+    return take_as_it_is(folder, paths)
 
 
 def _check_given(run: PipelineRun) -> None:
@@ -196,9 +197,9 @@ def _check_given(run: PipelineRun) -> None:
     for stage in run.stages:
         for name, what in stage.needs if stage.name in run.selected else ():
             giver = next(s for s in run.stages if s.name == name)
-            place = run.place(giver)
-            record = place.record()
-            if name not in run.selected and not _is_there(place, record, what):
+            folder = run.folder_of(giver)
+            record = folder.record()
+            if name not in run.selected and not _is_there(folder, record, what):
                 raise PipelineError(
                     f'stage {stage.name!r} needs {{{name}.{what}}}, but {name!r} has '
                     f'not finished in {run.work_dir}, or it is gone, and is left '
@@ -206,8 +207,8 @@ def _check_given(run: PipelineRun) -> None:
                 )
 
 
-def _is_there(place: Place, record: Mapping[str, Any] | None, what: str) -> bool:
-    path = record and place.paths(record).get(f'{place.stage.name}.{what}')
+def _is_there(folder: StageFolder, record: Mapping[str, Any] | None, what: str) -> bool:
+    path = record and folder.paths(record).get(f'{folder.stage.name}.{what}')
     return path is not None and Path(path).exists()
 
 
@@ -226,42 +227,44 @@ def _run_stage(
     run: PipelineRun, stage: Stage, decision: Decision, paths: Mapping[str, str]
 ) -> dict:
     """Run one stage to its end and record it."""
-    place, processes = run.place(stage), run.processes_of(stage)
+    folder, processes = run.folder_of(stage), run.processes_of(stage)
     if decision.action == 'restart':
         run.show(
             f'{stage.name}: {decision.reason}; the old output is put aside: '
-            f'{place.put_aside()}'
+            f'{folder.put_aside()}'
         )
-    _tell_choices(run, stage, paths)
-    place.begin(decision.fingerprint, decision.settings, processes)
+    _show_chosen_checkpoints(run, stage, paths)
+    folder.begin(decision.fingerprint, decision.settings, processes)
     if stage.config is not None:
         text = stage.read_config(paths).pretty_text
-        write_atomic(text.encode(), place.config)
-    line = command(place, paths, processes, run.root)
+        write_atomic(text.encode(), folder.config)
+    line = command(folder, paths, processes, run.root)
     run.show(
         f'{stage.name}: {_WORDS[decision.action]} ({decision.reason}), '
-        f'output in {place.log}'
+        f'output in {folder.log}'
     )
-    run_command(line, place.log, progress(run.show, stage.name), run.root)
-    _check_left(run, place)
-    record = place.finish(dict(command=line, version=__version__))
+    run_command(line, folder.log, progress(run.show, stage.name), run.root)
+    _check_left(run, folder)
+    record = folder.finish(dict(command=line, version=__version__))
     run.show(f'{stage.name}: finished, {record["seconds"] / 60:.1f} minutes')
     return record
 
 
-def _check_left(run: PipelineRun, place: Place) -> None:
+def _check_left(run: PipelineRun, folder: StageFolder) -> None:
     """What later stages need must be there."""
-    there = place.yields()
+    there = folder.yields()
     for stage in run.stages:
         for name, what in stage.needs:
-            if name == place.stage.name and what not in there:
+            if name == folder.stage.name and what not in there:
                 raise ToolError(
-                    f'stage {name!r} has ended but left no {what!r} in {place.run}, '
-                    f'which {stage.name!r} needs; see {place.log}'
+                    f'stage {name!r} has ended but left no {what!r} in {folder.run}, '
+                    f'which {stage.name!r} needs; see {folder.log}'
                 )
 
 
-def _tell_choices(run: PipelineRun, stage: Stage, paths: Mapping[str, str]) -> None:
+def _show_chosen_checkpoints(
+    run: PipelineRun, stage: Stage, paths: Mapping[str, str]
+) -> None:
     """Which checkpoints were chosen, and what the choice has read."""
     for name, what in stage.needs:
         if what == 'best_checkpoint':

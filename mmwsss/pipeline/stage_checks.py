@@ -72,8 +72,8 @@ def check_data(stages: Sequence[Stage]) -> None:
     """
     seen: list[dict] = []
     for stage in stages:
-        cfg = stage.read_config() if _parts(stage) else {}
-        for part in _parts(stage):
+        cfg = stage.read_config() if _loaders_read(stage) else {}
+        for part in _loaders_read(stage):
             dataset = _given_dataset(cfg.get(f'{part}_dataloader') or {})
             if dataset is None or dataset in seen:
                 continue
@@ -138,10 +138,10 @@ def _missing(stage: Stage) -> Iterator[str]:
             yield f'there is no input {path}'
     cfg = stage.read_config()
     if cfg is not None:
-        yield from dict.fromkeys(_missing_in(cfg.to_dict(), _parts(stage)))
+        yield from dict.fromkeys(_missing_in(cfg.to_dict(), _loaders_read(stage)))
 
 
-def _parts(stage: Stage) -> tuple[str, ...]:
+def _loaders_read(stage: Stage) -> tuple[str, ...]:
     """The data loaders that a type of stage reads."""
     return LOADERS_READ.get(stage.type, ())
 

@@ -87,11 +87,13 @@ def added_settings(stage: Stage) -> list[str]:
     if stage.config is None:
         return []
     own = _config(replace(stage, cfg_options={}, overrides={}))
-    keys = dict.fromkeys((*_flat(stage.cfg_options), *_flat(stage.overrides)))
+    keys = dict.fromkeys(
+        (*_dotted_keys(stage.cfg_options), *_dotted_keys(stage.overrides))
+    )
     added = [key for key in keys if not has_place(own, f'{key}.')]
     for key in added:
         place, _, last = key.rpartition('.')
-        beside = _at(own, place.split('.') if place else ())
+        beside = _setting_at(own, place.split('.') if place else ())
         known = list(beside) if isinstance(beside, Mapping) else []
         known += [] if place else sorted(stage.kind.keys)
         meant = get_close_matches(last, known, n=1, cutoff=_ALIKE)
@@ -106,13 +108,13 @@ def added_settings(stage: Stage) -> list[str]:
 def has_place(cfg: Any, key: str) -> bool:
     """Whether a config has what the last part of a key with dots is a setting of."""
     *parents, last = key.split('.')
-    found = _at(cfg, parents)
+    found = _setting_at(cfg, parents)
     return found is not _ABSENT and (
         isinstance(found, (Mapping, list, tuple)) or not last
     )
 
 
-def _at(cfg: Any, parts: Sequence[str]) -> Any:
+def _setting_at(cfg: Any, parts: Sequence[str]) -> Any:
     """What a config has at a place, or ``_ABSENT``."""
     for part in parts:
         if isinstance(cfg, (list, tuple)) and part.isdigit() and int(part) < len(cfg):
@@ -128,10 +130,10 @@ def _config(stage: Stage) -> Mapping[str, Any]:
     return stage.read_config().to_dict()
 
 
-def _flat(options: Mapping[str, Any], where: str = '') -> Iterator[str]:
+def _dotted_keys(options: Mapping[str, Any], where: str = '') -> Iterator[str]:
     """Keys with dots of nested options."""
     for key, value in options.items():
         if isinstance(value, Mapping) and value:
-            yield from _flat(value, f'{where}{key}.')
+            yield from _dotted_keys(value, f'{where}{key}.')
         else:
             yield f'{where}{key}'

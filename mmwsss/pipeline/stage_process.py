@@ -36,7 +36,7 @@ class ToolError(RuntimeError):
 
 
 class Interrupted(KeyboardInterrupt):
-    """The run was told to end by a signal other than Ctrl-C."""
+    """The run was ended by a signal other than Ctrl-C."""
 
 
 def run_command(
@@ -50,7 +50,7 @@ def run_command(
     """Run ``python COMMAND`` to its end; all output goes to ``log``.
 
     The tool and all its processes print right into the file, and hold its lock while
-    they live, so that :func:`end_leftovers` can tell what a killed run has left. If
+    they live, so that :func:`end_leftovers` finds what a killed run has left. If
     this call is interrupted, the tool is ended before the interruption goes on.
 
     Args:
@@ -188,7 +188,7 @@ def progress(show: Echo, name: str) -> Echo:
 def signals_interrupt() -> Iterator[None]:
     """Let SIGTERM and SIGHUP end a run as tidily as Ctrl-C."""
     if threading.current_thread() is not threading.main_thread():
-        yield  # signals are the main thread's affair
+        yield  # only the main thread can handle signals
         return
 
     def interrupt(number: int, frame: FrameType | None) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 from mmwsss.io.atomic_file import write_atomic, write_json
 
-from .place import find_place
+from .stage_folder import find_stage_folder
 from .stages import Stage
 
 #: column: the scores that it shows, the first that is there
@@ -28,7 +28,7 @@ def summarise(stages: Sequence[Stage], work_dir: Path) -> str:
     """
     rows = []
     for stage in stages:
-        record = find_place(work_dir, stage).record()
+        record = find_stage_folder(work_dir, stage).record()
         if record is not None:
             rows.append(_row(stage, record, stages))
     table = _table(rows)

@@ -59,10 +59,20 @@ def test_every_test_has_its_metrics(experiment: Experiment) -> None:
 
 def test_other_base_weights_train_anew(experiment: Experiment) -> None:
     """A file that an option names counts by what it holds, not by its name."""
-    run_experiment(experiment)
+    first = run_experiment(experiment)
     (experiment.root / 'base.pth').write_text('other weights')
     run_experiment(experiment)
     assert (experiment.root / 'trained').read_text() == 'xx'
+    aside = experiment.work_dir.with_name(f'work-{first["fingerprint"]}')
+    assert (aside / 'iter_1.pth').is_file()
+
+
+def test_a_checkpoint_of_unknown_settings_is_put_aside(experiment: Experiment) -> None:
+    experiment.work_dir.mkdir()
+    (experiment.work_dir / 'last_checkpoint').write_text('iter_9.pth')
+    run_experiment(experiment)
+    aside = experiment.work_dir.with_name('work-unknown')
+    assert (aside / 'last_checkpoint').read_text() == 'iter_9.pth'
 
 
 def test_a_failed_test_names_its_log(experiment: Experiment) -> None:

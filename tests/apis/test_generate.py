@@ -26,6 +26,7 @@ from mmwsss.pipeline.generate.generate_cfg import GenerateCfg
 from mmwsss.pipeline.generate.generate_labels import RunOptions, generate_labels
 from mmwsss.pipeline.generate.network_maps import NetworkMaps
 from mmwsss.pipeline.inference import init_model
+from mmwsss.pipeline.lock import OUTPUT_LOCK, BusyError, folder_lock
 from mmwsss.pipeline.refine.refine_cfg import RefineCfg
 from mmwsss.pipeline.refine.refine_folder import refine_folder
 from tests.helpers.generation import (
@@ -490,6 +491,18 @@ def test_split_by_name(run, place) -> None:
     report, out = run(split='few', save=('mask',))
     assert report.images == 2
     assert {p.stem for p in (out / 'mask').iterdir()} == set(NAMES[:2])
+
+
+def test_two_writers_in_one_folder(run) -> None:
+    """``--overwrite`` into a folder that another run fills would mix the settings."""
+    _, out = run(bkg_thr=(0.5,))
+    before = contents(out)
+    with (
+        folder_lock(out, '--out', OUTPUT_LOCK),
+        pytest.raises(BusyError, match=f'process {os.getpid()} .*another --out'),
+    ):
+        run(options=RunOptions(overwrite=True), bkg_thr=(0.2,))
+    assert contents(out) == before
 
 
 # ------------------------------------------------------------------------ processes

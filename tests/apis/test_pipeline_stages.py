@@ -15,9 +15,14 @@ import pytest
 from mmengine.config import Config
 from PIL import Image
 
-from mmwsss.pipeline.hashes import config_files, list_files, path_hash
-from mmwsss.pipeline.plan import content_hash, literal_paths
+from mmwsss.pipeline.fingerprint import path_hash
 from mmwsss.pipeline.runner import dry_run, run_pipeline, select
+from mmwsss.pipeline.stage_inputs import (
+    config_files,
+    content_hash,
+    list_files,
+    literal_paths,
+)
 from mmwsss.pipeline.stage_process import progress
 from mmwsss.pipeline.stage_types import STAGE_TYPES
 from mmwsss.pipeline.stages import PipelineError, fill, find_needs, read_stages
@@ -375,7 +380,7 @@ def test_dry_run_shows_commands_and_does_nothing(tmp_path, work):
     assert [d.action for d in decisions] == ['run'] + ['wait'] * 5
     assert not work.exists()
     commands = [line.split() for line in run.show if line.startswith('   python ')]
-    assert commands[0][1:4] == ['-m', 'torch.distributed.run', '--nnodes=1']
+    assert commands[0][1:4] == ['-m', 'torch.distributed.run', '--standalone']
     assert '--nproc_per_node=2' in commands[0]
     assert commands[0][-2:] == ['--launcher', 'pytorch']
     assert commands[1][-8:-2] == [

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 from pathlib import Path
 
 import numpy as np
@@ -20,8 +22,9 @@ from mmwsss.ops import (
     par,
     unary_from_prob,
 )
+from mmwsss.pipeline.lock import OUTPUT_LOCK, BusyError, folder_lock
 from mmwsss.pipeline.refine import refine_folder as refine
-from mmwsss.pipeline.refine.refine_cfg import RefineCfg
+from mmwsss.pipeline.refine.refine_cfg import RefineCfg, Task
 from mmwsss.pipeline.refine.refine_folder import refine_folder
 from tests.helpers.generation import read_png
 from tests.helpers.methods import pictures
@@ -244,18 +247,32 @@ def test_a_label_that_cannot_be_written(folder, way, monkeypatch) -> None:
 
 def test_a_killed_worker(folder, monkeypatch) -> None:
     """Finished labels stay; the message says what to do."""
-    from concurrent.futures.process import BrokenProcessPool
-
-    def broken(futures):
-        yield next(iter(futures))
-        raise BrokenProcessPool
-
-    monkeypatch.setattr(refine, 'as_completed', broken)
+    monkeypatch.setattr(refine, '_one_file', kill_at_im_3)
     with pytest.raises(RuntimeError, match='a worker process was killed.*fewer'):
         run(folder, 'out', RefineCfg('par'), workers=2)
-    assert list((folder / 'out').glob('*.png'))
+    monkeypatch.undo()
+    kept = {path.stem for path in (folder / 'out').glob('*.png')}
+    assert 'im_3' not in kept
     report, labels = run(folder, 'out', RefineCfg('par'))
-    assert report.skipped and set(labels) == set(NAMES)
+    assert report.skipped == len(kept) and set(labels) == set(NAMES)
+
+
+def kill_at_im_3(cfg: RefineCfg, task: Task) -> str | None:
+    """What a worker does, but one image ends its process."""
+    if Path(task.image).stem == 'im_3':
+        os.kill(os.getpid(), signal.SIGKILL)
+    return refine._one_file(cfg, task)
+
+
+def test_two_writers_in_one_folder(folder) -> None:
+    (folder / 'out').mkdir()
+    with (
+        folder_lock(folder / 'out', '--out', OUTPUT_LOCK),
+        pytest.raises(BusyError, match=f'process {os.getpid()} .*another --out'),
+    ):
+        run(folder, 'out', RefineCfg('par'), overwrite=True)
+    assert not list((folder / 'out').glob('*.png'))
+    assert run(folder, 'out', RefineCfg('par'))[0].written == len(NAMES)
 
 
 # ------------------------------------------------------------------ before the work

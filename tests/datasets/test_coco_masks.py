@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from pycocotools import mask as tools
 
 from mmwsss.datasets.coco_masks import class_mask, instance_mask, rle_mask
 
@@ -37,7 +38,6 @@ def test_runs():
 
 
 def test_equal_to_cocos_own_tools():
-    tools = pytest.importorskip('pycocotools.mask')
     rng = np.random.default_rng(0)
     for _ in range(300):
         height, width = rng.integers(1, 60, 2).tolist()
@@ -78,3 +78,16 @@ def test_bad_input():
         instance_mask([[0, 0, 1, 1]], (8, 10))
     with pytest.raises(ValueError, match='add up to 3'):
         rle_mask([3], (8, 10))
+    with pytest.raises(ValueError, match='add up to 5, not to 2x4'):
+        rle_mask('32', (2, 4))
+
+
+@pytest.mark.parametrize('corner', [float('nan'), float('inf'), 1e308, -(2.0**20)])
+def test_corners_that_are_no_place_are_refused(corner):
+    """pycocotools itself would end the process."""
+    with pytest.raises(ValueError, match='has a corner at'):
+        instance_mask([[0, 0, 1, corner, 4, 4]], (8, 10))
+
+
+def test_an_annotation_without_a_polygon_is_empty():
+    assert not instance_mask([], (8, 10)).any()

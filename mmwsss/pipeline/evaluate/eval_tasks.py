@@ -50,8 +50,8 @@ def maps_in(folder: str | Path, kind: str | None = None) -> tuple[Path, str]:
 
 def classes_of(folder: str | Path) -> tuple[str, ...] | None:
     """Class names that the manifest of generated maps gives, or ``None``."""
-    for place in (Path(folder), Path(folder).parent):
-        manifest = read_manifest(place)
+    for candidate in (Path(folder), Path(folder).parent):
+        manifest = read_manifest(candidate)
         if manifest and manifest.get('classes'):
             return tuple(manifest['classes'])
     return None

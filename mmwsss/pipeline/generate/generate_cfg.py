@@ -12,7 +12,7 @@ from mmwsss.cam import check_thresholds
 from mmwsss.io.score_files import DTYPES
 from mmwsss.labelers.labeler import Labeler
 from mmwsss.labelers.refiners.refiner import build_refiner
-from mmwsss.models.inference_cfg import FILTERS
+from mmwsss.models.prediction.inference_cfg import FILTERS
 from mmwsss.pipeline.label_options import (
     build_labeler,
     check_refine,

@@ -8,8 +8,9 @@ import os
 import shutil
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,15 +19,21 @@ from mmengine.dist import barrier, get_dist_info
 from mmengine.utils import ProgressBar
 from torch import nn
 
-from mmwsss.cli.processes import on_first_process, start_processes, tell
+from mmwsss.cli.processes import (
+    enter_on_first_process,
+    log_once,
+    on_first_process,
+    start_processes,
+)
+from mmwsss.pipeline.fingerprint import MANIFEST, weights_hash
 from mmwsss.pipeline.inference import init_model
+from mmwsss.pipeline.lock import OUTPUT_LOCK, folder_lock
 from mmwsss.pipeline.manifest import (
-    MANIFEST,
     ManifestMismatch,
     claim_folder,
-    weights_hash,
     write_manifest,
 )
+from mmwsss.pipeline.workers import Workers
 from mmwsss.version import __version__
 
 from .generate_cfg import SAVED, SUFFIX, GenerateCfg
@@ -40,7 +47,7 @@ from .split_images import (
     split_cfg,
 )
 from .walked_maps import Affinity
-from .write_outputs import Workers, is_done, output_path, write_outputs
+from .write_outputs import is_done, output_path, write_outputs
 
 
 @dataclass
@@ -116,6 +123,7 @@ def generate_labels(
         ValueError: before any work, if network, data and settings don't go together,
             or the folder holds outputs of other settings.
         DataError: if an image or label is missing or broken.
+        BusyError: if another run writes into the folder.
     """
     run = run or RunOptions()
     cfg = (
@@ -158,8 +166,11 @@ def generate_labels(
         images=len(dataset),
     )
     chosen = f'those of {affinity.cams}' if from_folder else _FILTERS[cam_filter]
-    tell(f'Masks: {describe(settings, model)}. Classes of an image: {chosen}')
-    return generate(dataset, source, Path(out), settings, identity, facts, run, device)
+    log_once(f'Masks: {describe(settings, model)}. Classes of an image: {chosen}')
+    with enter_on_first_process(folder_lock(Path(out), '--out', OUTPUT_LOCK)):
+        return generate(
+            dataset, source, Path(out), settings, identity, facts, run, device
+        )
 
 
 _FILTERS = dict(
@@ -207,7 +218,7 @@ def generate(
     report = GenerateReport(str(out), len(names))
     report.skipped = len(names) - sum(map(len, groups))
     if report.skipped:
-        tell(f'{report.skipped} of {len(names)} images are done already in {out}')
+        log_once(f'{report.skipped} of {len(names)} images are done already in {out}')
     rank, world = get_dist_info()
     mine = groups[rank::world]
     loaders = run.loaders if run.loaders is not None else 2 * (device != 'cpu')
@@ -297,15 +308,22 @@ def _run(
     show = get_dist_info()[0] == 0 and groups
     bar = ProgressBar(sum(map(len, groups)), file=sys.stderr) if show else None
     refines = 'mask' in settings.save and settings.refines
-    with Workers(count, refines and device == 'cpu', device) as workers:
+    threads = not refines or device != 'cpu'
+
+    def maps_to_write() -> Iterator[ImageMaps]:
         for group, batch in zip(groups, loader, strict=True):
             for maps in source(batch):
                 if not is_done(out, settings.save, maps.name):
-                    workers.submit(
-                        write_outputs, settings, str(out), maps, palette, device
-                    )
+                    yield maps
             for _ in range(len(group) if show else 0):
                 bar.update()
+
+    write = partial(write_outputs, settings, str(out), palette, device)
+    with Workers(
+        count, threads=threads, device=device, preload=[write_outputs.__module__]
+    ) as workers:
+        for _ in workers.map(write, maps_to_write(), ordered=False):
+            pass
     if show:
         bar.file.write('\n')
 

@@ -15,7 +15,7 @@ from torch.utils.data import DataLoader
 from mmwsss.datasets.weak_seg_dataset import WeakSegDataset
 from mmwsss.io.data_errors import LabelError
 from mmwsss.io.image_files import picture_size
-from mmwsss.pipeline.manifest import settings_hash
+from mmwsss.pipeline.fingerprint import settings_hash
 from mmwsss.registry import DATASETS
 
 LOADERS = ('train', 'val', 'test')

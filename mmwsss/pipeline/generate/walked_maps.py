@@ -19,8 +19,9 @@ from mmwsss.datasets.transforms.load_rgb_image import read_rgb
 from mmwsss.io.data_errors import DataError, ScoreError
 from mmwsss.io.score_files import load_scores
 from mmwsss.labelers.refiners.walk_refiner import RandomWalk, check_walkable
+from mmwsss.pipeline.fingerprint import weights_hash
 from mmwsss.pipeline.inference import init_model
-from mmwsss.pipeline.manifest import read_manifest, weights_hash
+from mmwsss.pipeline.manifest import read_manifest
 from mmwsss.structures import StoredMaps
 
 from .generate_cfg import SUFFIX, GenerateCfg

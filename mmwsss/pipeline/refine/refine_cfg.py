@@ -19,7 +19,7 @@ from mmwsss.io.score_files import KINDS, load_scores
 from mmwsss.labelers.labeler import Labeler, labels_of_ids
 from mmwsss.labelers.refiners.refiner import build_refiner, refine_maps, refiner_names
 from mmwsss.pipeline.label_options import build_labeler, labeler_cfg, refiner_cfg
-from mmwsss.structures import ClassMaps
+from mmwsss.structures import StoredMaps
 
 #: presets of the dense CRF by what it is given
 DEFAULT_PRESETS = dict(prob='toco_seg', cam='toco_cam', label='irn')
@@ -170,7 +170,7 @@ def read_pixels(path: str, device: str = 'cpu') -> Tensor:
 
 
 def label_of(
-    labeler: Labeler, image: str, maps: ClassMaps, device: str = 'cpu', **side: Tensor
+    labeler: Labeler, image: str, maps: StoredMaps, device: str = 'cpu', **side: Tensor
 ) -> np.ndarray:
     """The label (H, W) uint8 of one image.
 

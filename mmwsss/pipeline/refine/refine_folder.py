@@ -6,8 +6,6 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor, as_completed
-from concurrent.futures.process import BrokenProcessPool
 from contextlib import closing
 from dataclasses import dataclass, field
 from functools import partial
@@ -23,7 +21,8 @@ from mmwsss.io.data_errors import DataError, UnreadableImageError
 from mmwsss.io.image_files import image_stem, picture_size
 from mmwsss.io.label_png import save_label_png
 from mmwsss.io.score_files import SUFFIXES
-from mmwsss.pipeline.workers import clean_processes, start_worker
+from mmwsss.pipeline.lock import OUTPUT_LOCK, folder_lock
+from mmwsss.pipeline.workers import Workers
 
 from .refine_cfg import Item, RefineCfg, Task, read_item, refine_items
 
@@ -78,11 +77,23 @@ def refine_folder(
     Raises:
         DataError: before any work, if images or maps are missing.
         ValueError: if there is no such device.
-        RuntimeError: if a worker process was killed.
+        RuntimeError: if a worker process was killed, or another run writes to ``out``.
         KeyboardInterrupt: after the files at work have been finished.
     """
     _check_device(device)
     tasks = plan(images, scores, out, cfg.kind, names)
+    with folder_lock(Path(out), '--out', OUTPUT_LOCK):
+        return _refine(tasks, cfg, workers, device, batch_size, overwrite)
+
+
+def _refine(
+    tasks: Sequence[Task],
+    cfg: RefineCfg,
+    workers: int,
+    device: str,
+    batch_size: int | None,
+    overwrite: bool,
+) -> RefineReport:
     report = RefineReport()
     todo = [t for t in tasks if overwrite or not is_whole(t.out)]
     report.skipped = len(tasks) - len(todo)
@@ -92,10 +103,8 @@ def refine_folder(
         batch_size = 1 if torch.device(device).type == 'cpu' else 8
     if batch_size > 1 or torch.device(device).type != 'cpu':
         results = _batched(todo, cfg, device, batch_size, max(workers, 1))
-    elif workers > 1:
-        results = _in_processes(todo, cfg, workers)
     else:
-        results = ((task, _one_file(cfg, task)) for task in todo)
+        results = _one_by_one(todo, cfg, workers if workers > 1 else 0)
     bar = ProgressBar(len(todo), file=sys.stderr)
     with closing(results):  # ends the workers whatever happens
         for task, error in results:
@@ -134,13 +143,13 @@ def plan(
     wanted = (
         sorted(photos) if names is None else list(dict.fromkeys(map(image_stem, names)))
     )
-    _complain(
+    _refuse_missing(
         images,
         [n for n in wanted if n not in photos],
         'no image',
         'take them out of the list of names',
     )
-    _complain(
+    _refuse_missing(
         scores,
         [n for n in wanted if n not in maps],
         f'no maps ({", ".join(SUFFIXES[kind])})',
@@ -148,7 +157,7 @@ def plan(
     )
     if names is None:
         spare = sorted(set(maps) - set(photos))
-        _complain(
+        _refuse_missing(
             images,
             spare,
             f'maps in {scores}, no image',
@@ -171,7 +180,9 @@ def _by_stem(folder: str | Path, wanted: Callable[[str], bool]) -> dict[str, str
     return found
 
 
-def _complain(folder: str | Path, lacking: list[str], problem: str, fix: str) -> None:
+def _refuse_missing(
+    folder: str | Path, lacking: list[str], problem: str, fix: str
+) -> None:
     if lacking:
         more = ', ...' if len(lacking) > _SHOWN else ''
         shown = ', '.join(lacking[:_SHOWN]) + more
@@ -196,35 +207,22 @@ def _message(task: Task, err: Exception) -> str:
     return str(err) if known else f'{task.image}: {type(err).__name__}: {err}'
 
 
-def _in_processes(tasks: Sequence[Task], cfg: RefineCfg, workers: int) -> Results:
-    pool = ProcessPoolExecutor(
-        min(workers, len(tasks)), clean_processes(__name__), initializer=start_worker
-    )
-    try:
-        futures = {pool.submit(partial(_one_file, cfg), task): task for task in tasks}
-        for future in as_completed(futures):
-            yield futures[future], future.result()
-    except BrokenProcessPool as err:
-        raise RuntimeError(
-            'a worker process was killed, perhaps for want of memory (go on with fewer '
-            "workers), or the script has no `if __name__ == '__main__':` around its "
-            'call: finished labels stay'
-        ) from err
-    finally:  # also after Ctrl-C: files at work are finished, no other is begun
-        pool.shutdown(wait=True, cancel_futures=True)
+def _one_by_one(tasks: Sequence[Task], cfg: RefineCfg, workers: int) -> Results:
+    with Workers(min(workers, len(tasks)), preload=[__name__]) as pool:
+        yield from pool.map(partial(_one_file, cfg), tasks, ordered=False)
 
 
 def _batched(
     tasks: Sequence[Task], cfg: RefineCfg, device: str, batch_size: int, threads: int
 ) -> Results:
-    with ThreadPoolExecutor(threads) as pool:
+    with Workers(threads, threads=True, device=device) as pool:
         for chunk in _of_one_size(tasks, batch_size):
             errors: dict[Task, str | None] = dict.fromkeys(chunk)
-            items = dict(zip(chunk, pool.map(partial(_attempt, cfg), chunk)))
+            items = dict(pool.map(partial(_read_or_message, cfg), chunk))
             labels = {}
-            for group in _alike(items, errors):
+            for group in _group_by_shape(items, errors):
                 labels |= _refine_group(cfg, group, device, errors)
-            for task, error in pool.map(partial(_save, cfg), labels.items()):
+            for (task, _), error in pool.map(partial(_save, cfg), labels.items()):
                 errors[task] = error
             yield from errors.items()
 
@@ -243,14 +241,14 @@ def _of_one_size(tasks: Sequence[Task], batch_size: int) -> Iterator[list[Task]]
             yield members[start : start + batch_size]
 
 
-def _attempt(cfg: RefineCfg, task: Task) -> Item | str:
+def _read_or_message(cfg: RefineCfg, task: Task) -> Item | str:
     try:
         return read_item(cfg, task)
     except Exception as err:
         return _message(task, err)
 
 
-def _alike(
+def _group_by_shape(
     items: dict[Task, Item | str], errors: dict[Task, str | None]
 ) -> list[dict[Task, Item]]:
     """Items with as many maps together; errors of reading are noted."""
@@ -278,10 +276,10 @@ def _refine_group(
     return labels
 
 
-def _save(cfg: RefineCfg, entry: tuple[Task, np.ndarray]) -> tuple[Task, str | None]:
+def _save(cfg: RefineCfg, entry: tuple[Task, np.ndarray]) -> str | None:
     task, label = entry
     try:
         save_label_png(label, task.out, cfg.palette)
     except Exception as err:
-        return task, _message(task, err)
-    return task, None
+        return _message(task, err)
+    return None

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,14 +13,15 @@ from typing import Any
 
 from mmwsss.io.atomic_file import write_json
 
-from .hashes import path_hash
+from .fingerprint import path_hash
+from .manifest import put_aside
 from .stages import PipelineError, Stage
 
 ASIDE = 'aside'
 
 
 @dataclass(frozen=True)
-class Place:
+class StageFolder:
     """The folder ``NN_name`` of a stage.
 
     ``begun.json``: settings, inputs and their hash, written before the tool starts;
@@ -29,35 +29,35 @@ class Place:
     ``run/``: what the tool writes; beside them its resolved config.
 
     Attributes:
-        folder: the stage's own folder.
+        path: the folder itself.
         stage: the stage.
     """
 
-    folder: Path
+    path: Path
     stage: Stage
 
     @property
     def run(self) -> Path:
         """Where the tool writes."""
-        return self.folder / 'run'
+        return self.path / 'run'
 
     @property
     def log(self) -> Path:
         """All that the tool printed."""
-        return self.folder / 'output.log'
+        return self.path / 'output.log'
 
     @property
     def config(self) -> Path:
         """The stage's config with all options filled in."""
-        return self.folder / self.stage.config.name
+        return self.path / self.stage.config.name
 
     def begun(self) -> dict | None:
         """What the stage was begun with."""
-        return _read(self.folder / 'begun.json')
+        return _read(self.path / 'begun.json')
 
     def record(self) -> dict | None:
         """What the stage left when it had finished."""
-        return _read(self.folder / 'record.json')
+        return _read(self.path / 'record.json')
 
     def begin(
         self, fingerprint: str, settings: Mapping[str, Any], processes: int
@@ -72,8 +72,8 @@ class Place:
             processes=processes,
             started=time.time(),
         )
-        (self.folder / 'record.json').unlink(missing_ok=True)
-        write_json(known, self.folder / 'begun.json')
+        (self.path / 'record.json').unlink(missing_ok=True)
+        write_json(known, self.path / 'begun.json')
         self.run.mkdir(exist_ok=True)
 
     def last_session(self, begun: Mapping[str, Any]) -> float:
@@ -97,14 +97,14 @@ class Place:
             metrics=self.stage.kind.metrics(self.run),
             **facts,
         )
-        write_json(record, self.folder / 'record.json')
+        write_json(record, self.path / 'record.json')
         return record
 
     def yields(self) -> dict[str, dict]:
         """What is there: path below the folder of the stage, and hash."""
         found = {name: find(self.run) for name, find in self.stage.kind.yields.items()}
         return {
-            name: dict(path=os.path.relpath(path, self.folder), hash=path_hash(path))
+            name: dict(path=os.path.relpath(path, self.path), hash=path_hash(path))
             for name, path in found.items()
             if path is not None
         }
@@ -112,38 +112,34 @@ class Place:
     def paths(self, record: Mapping[str, Any]) -> dict[str, str]:
         """``{'stage.what': path}`` of a finished stage."""
         return {
-            f'{self.stage.name}.{name}': str(self.folder / item['path'])
+            f'{self.stage.name}.{name}': str(self.path / item['path'])
             for name, item in record['yields'].items()
         }
 
     def altered(self, record: Mapping[str, Any]) -> str | None:
         """The first output that is no longer what the record says."""
         for name, item in record['yields'].items():
-            if path_hash(self.folder / item['path']) != item['hash']:
+            if path_hash(self.path / item['path']) != item['hash']:
                 return name
         return None
 
     def put_aside(self) -> Path | None:
         """Move all that is there out of the way; returns where it went."""
-        if not self.folder.exists() or not any(self.folder.iterdir()):
+        if not self.path.exists() or not any(self.path.iterdir()):
             return None
         mark = (self.begun() or {}).get('fingerprint', 'unknown')
-        target = self.folder.parent / ASIDE / f'{self.folder.name}-{mark}'
-        if target.exists():  # an older copy of the same settings
-            shutil.rmtree(target)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        self.folder.rename(target)
-        return target
+        name = f'{self.path.name}-{mark}'
+        return put_aside(self.path, self.path.parent / ASIDE / name)
 
 
-def find_place(work_dir: Path, stage: Stage) -> Place:
+def find_stage_folder(work_dir: Path, stage: Stage) -> StageFolder:
     """The stage's folder: one of that name that is there, or else the one to make.
 
     A stage that is put in between changes the numbers of those after it; they keep
     the folders they have.
     """
     there = sorted(work_dir.glob(f'[0-9][0-9]_{stage.name}'))
-    return Place(
+    return StageFolder(
         there[0] if there else work_dir / f'{stage.number:02d}_{stage.name}', stage
     )
 

@@ -1,62 +1,20 @@
 # Licensed under Apache-2.0.
-"""When is an input the same as before: hashes of files and folders."""
+"""What the result of a stage depends on: its settings, and the files that it reads."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from functools import lru_cache
-from hashlib import file_digest
-from pathlib import Path
 from typing import Any
 
-from .manifest import MANIFEST, settings_hash
+from mmengine.config import Config
+
+from .fingerprint import path_hash, plain, settings_hash
+from .stage_checks import LOADERS_READ, PATHS
+from .stages import Stage
 
 _LISTS = ('.txt', '.json', '.csv')
 LOADERS = ('train', 'val', 'test')
-
-
-def path_hash(path: str | os.PathLike) -> str | None:
-    """What a file or folder holds; ``None`` if there is none.
-
-    A file counts by its content. A folder counts by the names, sizes and times of
-    change of all files in it (reading thousands of masks again would take minutes) and
-    by the content of its ``manifest.json``. Temporary files (``.NAME``, ``*.tmp``)
-    don't count.
-    """
-    path = Path(path)
-    if path.is_dir():
-        return _folder_hash(path)
-    if not path.is_file():
-        return None
-    state = path.stat()
-    return _file_hash(str(path), state.st_size, state.st_mtime_ns)
-
-
-@lru_cache(maxsize=256)
-def _file_hash(path: str, size: int, changed: int) -> str:
-    with open(path, 'rb') as file:
-        return file_digest(file, 'sha256').hexdigest()[:16]
-
-
-def _folder_hash(folder: Path) -> str:
-    found = sorted(_entries(str(folder), ''))
-    manifest = folder / MANIFEST
-    content = path_hash(manifest) if manifest.is_file() else None
-    return settings_hash([content, [e for e in found if e[0] != MANIFEST]])
-
-
-def _entries(folder: str, below: str) -> Iterator[tuple[str, int, int]]:
-    with os.scandir(folder) as items:
-        for item in items:
-            name = below + item.name
-            if item.name.startswith('.') or item.name.endswith('.tmp'):
-                continue
-            if item.is_dir():
-                yield from _entries(item.path, f'{name}/')
-            else:
-                state = item.stat()
-                yield name, state.st_size, state.st_mtime_ns
 
 
 def config_files(cfg: Mapping[str, Any]) -> dict[str, str]:
@@ -84,8 +42,8 @@ def list_files(
 ) -> dict[str, str]:
     """Hashes of the lists of images and labels that data sets read.
 
-    Folders of labels count as :func:`path_hash` says. Lists that come with mmwsss
-    don't count.
+    Folders of labels count as :func:`.fingerprint.path_hash` says. Lists that come with
+    mmwsss don't count.
 
     Args:
         cfg: the config.
@@ -130,3 +88,52 @@ def _strings(value: Any, key: str = '') -> Iterator[tuple[str, str]]:
     elif isinstance(value, (list, tuple)):
         for item in value:
             yield from _strings(item, key)
+
+
+def stage_settings(stage: Stage, paths: Mapping[str, str]) -> dict[str, Any]:
+    """All that the result of a stage depends on.
+
+    What comes from earlier stages counts by its content, not by its path, so that a
+    whole pipeline can be moved.
+    """
+    cfg = stage.read_config()
+    config = None if cfg is None else plain(cfg.to_dict())
+    inputs = {
+        need: path_hash(paths[need])
+        for need in (f'{name}.{what}' for name, what in stage.needs)
+    }
+    lists = list_files(
+        config or {}, LOADERS_READ.get(stage.type, ()), stage.values.get('split')
+    )
+    return dict(
+        type=stage.type,
+        tool=stage.kind.tool,
+        values=plain(stage.values),
+        args=list(stage.args),
+        config=config,
+        files=config_files(config or {}) | lists,
+        inputs=inputs | {path: content_hash(path) for path in literal_paths(stage)},
+    )
+
+
+def literal_paths(stage: Stage) -> list[str]:
+    """Files and folders that a stage names itself, as far as they are there.
+
+    A word without a folder is a path only where nothing else can stand.
+    """
+    named = [
+        item
+        for key, value in stage.values.items()
+        for item in (value if isinstance(value, (list, tuple)) else [value])
+        if isinstance(item, str)
+        and (os.path.dirname(item) or key in (*stage.kind.takes, *PATHS))
+    ]
+    return [path for path in (*named, *stage.inputs) if os.path.exists(path)]
+
+
+def content_hash(path: str) -> str | None:
+    """As :func:`.fingerprint.path_hash`; a config counts with its bases."""
+    if not path.endswith('.py'):
+        return path_hash(path)
+    cfg = Config.fromfile(path, import_custom_modules=False)
+    return settings_hash(cfg.to_dict())
