@@ -81,8 +81,14 @@ def _given_dataset(loader: Mapping[str, Any]) -> dict[str, Any] | None:
     kind = DATASETS.get(dataset['type']) if 'type' in dataset else None
     if not (inspect.isclass(kind) and issubclass(kind, WeakSegDataset)):
         return None
-    given = {key: value for key, value in dataset.items() if not any(find_needs(value))}
-    return given | dict(pipeline=[])
+    if dataset.get('side_inputs'):  # the others can be looked for
+        dataset['side_inputs'] = _given(dataset['side_inputs'])
+    return _given(dataset) | dict(pipeline=[])
+
+
+def _given(entries: Mapping[str, Any]) -> dict[str, Any]:
+    """Those that name nothing an earlier stage has yet to make."""
+    return {key: value for key, value in entries.items() if not any(find_needs(value))}
 
 
 def check_schedules(stages: Sequence[Stage]) -> None:

@@ -5,5 +5,6 @@ from .class_maps import ClassMaps
 from .class_pairs import ClassPairs
 from .features import Features, encode
 from .image_labels import ImageLabels
+from .side_fields import side_input
 
-__all__ = ['ClassMaps', 'ClassPairs', 'Features', 'ImageLabels', 'encode']
+__all__ = ['ClassMaps', 'ClassPairs', 'Features', 'ImageLabels', 'encode', 'side_input']

@@ -102,11 +102,11 @@ def test_a_crf_may_follow(place, tmp_path) -> None:
 def test_pixel_labels_are_not_read(place) -> None:
     """The edge network trains on a folder of seeds; labels are generated without."""
     cfg = config_of('irn', place / 'data')
-    assert cfg.train_dataloader.dataset.mask_dir
+    assert cfg.train_dataloader.dataset.side_inputs.mask
     cfg.train_dataloader.dataset.update(sal_dir='saliency', fused_dir='fused')
     dataset = split_cfg(cfg, None, 'none', plain=True)
     assert not dataset['with_masks']
-    assert not {'mask_dir', 'sal_dir', 'fused_dir'} & set(dataset)
+    assert not {'side_inputs', 'sal_dir', 'fused_dir'} & set(dataset)
     assert [step['type'] for step in dataset['pipeline']] == [
         'LoadRGBImage',
         'PackWeakInputs',

@@ -295,14 +295,15 @@ def test_missing_files_of_a_data_set(tmp_path, work, lacking):
     shared = f"type='ShapesDataset', data_root={str(data)!r}"
     seg = (
         f"_base_ = ['net.py']\nmask_dir = None\n"
-        f"train_dataloader = dict(dataset=dict({shared}, sal_dir='Saliency', "
-        "mask_dir='soon'))\n"
+        f'train_dataloader = dict(dataset=dict({shared}, side_inputs=dict('
+        "saliency=dict(dir='Saliency', kind='grey'), "
+        "mask=dict(dir='soon', root='.', kind='ids'))))\n"
         f'val_dataloader = dict(dataset=dict({shared}, test_mode=True, '
         "pipeline=[dict(type='Unknown')]))\n"
     )
     stages = STAGES.replace(
         "dict(mask_dir='{masks.mask}')",
-        "{'train_dataloader.dataset.mask_dir': '{masks.mask}'}",
+        "{'train_dataloader.dataset.side_inputs.mask.dir': '{masks.mask}'}",
     )
     config = write_pipeline(tmp_path / 'configs', stages, seg=seg)
     dry_run(make_run(config, work))

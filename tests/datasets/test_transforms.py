@@ -13,6 +13,8 @@ import torch
 from PIL import Image
 from torchvision.transforms import functional as tv
 
+from mmwsss.datasets.side_inputs.declaration import SideFile
+from mmwsss.datasets.side_inputs.maps_kind import MapsKind
 from mmwsss.datasets.transforms import draw
 from mmwsss.datasets.transforms import functional as F
 from mmwsss.datasets.transforms.draw import PhotoParams
@@ -328,9 +330,9 @@ def fields(height=50, width=60):
     return dict(
         gt_seg_map=rng.integers(0, 3, (height, width)).astype(np.uint8),
         cam=rng.random((2, height, width)).astype(np.float32),
-        saliency=rng.random((height, width)).astype(np.float32),
+        saliency=rng.random((1, height, width)).astype(np.float32),
         seg_fields=['gt_seg_map'],
-        map_fields=['cam', 'saliency'],
+        side_inputs={name: SideFile('x', MapsKind()) for name in ('cam', 'saliency')},
     )
 
 
@@ -349,8 +351,8 @@ def test_geometry_moves_image_and_fields_together(cfg):
     out = run(cfg, **fields())
     shape = out['img'].shape[:2]
     assert out['img_shape'] == shape
-    assert out['gt_seg_map'].shape == out['saliency'].shape == shape
-    assert out['cam'].shape == (2, *shape)
+    assert out['gt_seg_map'].shape == shape
+    assert out['cam'].shape == (2, *shape) and out['saliency'].shape == (1, *shape)
     assert out['gt_seg_map'].dtype == np.uint8
     assert set(np.unique(out['gt_seg_map']).tolist()) <= {0, 1, 2, 255}
 

@@ -13,9 +13,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+import torch
 from PIL import Image, ImageEnhance, ImageFilter, ImageOps
+from torch.nn.functional import interpolate
 
 Box = tuple[int, int, int, int]
+#: of :func:`pad_crop`: size of the crop, corner of the image, corner of the crop
+Place = tuple[tuple[int, int], tuple[int, int], tuple[int, int]]
 Jitter = Sequence[tuple[str, float]]
 
 INTERPOLATIONS = {
@@ -79,6 +83,19 @@ def resized_crop(
     """
     y0, y1, x0, x1 = box
     return img.crop((x0, y0, x1, y1)).resize(size[::-1], interpolation(resample))
+
+
+def resize_map(
+    array: np.ndarray, size: tuple[int, int], align_corners: bool
+) -> np.ndarray:
+    """Bilinear (..., H, W) to (..., *size), without antialiasing.
+
+    In double precision (SMAF's release): float32 places the sampling points of a large
+    map to 1e-5 pixels only.
+    """
+    maps = torch.from_numpy(array).double().reshape(1, -1, *array.shape[-2:])
+    out = interpolate(maps, size, mode='bilinear', align_corners=align_corners)
+    return out.reshape(*array.shape[:-2], *size).numpy().astype(array.dtype)
 
 
 def pad_crop(

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from mmwsss.models.segmentors.weak_segmentor import WeakSegmentor
 from mmwsss.registry import MODELS
-from mmwsss.structures import Features
+from mmwsss.structures import Features, side_input
 
 
 @MODELS.register_module()
@@ -74,13 +74,7 @@ class EPS(WeakSegmentor):
         Raises:
             ValueError: naming an image that has none.
         """
-        lacking = [sample for sample in data_samples if 'saliency' not in sample]
-        if lacking:
-            raise ValueError(
-                f'{lacking[0].get("img_path")} has no saliency map; the loss term sal '
-                'needs sal_dir in the data set and LoadSaliency in its pipeline'
-            )
-        return torch.stack([sample.saliency.data for sample in data_samples])
+        return torch.stack(side_input(data_samples, 'saliency', 'grey'))
 
     def view_cams(self, features: Features) -> tuple[Tensor, ...]:
         """Softmax at the network's resolution, then the classes without background."""

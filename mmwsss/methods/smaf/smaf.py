@@ -19,7 +19,7 @@ from mmwsss.models.loss_schedule import LossSchedule
 from mmwsss.models.segmentors.weak_segmentor import WeakSegmentor
 from mmwsss.models.teachers.frozen_network import FrozenNetwork
 from mmwsss.registry import MODELS
-from mmwsss.structures import ImageLabels
+from mmwsss.structures import ImageLabels, side_input
 
 from .reactivation import attention_target, resize_corners, winning_label
 from .self_training_cfg import SelfTrainingCfg
@@ -110,18 +110,13 @@ class MultiScaleSelfTraining:
         Raises:
             ValueError: naming an image that has none.
         """
-        lacking = [sample for sample in data_samples if 'fused' not in sample]
-        if lacking:
-            raise ValueError(
-                f'{lacking[0].get("img_path")} brings no fused maps; '
-                "self_training.source='fused' needs fused_dir in the data set and "
-                "LoadFusedMaps in its pipeline; or set source='online'"
-            )
+        hint = "; or set self_training.source='online'"
+        given = side_input(data_samples, 'fused', 'maps', hint)
         slots = labels.ids.shape[1]
         return torch.stack(
             [
                 nn.functional.pad(maps, (0, 0, 0, 0, 0, slots - len(maps)))
-                for maps in (sample.fused.data for sample in data_samples)
+                for maps in given
             ]
         )
 

@@ -12,6 +12,7 @@ from mmengine.config import Config
 from mmengine.dataset import pseudo_collate
 from torch.utils.data import DataLoader
 
+from mmwsss.datasets.side_inputs.old_arguments import OLD_ARGUMENTS
 from mmwsss.datasets.weak_seg_dataset import WeakSegDataset
 from mmwsss.io.data_errors import LabelError
 from mmwsss.io.image_files import picture_size
@@ -20,9 +21,9 @@ from mmwsss.registry import DATASETS
 
 LOADERS = ('train', 'val', 'test')
 #: what a training data set reads besides images and image labels
-TRAINING_FOLDERS = ('mask_dir', 'sal_dir', 'fused_dir')
+SIDE_INPUTS = frozenset(('side_inputs', *OLD_ARGUMENTS))
 PLAIN = [dict(type='LoadRGBImage'), dict(type='PackWeakInputs')]
-MASK_LOADERS = ('LoadMask', 'LoadAnnotations')
+MASK_LOADERS = ('LoadMask', 'LoadAnnotations', 'LoadSideInputs')
 
 
 def split_cfg(
@@ -69,7 +70,7 @@ def split_cfg(
             if str(step['type']).rpartition('.')[2] not in MASK_LOADERS
         ]
     )
-    base = {key: value for key, value in base.items() if key not in TRAINING_FOLDERS}
+    base = {key: value for key, value in base.items() if key not in SIDE_INPUTS}
     return {
         **base,
         'pipeline': pipeline,
