@@ -113,6 +113,18 @@ def test_pixel_labels_are_not_read(place) -> None:
     ]
 
 
+def test_side_inputs_that_the_labels_need(place) -> None:
+    """Only those; read while the picture is as it was."""
+    cfg = config_of('irn', place / 'data')
+    segments = dict(dir='segments', kind='ids')
+    cfg.train_dataloader.dataset.side_inputs.segments = segments
+    dataset = split_cfg(cfg, None, 'none', plain=True, side_inputs=('segments',))
+    assert dataset['side_inputs'] == dict(segments=segments)
+    assert dataset['pipeline'][1] == dict(type='LoadSideInputs', names=('segments',))
+    with pytest.raises(ValueError, match=r'side_inputs=dict\(depth=dict\(dir'):
+        split_cfg(cfg, None, 'none', plain=True, side_inputs=('depth',))
+
+
 def test_what_is_refused(place, tmp_path) -> None:
     with pytest.raises(ValueError, match='background: give bkg_thr.*0.25'):
         walk(place, tmp_path / 'a', bkg_thr=())

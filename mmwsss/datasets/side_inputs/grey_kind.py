@@ -69,7 +69,7 @@ def _check_depth(img: Image.Image, path: str) -> None:
 
 def grey_values(array: np.ndarray) -> Tensor:
     """(H, W) or (H, W, 3) uint8 map to (1, H, W) float32 in [0, 1], channels' mean."""
-    values = torch.from_numpy(np.ascontiguousarray(array)).float() / 255
+    values = torch.from_numpy(np.array(array)).float() / 255  # PIL's are read-only
     return (values.mean(-1) if values.dim() == 3 else values)[None]
 
 
