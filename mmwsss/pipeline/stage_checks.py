@@ -8,6 +8,7 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from mmwsss.datasets.side_inputs.old_arguments import translate
 from mmwsss.datasets.weak_seg_dataset import WeakSegDataset
 from mmwsss.registry import DATASETS
 
@@ -81,8 +82,9 @@ def _given_dataset(loader: Mapping[str, Any]) -> dict[str, Any] | None:
     kind = DATASETS.get(dataset['type']) if 'type' in dataset else None
     if not (inspect.isclass(kind) and issubclass(kind, WeakSegDataset)):
         return None
-    if dataset.get('side_inputs'):  # the others can be looked for
-        dataset['side_inputs'] = _given(dataset['side_inputs'])
+    declared = translate(dataset.pop('side_inputs', None), dataset)
+    if declared:  # what no earlier stage makes can be looked for
+        dataset['side_inputs'] = _given(declared)
     return _given(dataset) | dict(pipeline=[])
 
 

@@ -275,8 +275,16 @@ def test_missing_files_are_named_before_the_first_stage(tmp_path, work):
     assert not list(work.glob('0*'))
 
 
-@pytest.mark.parametrize('lacking', ['JPEGImages', 'Saliency', 'SegmentationClass'])
-def test_missing_files_of_a_data_set(tmp_path, work, lacking):
+@pytest.mark.filterwarnings('ignore:old arguments of a data set:FutureWarning')
+@pytest.mark.parametrize(
+    'lacking,key',
+    [
+        ('JPEGImages', 'side_inputs.mask.dir'),
+        ('Saliency', 'side_inputs.mask.dir'),
+        ('SegmentationClass', 'mask_dir'),  # as pipelines named it before
+    ],
+)
+def test_missing_files_of_a_data_set(tmp_path, work, lacking, key):
     """The last stage reads it; masks that are still to come aren't asked for."""
     data = tmp_path / 'data'
     for folder, suffix in (
@@ -303,7 +311,7 @@ def test_missing_files_of_a_data_set(tmp_path, work, lacking):
     )
     stages = STAGES.replace(
         "dict(mask_dir='{masks.mask}')",
-        "{'train_dataloader.dataset.side_inputs.mask.dir': '{masks.mask}'}",
+        f"{{'train_dataloader.dataset.{key}': '{{masks.mask}}'}}",
     )
     config = write_pipeline(tmp_path / 'configs', stages, seg=seg)
     dry_run(make_run(config, work))
