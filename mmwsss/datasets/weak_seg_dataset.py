@@ -97,7 +97,7 @@ class WeakSegDataset(BaseSegDataset):
         self.label_format = label_format
         self.split_file = split_file
         self.side_inputs = read_declarations(
-            translate(side_inputs, kwargs), kwargs.get('data_root')
+            translate(side_inputs, kwargs, seg_map_suffix), kwargs.get('data_root')
         )
         pseudo = any(side.name == MASK for side in self.side_inputs)
         if pseudo and with_masks is False:

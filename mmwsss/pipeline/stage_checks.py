@@ -82,7 +82,9 @@ def _given_dataset(loader: Mapping[str, Any]) -> dict[str, Any] | None:
     kind = DATASETS.get(dataset['type']) if 'type' in dataset else None
     if not (inspect.isclass(kind) and issubclass(kind, WeakSegDataset)):
         return None
-    declared = translate(dataset.pop('side_inputs', None), dataset)
+    declared = translate(
+        dataset.pop('side_inputs', None), dataset, dataset.get('seg_map_suffix')
+    )
     if declared:  # what no earlier stage makes can be looked for
         dataset['side_inputs'] = _given(declared)
     return _given(dataset) | dict(pipeline=[])

@@ -366,7 +366,7 @@ def test_old_arguments(root: Path, monkeypatch) -> None:
     for part in (
         'sal_dir → side_inputs.saliency',
         'fused_dir → side_inputs.fused',
-        "'mask': {'dir': '../pseudo', 'kind': 'ids', 'root': '.'}",
+        "'mask': {'dir': '../pseudo', 'kind': 'ids', 'root': '.', 'suffix': '.png'}",
     ):
         assert part in told[0]
     got = dataset[1]['data_samples']

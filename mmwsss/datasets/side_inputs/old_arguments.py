@@ -19,7 +19,9 @@ OLD_ARGUMENTS: dict[str, tuple[str, str, dict[str, str]]] = dict(
 
 
 def translate(
-    side_inputs: Mapping[str, Any] | None, settings: dict[str, Any], stacklevel: int = 3
+    side_inputs: Mapping[str, Any] | None,
+    settings: dict[str, Any],
+    mask_suffix: str | None = None,
 ) -> dict[str, Any]:
     """Side inputs with those that old arguments name; warns once, with the new keys.
 
@@ -30,7 +32,7 @@ def translate(
     Args:
         side_inputs: as the config has them.
         settings: arguments of the data set; the old ones are taken out.
-        stacklevel: of the warning.
+        mask_suffix: ``seg_map_suffix`` of the data set, which ``mask_dir`` went by.
     """
     declared = dict(side_inputs or {})
     given = {key: settings.pop(key) for key in OLD_ARGUMENTS if key in settings}
@@ -44,12 +46,14 @@ def translate(
             declared[name] = None if not value else {'dir': value, **rest, **suffix}
         elif declared.get(name):
             declared[name] = {**declared[name], place: value}
+    if given.get('mask_dir') and mask_suffix:
+        declared[MASK]['suffix'] = mask_suffix
     new = [f'{key} → side_inputs.{OLD_ARGUMENTS[key][0]}' for key in given]
     wanted = {name: declared.get(name) for name, *_ in map(OLD_ARGUMENTS.get, given)}
     warnings.warn(
         f'old arguments of a data set ({", ".join(new)}): write '
         f'side_inputs={wanted} instead',
         FutureWarning,
-        stacklevel=stacklevel,
+        stacklevel=3,
     )
     return declared
