@@ -52,6 +52,10 @@ HOOKS = _child('HOOKS', 'engine')
 DATASETS = _child('DATASETS', 'datasets')
 DATA_SAMPLERS = _child('DATA_SAMPLERS', 'datasets')
 TRANSFORMS = _child('TRANSFORMS', 'datasets')
+#: ours alone: kinds of dense inputs of a data set beside its pictures
+SIDE_INPUT_KINDS = Registry(
+    'side_input_kind', scope=SCOPE, locations=[f'{SCOPE}.datasets', f'{SCOPE}.methods']
+)
 
 MODELS = _child('MODELS', 'models', 'labelers')
 MODEL_WRAPPERS = _child('MODEL_WRAPPERS', 'models')

@@ -26,7 +26,8 @@ CONFIG = """
 _base_ = [{base!r}]
 train_dataloader = dict(
     batch_size=2, num_workers=0, persistent_workers=False,
-    dataset=dict(data_root={data!r}, mask_dir={seeds!r}))
+    dataset=dict(data_root={data!r},
+                 side_inputs=dict(mask=dict(dir={seeds!r}))))
 train_cfg = dict(max_iters=4, val_interval=4)
 default_hooks = dict(logger=dict(interval=1), checkpoint=dict(interval=2))
 """
@@ -81,11 +82,11 @@ def test_missing_seeds(config, shapes, tmp_path) -> None:
         config,
         tmp_path / 'run',
         check=False,
-        options={'train_dataloader.dataset.mask_dir': str(few)},
+        options={'train_dataloader.dataset.side_inputs.mask.dir': str(few)},
     )
     text = done.stdout + done.stderr
     assert done.returncode and f'{gone} is missing, with 0 other' in text, text[-2000:]
-    assert 'mask_dir' in text and 'Iter(train)' not in text
+    assert 'side_inputs.mask.dir' in text and 'Iter(train)' not in text
 
 
 @pytest.mark.slow

@@ -72,7 +72,8 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         default=('cam', 'mask'),
         metavar='WHAT',
         help=f'some of {",".join(SAVED)}, with commas; default '
-        'cam,mask. fused: CAMs at full size, which self-training reads as fused_dir',
+        'cam,mask. fused: CAMs at full size, which self-training reads as '
+        'side_inputs.fused.dir',
     )
     parser.add_argument(
         '--source',

@@ -30,4 +30,6 @@ train_pipeline = [
     dict(type='PILPadCrop', crop_size=96),
     dict(type='PackWeakInputs'),
 ]
-train_dataloader = dict(dataset=dict(sal_dir=None, pipeline=train_pipeline))
+train_dataloader = dict(
+    dataset=dict(side_inputs=dict(saliency=None), pipeline=train_pipeline)
+)

@@ -9,8 +9,8 @@ _base_ = [
 ]
 
 # Folder of the seeds, one PNG an image; in a pipeline:
-#   cfg_options={'train_dataloader.dataset.mask_dir': '{seeds.mask}'}
-mask_dir = 'work_dirs/seeds/shapes/mask'
+#   cfg_options={'train_dataloader.dataset.side_inputs.mask.dir': '{seeds.mask}'}
+side_inputs = dict(mask=dict(dir='work_dirs/seeds/shapes/mask', root='.', kind='ids'))
 
 model = dict(
     num_classes={{_base_.num_classes}},
@@ -29,14 +29,14 @@ model = dict(
 
 train_pipeline = [
     dict(type='LoadRGBImage'),
-    dict(type='LoadMask'),
+    dict(type='LoadSideInputs'),
     dict(type='PILRandomScale', scale_range=(0.75, 1.5)),
     dict(type='PILRandomFlip', prob=0.5),
     dict(type='PILPadCrop', crop_size=96),
     dict(type='PackWeakInputs'),
 ]
 train_dataloader = dict(
-    batch_size=16, dataset=dict(mask_dir=mask_dir, pipeline=train_pipeline)
+    batch_size=16, dataset=dict(side_inputs=side_inputs, pipeline=train_pipeline)
 )
 # Nothing to measure by itself: what counts are the masks after the walk.
 val_dataloader = None

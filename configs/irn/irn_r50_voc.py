@@ -9,14 +9,14 @@ _base_ = [
 ]
 
 # Folder of the seeds, one PNG an image; in a pipeline:
-#   cfg_options={'train_dataloader.dataset.mask_dir': '{seeds.mask}'}
-mask_dir = 'work_dirs/seeds/voc/mask'
+#   cfg_options={'train_dataloader.dataset.side_inputs.mask.dir': '{seeds.mask}'}
+side_inputs = dict(mask=dict(dir='work_dirs/seeds/voc/mask', root='.', kind='ids'))
 
 model = dict(num_classes={{_base_.num_classes}})
 
 train_pipeline = [
     dict(type='LoadRGBImage'),
-    dict(type='LoadMask'),
+    dict(type='LoadSideInputs'),
     dict(type='PILResizeLongSide', side_range=(320, 640), resample='bicubic'),
     dict(type='PILRandomFlip', prob=0.5),
     dict(type='PILColorJitter', brightness=0.3, contrast=0.3, saturation=0.3, hue=0.1),
@@ -24,7 +24,7 @@ train_pipeline = [
     dict(type='PackWeakInputs'),
 ]
 train_dataloader = dict(
-    batch_size=16, dataset=dict(mask_dir=mask_dir, pipeline=train_pipeline)
+    batch_size=16, dataset=dict(side_inputs=side_inputs, pipeline=train_pipeline)
 )
 # Nothing to measure by itself: what counts are the masks after the walk.
 val_dataloader = None

@@ -25,7 +25,7 @@ model = dict(
 train_pipeline = [
     # B, G, R; masks are drawn on the stored pixels
     dict(type='LoadImageFromFile', color_type='color_ignore_orientation'),
-    dict(type='LoadMask'),
+    dict(type='LoadSideInputs'),
     dict(type='PILRandomScale', factors=(0.5, 0.75, 1.0, 1.25, 1.5)),
     dict(type='PILPadCrop', crop_size=321, random_pad=False),
     dict(type='PILRandomFlip', prob=0.5),

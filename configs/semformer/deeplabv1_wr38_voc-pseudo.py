@@ -16,7 +16,7 @@ model = dict(
 
 train_pipeline = [
     dict(type='LoadRGBImage'),
-    dict(type='LoadMask'),
+    dict(type='LoadSideInputs'),
     dict(type='HSVShift', limit=10),
     dict(type='PILRandomFlip', prob=0.5),
     dict(type='PILRandomScale', scale_range=(0.5, 1.5), resample='bicubic'),

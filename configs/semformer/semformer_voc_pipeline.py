@@ -35,7 +35,7 @@ stages = [
         name='affinity',
         type='train',
         config=affinity,
-        cfg_options={'train_dataloader.dataset.mask_dir': '{cams.mask}'}),
+        cfg_options={'train_dataloader.dataset.side_inputs.mask.dir': '{cams.mask}'}),
     dict(
         name='masks',
         type='generate',
@@ -52,7 +52,7 @@ stages = [
         name='segmenter',
         type='train',
         config=segmenter,
-        cfg_options={'train_dataloader.dataset.mask_dir': '{masks.mask}'}),
+        cfg_options={'train_dataloader.dataset.side_inputs.mask.dir': '{masks.mask}'}),
     dict(
         name='test',
         type='test',

@@ -23,7 +23,7 @@ stages = [
         config=smaf,
         cfg_options={
             'model.checkpoint': '{eps.checkpoint}',
-            'train_dataloader.dataset.fused_dir': '{teacher.fused}',
+            'train_dataloader.dataset.side_inputs.fused.dir': '{teacher.fused}',
         },
     ),
     # Seeds on train, at the threshold 0.2 and at the best.
@@ -55,7 +55,7 @@ stages = [
         name='segmenter',
         type='train',
         config=segmenter,
-        cfg_options={'train_dataloader.dataset.mask_dir': '{masks.mask}'},
+        cfg_options={'train_dataloader.dataset.side_inputs.mask.dir': '{masks.mask}'},
     ),
     dict(
         name='test', type='test', config=segmenter, checkpoint='{segmenter.checkpoint}'

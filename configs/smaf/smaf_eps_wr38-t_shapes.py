@@ -20,7 +20,9 @@ train_pipeline = [
     dict(type='PILPadCrop', crop_size=96),
     dict(type='PackWeakInputs'),
 ]
-train_dataloader = dict(dataset=dict(sal_dir=None, pipeline=train_pipeline))
+train_dataloader = dict(
+    dataset=dict(side_inputs=dict(saliency=None), pipeline=train_pipeline)
+)
 
 # A short stage behind the base's 600 iterations.
 train_cfg = dict(max_iters=200, val_interval=200)

@@ -21,7 +21,7 @@ model = dict(
 # resamplings: maps go with the picture, then to a quarter of the crop.
 train_pipeline = [
     dict(type='LoadRGBImage'),
-    dict(type='LoadFusedMaps'),
+    dict(type='LoadSideInputs'),
     dict(
         type='PILResizeLongSide',
         side_range=(256, 512),
@@ -34,8 +34,10 @@ train_pipeline = [
 ]
 train_dataloader = dict(
     dataset=dict(
-        sal_dir=None,
-        fused_dir='work_dirs/eps_wr38_voc/maps/fused',
+        side_inputs=dict(
+            saliency=None,
+            fused=dict(dir='work_dirs/eps_wr38_voc/maps/fused', root='.', kind='maps'),
+        ),
         pipeline=train_pipeline,
     )
 )

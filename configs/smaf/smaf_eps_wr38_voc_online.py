@@ -14,4 +14,6 @@ train_pipeline = [
     dict(type='PILPadCrop', crop_size=448),
     dict(type='PackWeakInputs'),
 ]
-train_dataloader = dict(dataset=dict(fused_dir=None, pipeline=train_pipeline))
+train_dataloader = dict(
+    dataset=dict(side_inputs=dict(fused=None), pipeline=train_pipeline)
+)

@@ -36,7 +36,7 @@ stages = [
         name='segmenter',
         type='train',
         config=segmenter,
-        cfg_options={'train_dataloader.dataset.mask_dir': '{masks.mask}'},
+        cfg_options={'train_dataloader.dataset.side_inputs.mask.dir': '{masks.mask}'},
     ),
     dict(
         name='test', type='test', config=segmenter, checkpoint='{segmenter.checkpoint}'

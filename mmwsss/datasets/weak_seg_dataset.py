@@ -13,11 +13,11 @@ from mmwsss.io.data_errors import DataError, LabelError, UnreadableImageError
 from mmwsss.io.image_files import FileFinder, image_stem
 from mmwsss.registry import DATASETS, TRANSFORMS
 
-from .fused_maps import find_fused_maps
 from .label_sources import Labels, read_labels, read_names
-from .saliency_maps import find_saliency_maps
 from .seeding import seed_everything
-from .verify import spread, verify_item
+from .side_inputs.declaration import MASK, read_declarations, spread
+from .side_inputs.old_arguments import translate
+from .verify import verify_item
 
 BACKGROUND = 'background'
 _MASK_FIX = (
@@ -47,14 +47,19 @@ class WeakSegDataset(BaseSegDataset):
             line); all of ``ann_file`` by default.
         img_suffix: suffix or suffixes tried, in order, for names without one.
         seg_map_suffix: suffix of the masks.
-        sal_dir: folder of saliency maps, named as the images, in ``data_root``.
-        sal_suffix: suffix or suffixes of these maps, tried in order.
-        fused_dir: folder of ``generate_pseudo_labels.py --save fused``, for
-            ``LoadFusedMaps``; relative to the working directory, not to ``data_root``.
+        side_inputs: dense inputs beside the pictures, by the name of their field in
+            the sample, which ``LoadSideInputs`` in the pipeline reads. Each is
+            ``None``, for none, or ``dict(dir, kind)``, with a file for each image,
+            named as it is. ``kind``: ``'grey'`` (saliency), ``'maps'`` (fused CAMs),
+            ``'ids'`` (segments, masks), or one that another package registers.
+            ``dir`` is relative to ``data_root``, or to ``root`` where that is given:
+            ``root='.'`` is the working directory, for what a pipeline wrote.
+            ``suffix``: suffix or suffixes tried, in order, if not those of the kind.
+            The name ``mask`` is that of pseudo masks, to be trained on as if they
+            were true: they come as ``gt_sem_seg``.
         with_masks: give ``seg_map_path``. By default in test mode only, and where
-            ``mask_dir`` is given: weakly supervised training must not see true masks.
-        mask_dir: folder of pseudo masks, to be trained on as if they were true ones;
-            relative to the working directory, not to ``data_root``.
+            ``side_inputs.mask`` is given: weakly supervised training must not see
+            true masks.
         allow_unlabelled: accept images without labels; by default in test mode
             only.
         check_files: list the folders at start and refuse missing files.
@@ -64,7 +69,8 @@ class WeakSegDataset(BaseSegDataset):
             other images, each with one counted warning, before it stops.
         **kwargs: those of mmseg's ``BaseSegDataset`` (``data_root``,
             ``data_prefix``, ``metainfo``, ``pipeline``, ``indices``,
-            ``test_mode``, ...).
+            ``test_mode``, ...). The old ``sal_dir``, ``sal_suffix``, ``fused_dir``
+            and ``mask_dir`` are translated into ``side_inputs``, with a warning.
 
     Raises:
         LabelError, UnreadableImageError, DataError: at start, naming the file
@@ -78,11 +84,8 @@ class WeakSegDataset(BaseSegDataset):
         split_file: str = '',
         img_suffix: str | Sequence[str] = '.jpg',
         seg_map_suffix: str = '.png',
-        sal_dir: str | None = None,
-        sal_suffix: str | Sequence[str] = '.png',
-        fused_dir: str | None = None,
+        side_inputs: Mapping[str, Mapping | None] | None = None,
         with_masks: bool | None = None,
-        mask_dir: str | None = None,
         allow_unlabelled: bool | None = None,
         check_files: bool = True,
         check_samples: int = 4,
@@ -93,18 +96,17 @@ class WeakSegDataset(BaseSegDataset):
     ) -> None:
         self.label_format = label_format
         self.split_file = split_file
-        self.sal_dir = sal_dir
-        self.sal_suffix = sal_suffix
-        self.fused_dir = fused_dir
-        self.mask_dir = mask_dir
-        if mask_dir is not None and with_masks is False:
-            raise ValueError(
-                f'mask_dir={mask_dir!r} and with_masks=False contradict '
-                'each other: leave one of them out'
-            )
-        self.with_masks = (
-            test_mode or mask_dir is not None if with_masks is None else with_masks
+        self.side_inputs = read_declarations(
+            translate(side_inputs, kwargs, seg_map_suffix), kwargs.get('data_root')
         )
+        pseudo = any(side.name == MASK for side in self.side_inputs)
+        if pseudo and with_masks is False:
+            raise ValueError(
+                'side_inputs.mask and with_masks=False contradict each other: leave '
+                'one of them out'
+            )
+        self.with_masks = test_mode or pseudo if with_masks is None else with_masks
+        self.has_true_masks = self.with_masks and not pseudo
         self.allow_unlabelled = (
             test_mode if allow_unlabelled is None else allow_unlabelled
         )
@@ -160,8 +162,6 @@ class WeakSegDataset(BaseSegDataset):
         super()._join_prefix()
         if self.split_file and not os.path.isabs(self.split_file):
             self.split_file = os.path.join(self.data_root, self.split_file)
-        if self.sal_dir and not os.path.isabs(self.sal_dir):
-            self.sal_dir = os.path.join(self.data_root or '', self.sal_dir)
 
     def load_labels(self) -> Labels:
         """Class names of every image, in the order of the data set."""
@@ -211,9 +211,7 @@ class WeakSegDataset(BaseSegDataset):
                 f'missing, with {len(files.missing) - 1} other images of {len(labels)}',
                 'check data_root and data_prefix.img_path',
             )
-        self._find_saliency(infos)
-        self._find_fused_maps(infos)
-        self._check_masks(infos)
+        self._find_dense(self._taken(infos))
         return infos
 
     def _is_listed(self) -> bool:
@@ -244,51 +242,30 @@ class WeakSegDataset(BaseSegDataset):
             reduce_zero_label=self.reduce_zero_label,
             seg_fields=[],
         )
-        if self.with_masks:
-            folder = self.mask_dir or self.data_prefix.get('seg_map_path') or ''
+        if self.has_true_masks:
+            folder = self.data_prefix.get('seg_map_path') or ''
             info['seg_map_path'] = os.path.join(
                 folder, image_stem(name) + self.seg_map_suffix
             )
         return info
 
-    def _find_saliency(self, infos: list[dict]) -> None:
-        """Add ``sal_path``; the maps must all be there, at the size of their images."""
-        if not self.sal_dir:
+    def _find_dense(self, infos: list[dict]) -> None:
+        """Find and check side inputs and masks; a few are read whole."""
+        for side in self.side_inputs:
+            side.find(infos, self._is_listed())
+            if side.name == MASK:
+                for info in infos:
+                    info['seg_map_path'] = info['side_inputs'][MASK].path
+        if not self._is_listed():
             return
-        infos = self._taken(infos)
-        find_saliency_maps(infos, self.sal_dir, self.sal_suffix, self._is_listed())
-        if self._is_listed() and not self.with_masks:  # else checked with the masks
+        if self.has_true_masks:
+            files = FileFinder('', True)
+            for info in infos:
+                files.find(info['seg_map_path'], '')
+            files.refuse_missing(DataError, 'masks', len(infos), _MASK_FIX)
+        if self.side_inputs or self.with_masks:
             for info in spread(infos, self.check_samples):
                 verify_item(info, self.ignore_index)
-
-    def _find_fused_maps(self, infos: list[dict]) -> None:
-        """Add ``fused_path``; the maps must all be there, of images of that size."""
-        if not self.fused_dir:
-            return
-        infos = self._taken(infos)
-        find_fused_maps(infos, self.fused_dir, self._is_listed())
-        if self._is_listed() and not self.with_masks:  # else checked with the masks
-            for info in spread(infos, self.check_samples):
-                verify_item(info, self.ignore_index)
-
-    def _check_masks(self, infos: list[dict]) -> None:
-        if not (self.with_masks and self._is_listed()):
-            return
-        infos = self._taken(infos)
-        files = FileFinder('', True)
-        for info in infos:
-            files.find(info['seg_map_path'], '')
-        files.refuse_missing(
-            DataError,
-            'masks',
-            len(infos),
-            _MASK_FIX
-            if self.mask_dir is None
-            else 'write all masks of this split (tools/generate_pseudo_labels.py), and '
-            'give their folder as mask_dir',
-        )
-        for info in spread(infos, self.check_samples):
-            verify_item(info, self.ignore_index)
 
     def _taken(self, infos: list[dict]) -> list[dict]:
         """Those that ``indices`` keeps."""

@@ -32,8 +32,8 @@ class MaskError(DataError):
     """A mask is missing, unreadable or does not fit its image or classes."""
 
 
-class SaliencyError(DataError):
-    """A saliency map is missing, unreadable or does not fit its image."""
+class SideInputError(DataError):
+    """A dense side input is missing, undeclared, unreadable or does not fit."""
 
 
 class UnreadableImageError(DataError):

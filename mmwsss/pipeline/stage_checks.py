@@ -10,6 +10,7 @@ from typing import Any
 
 from mmengine.utils import import_modules_from_strings
 
+from mmwsss.datasets.side_inputs.old_arguments import translate
 from mmwsss.datasets.weak_seg_dataset import WeakSegDataset
 from mmwsss.registry import DATASETS
 
@@ -92,8 +93,17 @@ def _given_dataset(loader: Mapping[str, Any]) -> dict[str, Any] | None:
     kind = DATASETS.get(dataset['type']) if 'type' in dataset else None
     if not (inspect.isclass(kind) and issubclass(kind, WeakSegDataset)):
         return None
-    given = {key: value for key, value in dataset.items() if not any(find_needs(value))}
-    return given | dict(pipeline=[])
+    declared = translate(
+        dataset.pop('side_inputs', None), dataset, dataset.get('seg_map_suffix')
+    )
+    if declared:  # what no earlier stage makes can be looked for
+        dataset['side_inputs'] = _given(declared)
+    return _given(dataset) | dict(pipeline=[])
+
+
+def _given(entries: Mapping[str, Any]) -> dict[str, Any]:
+    """Those that name nothing an earlier stage has yet to make."""
+    return {key: value for key, value in entries.items() if not any(find_needs(value))}
 
 
 def check_schedules(stages: Sequence[Stage]) -> None:

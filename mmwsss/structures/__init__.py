@@ -6,13 +6,17 @@ from .class_pairs import ClassPairs
 from .features import Features, encode
 from .image_labels import ImageLabels
 from .pseudo_label import PseudoLabel
+from .sample_fields import label_lists, side_input, valid_boxes
 
 __all__ = [
     'ClassMaps',
     'ClassPairs',
     'Features',
     'ImageLabels',
-    'StoredMaps',
     'PseudoLabel',
+    'StoredMaps',
     'encode',
+    'label_lists',
+    'side_input',
+    'valid_boxes',
 ]

@@ -33,21 +33,30 @@ def valid_boxes(samples: Sequence[Any]) -> Tensor | None:
     return torch.stack([sample.valid_box for sample in samples])
 
 
-def side_input(samples: Sequence[Any], name: str) -> Tensor:
-    """A dense side input (B, channels, H, W) of a batch.
+def side_input(
+    data_samples: Sequence[Any], name: str, kind: str, hint: str = ''
+) -> list[Tensor]:
+    """A dense side input of each picture of a batch.
 
     Args:
-        samples: of the batch.
-        name: of the side input, as the data set declares it.
+        data_samples: ``SegDataSample`` objects; the field ``name`` is a ``PixelData``
+            or a tensor.
+        name: as the data set declares it.
+        kind: the kind that the reader of the field counts on, for the error.
+        hint: what may be done instead, for the error.
+
+    Returns:
+        One tensor (channels, H, W) a picture, as its kind packs it.
 
     Raises:
-        ValueError: naming an image that has none.
+        ValueError: naming a picture that has none, and the declaration.
     """
-    for sample in samples:
+    for sample in data_samples:
         if name not in sample:
             raise ValueError(
-                f'{sample.get("img_path")} brings no {name}: declare it in the data '
-                f'set, side_inputs=dict({name}=dict(dir=..., kind=...)), and let its '
-                'pipeline load it (LoadSideInputs)'
+                f'{sample.get("img_path")} has no side input {name!r}: declare '
+                f"side_inputs=dict({name}=dict(dir='FOLDER', kind={kind!r})) in the "
+                f'data set and put LoadSideInputs into its pipeline{hint}'
             )
-    return torch.stack([sample.get(name).data for sample in samples])
+    # PixelData and tensors both have `data`
+    return [getattr(sample, name).data for sample in data_samples]

@@ -249,11 +249,12 @@ def test_fused_maps_are_at_full_size(run, place) -> None:
         assert cam.scores.shape[1:] == strided_size(size, 4)
     pipeline = [
         dict(type='LoadRGBImage'),
-        dict(type='LoadFusedMaps'),
+        dict(type='LoadSideInputs'),
         dict(type='PackWeakInputs'),
     ]
+    declared = dict(fused=dict(dir=str(out / 'fused'), kind='maps'))
     dataset = ShapesDataset(
-        data_root=str(place / 'data'), pipeline=pipeline, fused_dir=str(out / 'fused')
+        data_root=str(place / 'data'), pipeline=pipeline, side_inputs=declared
     )
     for i, name in enumerate(NAMES):
         kept = load_scores(out / 'fused' / f'{name}.npz', 'cam', None)

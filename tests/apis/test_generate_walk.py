@@ -102,15 +102,27 @@ def test_a_crf_may_follow(place, tmp_path) -> None:
 def test_pixel_labels_are_not_read(place) -> None:
     """The edge network trains on a folder of seeds; labels are generated without."""
     cfg = config_of('irn', place / 'data')
-    assert cfg.train_dataloader.dataset.mask_dir
+    assert cfg.train_dataloader.dataset.side_inputs.mask
     cfg.train_dataloader.dataset.update(sal_dir='saliency', fused_dir='fused')
     dataset = split_cfg(cfg, None, 'none', plain=True)
     assert not dataset['with_masks']
-    assert not {'mask_dir', 'sal_dir', 'fused_dir'} & set(dataset)
+    assert not {'side_inputs', 'sal_dir', 'fused_dir'} & set(dataset)
     assert [step['type'] for step in dataset['pipeline']] == [
         'LoadRGBImage',
         'PackWeakInputs',
     ]
+
+
+def test_side_inputs_that_the_labels_need(place) -> None:
+    """Only those; read while the picture is as it was."""
+    cfg = config_of('irn', place / 'data')
+    segments = dict(dir='segments', kind='ids')
+    cfg.train_dataloader.dataset.side_inputs.segments = segments
+    dataset = split_cfg(cfg, None, 'none', plain=True, side_inputs=('segments',))
+    assert dataset['side_inputs'] == dict(segments=segments)
+    assert dataset['pipeline'][1] == dict(type='LoadSideInputs', names=('segments',))
+    with pytest.raises(ValueError, match=r'side_inputs=dict\(depth=dict\(dir'):
+        split_cfg(cfg, None, 'none', plain=True, side_inputs=('depth',))
 
 
 def test_what_is_refused(place, tmp_path) -> None:

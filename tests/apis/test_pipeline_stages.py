@@ -287,8 +287,16 @@ def test_missing_files_are_named_before_the_first_stage(tmp_path, work):
     assert not list(work.glob('0*'))
 
 
-@pytest.mark.parametrize('lacking', ['JPEGImages', 'Saliency', 'SegmentationClass'])
-def test_missing_files_of_a_data_set(tmp_path, work, lacking):
+@pytest.mark.filterwarnings('ignore:old arguments of a data set:FutureWarning')
+@pytest.mark.parametrize(
+    'lacking,key',
+    [
+        ('JPEGImages', 'side_inputs.mask.dir'),
+        ('Saliency', 'side_inputs.mask.dir'),
+        ('SegmentationClass', 'mask_dir'),  # as pipelines named it before
+    ],
+)
+def test_missing_files_of_a_data_set(tmp_path, work, lacking, key):
     """The last stage reads it; masks that are still to come aren't asked for."""
     data = tmp_path / 'data'
     for folder, suffix in (
@@ -307,14 +315,15 @@ def test_missing_files_of_a_data_set(tmp_path, work, lacking):
     shared = f"type='ShapesDataset', data_root={str(data)!r}"
     seg = (
         f"_base_ = ['net.py']\nmask_dir = None\n"
-        f"train_dataloader = dict(dataset=dict({shared}, sal_dir='Saliency', "
-        "mask_dir='soon'))\n"
+        f'train_dataloader = dict(dataset=dict({shared}, side_inputs=dict('
+        "saliency=dict(dir='Saliency', kind='grey'), "
+        "mask=dict(dir='soon', root='.', kind='ids'))))\n"
         f'val_dataloader = dict(dataset=dict({shared}, test_mode=True, '
         "pipeline=[dict(type='Unknown')]))\n"
     )
     stages = STAGES.replace(
         "dict(mask_dir='{masks.mask}')",
-        "{'train_dataloader.dataset.mask_dir': '{masks.mask}'}",
+        f"{{'train_dataloader.dataset.{key}': '{{masks.mask}}'}}",
     )
     config = write_pipeline(tmp_path / 'configs', stages, seg=seg)
     dry_run(make_run(config, work))

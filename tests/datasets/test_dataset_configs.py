@@ -23,10 +23,12 @@ def test_num_classes_is_that_of_the_data_set(file):
         pseudo = part == 'train' and 'pseudo' in file.stem
         assert dataset.with_masks == (part != 'train' or pseudo)
         # training sees no true mask, under whatever name
-        assert (loader.dataset.get('mask_dir') is not None) == pseudo
+        declared = loader.dataset.get('side_inputs', {})
+        assert ('mask' in declared) == pseudo
         assert DATA_SAMPLERS.get(loader.sampler.type) is not None
         names = [item['type'] for item in loader.dataset.pipeline]
-        assert ('LoadMask' in names) == (part != 'train' or pseudo)
+        assert ('LoadMask' in names) == (part != 'train')
+        assert ('LoadSideInputs' in names) == bool(declared)
 
 
 def test_coco_validates_on_the_first_5000():

@@ -8,8 +8,8 @@ import pytest
 import torch
 
 from mmwsss.datasets.shapes.shapes_dataset import ShapesDataset
-from mmwsss.datasets.transforms import fields
-from mmwsss.datasets.transforms.load_fused_maps import LoadFusedMaps
+from mmwsss.datasets.side_inputs.maps_kind import MapsKind
+from mmwsss.datasets.transforms import functional as F
 from mmwsss.io.data_errors import DataError, ScoreError
 from mmwsss.io.score_files import save_scores, stored_header
 from tests.datasets.conftest import CLASSES, LABELS
@@ -17,12 +17,12 @@ from tests.datasets.conftest import CLASSES, LABELS
 SIZE = (24, 32)
 WHOLE = [
     dict(type='LoadRGBImage'),
-    dict(type='LoadFusedMaps'),
+    dict(type='LoadSideInputs'),
     dict(type='PackWeakInputs'),
 ]
 CHAIN = [
     dict(type='LoadRGBImage'),
-    dict(type='LoadFusedMaps'),
+    dict(type='LoadSideInputs'),
     dict(type='PILResizeLongSide', side_range=(20, 40)),
     dict(type='PILRandomFlip'),
     dict(type='PILPadCrop', crop_size=24),
@@ -49,8 +49,9 @@ def fused(folder):
 
 
 def build(folder, fused, pipeline=WHOLE, **kwargs) -> ShapesDataset:
+    declared = dict(fused=dict(dir=str(fused), kind='maps'))
     return ShapesDataset(
-        data_root=str(folder), fused_dir=str(fused), pipeline=pipeline, **kwargs
+        data_root=str(folder), side_inputs=declared, pipeline=pipeline, **kwargs
     )
 
 
@@ -69,9 +70,7 @@ def test_geometry_is_that_of_the_image(folder, fused) -> None:
     pictures = build(folder, fused, [dict(type='LoadRGBImage')])
     for i, name in enumerate(LABELS):
         image = pictures[i]['img'][..., 0].astype(np.float32) / 255
-        smooth = fields.resize_map(
-            fields.resize_map(image[None], (3, 4), True), SIZE, True
-        )
+        smooth = F.resize_map(F.resize_map(image[None], (3, 4), True), SIZE, True)
         scores, ids = maps_of(name)
         save_scores(fused / f'{name}.npz', np.repeat(smooth, len(ids), 0), ids, SIZE)
     dataset = build(folder, fused, CHAIN)
@@ -94,9 +93,9 @@ def test_coarse_maps_come_to_the_size_of_the_image(folder, fused) -> None:
 
 
 def test_images_without_labels_have_empty_maps() -> None:
-    results = LoadFusedMaps().transform(dict(gt_labels=(), ori_shape=SIZE))
-    assert results['fused'].shape == (1, *SIZE) and not results['fused'].any()
-    assert results['map_fields'] == ['fused']
+    assert not MapsKind().has_file(dict(gt_labels=()))
+    maps = MapsKind().load(None, dict(gt_labels=(), ori_shape=SIZE))
+    assert maps.shape == (1, *SIZE) and not maps.any()
 
 
 @pytest.mark.parametrize('lacking', ['a', 'd'])
@@ -116,7 +115,7 @@ def test_only_the_images_that_are_taken_need_maps(folder, fused) -> None:
 
 
 def test_no_folder(folder) -> None:
-    with pytest.raises(ScoreError, match='with 3 other fused maps of 4.*--save fused'):
+    with pytest.raises(ScoreError, match='with 3 other fused files of 4.*--save fused'):
         build(folder, folder / 'nowhere')
 
 
@@ -155,5 +154,5 @@ def test_unreadable_maps(folder, fused) -> None:
 
 def test_the_data_set_must_name_a_folder(folder) -> None:
     dataset = ShapesDataset(data_root=str(folder), pipeline=WHOLE)
-    with pytest.raises(DataError, match='set fused_dir'):
+    with pytest.raises(DataError, match='set side_inputs'):
         dataset[0]

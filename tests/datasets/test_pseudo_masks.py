@@ -42,6 +42,10 @@ def save(path: Path, value: int, size: int = 96) -> None:
     Image.fromarray(mask).save(path)
 
 
+def masks_in(folder: Path | str) -> dict:
+    return dict(mask=dict(dir=str(folder), root='.', kind='ids'))
+
+
 def dataset(data: Path, **settings):
     init_default_scope('mmwsss')
     cfg = Config.fromfile(CONFIGS / '_base_/datasets/shapes_96_pseudo.py')
@@ -49,15 +53,15 @@ def dataset(data: Path, **settings):
         {
             **cfg.train_dataloader.dataset,
             'data_root': str(data),
-            'mask_dir': str(data / 'pseudo'),
+            'side_inputs': masks_in(data / 'pseudo'),
             **settings,
         }
     )
 
 
 def test_training_reads_the_pseudo_masks(data, monkeypatch):
-    monkeypatch.chdir(data)  # mask_dir is relative to the working directory
-    items = dataset(data, mask_dir='pseudo')
+    monkeypatch.chdir(data)  # root='.' is the working directory
+    items = dataset(data, side_inputs=masks_in('pseudo'))
     assert len(items) == 3
     item = items[0, 5]
     found = set(item['data_samples'].gt_sem_seg.data.unique().tolist())
@@ -70,7 +74,7 @@ def test_training_reads_the_pseudo_masks(data, monkeypatch):
 
 def test_the_test_pipeline_is_bgr_and_true(data):
     cfg = Config.fromfile(CONFIGS / '_base_/datasets/shapes_96_pseudo.py')
-    items = dataset(data, mask_dir=None, test_mode=True, pipeline=cfg.test_pipeline)
+    items = dataset(data, side_inputs=None, test_mode=True, pipeline=cfg.test_pipeline)
     item = items[0]
     assert item['inputs'].float().mean((1, 2)).argmax() == 2
     assert item['data_samples'].gt_sem_seg.data.unique().tolist() == [1, 255]
@@ -81,16 +85,18 @@ def test_missing_masks_are_counted_before_training(data):
         (data / f'pseudo/{name}.png').unlink()
     with pytest.raises(
         DataError,
-        match=r'pseudo/b.png is missing, with 1 other masks '
-        r'of 3. Fix: .*generate_pseudo_labels.*mask_dir',
+        match=r'pseudo/b.png is missing, with 1 other mask files '
+        r'of 3. Fix: check side_inputs.mask.dir.*generate_pseudo_labels',
     ):
         dataset(data)
     assert len(dataset(data, indices=1)) == 1  # only those that are asked for
     assert len(dataset(data, indices=[0])) == 1
-    with pytest.raises(DataError, match=r'c.png is missing, with 0 other masks of 1'):
+    with pytest.raises(
+        DataError, match=r'c.png is missing, with 0 other mask files of 1'
+    ):
         dataset(data, indices=-1)
     with pytest.raises(DataError, match=r'none/a.png is missing, with 2 other'):
-        dataset(data, mask_dir=str(data / 'none'))
+        dataset(data, side_inputs=masks_in(data / 'none'))
 
 
 @pytest.mark.parametrize(
@@ -104,7 +110,7 @@ def test_masks_that_do_not_fit_are_refused(data, value, size, message):
 
 
 def test_contradiction(data):
-    with pytest.raises(ValueError, match='mask_dir=.*contradict'):
+    with pytest.raises(ValueError, match='side_inputs.mask.*contradict'):
         dataset(data, with_masks=False)
 
 

@@ -13,7 +13,7 @@ import torch
 from PIL import Image
 
 from mmwsss.datasets.shapes.shapes_dataset import ShapesDataset
-from mmwsss.datasets.transforms.load_saliency import decode_saliency
+from mmwsss.datasets.side_inputs.grey_kind import decode_grey
 from mmwsss.io.data_errors import DataError
 from mmwsss.registry import TRANSFORMS
 from tests.datasets.conftest import LABELS
@@ -25,7 +25,7 @@ GEOMETRY = (
 )
 PIPELINE = [
     dict(type='LoadRGBImage'),
-    dict(type='LoadSaliency'),
+    dict(type='LoadSideInputs'),
     *GEOMETRY,
     dict(type='PILColorJitter', brightness=0.3, hue=0.1),
     dict(type='PackWeakInputs'),
@@ -44,8 +44,12 @@ def salient(folder: Path) -> Path:
 
 
 def build(folder: Path, **kwargs) -> ShapesDataset:
-    settings = dict(sal_dir='Saliency', pipeline=PIPELINE) | kwargs
+    settings = dict(side_inputs=saliency_in('Saliency'), pipeline=PIPELINE) | kwargs
     return ShapesDataset(data_root=str(folder), **settings)
+
+
+def saliency_in(folder: str) -> dict:
+    return dict(saliency=dict(dir=folder, kind='grey'))
 
 
 def test_item(salient: Path) -> None:
@@ -57,7 +61,8 @@ def test_item(salient: Path) -> None:
     outside = saliency[0].clone()
     outside[y0:y1, x0:x1] = 0
     assert not outside.any()  # padding isn't salient
-    paths = [info['sal_path'] for info in build(salient).load_data_list()]
+    infos = build(salient).load_data_list()
+    paths = [info['side_inputs']['saliency'].path for info in infos]
     assert paths == [str(salient / 'Saliency' / f'{name}.png') for name in LABELS]
 
 
@@ -95,7 +100,7 @@ def test_decoded_kinds(mode: str) -> None:
     buffer = io.BytesIO()
     grey = Image.fromarray(np.full((4, 5), 255, np.uint8)).convert(mode)
     grey.save(buffer, 'PNG')
-    decoded = decode_saliency(buffer.getvalue(), 'x.png')
+    decoded = decode_grey(buffer.getvalue(), 'x.png')
     assert decoded.shape[:2] == (4, 5) and decoded.dtype == np.uint8
     assert (decoded == 255).all()
 
@@ -106,11 +111,11 @@ def test_missing_maps_are_refused_at_start(salient: Path) -> None:
     with pytest.raises(
         DataError,
         match=r'b\.png is missing, with 1 other saliency '
-        r'maps of 4.*Fix: check sal_dir',
+        r'files of 4.*Fix: check side_inputs.saliency.dir',
     ):
         build(salient)
     with pytest.raises(DataError, match=r'a\.png is missing, with 3 other'):
-        build(salient, sal_dir='elsewhere')
+        build(salient, side_inputs=saliency_in('elsewhere'))
 
 
 def test_only_the_images_that_are_taken_need_maps(salient: Path) -> None:
@@ -148,7 +153,7 @@ def test_more_than_eight_bits_are_refused(salient: Path) -> None:
     with pytest.raises(DataError, match=r"c\.png has pixels of the kind 'I.*8 bits"):
         build(salient, check_samples=0)
     with pytest.raises(DataError, match='not of 8 bits'):
-        decode_saliency((salient / 'Saliency' / 'c.png').read_bytes(), 'c.png')
+        decode_grey((salient / 'Saliency' / 'c.png').read_bytes(), 'c.png')
 
 
 def test_maps_of_0_and_1_are_refused(salient: Path) -> None:
@@ -172,12 +177,12 @@ def test_unreadable_maps_are_named(salient: Path) -> None:
 
 
 def test_a_data_set_without_maps_says_so(folder: Path) -> None:
-    with pytest.raises(DataError, match='no saliency map.*set sal_dir'):
-        build(folder, sal_dir=None)[0]
+    with pytest.raises(DataError, match=r'no side inputs.*set side_inputs\.NAME'):
+        build(folder, side_inputs=None)[0]
 
 
 def test_training_without_the_transform_reads_nothing(salient: Path) -> None:
-    pipeline = [item for item in PIPELINE if item['type'] != 'LoadSaliency']
+    pipeline = [item for item in PIPELINE if item['type'] != 'LoadSideInputs']
     assert 'saliency' not in build(salient, pipeline=pipeline)[0]['data_samples']
 
 

@@ -10,9 +10,11 @@ import time
 import numpy as np
 import pytest
 import torch
-from PIL import Image
+from PIL import Image, ImageEnhance
 from torchvision.transforms import functional as tv
 
+from mmwsss.datasets.side_inputs.declaration import SideFile
+from mmwsss.datasets.side_inputs.maps_kind import MapsKind
 from mmwsss.datasets.transforms import draw
 from mmwsss.datasets.transforms import functional as F
 from mmwsss.datasets.transforms.draw import PhotoParams
@@ -44,20 +46,26 @@ def run(cfg, img=None, **results):
 
 
 @pytest.mark.parametrize('factor', [0.6, 1.0, 1.37])
-def test_colours_are_torchvisions(factor):
+def test_colours_are_pils(factor):
+    """8 bits after each step: torchvision's functions must keep to these numbers."""
     img = Image.fromarray(picture())
-    for name, function in (
-        ('brightness', tv.adjust_brightness),
-        ('contrast', tv.adjust_contrast),
-        ('saturation', tv.adjust_saturation),
+    for name, enhancer in (
+        ('brightness', ImageEnhance.Brightness),
+        ('contrast', ImageEnhance.Contrast),
+        ('saturation', ImageEnhance.Color),
     ):
-        same(F.color_jitter(img, [(name, factor)]), function(img, factor))
+        same(F.color_jitter(img, [(name, factor)]), enhancer(img).enhance(factor))
 
 
 @pytest.mark.parametrize('shift', [-0.5, -0.1, -0.003, 0.0, 0.07, 0.5])
-def test_hue_is_torchvisions(shift):
+def test_hue_turns_by_whole_steps(shift):
+    """Of 1/255, truncated, around the circle of 256."""
     img = Image.fromarray(picture())
-    same(F.adjust_hue(img, shift), tv.adjust_hue(img, shift))
+    hue, saturation, value = img.convert('HSV').split()
+    step = int(shift * 255) % 256
+    hue = hue.point([(level + step) % 256 for level in range(256)])
+    turned = Image.merge('HSV', (hue, saturation, value)).convert('RGB')
+    same(F.color_jitter(img, [('hue', shift)]), turned)
 
 
 def test_jitter_keeps_its_order():
@@ -328,9 +336,9 @@ def fields(height=50, width=60):
     return dict(
         gt_seg_map=rng.integers(0, 3, (height, width)).astype(np.uint8),
         cam=rng.random((2, height, width)).astype(np.float32),
-        saliency=rng.random((height, width)).astype(np.float32),
+        saliency=rng.random((1, height, width)).astype(np.float32),
         seg_fields=['gt_seg_map'],
-        map_fields=['cam', 'saliency'],
+        side_inputs={name: SideFile('x', MapsKind()) for name in ('cam', 'saliency')},
     )
 
 
@@ -349,8 +357,8 @@ def test_geometry_moves_image_and_fields_together(cfg):
     out = run(cfg, **fields())
     shape = out['img'].shape[:2]
     assert out['img_shape'] == shape
-    assert out['gt_seg_map'].shape == out['saliency'].shape == shape
-    assert out['cam'].shape == (2, *shape)
+    assert out['gt_seg_map'].shape == shape
+    assert out['cam'].shape == (2, *shape) and out['saliency'].shape == (1, *shape)
     assert out['gt_seg_map'].dtype == np.uint8
     assert set(np.unique(out['gt_seg_map']).tolist()) <= {0, 1, 2, 255}
 

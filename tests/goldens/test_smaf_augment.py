@@ -7,9 +7,11 @@ import numpy as np
 import torch
 from PIL import Image
 
+from mmwsss.datasets.side_inputs.declaration import SideFile
+from mmwsss.datasets.side_inputs.maps_kind import MapsKind
 from mmwsss.datasets.transforms import draw
-from mmwsss.datasets.transforms.load_fused_maps import LoadFusedMaps
 from mmwsss.datasets.transforms.load_rgb_image import LoadRGBImage
+from mmwsss.datasets.transforms.load_side_inputs import LoadSideInputs
 from mmwsss.datasets.transforms.pack_weak_inputs import PackWeakInputs
 from mmwsss.datasets.transforms.pil_pad_crop import PILPadCrop
 from mmwsss.datasets.transforms.pil_random_flip import PILRandomFlip
@@ -37,14 +39,14 @@ def test_picture_and_maps_go_together(golden, tmp_path, monkeypatch) -> None:
         monkeypatch.setattr(draw, 'draw_pad_crop', lambda *_, place=place: place)
         results = dict(
             img_path=str(tmp_path / 'a.png'),
-            fused_path=str(tmp_path / 'a.npz'),
+            side_inputs=dict(fused=SideFile(str(tmp_path / 'a.npz'), MapsKind())),
             gt_labels=tuple(keys),
             num_foreground=max(keys) + 1,
         )
         target = int(one['target_long'])
         for transform in (
             LoadRGBImage(),
-            LoadFusedMaps(),
+            LoadSideInputs(),
             PILResizeLongSide((target, target)),
             PILRandomFlip(float(one['flip'])),
             PILPadCrop(size),

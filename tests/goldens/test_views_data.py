@@ -8,9 +8,11 @@ import pytest
 import torch
 from PIL import Image
 
+from mmwsss.datasets.side_inputs.declaration import SideFile
+from mmwsss.datasets.side_inputs.grey_kind import GreyKind, grey_values
+from mmwsss.datasets.side_inputs.maps_kind import MapsKind
 from mmwsss.datasets.transforms import fields
 from mmwsss.datasets.transforms import functional as F
-from mmwsss.datasets.transforms.pack_weak_inputs import saliency_values
 from mmwsss.models.data_preprocessor import WeakDataPreProcessor, zero_outside
 from tests.goldens.toco_model import close
 
@@ -21,11 +23,9 @@ def view(data: dict, prefix: str, size: int) -> tuple[dict, tuple]:
         Image.fromarray(data[prefix + 'image']), int(data[prefix + 'target_long'])
     )
     np.testing.assert_array_equal(img.size, data[prefix + 'resized_wh'])
-    results = {'map_fields': ['fused']} if prefix + 'fused' in data else {}
-    if results:
-        results['fused'] = data[prefix + 'fused']
-    if prefix + 'saliency' in data:
-        results |= dict(saliency=data[prefix + 'saliency'], picture_fields=['saliency'])
+    kinds = dict(fused=MapsKind(), saliency=GreyKind())
+    results = {name: data[prefix + name] for name in kinds if prefix + name in data}
+    results['side_inputs'] = {n: SideFile('x', k) for n, k in kinds.items()}
     fields.resize_fields(results, img.size[::-1], align_corners=True)
     fields.set_image(results, img)
     if data[prefix + 'flip']:
@@ -59,7 +59,7 @@ def test_long_side_views(golden, name):
         close(out, data[prefix + 'out_image'], 1e-6)
         if prefix + 'out_saliency' in data:
             np.testing.assert_allclose(
-                saliency_values(results['saliency']).numpy(),
+                grey_values(results['saliency']).numpy(),
                 data[prefix + 'out_saliency'],
                 rtol=0,
                 atol=1e-6,

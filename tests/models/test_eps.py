@@ -41,7 +41,7 @@ class TestEPS(CAMMethodTester):
     def test_a_missing_map_is_named(self, model) -> None:
         data = train_batch(model)
         del data['data_samples'][1].saliency
-        with pytest.raises(ValueError, match=r'1\.jpg has no saliency map.*sal_dir'):
+        with pytest.raises(ValueError, match=r'1\.jpg has no side input .saliency'):
             model.loss(**data)
 
     def test_only_the_saliency_loss_reads_maps(self) -> None:

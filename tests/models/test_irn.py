@@ -96,7 +96,7 @@ class TestTraining:
         assert not any(g.any() for g in grads.values())
 
     def test_seeds_are_needed(self, model) -> None:
-        with pytest.raises(ValueError, match=r'0\.jpg has no seeds.*mask_dir'):
+        with pytest.raises(ValueError, match=r'0\.jpg has no seeds.*side_inputs\.mask'):
             model.loss(**batch(model, kind='none'))
 
     def test_pictures_that_are_too_small(self, model) -> None:

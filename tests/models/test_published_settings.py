@@ -274,7 +274,7 @@ EPS_VOC = EPS | {
     SAL: dict(type='SaliencyLoss', overlap_thr=0.4, fg_weight=0.5),
     'train_dataloader.dataset.pipeline': [
         dict(type='LoadRGBImage'),
-        dict(type='LoadSaliency'),
+        dict(type='LoadSideInputs'),
         dict(type='PILResizeLongSide', side_range=(256, 512), resample='bicubic'),
         dict(type='PILRandomFlip', prob=0.5),
         JITTER,
@@ -291,7 +291,7 @@ EPS_COCO = EPS | {
     SAL: dict(type='SaliencyLoss', overlap_thr=0.4, fg_weight=0.9),
     'train_dataloader.dataset.pipeline': [
         dict(type='LoadRGBImage'),
-        dict(type='LoadSaliency'),
+        dict(type='LoadSideInputs'),
         dict(type='PILResizeLongSide', side_range=(256, 448), resample='bicubic'),
         dict(type='PILRandomFlip', prob=0.5),
         JITTER,
@@ -308,7 +308,7 @@ CLS_VOC = EPS | {
     'train_dataloader.dataset.pipeline': [
         item
         for item in EPS_VOC['train_dataloader.dataset.pipeline']
-        if item['type'] != 'LoadSaliency'
+        if item['type'] != 'LoadSideInputs'
     ],
 }
 DEEPLAB_V1 = {
@@ -327,7 +327,7 @@ DEEPLAB_V1 = {
     'randomness.seed': 1,
     'train_dataloader.dataset.pipeline': [
         dict(type='LoadRGBImage'),
-        dict(type='LoadMask'),
+        dict(type='LoadSideInputs'),
         dict(type='HSVShift', limit=10),
         dict(type='PILRandomFlip', prob=0.5),
         dict(type='PILRandomScale', scale_range=(0.5, 1.5), resample='bicubic'),

@@ -313,7 +313,9 @@ def test_checkpoint_of_other_classes(tmp_path) -> None:
 
 def test_maps_are_missing(tmp_path) -> None:
     model = wrapped(CAM, tmp_path, self_training=dict(source='fused'))
-    with pytest.raises(ValueError, match=r'0\.jpg brings no fused maps.*fused_dir'):
+    with pytest.raises(
+        ValueError, match=r'0\.jpg has no side input .fused.*maps.*online'
+    ):
         step(model, 0)
 
 

@@ -19,7 +19,7 @@ COMMON = {
     'auto_scale_lr.base_batch_size': 8,
     'train_dataloader.batch_size': 4,
     'train_dataloader.dataset.split': 'train_aug',
-    'train_dataloader.dataset.sal_dir': None,
+    'train_dataloader.dataset.side_inputs.saliency': None,
     'model.losses.mac': dict(type='AttentionConsistency', kind='softmax'),
 }
 RESIZE = dict(type='PILResizeLongSide', side_range=(256, 512), resample='bicubic')
@@ -34,7 +34,7 @@ RELEASED = COMMON | {
     'model.train_cfg.weights': dict(mac=100.0),
     'train_dataloader.dataset.pipeline': [
         dict(type='LoadRGBImage'),
-        dict(type='LoadFusedMaps'),
+        dict(type='LoadSideInputs'),
         RESIZE | dict(align_corners=True),
         *CROP,
     ],
@@ -45,7 +45,7 @@ PAPER = COMMON | {
         source='online', bkg_thr=0.2, scales=(0.5, 1.0, 1.5, 2.0)
     ),
     'model.train_cfg.weights': dict(mac=100.0, cls=1.0),
-    'train_dataloader.dataset.fused_dir': None,
+    'train_dataloader.dataset.side_inputs.fused': None,
     'train_dataloader.dataset.pipeline': [dict(type='LoadRGBImage'), RESIZE, *CROP],
 }
 

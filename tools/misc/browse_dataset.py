@@ -8,13 +8,15 @@
     python tools/misc/browse_dataset.py CONFIG --verify     (reads every file)
 
 For training: the views side by side, the box of real pixels on the first, the image
-labels above. For ``--part val`` and ``test``: the image, its mask, both overlaid.
+labels above, and the side inputs. For ``--part val`` and ``test``: the image, its mask,
+both overlaid.
 """
 
 from __future__ import annotations
 
 import argparse
 import logging
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -41,7 +43,17 @@ def draw_box(img: np.ndarray, box: list[int]) -> np.ndarray:
     return np.asarray(picture)
 
 
-def panels(item: dict, palette: list) -> list[np.ndarray]:
+def side_panel(values: np.ndarray) -> np.ndarray:
+    """Ids (1, H, W) in colours; the highest of maps (K, H, W) in [0, 1] as grey."""
+    if values.dtype.kind == 'i':
+        return full_palette(None)[values[0] % 256]
+    grey = (255 * values.max(0).clip(0, 1)).round().astype(np.uint8)
+    return np.stack([grey] * 3, -1)
+
+
+def panels(
+    item: dict, palette: list, side_inputs: Sequence[str] = ()
+) -> list[np.ndarray]:
     """The pictures of one item, (H, W, 3) uint8 each."""
     inputs, sample = item['inputs'], item['data_samples']
     views = inputs if isinstance(inputs, dict) else dict(img=inputs)
@@ -53,9 +65,11 @@ def panels(item: dict, palette: list) -> list[np.ndarray]:
         photo = Image.fromarray(pictures[0]).resize(mask.shape[1::-1])
         mixed = (np.asarray(photo) // 2 + mask // 2).astype(np.uint8)
         pictures += [mask, mixed]
-    if 'saliency' in sample:
-        grey = (255 * sample.saliency.data[0].numpy()).round().astype(np.uint8)
-        pictures.append(np.stack([grey] * 3, -1))
+    pictures += [
+        side_panel(getattr(sample, name).data.numpy())
+        for name in side_inputs
+        if name in sample
+    ]
     return pictures
 
 
@@ -76,13 +90,15 @@ def browse(dataset, out: Path, number: int, seed: int) -> list[Path]:
     """Write the first ``number`` items; gives the files."""
     out.mkdir(parents=True, exist_ok=True)
     classes, palette = dataset.metainfo['classes'], dataset.metainfo['palette']
+    side_inputs = [side.name for side in dataset.side_inputs]
     files = []
     for index in range(min(number, len(dataset))):
         item = dataset[index, mix_seed(seed, index)]
         sample = item['data_samples']
         names = ', '.join(classes[c + 1] for c in sample.gt_labels)
         files.append(out / f'{index:04d}_{Path(sample.img_path).stem}.png')
-        sheet(panels(item, palette), f'{sample.img_id}: {names}').save(files[-1])
+        pictures = panels(item, palette, side_inputs)
+        sheet(pictures, f'{sample.img_id}: {names}').save(files[-1])
     return files
 
 

@@ -3,9 +3,11 @@
 _base_ = ['./coco14_448.py']
 data_root = 'data/coco14'
 
+side_inputs = dict(saliency=dict(dir='Saliency/train2014', kind='grey'))
+
 train_pipeline = [
     dict(type='LoadRGBImage'),
-    dict(type='LoadSaliency'),
+    dict(type='LoadSideInputs'),
     dict(type='PILResizeLongSide', side_range=(256, 448), resample='bicubic'),
     dict(type='PILRandomFlip', prob=0.5),
     dict(type='PILColorJitter', brightness=0.3, contrast=0.3, saturation=0.3, hue=0.1),
@@ -20,7 +22,7 @@ test_pipeline = [
 ]
 
 train_dataloader = dict(
-    batch_size=8, dataset=dict(sal_dir='Saliency/train2014', pipeline=train_pipeline)
+    batch_size=8, dataset=dict(side_inputs=side_inputs, pipeline=train_pipeline)
 )
 # 5000 of the 82,081 while training and in the test; indices=None takes all.
 val_dataloader = dict(dataset=dict(split='train', indices=5000, pipeline=test_pipeline))

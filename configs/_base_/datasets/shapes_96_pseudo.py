@@ -4,14 +4,16 @@
 num_classes = 7  # background included
 data_root = 'data/shapes'
 # of tools/generate_pseudo_labels.py; in a pipeline:
-#   cfg_options={'train_dataloader.dataset.mask_dir': '{masks.mask}'}
-mask_dir = 'work_dirs/pseudo_masks/shapes/mask'
+#   cfg_options={'train_dataloader.dataset.side_inputs.mask.dir': '{masks.mask}'}
+side_inputs = dict(
+    mask=dict(dir='work_dirs/pseudo_masks/shapes/mask', root='.', kind='ids')
+)
 crop_size = (96, 96)
 
 train_pipeline = [
     # masks are drawn on the stored pixels
     dict(type='LoadImageFromFile', color_type='color_ignore_orientation'),
-    dict(type='LoadMask'),
+    dict(type='LoadSideInputs'),
     dict(
         type='RandomResize', scale=crop_size, ratio_range=(0.75, 1.5), keep_ratio=True
     ),
@@ -35,7 +37,7 @@ train_dataloader = dict(
         type='ShapesDataset',
         data_root=data_root,
         split='train',
-        mask_dir=mask_dir,
+        side_inputs=side_inputs,
         pipeline=train_pipeline,
     ),
 )

@@ -1,9 +1,11 @@
 # Shapes with its noisy saliency maps (EPS): one view, colours, padding 0 at the end.
 _base_ = ['./shapes_96.py']
 
+side_inputs = dict(saliency=dict(dir='Saliency', kind='grey'))
+
 train_pipeline = [
     dict(type='LoadRGBImage'),
-    dict(type='LoadSaliency'),
+    dict(type='LoadSideInputs'),
     # the textures bear milder scales than photos do
     dict(type='PILResizeLongSide', side_range=(80, 128), resample='bicubic'),
     dict(type='PILRandomFlip', prob=0.5),
@@ -19,7 +21,7 @@ test_pipeline = [
     dict(type='PackWeakInputs'),
 ]
 
-train_dataloader = dict(dataset=dict(sal_dir='Saliency', pipeline=train_pipeline))
+train_dataloader = dict(dataset=dict(side_inputs=side_inputs, pipeline=train_pipeline))
 val_dataloader = dict(dataset=dict(pipeline=test_pipeline))
 test_dataloader = dict(dataset=dict(pipeline=test_pipeline))
 

@@ -4,14 +4,16 @@
 num_classes = 21  # background included
 data_root = 'data/VOCdevkit/VOC2012'
 # of tools/generate_pseudo_labels.py; in a pipeline:
-#   cfg_options={'train_dataloader.dataset.mask_dir': '{masks.mask}'}
-mask_dir = 'work_dirs/pseudo_masks/voc12/mask'
+#   cfg_options={'train_dataloader.dataset.side_inputs.mask.dir': '{masks.mask}'}
+side_inputs = dict(
+    mask=dict(dir='work_dirs/pseudo_masks/voc12/mask', root='.', kind='ids')
+)
 crop_size = (512, 512)
 
 train_pipeline = [
     # masks are drawn on the stored pixels
     dict(type='LoadImageFromFile', color_type='color_ignore_orientation'),
-    dict(type='LoadMask'),
+    dict(type='LoadSideInputs'),
     dict(
         type='RandomResize', scale=(2048, 512), ratio_range=(0.5, 2.0), keep_ratio=True
     ),
@@ -37,7 +39,7 @@ train_dataloader = dict(
         type='VOC12WeakDataset',
         data_root=data_root,
         split='train_aug',
-        mask_dir=mask_dir,
+        side_inputs=side_inputs,
         pipeline=train_pipeline,
     ),
 )

@@ -3,9 +3,11 @@
 _base_ = ['./voc12_448.py']
 data_root = 'data/VOCdevkit/VOC2012'
 
+side_inputs = dict(saliency=dict(dir='Saliency', kind='grey'))
+
 train_pipeline = [
     dict(type='LoadRGBImage'),
-    dict(type='LoadSaliency'),
+    dict(type='LoadSideInputs'),
     dict(type='PILResizeLongSide', side_range=(256, 512), resample='bicubic'),
     dict(type='PILRandomFlip', prob=0.5),
     dict(type='PILColorJitter', brightness=0.3, contrast=0.3, saturation=0.3, hue=0.1),
@@ -21,7 +23,7 @@ test_pipeline = [
 ]
 
 train_dataloader = dict(
-    batch_size=4, dataset=dict(sal_dir='Saliency', pipeline=train_pipeline)
+    batch_size=4, dataset=dict(side_inputs=side_inputs, pipeline=train_pipeline)
 )
 val_dataloader = dict(dataset=dict(split='train', pipeline=test_pipeline))
 test_dataloader = val_dataloader

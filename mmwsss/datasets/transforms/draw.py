@@ -4,7 +4,8 @@
 Each function takes ``rng``: anything with ``random()``, ``uniform(a, b)``,
 ``randint(a, b)`` (both ends included) and ``shuffle(list)``, that is a
 ``random.Random`` or the module :mod:`random` itself, which the data set seeds
-per sample.
+per sample. Kept by hand although torchvision has some of the rules: its transforms draw
+from torch's generator and in another order, so a seed would give other pictures.
 """
 
 from __future__ import annotations

@@ -1,34 +1,40 @@
 # Licensed under Apache-2.0.
-"""Geometry of everything that lies on an image: label maps and score maps.
+"""Geometry of everything that lies on an image.
 
-``results['seg_fields']`` names label maps (H, W): nearest, 255 outside.
-``results['map_fields']`` names score maps (H, W) or (K, H, W), float: bilinear,
-0 outside. ``results['picture_fields']`` names pictures (H, W) or (H, W, 3), uint8:
-PIL's filter of the image, 0 outside. ``results['valid_box']`` is the box of real
+``results['side_inputs']`` names the side inputs of the data set; those that are loaded
+follow as their kind says (:mod:`mmwsss.datasets.side_inputs`). Maps of ids that
+``results['seg_fields']`` names besides, such as the true mask, follow by nearest
+neighbours, ``ignore_index`` outside. ``results['valid_box']`` is the box of real
 pixels.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
-import torch
 from PIL import Image
-from torch.nn.functional import interpolate
 
-from mmwsss.datasets.transforms import functional as F
+from mmwsss.datasets.side_inputs.ids_kind import IdsKind
+from mmwsss.datasets.side_inputs.side_input_kind import SideInputKind
+
+#: where a mask lies, true or pseudo, as mmseg names it
+MASK_KEY = 'gt_seg_map'
+_LABELS = IdsKind(classes=True)
 
 
-def resize_map(
-    array: np.ndarray, size: tuple[int, int], align_corners: bool
-) -> np.ndarray:
-    """Bilinear (..., H, W) to (..., *size), without antialiasing.
+def loaded_side_inputs(results: dict) -> dict[str, SideInputKind]:
+    """Kinds of the side inputs that were read, by name, without the mask."""
+    files = results.get('side_inputs', {})
+    return {name: file.kind for name, file in files.items() if name in results}
 
-    In double precision (SMAF's release): float32 places the sampling points of a large
-    map to 1e-5 pixels only.
-    """
-    maps = torch.from_numpy(array).double().reshape(1, -1, *array.shape[-2:])
-    out = interpolate(maps, size, mode='bilinear', align_corners=align_corners)
-    return out.reshape(*array.shape[:-2], *size).numpy().astype(array.dtype)
+
+def _fields(results: dict) -> Iterator[tuple[str, SideInputKind]]:
+    loaded = loaded_side_inputs(results)
+    yield from loaded.items()
+    for name in results.get('seg_fields', ()):
+        if name not in loaded:
+            yield name, _LABELS
 
 
 def resize_fields(
@@ -38,24 +44,14 @@ def resize_fields(
     resample: str = 'bicubic',
 ) -> None:
     """Resize all fields to ``(height, width)``; ``resample``: the image's filter."""
-    for name in results.get('seg_fields', ()):
-        mask = Image.fromarray(results[name])
-        results[name] = np.asarray(mask.resize(size[::-1], F.interpolation('nearest')))
-    for name in results.get('map_fields', ()):
-        results[name] = resize_map(results[name], size, align_corners)
-    for name in results.get('picture_fields', ()):
-        picture = Image.fromarray(results[name])
-        results[name] = np.asarray(
-            picture.resize(size[::-1], F.interpolation(resample))
-        )
+    for name, kind in _fields(results):
+        results[name] = kind.resize(results[name], size, resample, align_corners)
 
 
 def flip_fields(results: dict) -> None:
     """Mirror all fields left and right."""
-    for name in (*results.get('seg_fields', ()), *results.get('map_fields', ())):
-        results[name] = np.ascontiguousarray(results[name][..., ::-1])
-    for name in results.get('picture_fields', ()):
-        results[name] = np.ascontiguousarray(results[name][:, ::-1])
+    for name, kind in _fields(results):
+        results[name] = kind.flip(results[name])
 
 
 def crop_fields(
@@ -67,17 +63,8 @@ def crop_fields(
 ) -> None:
     """Pad and crop all fields, see :func:`.functional.pad_crop`."""
     place = (crop_size, pad_yx, crop_yx)
-    for name in results.get('seg_fields', ()):
-        results[name] = F.pad_crop(results[name], *place, fill=ignore_index)
-    for name in results.get('picture_fields', ()):
-        results[name] = F.pad_crop(results[name], *place)
-    for name in results.get('map_fields', ()):
-        maps = results[name]
-        if maps.ndim == 2:
-            results[name] = F.pad_crop(maps, *place)
-        else:
-            cropped = F.pad_crop(np.moveaxis(maps, 0, -1), *place)
-            results[name] = np.ascontiguousarray(np.moveaxis(cropped, -1, 0))
+    for name, kind in _fields(results):
+        results[name] = kind.crop(results[name], place, ignore_index)
 
 
 def set_image(results: dict, img: Image.Image) -> dict:

@@ -6,6 +6,10 @@ every step; the same numbers come out only of the same arithmetic. So these
 functions take and return PIL images (RGB, 8 bits), or uint8 arrays where no
 interpolation is involved. What they do is given entirely by their arguments;
 the random choices are made in :mod:`.draw`.
+
+Colours are torchvision's. Kept by hand: what is one call of PIL anyway; the blur, since
+torchvision's isn't PIL's (29 of 255 levels apart at a radius of 1.2); and padding and
+cropping, which give the box of real pixels too.
 """
 
 from __future__ import annotations
@@ -13,9 +17,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from PIL import Image, ImageEnhance, ImageFilter, ImageOps
+import torch
+from PIL import Image, ImageFilter, ImageOps
+from torch.nn.functional import interpolate
+from torchvision.transforms import functional as tv
 
 Box = tuple[int, int, int, int]
+#: of :func:`pad_crop`: size of the crop, corner of the image, corner of the crop
+Place = tuple[tuple[int, int], tuple[int, int], tuple[int, int]]
 Jitter = Sequence[tuple[str, float]]
 
 INTERPOLATIONS = {
@@ -81,6 +90,19 @@ def resized_crop(
     return img.crop((x0, y0, x1, y1)).resize(size[::-1], interpolation(resample))
 
 
+def resize_map(
+    array: np.ndarray, size: tuple[int, int], align_corners: bool
+) -> np.ndarray:
+    """Bilinear (..., H, W) to (..., *size), without antialiasing.
+
+    In double precision (SMAF's release): float32 places the sampling points of a large
+    map to 1e-5 pixels only.
+    """
+    maps = torch.from_numpy(array).double().reshape(1, -1, *array.shape[-2:])
+    out = interpolate(maps, size, mode='bilinear', align_corners=align_corners)
+    return out.reshape(*array.shape[:-2], *size).numpy().astype(array.dtype)
+
+
 def pad_crop(
     array: np.ndarray,
     crop_size: tuple[int, int],
@@ -130,22 +152,12 @@ def mirror_box(box: Box, width: int) -> Box:
     return y0, y1, width - x1, width - x0
 
 
-def adjust_hue(img: Image.Image, shift: float) -> Image.Image:
-    """Turn the hue by ``shift`` of the colour circle, shift in [-0.5, 0.5].
-
-    8-bit HSV of PIL; the shift is truncated to 1/255 and wraps around.
-    """
-    hue, saturation, value = img.convert('HSV').split()
-    step = int(shift * 255) % 256
-    hue = hue.point([(level + step) % 256 for level in range(256)])
-    return Image.merge('HSV', (hue, saturation, value)).convert('RGB')
-
-
-_ENHANCERS = {
-    'brightness': ImageEnhance.Brightness,
-    'contrast': ImageEnhance.Contrast,
-    'saturation': ImageEnhance.Color,
-}
+_CHANGES = dict(
+    brightness=tv.adjust_brightness,
+    contrast=tv.adjust_contrast,
+    saturation=tv.adjust_saturation,
+    hue=tv.adjust_hue,
+)
 
 
 def color_jitter(img: Image.Image, steps: Jitter) -> Image.Image:
@@ -154,13 +166,11 @@ def color_jitter(img: Image.Image, steps: Jitter) -> Image.Image:
     Args:
         img: the picture.
         steps: pairs of a name (``'brightness'``, ``'contrast'``,
-            ``'saturation'``: a factor; ``'hue'``: a shift) and its value.
+            ``'saturation'``: a factor; ``'hue'``: a turn of the colour circle in
+            [-0.5, 0.5], in steps of 1/255) and its value.
     """
     for name, value in steps:
-        if name == 'hue':
-            img = adjust_hue(img, value)
-        else:
-            img = _ENHANCERS[name](img).enhance(value)
+        img = _CHANGES[name](img, value)
     return img
 
 

@@ -6,10 +6,14 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 from mmcv.transforms import BaseTransform
-from mmengine.structures import PixelData
 from mmseg.structures import SegDataSample
 
+from mmwsss.datasets.side_inputs.ids_kind import IdsKind
+from mmwsss.datasets.side_inputs.side_input_kind import SideInputKind
+from mmwsss.io.data_errors import SideInputError
 from mmwsss.registry import TRANSFORMS
+
+from .fields import MASK_KEY, loaded_side_inputs
 
 META_KEYS = (
     'img_path',
@@ -40,10 +44,22 @@ def multi_hot(labels: Sequence[int], num_foreground: int) -> torch.Tensor:
     return score
 
 
-def saliency_values(saliency: np.ndarray) -> torch.Tensor:
-    """(H, W) or (H, W, 3) uint8 map to (1, H, W) float32 in [0, 1], channels' mean."""
-    values = torch.from_numpy(np.ascontiguousarray(saliency)).float() / 255
-    return (values.mean(-1) if values.dim() == 3 else values)[None]
+def check_followed(
+    name: str, kind: SideInputKind, shape: tuple[int, int], results: dict
+) -> None:
+    """Whether a side input went where its image went.
+
+    Raises:
+        SideInputError: if a transform that knows nothing of it moved the image.
+    """
+    moved = results.get('flip') and not kind.label_map  # mmcv's and mmseg's flips
+    if moved or shape != tuple(results.get('img_shape', shape)):
+        raise SideInputError(
+            results.get('img_path', '?'),
+            f'was resized, cropped or mirrored, its side input {name!r}, now {shape}, '
+            'not with it',
+            'use the PIL... transforms of mmwsss for the geometry',
+        )
 
 
 @TRANSFORMS.register_module()
@@ -51,13 +67,14 @@ class PackWeakInputs(BaseTransform):
     """Pack views and image labels for the model.
 
     Required keys: ``views`` or ``img``; ``gt_labels`` with ``num_foreground``,
-    ``valid_box``, ``gt_seg_map``, ``fused`` and ``saliency`` where known.
+    ``valid_box``, ``gt_seg_map`` and loaded side inputs where known.
 
     Gives ``inputs``: (3, H, W) uint8 or a dict of such; and ``data_samples``:
     a ``SegDataSample`` with ``gt_score`` (C,) float32 multi-hot, ``valid_box``
-    (4,) int64 (y0, y1, x0, x1), ``gt_sem_seg`` (1, H, W) int64, ``fused`` (K, H, W)
-    and ``saliency`` (1, H, W) float32 in [0, 1]. Image labels stay on the CPU too, as
-    the tuple ``gt_labels`` of the meta information.
+    (4,) int64 (y0, y1, x0, x1), ``gt_sem_seg`` (1, H, W) int64 and each side input
+    under its name, as its kind packs it: ``saliency`` (1, H, W) float32 in [0, 1],
+    ``fused`` (K, H, W) float32. Image labels stay on the CPU too, as the tuple
+    ``gt_labels`` of the meta information.
 
     Args:
         meta_keys: what goes to the meta information, where present.
@@ -79,13 +96,12 @@ class PackWeakInputs(BaseTransform):
             sample.gt_score = multi_hot(results['gt_labels'], results['num_foreground'])
         if results.get('valid_box') is not None:
             sample.valid_box = torch.tensor(results['valid_box'])
-        if 'gt_seg_map' in results:
-            mask = np.ascontiguousarray(results['gt_seg_map'], dtype=np.int64)
-            sample.gt_sem_seg = PixelData(data=torch.from_numpy(mask)[None])
-        if 'fused' in results:
-            sample.fused = PixelData(data=torch.from_numpy(results['fused']))
-        if 'saliency' in results:
-            sample.saliency = PixelData(data=saliency_values(results['saliency']))
+        if MASK_KEY in results:
+            sample.gt_sem_seg = IdsKind(classes=True).pack(results[MASK_KEY])
+        for name, kind in loaded_side_inputs(results).items():
+            packed = kind.pack(results[name])
+            check_followed(name, kind, tuple(packed.shape), results)
+            setattr(sample, name, packed)
         return dict(inputs=inputs, data_samples=sample)
 
     def __repr__(self) -> str:

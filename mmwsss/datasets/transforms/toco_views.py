@@ -14,6 +14,8 @@ from mmwsss.datasets.transforms import draw
 from mmwsss.datasets.transforms import functional as F
 from mmwsss.registry import TRANSFORMS
 
+from .fields import loaded_side_inputs
+
 _VIEW1 = dict(blur_prob=1.0)
 _VIEW2 = dict(blur_prob=0.1, solarise_prob=0.2)
 _LOCAL = dict(blur_prob=0.5)
@@ -176,13 +178,14 @@ class ToCoViews(BaseTransform):
         """Replace ``img`` by ``views`` and add the box of view 1.
 
         Raises:
-            ValueError: if a mask was loaded, which the views would not follow.
+            ValueError: if a mask or side input was loaded, which the views would not
+                follow.
         """
-        if results.get('seg_fields'):
+        if results.get('seg_fields') or loaded_side_inputs(results):
             raise ValueError(
-                f'{results.get("img_path")}: ToCoViews carries no masks. Take LoadMask '
-                'out of the train pipeline; for full supervision use PILRandomScale, '
-                'PILRandomFlip and PILPadCrop'
+                f'{results.get("img_path")}: ToCoViews carries no masks and no side '
+                'inputs. Take LoadMask and LoadSideInputs out of the train pipeline, '
+                'or use PILRandomScale, PILRandomFlip and PILPadCrop'
             )
         img = results.pop('img')
         params = self.draw(random, img.shape[:2])

@@ -21,8 +21,7 @@ from mmwsss.models.mode import evaluating
 from mmwsss.models.prediction.inference_cfg import InferenceCfg
 from mmwsss.models.segmentors.weak_segmentor import WeakSegmentor
 from mmwsss.registry import MODELS
-from mmwsss.structures import Features, ImageLabels
-from mmwsss.structures.sample_fields import valid_boxes
+from mmwsss.structures import Features, ImageLabels, valid_boxes
 
 from .affinity_head import AffinityHead, check_maps
 from .box_refine import refined_propagated_label

@@ -9,8 +9,7 @@ from torch import Tensor
 
 from mmwsss.models.segmentors.weak_segmentor import WeakSegmentor
 from mmwsss.registry import MODELS
-from mmwsss.structures import ClassMaps, Features, ImageLabels
-from mmwsss.structures.sample_fields import side_input
+from mmwsss.structures import ClassMaps, Features, ImageLabels, side_input
 
 
 @MODELS.register_module()
@@ -63,7 +62,7 @@ class EPS(WeakSegmentor):
             scores = self.cam_head.scores(logits)
             terms['cls'] = self.losses['cls'](scores, labels.score)
         if 'sal' in self.active:
-            saliency = side_input(data_samples, 'saliency')
+            saliency = torch.stack(side_input(data_samples, 'saliency', 'grey'))
             terms['sal'] = self.losses['sal'](logits, saliency, labels.score)
         return self.weigh(terms)
 

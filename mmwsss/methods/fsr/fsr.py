@@ -14,8 +14,7 @@ from mmwsss.models.mode import evaluating
 from mmwsss.models.segmentors.weak_segmentor import FusedCAMs, WeakSegmentor
 from mmwsss.models.teachers.averaged_parts import AveragedParts
 from mmwsss.registry import MODELS
-from mmwsss.structures import Features, ImageLabels
-from mmwsss.structures.sample_fields import valid_boxes
+from mmwsss.structures import Features, ImageLabels, valid_boxes
 
 from .block_masks import take_tokens
 from .uncertain_masking import TokenMask, UncertainMasking

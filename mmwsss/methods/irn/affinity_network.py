@@ -89,9 +89,9 @@ class AffinityNetwork(BaseSegmentor):
         for sample in data_samples:
             if 'gt_sem_seg' not in sample:
                 raise ValueError(
-                    f'{sample.get("img_path")} has no seeds: put LoadMask into the '
-                    'train pipeline, and the folder of the seeds, mask_dir, into the '
-                    'data set'
+                    f'{sample.get("img_path")} has no seeds: put LoadSideInputs into '
+                    'the train pipeline, and the folder of the seeds, '
+                    'side_inputs.mask.dir, into the data set'
                 )
         return torch.cat([sample.gt_sem_seg.data for sample in data_samples])
 

@@ -10,8 +10,7 @@ from torch import Tensor
 
 from mmwsss.models.segmentors.weak_segmentor import WeakSegmentor
 from mmwsss.registry import MODELS
-from mmwsss.structures import ClassPairs
-from mmwsss.structures.sample_fields import label_lists
+from mmwsss.structures import ClassPairs, label_lists
 
 from .semantics import clamped_cosine
 

@@ -11,8 +11,14 @@ from torch import Tensor
 from mmwsss.models.segmentors.weak_segmentor import WeakSegmentor
 from mmwsss.models.teachers.frozen_network import FrozenNetwork
 from mmwsss.registry import MODELS
-from mmwsss.structures import ClassMaps, ClassPairs, Features, ImageLabels
-from mmwsss.structures.sample_fields import label_lists, valid_boxes
+from mmwsss.structures import (
+    ClassMaps,
+    ClassPairs,
+    Features,
+    ImageLabels,
+    label_lists,
+    valid_boxes,
+)
 
 from .caae import CAAE
 from .class_attention import class_relative_attention

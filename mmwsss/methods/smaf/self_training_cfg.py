@@ -19,8 +19,8 @@ class SelfTrainingCfg:
 
     Attributes:
         source: ``'online'``: the teacher sees the student's picture. ``'fused'``: its
-            fused maps come with the samples (``fused_dir`` of the data set), made of
-            the whole image beforehand; no teacher is kept then, and ``scales``,
+            fused maps come with the samples (``side_inputs.fused`` of the data set),
+            made of the whole image beforehand; no teacher is kept then, and ``scales``,
             ``pair`` and ``normalise`` are settings of the maps' making, not of this.
         scales: of the teacher, each with its mirror; exactly these (a single
             ``(0.5,)`` is that scale alone, SMAF's Table 4); ``None``: the published
@@ -79,7 +79,8 @@ class SelfTrainingCfg:
         if self.source == 'fused' and given:
             raise UserError(
                 f"self_training.{next(iter(given))} has no effect with source='fused', "
-                f'where the maps in fused_dir decide; got {given}. Set it to None and '
+                f'where the maps in side_inputs.fused decide; got {given}. Set it to '
+                'None and '
                 'generate the maps so (--cfg-options model.test_cfg.cam.scales=... '
                 "model.test_cfg.cam.add_one=False), or set source='online'"
             )

@@ -22,8 +22,7 @@ from mmwsss.models.segmentors.weak_segmentor import WeakSegmentor
 from mmwsss.models.segmentors.wrapped_segmentor import WrappedSegmentor
 from mmwsss.models.teachers.frozen_network import FrozenNetwork
 from mmwsss.registry import MODELS
-from mmwsss.structures import ImageLabels
-from mmwsss.structures.sample_fields import side_input, valid_boxes
+from mmwsss.structures import ImageLabels, side_input, valid_boxes
 
 from .reactivation import attention_target, resize_corners, winning_label
 from .self_training_cfg import SelfTrainingCfg
@@ -195,12 +194,12 @@ class MultiScaleSelfTraining(WrappedSegmentor):
         Raises:
             ValueError: naming an image that has none.
         """
+        hint = "; or set self_training.source='online'"
+        given = side_input(data_samples, 'fused', 'maps', hint)
         slots = labels.ids.shape[1]
-        padded = []
-        for sample in data_samples:
-            maps = side_input([sample], 'fused')[0]
-            padded.append(F.pad(maps, (0, 0, 0, 0, 0, slots - len(maps))))
-        return torch.stack(padded)
+        return torch.stack(
+            [F.pad(maps, (0, 0, 0, 0, 0, slots - len(maps))) for maps in given]
+        )
 
     @torch.no_grad()
     def target(self, fused: Tensor, labels: ImageLabels) -> Tensor:

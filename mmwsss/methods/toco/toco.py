@@ -13,8 +13,7 @@ from mmwsss.models.loss_schedule import StepSchedule
 from mmwsss.models.segmentors.weak_segmentor import WeakSegmentor
 from mmwsss.models.teachers.averaged_parts import AveragedParts
 from mmwsss.registry import MODELS
-from mmwsss.structures import Features, ImageLabels
-from mmwsss.structures.sample_fields import valid_boxes
+from mmwsss.structures import Features, ImageLabels, valid_boxes
 
 from .local_crops import (
     crop_candidates,

@@ -11,8 +11,15 @@ from torch import Tensor, nn
 
 from mmwsss.cam import fuse_cams, label_shares, multi_scale, resize
 from mmwsss.registry import LABELERS, MODELS
-from mmwsss.structures import ClassMaps, Features, ImageLabels, encode
-from mmwsss.structures.sample_fields import label_lists, side_input, valid_boxes
+from mmwsss.structures import (
+    ClassMaps,
+    Features,
+    ImageLabels,
+    encode,
+    label_lists,
+    side_input,
+    valid_boxes,
+)
 
 from ..loss_terms import LossTerms, training_iteration
 from ..prediction.inference_cfg import InferenceCfg, MapFusion, make_group
@@ -337,7 +344,9 @@ class WeakSegmentor(BaseSegmentor):
     def side_inputs_of(self, samples: Sequence[SegDataSample]) -> dict[str, Tensor]:
         """The side inputs that the labeler reads, by name."""
         names = () if self.labeler is None else self.labeler.side_inputs
-        return {name: side_input(samples, name) for name in names}
+        return {
+            name: torch.stack(side_input(samples, name)).squeeze(1) for name in names
+        }
 
     def grey_levels(self, images: Tensor) -> Tensor:
         """Normalised images → grey levels 0..255, float32."""

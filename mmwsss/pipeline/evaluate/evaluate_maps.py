@@ -14,7 +14,8 @@ import torch
 from torch import Tensor
 
 from mmwsss.cam import strongest_class
-from mmwsss.datasets.transforms.load_mask import LoadMask, check_mask, decode_mask
+from mmwsss.datasets.side_inputs.ids_kind import check_mask, decode_mask
+from mmwsss.datasets.transforms.load_mask import LoadMask
 from mmwsss.datasets.transforms.load_rgb_image import read_rgb
 from mmwsss.evaluation.areas import ClassAreas, areas_from_labels
 from mmwsss.evaluation.erosion import eroded_score

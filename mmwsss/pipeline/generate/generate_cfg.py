@@ -46,8 +46,8 @@ class GenerateCfg:
             walked within the edges of an affinity network; with a ``preset`` a CRF on
             their hard label follows. Or the name of any registered refiner.
         save: of ``'cam'``, ``'mask'``, ``'prob'`` (softmax of the decoder) and
-            ``'fused'``: the class maps that self-training learns from (``fused_dir`` of
-            a data set), at full size.
+            ``'fused'``: the class maps that self-training learns from
+            (``side_inputs.fused`` of a data set), at full size.
         source: ``'cam'``, or ``'seg'``: masks from the decoder's probabilities.
         split: of the data set; ``None``: that of the training.
         bkg_thr: background of the CAMs. One constant or two (low, high); of seeds the

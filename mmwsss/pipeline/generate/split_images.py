@@ -12,6 +12,7 @@ from mmengine.config import Config
 from mmengine.dataset import pseudo_collate
 from torch.utils.data import DataLoader
 
+from mmwsss.datasets.side_inputs.old_arguments import OLD_ARGUMENTS
 from mmwsss.datasets.weak_seg_dataset import WeakSegDataset
 from mmwsss.io.data_errors import LabelError
 from mmwsss.io.image_files import picture_size
@@ -20,13 +21,17 @@ from mmwsss.registry import DATASETS
 
 LOADERS = ('train', 'val', 'test')
 #: what a training data set reads besides images and image labels
-TRAINING_FOLDERS = ('mask_dir', 'sal_dir', 'fused_dir')
+SIDE_INPUTS = frozenset(('side_inputs', *OLD_ARGUMENTS))
 PLAIN = [dict(type='LoadRGBImage'), dict(type='PackWeakInputs')]
-MASK_LOADERS = ('LoadMask', 'LoadAnnotations')
+MASK_LOADERS = ('LoadMask', 'LoadAnnotations', 'LoadSideInputs')
 
 
 def split_cfg(
-    cfg: Config, split: str | None, cam_filter: str, plain: bool = False
+    cfg: Config,
+    split: str | None,
+    cam_filter: str,
+    plain: bool = False,
+    side_inputs: Sequence[str] = (),
 ) -> dict[str, Any]:
     """The data set of a split with the test pipeline, without anything of masks.
 
@@ -36,9 +41,12 @@ def split_cfg(
             else that split of the training data set.
         cam_filter: only ``'gt'`` needs image labels.
         plain: the pictures as they are, not as the test pipeline makes them.
+        side_inputs: names of those that are read, at the size of the picture; no others
+            are.
 
     Raises:
-        ValueError: if the config has no such data set.
+        ValueError: if the config has no such data set, or it declares no such side
+            input.
     """
     found = {
         name: dict(cfg[f'{name}_dataloader']['dataset'])
@@ -69,7 +77,13 @@ def split_cfg(
             if str(step['type']).rpartition('.')[2] not in MASK_LOADERS
         ]
     )
-    base = {key: value for key, value in base.items() if key not in TRAINING_FOLDERS}
+    declared = _declared(found['train'], base, side_inputs)
+    if declared:  # while the picture is as it was
+        loader = dict(type='LoadSideInputs', names=tuple(declared))
+        pipeline = [pipeline[0], loader, *pipeline[1:]]
+    base = {key: value for key, value in base.items() if key not in SIDE_INPUTS}
+    if declared:
+        base['side_inputs'] = declared
     return {
         **base,
         'pipeline': pipeline,
@@ -77,6 +91,20 @@ def split_cfg(
         'with_masks': False,
         'allow_unlabelled': cam_filter != 'gt',
     }
+
+
+def _declared(
+    train: dict[str, Any], base: dict[str, Any], names: Sequence[str]
+) -> dict[str, dict]:
+    """Declarations of the split, or else of the training data set."""
+    declared = (train.get('side_inputs') or {}) | (base.get('side_inputs') or {})
+    lacking = [name for name in names if declared.get(name) is None]
+    if lacking:
+        raise ValueError(
+            f'the labels need the side input {lacking[0]!r}: declare side_inputs=dict('
+            f'{lacking[0]}=dict(dir=FOLDER, kind=KIND)) in train_dataloader.dataset'
+        )
+    return {name: declared[name] for name in names}
 
 
 def _of_split(found: dict[str, dict], kind: type, split: str) -> dict[str, Any]:

@@ -1,0 +1,160 @@
+# Licensed under Apache-2.0.
+"""The declarations of a data set's dense side inputs, and the files they find."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from mmwsss.io.image_files import FileFinder
+from mmwsss.registry import SIDE_INPUT_KINDS
+
+from .side_input_kind import SideInputKind
+
+#: the side input that is trained on as if it were the true mask
+MASK = 'mask'
+#: how many files are compared with each other at start
+SAMPLES = 8
+#: names that an item of a data set has for something else
+TAKEN = {
+    *('img', 'img_id', 'img_path', 'img_shape', 'ori_shape', 'pad_shape', 'views'),
+    *('inputs', 'data_samples', 'gt_labels', 'gt_score', 'gt_sem_seg', 'gt_seg_map'),
+    *('seg_map_path', 'seg_fields', 'valid_box', 'num_foreground', 'label_map'),
+    *('reduce_zero_label', 'sample_idx', 'side_inputs', 'flip', 'flip_direction'),
+    *('scale', 'scale_factor', 'seg_logits', 'pred_sem_seg', 'metainfo'),
+}
+
+
+class SideFile(NamedTuple):
+    """The file of one image.
+
+    Attributes:
+        path: ``None`` for an image that has none of this kind.
+        kind: what is done with it.
+    """
+
+    path: str | None
+    kind: SideInputKind
+
+
+@dataclass(frozen=True)
+class SideInput:
+    """One declared side input.
+
+    Attributes:
+        name: the field of the sample.
+        folder: where the files lie, named as the images.
+        suffixes: tried in order.
+        kind: what is done with the files.
+    """
+
+    name: str
+    folder: str
+    suffixes: tuple[str, ...]
+    kind: SideInputKind
+
+    def find(self, infos: Sequence[dict], listed: bool = True) -> None:
+        """Give each image its file as ``info['side_inputs'][name]``, a `SideFile`.
+
+        Args:
+            infos: dicts of a data set's list; changed in place.
+            listed: look at the disk at all.
+
+        Raises:
+            DataError: naming the first file that is missing or doesn't fit its image.
+        """
+        files = FileFinder(self.folder, listed)
+        paths = [
+            files.find(info['img_id'], self.suffixes)
+            if self.kind.has_file(info)
+            else None
+            for info in infos
+        ]
+        there = [path for path in paths if path is not None]
+        files.refuse_missing(
+            self.kind.error,
+            f'{self.name} files',
+            len(there),
+            f'check side_inputs.{self.name}.dir; {self.kind.source}',
+        )
+        for info, path in zip(infos, paths):
+            files_of = info.get('side_inputs', {})
+            info['side_inputs'] = {**files_of, self.name: SideFile(path, self.kind)}
+            if listed and path is not None:
+                self.kind.check(path, info)
+        if listed:
+            self.kind.check_all(spread(there, SAMPLES))
+
+
+def spread(items: Sequence, count: int) -> list:
+    """``count`` items at even distances, the first and last among them."""
+    if count >= len(items):
+        return list(items)
+    last = len(items) - 1
+    return [items[int(i * last / max(count - 1, 1))] for i in range(count)]
+
+
+def read_declarations(
+    side_inputs: Mapping[str, Mapping[str, Any] | None] | None, data_root: str | None
+) -> tuple[SideInput, ...]:
+    """Build what a config declares; entries of ``None`` are passed over.
+
+    Args:
+        side_inputs: name → ``dict(dir, kind, suffix, root, ...)``, see
+            :class:`.WeakSegDataset`.
+        data_root: folder that each ``dir`` without a ``root`` is relative to.
+
+    Raises:
+        ValueError: naming the entry that is wrong, and what it may be.
+    """
+    return tuple(
+        _read(name, entry, data_root)
+        for name, entry in (side_inputs or {}).items()
+        if entry is not None
+    )
+
+
+def _read(name: str, entry: Any, data_root: str | None) -> SideInput:
+    where = f'side_inputs.{name}'
+    if not (isinstance(name, str) and name.isidentifier()) or name in TAKEN:
+        raise ValueError(f'{where}: {name!r} is not free as a name; choose another')
+    if not isinstance(entry, Mapping) or not isinstance(entry.get('dir'), str):
+        raise ValueError(
+            f"{where} must be dict(dir='FOLDER', kind=...) or None, got {entry!r}"
+        )
+    entry = dict(entry)
+    folder, root = entry.pop('dir'), entry.pop('root', None)
+    suffixes, kind = entry.pop('suffix', None), _kind(where, name, entry)
+    if suffixes is None:
+        suffixes = kind.suffixes
+    return SideInput(
+        name,
+        os.path.join((data_root if root is None else root) or '', folder),
+        (suffixes,) if isinstance(suffixes, str) else tuple(suffixes),
+        kind,
+    )
+
+
+def _kind(where: str, name: str, entry: dict[str, Any]) -> SideInputKind:
+    """Build the kind from what is left of a declaration."""
+    kind = entry.pop('kind', None)
+    known = SIDE_INPUT_KINDS.get(kind) if isinstance(kind, str) else None
+    if known is None:
+        raise ValueError(
+            f'{where}.kind is {kind!r}; use one of '
+            f'{sorted(SIDE_INPUT_KINDS.module_dict)}, or name the module that '
+            'registers it in custom_imports'
+        )
+    if name == MASK:  # its ids are classes, whatever other ids are
+        entry = dict(classes=True) | entry
+    try:
+        built = SIDE_INPUT_KINDS.build(dict(type=kind) | entry)
+    except TypeError as err:
+        raise ValueError(
+            f'{where} has entries that the kind {kind!r} does not know: {err}'
+        ) from err
+    if name == MASK and not getattr(built, 'classes', False):
+        raise ValueError(f"{where} is trained on: it must be of kind='ids', of classes")
+    return built

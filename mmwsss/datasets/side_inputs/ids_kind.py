@@ -1,0 +1,129 @@
+# Licensed under Apache-2.0.
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import torch
+from mmengine.structures import PixelData
+from PIL import Image, UnidentifiedImageError
+
+from mmwsss.datasets.transforms import functional as F
+from mmwsss.io.data_errors import MaskError
+from mmwsss.registry import SIDE_INPUT_KINDS
+
+from .side_input_kind import SideInputKind
+
+
+def decode_mask(content: bytes, path: str) -> np.ndarray:
+    """Decode a PNG of ids; palettes are not applied.
+
+    Returns:
+        (H, W) in the file's own type: bool, uint8, uint16 or int32.
+
+    Raises:
+        MaskError: if the file is no image, or one of colours.
+    """
+    try:
+        with Image.open(io.BytesIO(content)) as img:
+            if img.mode not in ('P', 'L', '1', 'I', 'I;16'):
+                raise MaskError(
+                    path,
+                    f'holds colours (mode {img.mode}), not class ids',
+                    'save the ids as an 8-bit PNG, one value a pixel',
+                )
+            return np.asarray(img)
+    except (UnidentifiedImageError, OSError, SyntaxError) as err:
+        raise MaskError(path, f'cannot be read ({err})', 'write it again') from err
+
+
+def check_mask(
+    mask: np.ndarray, path: str, num_classes: int, ignore_index: int = 255
+) -> None:
+    """Refuse ids that are neither a class nor the ignore value.
+
+    Raises:
+        MaskError: naming the file and the ids.
+    """
+    counts = np.bincount(mask.reshape(-1).astype(np.int64))
+    counts[ignore_index : ignore_index + 1] = 0
+    foreign = np.flatnonzero(counts[num_classes:]) + num_classes
+    if foreign.size:
+        raise MaskError(
+            path,
+            f'holds the ids {foreign[:8].tolist()}, outside 0..'
+            f'{num_classes - 1} and {ignore_index}',
+            'correct the mask, or the list of classes of the data set',
+        )
+
+
+@SIDE_INPUT_KINDS.register_module(name='ids')
+class IdsKind(SideInputKind):
+    """Whole numbers a pixel, in PNGs of up to 16 bits: segments, masks of classes.
+
+    They go with the picture by nearest neighbours. Packed: (1, H, W) int64.
+
+    Args:
+        classes: whether the ids are classes of the data set: 0 background, 1..C, 255
+            ignored. They are then checked, translated where the config chose some of
+            the classes, and ignored outside the picture; else they are 0 outside.
+        ignore_index: the id of pixels that don't count.
+    """
+
+    error = MaskError
+    source = 'write those of this whole split (tools/generate_pseudo_labels.py)'
+    label_map = True
+
+    def __init__(self, classes: bool = False, ignore_index: int = 255) -> None:
+        self.classes = classes
+        self.ignore_index = ignore_index
+        self.outside = None if classes else 0
+
+    def load(
+        self,
+        path: str | None,
+        results: Mapping[str, Any],
+        backend_args: dict | None = None,
+    ) -> np.ndarray:
+        """(H, W) uint8 or, for larger ids, int32."""
+        ids = decode_mask(self.read(path, backend_args), path)
+        if 'ori_shape' in results:
+            self.check_size(path, ids.shape, results, results['ori_shape'])
+        if self.classes:
+            return self._class_ids(ids, path, results)
+        return ids.astype(np.uint8 if ids.dtype.itemsize == 1 else np.int32, copy=False)
+
+    def _class_ids(
+        self, ids: np.ndarray, path: str, results: Mapping[str, Any]
+    ) -> np.ndarray:
+        """Check the ids; map them where the user chose some of the classes."""
+        label_map = results.get('label_map')
+        if label_map is None:
+            check_mask(ids, path, results['num_foreground'] + 1, self.ignore_index)
+            return ids.astype(np.uint8, copy=False)
+        check_mask(ids, path, len(label_map), self.ignore_index)
+        table = np.full(256, self.ignore_index, dtype=np.uint8)
+        for old, new in label_map.items():
+            table[old] = new
+        return table[ids.astype(np.uint8, copy=False)]
+
+    def resize(
+        self,
+        array: np.ndarray,
+        size: tuple[int, int],
+        resample: str,
+        align_corners: bool,
+    ) -> np.ndarray:
+        """Resize by nearest neighbours, whatever the picture's filter is."""
+        ids = Image.fromarray(array)
+        return np.asarray(ids.resize(size[::-1], F.interpolation('nearest')))
+
+    def pack(self, array: np.ndarray) -> PixelData:
+        """(1, H, W) int64."""
+        ids = np.ascontiguousarray(array, dtype=np.int64)
+        return PixelData(data=torch.from_numpy(ids)[None])
+
+    def __repr__(self) -> str:
+        return f'{type(self).__name__}(classes={self.classes})'
