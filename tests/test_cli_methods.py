@@ -20,15 +20,15 @@ from mmengine.config import Config
 from mmengine.registry import init_default_scope
 from PIL import Image
 
-from tests.helpers.methods import earlier_stage
-from tests.helpers.training import (
-    ROOT,
-    TIMEOUT,
+from mmwsss.testing import (
     assert_gradient_is_mean_of_processes,
     assert_resume_is_exact,
     assert_two_processes_agree,
+    earlier_stage,
     train,
 )
+from mmwsss.testing.tool_runs import TIMEOUT
+from tests.helpers import ROOT
 
 TOCO = 'configs/toco/toco_vit-t_shapes.py'
 AFA = 'configs/afa/afa_mit-t_shapes.py'

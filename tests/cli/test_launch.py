@@ -18,7 +18,7 @@ from mmwsss.engine.optimizers.merged_constructor import (
     MergedOptimWrapperConstructor,
     merge_groups,
 )
-from tests.helpers.training import ROOT
+from tests.helpers import ROOT
 
 CONFIG = str(ROOT / 'tests' / 'helpers' / 'toy_config.py')
 

@@ -13,8 +13,8 @@ import torch
 from mmengine.config import Config
 
 from mmwsss.registry import MODELS
-from tests.helpers.methods import ROOT, build
-from tests.method_tester import MethodTester
+from mmwsss.testing import MethodTester, build
+from tests.helpers import ROOT
 
 PAGE = ROOT / 'docs' / 'en' / 'add_a_method.md'
 NAMES = ('ObjectnessLoss', 'MyMethod')

@@ -5,18 +5,8 @@ from __future__ import annotations
 
 import pytest
 import torch
-from mmengine.config import Config
 
-from mmwsss.registry import MODELS
-from tests.helpers.methods import (
-    ROOT,
-    begins,
-    build,
-    predict_batch,
-    step,
-    train_batch,
-)
-from tests.method_tester import MethodTester
+from mmwsss.testing import MethodTester, begins, build, predict_batch, step, train_batch
 
 TINY = 'configs/afa/afa_mit-t_shapes.py'
 
@@ -25,6 +15,25 @@ class TestAFA(MethodTester):
     """Affinity from attention."""
 
     config = TINY
+    encoded = (
+        (2, 3, 96, 96),
+        (2, 3, 96, 96),  # mirrored, for the CAM
+        (4, 3, 48, 48),  # its two other scales, with mirrors
+        (4, 3, 144, 144),
+    )
+    refused = (
+        (
+            dict(refine=None, train_cfg=dict(weights=dict(cls=1.0, aff=0.1))),
+            'aff needs pseudo labels',
+        ),
+        (dict(refine=dict(type='DenseCRF')), 'only PAR can.*DenseCRF'),
+        (dict(decode_head=None), 'needs a decode_head'),
+        (
+            dict(affinity_head=dict(type='AffinityHead', num_maps=16)),
+            '2 blocks of 4 heads give 8 attention maps.*num_maps=16',
+        ),
+        (dict(affinity_radius=-1), 'radius must be >= 0 tokens, got -1'),
+    )
     protocols = MethodTester.protocols | dict(
         long_side=dict(
             resize_long=96,
@@ -37,28 +46,13 @@ class TestAFA(MethodTester):
         cam_label=dict(pseudo_source='cam'),
     )
 
-    def test_each_image_is_encoded_once(self, monkeypatch) -> None:
-        """And no scale but the largest makes an affinity, of un-mirrored images."""
-        model = build(TINY, seg_source='propagated')
-        sizes, tokens, encode = [], [], model.encode
-
-        def counted(images):
-            sizes.append(tuple(images.shape))
-            return encode(images)
-
-        monkeypatch.setattr(model, 'encode', counted)
+    def test_affinities_of_the_largest_scale_alone(self) -> None:
+        """And no scale but that one makes an affinity, of un-mirrored images."""
+        model, tokens = build(TINY, seg_source='propagated'), []
         model.affinity_head.register_forward_hook(
             lambda _, inputs, affinity: tokens.append(tuple(affinity.shape))
         )
         step(model, begins(model)[-1])
-        assert sorted(sizes) == sorted(
-            [
-                (2, 3, 96, 96),
-                (2, 3, 96, 96),  # plain, mirrored
-                (4, 3, 48, 48),
-                (4, 3, 144, 144),
-            ]
-        )
         assert tokens == [(2, 18 * 18, 18 * 18), (2, 12 * 12, 12 * 12)]
 
     @pytest.mark.parametrize(
@@ -155,27 +149,6 @@ class TestAFA(MethodTester):
                 not torch.equal(a, b)
                 for a, b in zip(labels[first], labels[second], strict=True)
             )
-
-    @pytest.mark.parametrize(
-        'settings,message',
-        [
-            (dict(refine=None), 'aff needs pseudo labels'),
-            (dict(refine=dict(type='DenseCRF')), 'only PAR can.*DenseCRF'),
-            (dict(decode_head=None), 'needs a decode_head'),
-            (
-                dict(affinity_head=dict(type='AffinityHead', num_maps=16)),
-                '2 blocks of 4 heads give 8 attention maps.*num_maps=16',
-            ),
-            (dict(affinity_radius=-1), 'radius must be >= 0 tokens, got -1'),
-        ],
-    )
-    def test_contradictions_are_refused(self, settings, message) -> None:
-        """When the model is built, not at the first iteration with an affinity."""
-        cfg = Config.fromfile(ROOT / TINY).model.to_dict()
-        if settings.get('refine', 0) is None:
-            cfg['train_cfg']['weights'] = dict(cls=1.0, aff=0.1)
-        with pytest.raises(ValueError, match=message):
-            MODELS.build(cfg | settings)
 
     @pytest.mark.parametrize(
         'settings,message',

@@ -14,7 +14,8 @@ from mmwsss.engine.optimizers.merged_constructor import MergedOptimWrapperConstr
 from mmwsss.models.losses.pixel_cross_entropy import PixelCrossEntropy
 from mmwsss.models.teachers.ema_copy import EMACopy
 from mmwsss.registry import MODELS, TRANSFORMS
-from tests.helpers.methods import ROOT, build, step
+from mmwsss.testing import build, step
+from tests.helpers import ROOT
 
 FOLDER = ROOT / 'configs' / 'fsr'
 

@@ -20,8 +20,8 @@ from mmwsss.methods.irn.walk_cfg import WalkCfg
 from mmwsss.models.backbones.resnet import WSSSResNet
 from mmwsss.pipeline.inference import init_model
 from mmwsss.registry import MODELS
-from tests.helpers.host_sync import NoHostSync
-from tests.helpers.methods import ROOT, gradients, pictures
+from mmwsss.testing import NoHostSync, gradients, pictures
+from tests.helpers import ROOT
 from tests.models.test_published_settings import effective_sgd
 
 TINY = ROOT / 'configs/irn/irn_r18_shapes.py'

@@ -15,9 +15,9 @@ from mmwsss.io.weights import CheckpointMismatch
 from mmwsss.methods.semformer.class_token_vit import ClassTokenViT
 from mmwsss.models.backbones.vit import WSSSViT
 from mmwsss.registry import MODELS
-from tests.cam_method_tester import CAMMethodTester
-from tests.helpers.methods import (
-    ROOT,
+from mmwsss.testing import (
+    CAMMethodTester,
+    TrainingTester,
     build,
     earlier_stage,
     gradients,
@@ -26,18 +26,17 @@ from tests.helpers.methods import (
     total,
     train_batch,
 )
+from tests.helpers import ROOT
 
 CAAE = 'configs/semformer/caae_deit-t_shapes.py'
 SEMFORMER = 'configs/semformer/semformer_deit-t_shapes.py'
 
 
-class TestCAAE(CAMMethodTester):
+class TestCAAE(TrainingTester):
     """The auto-encoder: it has similarities, no CAM."""
 
     config = CAAE
-    test_predictions = test_class_maps = test_ready_views = None
-    test_mirrored_cams = test_unknown_settings = test_without_data_samples = None
-    test_prediction_never_reads_labels = test_a_batch_is_its_images = None
+    refused = ((dict(decoder=None), 'recon needs a decoder'),)
 
     def test_similarities(self, model) -> None:
         data = predict_batch(model.eval())
@@ -63,12 +62,6 @@ class TestCAAE(CAMMethodTester):
         model.losses['sim'].gate = False
         grads = gradients(model, total(step(model, 0)))['semantics.table_weight']
         assert grads[absent].any(1).all()
-
-    def test_recon_needs_a_decoder(self) -> None:
-        cfg = Config.fromfile(ROOT / CAAE).model
-        cfg.decoder = None
-        with pytest.raises(ValueError, match='recon needs a decoder'):
-            MODELS.build(cfg)
 
 
 class TestSemFormer(CAMMethodTester):

@@ -6,7 +6,7 @@ from __future__ import annotations
 import pytest
 from mmengine.config import Config
 
-from tests.helpers.methods import ROOT
+from tests.helpers import ROOT
 from tests.models.test_published_settings import effective_sgd, plain, setting
 
 JITTER = dict(

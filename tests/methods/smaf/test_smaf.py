@@ -21,11 +21,11 @@ from mmwsss.methods.smaf.smaf import MultiScaleSelfTraining
 from mmwsss.models.segmentors.weak_segmentor import WeakSegmentor
 from mmwsss.registry import MODELS
 from mmwsss.structures import ImageLabels
-from tests.cam_method_tester import CAMMethodTester
-from tests.helpers.methods import (
+from mmwsss.testing import (
     LABELS,
-    ROOT,
     SIZE,
+    CAMMethodTester,
+    MethodTester,
     assert_same_predictions,
     build,
     fields,
@@ -36,7 +36,7 @@ from tests.helpers.methods import (
     total,
     train_batch,
 )
-from tests.method_tester import MethodTester
+from tests.helpers import ROOT
 
 SMAF = 'configs/smaf/smaf_toco_vit-t_shapes.py'
 SMAF_EPS = 'configs/smaf/smaf_eps_wr38-t_shapes.py'

@@ -7,7 +7,7 @@ import pytest
 from mmengine.config import Config
 
 from mmwsss.methods.smaf.self_training_cfg import SelfTrainingCfg
-from tests.helpers.methods import ROOT
+from tests.helpers import ROOT
 from tests.models.test_published_settings import EPS, plain, setting
 
 #: EPS's network and optimizer, on 20,000 iterations of 8 pictures

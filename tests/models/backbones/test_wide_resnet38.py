@@ -13,8 +13,8 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from mmwsss.models.backbones.wide_resnet38 import WideResNet38
 from mmwsss.models.converters.wide_resnet_keys import convert_eps, convert_mxnet_wr38
-from tests.helpers.training import ROOT
-from tests.utils.test_mxnet_params import container
+from tests.helpers import ROOT
+from tests.io.test_mxnet_params import container
 
 TINY = dict(widths=(4, 8, 12, 16, 24, 40, 64))
 

@@ -24,7 +24,7 @@ from mmwsss.models.segmentors.multi_scale_encoder_decoder import (
     MultiScaleEncoderDecoder,
 )
 from mmwsss.registry import MODELS, OPTIM_WRAPPER_CONSTRUCTORS
-from tests.helpers.training import ROOT
+from tests.helpers import ROOT
 
 V1 = 'configs/semformer/deeplabv1_wr38_voc-pseudo.py'
 V2 = 'configs/pseudo/deeplabv2_r101_voc-pseudo.py'

@@ -326,7 +326,7 @@ def test_scores_of_a_mask_classifier_are_no_logits() -> None:
 def test_our_own_networks_get_their_setting() -> None:
     from mmengine.config import Config
 
-    from tests.helpers.methods import ROOT
+    from tests.helpers import ROOT
 
     init_default_scope('mmwsss')
     cfg = Config.fromfile(ROOT / 'configs/cam/cam_vit-t_shapes.py').model

@@ -11,7 +11,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from mmwsss.ops import python_forms
 from mmwsss.structures import ImageLabels, encode
-from tests.helpers.methods import LABELS, at, begins, build, step, total, train_batch
+from mmwsss.testing import LABELS, at, begins, build, step, total, train_batch
 
 CONFIGS = ('configs/toco/toco_vit-t_shapes.py', 'configs/cam/cam_vit-t_shapes_seg.py')
 

@@ -1,41 +1,26 @@
 # Licensed under Apache-2.0.
-"""Pinned numbers of seeded tiny models.
+"""Numbers of a seeded tiny network, and their comparison with pinned ones.
 
-Changed ones are accepted by ::
-
-    python -m tests.helpers.pinned configs/toco/toco_vit-t_shapes.py
+``python -m mmwsss.testing.pin`` writes them.
 """
 
 from __future__ import annotations
 
-import argparse
-import json
-from collections.abc import Sequence
-from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 
-from tests.helpers.methods import (
-    LABEL_SHARE,
-    ROOT,
-    begins,
-    build,
-    fields,
-    predict_batch,
-    step,
-)
+from .config_files import ConfigLike
+from .predictions import LABEL_SHARE, fields
+from .tiny_batches import predict_batch
+from .tiny_models import build
+from .training_steps import begins, step
 
-PINNED = ROOT / 'tests' / 'data' / 'pinned'
 RTOL = 1e-4
 
 
-def pinned_path(config: str) -> Path:
-    """Where the numbers of a config are kept."""
-    return PINNED / f'{Path(config).stem}.json'
-
-
-def numbers(config: str) -> dict:
+def numbers(config: ConfigLike) -> dict[str, Any]:
     """Losses and sums of predictions of a seeded model.
 
     All terms at once and unweighted, so that tuning a schedule changes nothing here;
@@ -78,17 +63,3 @@ def compare_numbers(ours: dict, pinned: dict) -> None:
                 assert got.get(label, 0.0) == pytest.approx(
                     value.get(label, 0.0), abs=LABEL_SHARE
                 ), (name, label)
-
-
-def main(argv: Sequence[str] | None = None) -> None:
-    """Write the pinned numbers of configs."""
-    parser = argparse.ArgumentParser(description=main.__doc__)
-    parser.add_argument('configs', nargs='+', metavar='CONFIG')
-    for config in parser.parse_args(argv).configs:
-        PINNED.mkdir(parents=True, exist_ok=True)
-        text = json.dumps(numbers(config), indent=2, sort_keys=True)
-        pinned_path(config).write_text(text + '\n')
-
-
-if __name__ == '__main__':
-    main()

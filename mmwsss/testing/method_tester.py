@@ -1,34 +1,25 @@
 # Licensed under Apache-2.0.
-"""One tester for all methods with a decoder.
-
-A method's test is a class of a few lines::
-
-    class TestMyMethod(MethodTester):
-        config = 'configs/my/my_vit-t_shapes.py'
-
-Everything is read from the config, as ``tests/cam_method_tester.py`` says.
-"""
-
 from __future__ import annotations
 
 import torch
-from mmengine.config import Config
 
-from tests.cam_method_tester import CAMMethodTester
-from tests.helpers.methods import (
-    LABELS,
-    ROOT,
-    assert_outputs,
-    assert_same_predictions,
-    begins,
-    mirrored,
-    predict_batch,
-    step,
-)
+from .cam_method_tester import CAMMethodTester
+from .config_files import load_config
+from .predictions import assert_outputs, assert_same_predictions, mirrored
+from .tiny_batches import labels_of, predict_batch
+from .training_steps import begins, step
 
 
 class MethodTester(CAMMethodTester):
-    """What holds besides for every method with a decoder."""
+    """What a method with CAMs and a decoder promises besides.
+
+    ::
+
+        class TestMyMethod(MethodTester):
+            config = 'configs/my_method/my_method_vit-t_shapes.py'
+
+    The config needs a ``tta_cfg``: the settings of ``tools/test.py --tta``.
+    """
 
     def test_label_statistics(self, model) -> None:
         losses = step(model, begins(model)[-1])
@@ -39,10 +30,11 @@ class MethodTester(CAMMethodTester):
         assert none['label_fg'] == 0
 
     def test_tta_of_the_config(self, model) -> None:
-        tta = Config.fromfile(ROOT / self.config).get('tta_cfg')
+        tta = load_config(self.config).get('tta_cfg')
         assert tta, f'{self.config} has no tta_cfg'
         samples = model.eval().predict(**predict_batch(model), **tta)
-        assert_outputs(model, samples, tta['outputs'], LABELS)
+        known = labels_of(model.num_foreground)
+        assert_outputs(model, samples, tta['outputs'], known)
         plain = model.predict(**predict_batch(model), outputs=('seg',))
         assert any(
             not torch.equal(a.pred_sem_seg.data, b.pred_sem_seg.data)
