@@ -46,8 +46,8 @@ class TrainingTester:
 
     #: a tiny config: its path (see ``find_config``), or the whole config as a dict
     config: ConfigLike
-    #: shapes of all batches of pictures that one step encodes, all terms active;
-    #: each distinct input once. ``None``: not checked
+    #: shapes of the batches of pictures that one step puts through ``model.encode``
+    #: while all terms are active; ``None``: not checked
     encoded: ClassVar[Sequence[tuple[int, ...]] | None] = None
     #: configs with some parts of the method switched off: the loss terms of
     #: ``config`` that each one lacks
@@ -193,7 +193,7 @@ class TrainingTester:
                 assert any(k.startswith(f'{name}.') for k in model.state_dict())
 
     def test_each_input_is_encoded_once(self, model, monkeypatch) -> None:
-        """A step makes the passes of ``encoded`` and no other."""
+        """A step makes the passes that ``encoded`` lists, and no other."""
         if self.encoded is None:
             pytest.skip('the class does not say which passes a step makes (encoded)')
         shapes, encode = [], model.encode

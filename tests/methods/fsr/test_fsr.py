@@ -34,6 +34,11 @@ class TestFSR(MethodTester):
     """Self-reinforcement."""
 
     config = FSR
+    encoded = (  # for the CAM; the passes with gradients: test_passes
+        (2, 3, 96, 96),
+        (4, 3, 48, 48),
+        (4, 3, 144, 144),
+    )
     ablations = {  # Table 4: each loss can be left out; the rest is as before
         'configs/fsr/fsr_vit-t_shapes_base.py': {'unc', 'cer'},
         'configs/fsr/fsr_vit-t_shapes_unc.py': {'cer'},

@@ -36,6 +36,7 @@ class TestCAAE(TrainingTester):
     """The auto-encoder: it has similarities, no CAM."""
 
     config = CAAE
+    encoded = ((2, 3, 96, 96),)
     refused = ((dict(decoder=None), 'recon needs a decoder'),)
 
     def test_similarities(self, model) -> None:
@@ -68,6 +69,7 @@ class TestSemFormer(CAMMethodTester):
     """The segmentor."""
 
     config = SEMFORMER
+    encoded = ((2, 3, 96, 96),)
 
     def test_the_judge_is_no_part_of_the_model(self, model) -> None:
         assert not [k for k in model.state_dict() if 'judge' in k or 'semantics' in k]

@@ -15,6 +15,12 @@ class TestCAM(MethodTester):
     """The plain baseline."""
 
     config = 'configs/cam/cam_vit-t_shapes.py'
+    encoded = (
+        (2, 3, 96, 96),
+        (2, 3, 96, 96),  # mirrored, for the CAM
+        (4, 3, 48, 48),  # its two other scales, with mirrors
+        (4, 3, 144, 144),
+    )
 
     def test_view1_or_a_single_view(self, model) -> None:
         at(begins(model)[-1])

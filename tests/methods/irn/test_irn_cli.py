@@ -14,8 +14,8 @@ from PIL import Image
 from mmwsss.labelers.refiners.walk_refiner import RandomWalk
 from mmwsss.pipeline.inference import init_model
 from mmwsss.testing import assert_resume_is_exact, assert_two_processes_agree, train
+from mmwsss.testing import run_tool as run
 from tests.helpers import ROOT
-from tests.test_cli_methods import run
 
 BASE = ROOT / 'configs/irn/irn_r18_shapes.py'
 CONFIG = """
