@@ -23,16 +23,17 @@ TIMEOUT = 600
 
 
 def child_environment() -> dict[str, str]:
-    """The variables of a tool that runs on the CPU and finds what this process finds.
+    """The variables of a tool that runs on the CPU.
 
-    What can be imported here, the tests' own package included, can be there.
+    It finds mmwsss, the packages of the working directory, and those of
+    ``PYTHONPATH``: a test whose package lies elsewhere sets that.
     """
-    paths = [str(source_folder()), *filter(None, sys.path)]
+    paths = [str(source_folder()), str(Path.cwd()), os.environ.get('PYTHONPATH', '')]
     return {
         **os.environ,
         'CUDA_VISIBLE_DEVICES': '-1',
         'OMP_NUM_THREADS': '1',
-        'PYTHONPATH': os.pathsep.join(dict.fromkeys(paths)),
+        'PYTHONPATH': os.pathsep.join(filter(None, paths)),
         'PORT': str(free_port()),
         'PYTHON': sys.executable,
     }
