@@ -50,8 +50,9 @@ PYTEST = OMP_NUM_THREADS=$${OMP_NUM_THREADS:-1} $(PY) -m pytest -q \
 lint: env  ## ruff, without changing anything
 	$(PY) -m ruff check .
 
-fix: env  ## ruff, with the changes that it can make by itself
+fix: env  ## ruff, with the changes that it can make by itself; README and model index
 	$(PY) -m ruff check --fix .
+	$(PY) tools/misc/update_model_index.py
 
 doctor: env  ## what is installed, what is wrong with it and how to put it right
 	$(PY) -m mmwsss.env.doctor

@@ -10,10 +10,13 @@ matching mmseg package itself.
 import importlib
 import pkgutil
 
+from mmengine.config.utils import MODULE2PACKAGE
 from mmengine.registry import Registry
 from mmseg import registry as mmseg
 
 SCOPE = 'mmwsss'
+# configs of other packages may be based on ours: 'mmwsss::toco/toco_vit-t_shapes.py'
+MODULE2PACKAGE[SCOPE] = SCOPE
 
 
 def import_modules(package: str) -> None:

@@ -9,31 +9,30 @@ from __future__ import annotations
 
 import os
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+import yaml
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
 from PIL import Image
 
-from tests.helpers.methods import earlier_stage
-from tests.helpers.training import (
-    ROOT,
-    TIMEOUT,
+from mmwsss.testing import (
     assert_gradient_is_mean_of_processes,
     assert_resume_is_exact,
     assert_two_processes_agree,
+    earlier_stages,
     train,
 )
+from mmwsss.testing import run_tool as run
+from mmwsss.testing.short_schedules import short_schedules
+from tests.helpers import ROOT
 
 TOCO = 'configs/toco/toco_vit-t_shapes.py'
 AFA = 'configs/afa/afa_mit-t_shapes.py'
 FSR = 'configs/fsr/fsr_vit-t_shapes.py'
-EPS = 'configs/eps/eps_wr38-t_shapes.py'
 CAM = 'configs/cam/cam_vit-t_shapes.py'
 SMAF = 'configs/smaf/smaf_toco_vit-t_shapes.py'
 UPPER = 'configs/toco/sup_vit-t_shapes.py'
@@ -65,65 +64,51 @@ train_dataloader = dict(dataset=dict(
     dict(type='PILRandomFlip'), dict(type='PILPadCrop', crop_size=96),
     dict(type='PackWeakInputs')]))
 """
-BEGIN = 'model = dict(train_cfg=dict(weights=dict({})))\n'
-EARLIER = 'model = dict(caae=dict(checkpoint={!r}))\n'
-STEPS = dict(
-    seg='seg=[(0, 0.0), (2, 0.1)]',
-    reg='reg=[(0, 0.0), (2, 0.05)]',
-    aff='aff=[(0, 0.0), (2, 0.1)]',
-)
-#: what else a method switches on by iteration
-SWITCHES = {
-    AFA: "model = dict(train_cfg=dict(seg_source=[(0, 'cam'), (3, 'propagated')], "
-    'weights=dict({})))\n',
-    FSR: "model = dict(train_cfg=dict(mask=dict(strategy=[(0, 'random'), (2, 'uncertai"
-    "n')]), teacher_temp=dict(iters=3), weights=dict({})))\n",
-}
 
 
-def run(*command: str, check: bool = True) -> str:
-    """Run a tool on the CPU; gives all that it prints."""
-    env = os.environ | dict(
-        CUDA_VISIBLE_DEVICES='-1', OMP_NUM_THREADS='1', PYTHONPATH=str(ROOT)
-    )
-    done = subprocess.run(
-        [sys.executable, *map(str, command)],
-        cwd=ROOT,
-        env=env,
-        capture_output=True,
-        text=True,
-        timeout=TIMEOUT,
-    )
-    text = done.stdout + done.stderr
-    assert not (check and done.returncode), text[-4000:]
-    return text
+def short_config(config: str | Path, data: Path, folder: Path, limit: str = '') -> Path:
+    """A config for a few iterations on the pictures of ``data``.
 
+    What a method switches on in the course of its training, it switches on within
+    them; earlier stages are there, untrained. A method that has more to say changes
+    ``model`` in ``tests/methods/<folder of its configs>/short_run.py``.
 
-def short_config(
-    config: str, data: Path, folder: Path, terms: str = '', limit: str = ''
-) -> Path:
-    """A config for a few iterations on the pictures of ``data``."""
+    Args:
+        config: a config that trains on Shapes or on COCO.
+        data: the data set's folder.
+        folder: where the new config and the checkpoints of earlier stages go.
+        limit: further settings of the data sets of validation and test.
+    """
+    init_default_scope('mmwsss')
+    base = Config.fromfile(ROOT / config)
+    model = Config(dict(model=earlier_stages(base.model, folder)))
+    if base.model.get('train_cfg'):
+        schedules = short_schedules(base.model.train_cfg.to_dict())
+        model.merge_from_dict(dict(model=dict(train_cfg=schedules)))
+    own = ROOT / 'tests' / 'methods' / Path(config).parent.name / 'short_run.py'
+    if own.is_file():
+        model.merge_from_dict(Config.fromfile(own).to_dict())
     text = SHORT.format(base=str(ROOT / config), data=str(data), limit=limit)
-    if terms:
-        steps = ', '.join(STEPS[term] for term in terms.split())
-        text += SWITCHES.get(config, BEGIN).format(steps)
-    if config == SMAF:
-        text += base_checkpoint(config, folder)
-    if config == SEMFORMER:  # its first stage, untrained
-        cfg = Config.fromfile(ROOT / config).model
-        text += EARLIER.format(earlier_stage(cfg.caae, folder, cfg.num_classes))
     path = folder / f'{Path(config).stem}.py'
-    path.write_text(text)
+    path.write_text(f'{text}model = {model.model.to_dict()!r}\n')
     return path
 
 
-def base_checkpoint(config: str, folder: Path) -> str:
-    """Make a base for self-training, untrained; gives the setting that names it."""
-    init_default_scope('mmwsss')
-    base = Config.fromfile(ROOT / config).model.segmentor
-    base.backbone.pretrained = None
-    path = earlier_stage(base, folder, base.num_classes)
-    return f'model = dict(checkpoint={path!r})\n'
+def configs_of_methods() -> list[Path]:
+    """``configs/<method>/*_shapes.py``, in the order of the metafiles.
+
+    One for each kind of network, of those that train from image labels alone.
+    """
+    found: dict[str, Path] = {}
+    for metafile in sorted((ROOT / 'configs').glob('*/metafile.yml')):
+        for entry in yaml.safe_load(metafile.read_text())['Models']:
+            if not entry['Config'].endswith('_shapes.py'):
+                continue
+            cfg = Config.fromfile(ROOT / entry['Config'])
+            steps = cfg.train_dataloader.dataset.pipeline
+            if 'LoadMask' not in [step.type for step in steps]:
+                found.setdefault(cfg.model.type, Path(entry['Config']))
+    return list(found.values())
 
 
 @pytest.fixture(scope='session')
@@ -164,27 +149,17 @@ def weak(shapes, tmp_path_factory) -> Path:
 @pytest.fixture(scope='session')
 def toco(weak, tmp_path_factory) -> Path:
     """The short ToCo config."""
-    return short_config(TOCO, weak, tmp_path_factory.mktemp('toco'), 'seg reg')
+    return short_config(TOCO, weak, tmp_path_factory.mktemp('toco'))
 
 
 @pytest.fixture(
     scope='session',
-    params=[
-        (TOCO, 'seg reg'),
-        (AFA, 'seg reg aff'),
-        (FSR, 'seg reg'),
-        (CAAE, ''),
-        (SEMFORMER, ''),
-        (EPS, ''),
-        (SMAF, ''),
-    ],
-    ids=['toco', 'afa', 'fsr', 'caae', 'semformer', 'eps', 'smaf'],
+    params=configs_of_methods(),
+    ids=lambda path: path.stem.partition('_')[0],
 )
 def method(request, weak, tmp_path_factory) -> Path:
     """The short config of each method."""
-    return short_config(
-        request.param[0], weak, tmp_path_factory.mktemp('method'), request.param[1]
-    )
+    return short_config(request.param, weak, tmp_path_factory.mktemp('method'))
 
 
 @pytest.fixture(scope='session')
@@ -283,12 +258,9 @@ def test_post_processor(trained, toco, tmp_path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    'config,terms',
-    [(AFA, 'seg reg aff'), (FSR, 'seg reg'), (CAM, 'seg'), (SMAF, ''), (UPPER, '')],
-)
-def test_other_configs_train_and_test(config, terms, shapes, tmp_path) -> None:
-    short = short_config(config, shapes, tmp_path, terms)
+@pytest.mark.parametrize('config', [AFA, FSR, CAM, SMAF, UPPER])
+def test_other_configs_train_and_test(config, shapes, tmp_path) -> None:
+    short = short_config(config, shapes, tmp_path)
     done = train(short, tmp_path / 'run')
     steps = losses(done.stdout + done.stderr)
     assert len(steps) == 6 and all(np.isfinite(list(s.values())).all() for s in steps)
@@ -402,7 +374,7 @@ def test_self_training_on_maps_of_the_tools(weak, tmp_path) -> None:
 @pytest.mark.slow
 def test_the_teacher_is_tested(weak, tmp_path) -> None:
     """One checkpoint holds student and teacher; a setting says which is tested."""
-    short = short_config(FSR, weak, tmp_path, 'seg reg')
+    short = short_config(FSR, weak, tmp_path)
     train(short, tmp_path / 'run')
     checkpoint = tmp_path / 'run' / 'iter_6.pth'
     state = torch.load(checkpoint, weights_only=True)['state_dict']
@@ -447,9 +419,9 @@ def test_gradient_of_two_processes(method, tmp_path, begin: int) -> None:
     """With all terms, and with modules that have no term yet."""
     terms = Config.fromfile(method).model.train_cfg.weights
     weights = {
-        term: weight if begin == 0 else [(0, 0.0), (begin, weight)]
-        for term, weight in dict(seg=0.1, reg=0.05, aff=0.1).items()
-        if term in terms
+        term: steps[-1][1] if begin == 0 else [(0, 0.0), (begin, steps[-1][1])]
+        for term, steps in terms.items()
+        if isinstance(steps, (list, tuple))
     }
     assert_gradient_is_mean_of_processes(
         method, tmp_path, overrides=dict(model=dict(train_cfg=dict(weights=weights)))
@@ -558,7 +530,7 @@ def photos(tmp_path_factory) -> Path:
 
 
 def test_real_photos(photos, tmp_path) -> None:
-    config = short_config(COCO, photos, tmp_path, 'seg reg', limit='indices=4')
+    config = short_config(COCO, photos, tmp_path, limit='indices=4')
     done = train(
         config,
         tmp_path / 'run',

@@ -92,6 +92,8 @@ ROOMS['methods'] = {'models', *ROOMS['models']}
 ROOMS['cli'] = {'io', 'registry'}
 ROOMS['pipeline'] = {'registry', 'version', *ROOMS} - {'methods', 'env'}
 ROOMS['apis'] = {'registry', 'version', *ROOMS} - {'methods', 'env'}
+#: the testers see everything; nobody imports them
+ROOMS['testing'] = {'registry', 'version', *ROOMS}
 #: a method imports its own folder and, of other methods, only what it builds on
 METHOD_BASES = {'smaf': {'eps'}, 'semformer': set()}
 
@@ -129,6 +131,15 @@ def test_methods_do_not_import_each_other():
         for line in foreign(folder, METHOD_BASES.get(folder.name, set()))
     ]
     assert not bad, bad
+
+
+def test_testers_stand_on_their_own():
+    """A package outside has no folder ``tests`` of ours; nothing else needs pytest."""
+    names = [(path, name) for path in SOURCES for name, _ in imported(path)]
+    testing = PACKAGE / 'testing'
+    assert not [path for path, name in names if name.split('.')[0] == 'tests']
+    users = {path for path, name in names if name.split('.')[0] == 'pytest'}
+    assert users and all(path.is_relative_to(testing) for path in users)
 
 
 def test_a_file_name_stands_once():
@@ -234,10 +245,16 @@ def test_config_folder_is_described(folder):
             )
 
 
-def test_model_index_lists_every_metafile():
-    index = yaml.safe_load((ROOT / 'model-index.yml').read_text())
-    there = [f'configs/{folder.name}/metafile.yml' for folder in CONFIG_FOLDERS]
-    assert sorted(index['Import']) == there
+def test_model_index_and_readme_follow_the_metafiles():
+    script = ROOT / 'tools' / 'misc' / 'update_model_index.py'
+    run = subprocess.run(
+        [sys.executable, script, '--check'], capture_output=True, text=True
+    )
+    assert run.returncode == 0, run.stderr
+    listed = yaml.safe_load((ROOT / 'model-index.yml').read_text())['Import']
+    assert listed == [
+        f'configs/{folder.name}/metafile.yml' for folder in CONFIG_FOLDERS
+    ]
 
 
 def test_every_config_is_in_a_metafile():

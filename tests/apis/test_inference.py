@@ -15,7 +15,7 @@ from mmwsss.apis.compare import comparison_panel
 from mmwsss.models.segmentors.post_processed import PostProcessMixin
 from mmwsss.pipeline.inference import init_model, predict_image
 from tests.helpers.methods import ROOT, pictures
-from tests.models.test_post_processed import stock
+from tests.models.segmentors.test_post_processed import stock
 
 
 @pytest.fixture

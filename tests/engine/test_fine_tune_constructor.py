@@ -9,7 +9,8 @@ from mmengine.optim import build_optim_wrapper
 from torch import nn
 
 from mmwsss.engine.optimizers.slip_sgd import SlipSGD
-from tests.helpers.methods import ROOT, build
+from mmwsss.testing import build
+from tests.helpers import ROOT
 
 SEMFORMER = 'configs/semformer/semformer_deit-t_shapes.py'
 

@@ -26,8 +26,9 @@ from mmwsss.io.data_errors import DataError
 from mmwsss.io.errors import UserError
 from mmwsss.io.weights import CheckpointMismatch
 from mmwsss.registry import HOOKS
-from tests.helpers.methods import build
-from tests.helpers.training import ROOT, build_runner
+from mmwsss.testing import build
+from mmwsss.testing.tool_runs import build_runner
+from tests.helpers import ROOT
 
 CONFIG = ROOT / 'tests' / 'helpers' / 'toy_config.py'
 BOUNDS = dict(min_fg=0.01, max_fg=0.9, max_ignore=0.9)

@@ -3,12 +3,12 @@
 
 import pytest
 
-from tests.helpers.training import (
-    ROOT,
+from mmwsss.testing import (
     assert_gradient_is_mean_of_processes,
     assert_resume_is_exact,
     assert_two_processes_agree,
 )
+from tests.helpers import ROOT
 
 CONFIG = ROOT / 'tests' / 'helpers' / 'toy_config.py'
 

@@ -13,7 +13,7 @@ from torch import nn
 from mmwsss.engine.optimizers.slip_sgd import SlipSGD
 from mmwsss.engine.schedulers.poly_warmup_lr import PolyWarmupLR
 from mmwsss.registry import MODELS, OPTIM_WRAPPER_CONSTRUCTORS, OPTIMIZERS
-from tests.helpers.training import ROOT
+from tests.helpers import ROOT
 
 CONFIGS = ['eps_wr38_voc', 'eps_wr38_coco', 'cls_wr38_voc']
 MULTIPLIERS = (1, 2, 10, 20)

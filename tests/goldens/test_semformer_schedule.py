@@ -17,7 +17,7 @@ from mmwsss.datasets.transforms.pil_multi_scale import view_size
 from mmwsss.engine.schedulers.poly_warmup_lr import PolyWarmupLR
 from mmwsss.methods.semformer.complement import valid_pixels
 from mmwsss.models.data_preprocessor import WeakDataPreProcessor, zero_outside
-from tests.helpers.methods import ROOT
+from tests.helpers import ROOT
 
 SCHEDULE = ROOT / 'configs' / '_base_' / 'schedules' / 'sgd_poly.py'
 

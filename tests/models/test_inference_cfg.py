@@ -7,7 +7,7 @@ from mmengine.registry import init_default_scope
 
 from mmwsss.models.prediction.inference_cfg import InferenceCfg
 from mmwsss.registry import MODELS
-from tests.helpers.methods import ROOT
+from tests.helpers import ROOT
 
 
 @pytest.mark.parametrize(

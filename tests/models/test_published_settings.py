@@ -14,7 +14,7 @@ import torch
 from mmengine.config import Config, ConfigDict
 
 from mmwsss.registry import OPTIMIZERS
-from tests.helpers.methods import ROOT
+from tests.helpers import ROOT
 
 VIEW = 'train_dataloader.dataset.pipeline.1.views.view2'  # that of view 1 is the same
 

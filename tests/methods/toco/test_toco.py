@@ -1,0 +1,76 @@
+# Licensed under Apache-2.0.
+"""ToCo through the shared tester, and what only it has."""
+
+from __future__ import annotations
+
+import torch
+
+from mmwsss.testing import MethodTester, build, step
+
+TOCO = 'configs/toco/toco_vit-t_shapes.py'
+
+
+class TestToCo(MethodTester):
+    """Token contrast."""
+
+    config = TOCO
+    encoded = (
+        (4, 3, 96, 96),  # both global views
+        (16, 3, 32, 32),  # eight crops of each picture
+        (2, 3, 96, 96),  # the mirrored view 1, for the CAM
+        (4, 3, 48, 48),  # its two other scales, with mirrors
+        (4, 3, 144, 144),
+    )
+    ablations = {
+        'configs/toco/toco_vit-t_shapes_cls.py': {
+            'cls_aux',
+            'ptc',
+            'ctc',
+            'seg',
+            'reg',
+        },
+        'configs/toco/toco_vit-t_shapes_aux.py': {'ptc', 'ctc', 'seg', 'reg'},
+        'configs/toco/toco_vit-t_shapes_ptc.py': {'ctc', 'seg', 'reg'},
+        'configs/toco/toco_vit-t_shapes_ctc.py': {'seg', 'reg'},
+        'configs/toco/toco_vit-t_shapes_seg.py': {'reg'},
+    }
+    refused = (
+        (dict(proj_head=None), 'ctc needs a proj_head'),
+        (dict(aux_cam_head=None), 'cls_aux needs a aux_cam_head'),
+        (dict(refine=None), 'seg and reg need pseudo labels'),
+        (dict(decode_head=None), 'needs a decode_head'),
+        (dict(losses=dict(cls=dict(type='MultiLabelSoftMargin'))), r"\['cls_aux', "),
+    )
+
+    def test_teacher_follows_the_student_before_it_is_used(self, model) -> None:
+        student = model.proj_head.state_dict()
+        teacher = model.proj_head_ema.module
+        before = {k: v.clone() for k, v in teacher.state_dict().items()}
+        momentum = model.train_cfg['ema_momentum']
+        step(model, 0)
+        for key, value in teacher.state_dict().items():
+            torch.testing.assert_close(
+                value, momentum * before[key] + (1 - momentum) * student[key]
+            )
+
+    def test_teacher_is_no_copy_by_name_only(self, model) -> None:
+        keys = set(model.state_dict())
+        heads = {k for k in keys if k.startswith('proj_head.')}
+        assert {k.replace('proj_head.', 'proj_head_ema.module.') for k in heads} <= keys
+        assert not any(p.requires_grad for p in model.proj_head_ema.parameters())
+
+    def test_label_source(self) -> None:
+        """Until the switch the pseudo label is that of the auxiliary CAM."""
+        shares = [
+            step(build(TOCO, pseudo_source=source), 200)['label_fg']
+            for source in ('cam', 'aux_cam', [(0, 'aux_cam'), (200, 'cam')])
+        ]
+        assert shares[0] == shares[2] != shares[1]
+
+    def test_scaled_token_box(self) -> None:
+        """A box in pixels on the token grid drops tokens that are real (released)."""
+        losses = [
+            step(build(TOCO, scale_token_box=scale), 0)['loss_ptc']
+            for scale in (True, False)
+        ]
+        assert losses[0] != losses[1]
