@@ -345,7 +345,8 @@ class WeakSegmentor(BaseSegmentor):
         """The side inputs that the labeler reads, by name."""
         names = () if self.labeler is None else self.labeler.side_inputs
         return {
-            name: torch.stack(side_input(samples, name)).squeeze(1) for name in names
+            name: torch.stack(side_input(samples, name, 'ids')).squeeze(1)
+            for name in names
         }
 
     def grey_levels(self, images: Tensor) -> Tensor:
