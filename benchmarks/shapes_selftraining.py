@@ -25,7 +25,7 @@ from mmwsss.pipeline.experiment import SINGLE_PROCESS, Experiment, run_experimen
 ROOT = Path(__file__).resolve().parents[1]
 #: results: base → stage → seed → what the runs found
 Results = dict[str, dict[str, dict[str, dict]]]
-ONE_SCALE = ('model.test_cfg.cam_scales=[1.0]',)
+ONE_SCALE = ('model.test_cfg.cam.scales=[1.0]',)
 ABLATED = 'eps'  # the published base
 
 

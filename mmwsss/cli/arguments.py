@@ -54,7 +54,7 @@ def add_cfg_options(parser: argparse.ArgumentParser) -> None:
         action=OptionsAction,
         metavar='KEY=VALUE',
         help='override settings, e.g. train_cfg.max_iters=2000 '
-        'model.train_cfg.high_thr=0.65; lists as "[a,b]" without spaces',
+        'model.labeler.high_thr=0.65; lists as "[a,b]" without spaces',
     )
 
 

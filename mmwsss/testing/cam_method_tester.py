@@ -8,7 +8,13 @@ import torch
 
 from mmwsss.cam import resize
 
-from .predictions import assert_outputs, assert_same_predictions, fields, mirrored
+from .predictions import (
+    assert_outputs,
+    assert_same_predictions,
+    class_maps,
+    fields,
+    mirrored,
+)
 from .tiny_batches import labels_of, predict_batch
 from .training_tester import TrainingTester
 
@@ -28,7 +34,7 @@ class CAMMethodTester(TrainingTester):
     protocols: ClassVar[dict[str, dict[str, Any]]] = dict(
         native=dict(squash=None),
         squash=dict(squash=(96, 96)),
-        tta=dict(seg_scales=(1.0, 1.25), seg_flip=True, seg_pair='max', seg_fuse='sum'),
+        tta=dict(seg=dict(scales=(1.0, 1.25), mirror=True, pair='max', fuse='sum')),
     )
 
     @pytest.mark.parametrize('cam_filter', ['gt', 'pred', 'none'])
@@ -79,7 +85,7 @@ class CAMMethodTester(TrainingTester):
         settings = dict(cam_filter='gt', cam_fuse_at=where)
         data = predict_batch(model.eval(), (0, 3), ((64, 80), (72, 56)))
         cams = model.predict(**data, outputs=('cam',), **settings)
-        maps = model.class_maps(**data, strides=(1, 4), **settings)
+        maps = class_maps(model, data, strides=(1, 4), **settings)
         known = labels_of(model.num_foreground)
         for one, cam, labels in zip(maps, cams, (known[0], known[3])):
             height, width = cam.ori_shape
@@ -95,7 +101,7 @@ class CAMMethodTester(TrainingTester):
         data = predict_batch(model.eval())
         scaled = resize(data['inputs'], (32, 40))
         views = dict(data, inputs={'scale_1': data['inputs'], 'scale_0.5': scaled})
-        settings = dict(cam_filter='gt', outputs=('cam',), cam_scales=(1.0, 0.5))
+        settings = dict(cam_filter='gt', outputs=('cam',), cam=dict(scales=(1.0, 0.5)))
         same = [fields(model.predict(**one, **settings)) for one in (data, views)]
         assert_same_predictions(*same, exact=True)
         views['inputs']['scale_0.5'] = torch.zeros_like(scaled)

@@ -26,7 +26,7 @@ def numbers(config: ConfigLike) -> dict[str, Any]:
     All terms at once and unweighted, so that tuning a schedule changes nothing here;
     other scheduled settings are those of the last phase.
     """
-    terms = build(config).schedule.weights
+    terms = build(config).terms.schedule.weights
     model = build(config, weights=dict.fromkeys(terms, 1.0))
     losses = {k: float(v.detach()) for k, v in step(model, begins(model)[-1]).items()}
     predicted = fields(model.eval().predict(**predict_batch(model), cam_filter='gt'))

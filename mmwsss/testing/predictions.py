@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from mmengine.structures import BaseDataElement
@@ -11,6 +12,7 @@ from mmseg.structures import SegDataSample
 from torch import Tensor
 
 from mmwsss.models.segmentors.weak_segmentor import WeakSegmentor
+from mmwsss.structures import StoredMaps
 
 from .tiny_batches import predict_batch
 
@@ -91,7 +93,9 @@ def mirrored(model: WeakSegmentor, outputs: tuple[str, ...]) -> list[list[dict]]
             one.set_metainfo(dict(ori_shape=(64, 80)))
         data['inputs'] = data['inputs'].flip(-1) if flip else data['inputs']
         found = fields(
-            model.predict(**data, seg_flip=seg_flip, cam_filter='gt', outputs=outputs)
+            model.predict(
+                **data, seg=dict(mirror=seg_flip), cam_filter='gt', outputs=outputs
+            )
         )
         for one in found:
             one.pop('pred_score')  # of the plain image alone
@@ -99,3 +103,19 @@ def mirrored(model: WeakSegmentor, outputs: tuple[str, ...]) -> list[list[dict]]
             [{k: v.flip(-1) if flip else v for k, v in one.items()} for one in found]
         )
     return results
+
+
+def class_maps(
+    model: Any, data: dict[str, Any], strides: Sequence[int] = (1,), **settings: Any
+) -> list[dict[int, StoredMaps]]:
+    """The fused class maps of each image: stride → maps.
+
+    Args:
+        model: a network with class maps.
+        data: ``inputs`` and ``data_samples`` of a batch.
+        strides: of the grids, in pixels of the label.
+        **settings: entries of ``test_cfg`` to replace.
+    """
+    cam = {**settings.pop('cam', {}), 'strides': tuple(strides)}
+    samples = model.predict(**data, outputs=('class_maps',), cam=cam, **settings)
+    return [sample.class_maps for sample in samples]

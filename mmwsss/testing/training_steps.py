@@ -50,7 +50,7 @@ def begins(model: WeakSegmentor) -> list[int]:
     return sorted(
         {
             begin
-            for schedule in (*model.schedule.weights.values(), *own)
+            for schedule in (*model.terms.schedule.weights.values(), *own)
             for begin in schedule.begins
         }
     )

@@ -68,7 +68,7 @@ class TrainingTester:
     def test_training_step(self, model) -> None:
         """All terms of the last phase, finite; gradients reach every part."""
         losses = step(model, begins(model)[-1])
-        assert terms_of(losses) == set(model.schedule.weights) == set(model.losses)
+        assert terms_of(losses) == model.terms.names == set(model.losses)
         assert all(v.shape == () and torch.isfinite(v) for v in losses.values())
         grads = gradients(model, total(losses))
         for name, child in model.named_children():
@@ -83,11 +83,11 @@ class TrainingTester:
         for begin in begins(model):
             for iteration in {max(begin - 1, 0), begin}:
                 got = terms_of(step(model, iteration))
-                assert got == set(model.schedule(iteration)), iteration
+                assert got == set(model.terms.schedule(iteration)), iteration
 
     def test_weights_are_factors(self, model) -> None:
         last = begins(model)[-1]
-        weights = model.schedule(last)
+        weights = model.terms.schedule(last)
         ones = build(self.config, weights=dict.fromkeys(weights, 1.0))
         weighted, plain = step(model, last), step(ones, last)
         for term, weight in weights.items():
@@ -98,7 +98,7 @@ class TrainingTester:
     @pytest.mark.parametrize('inactive', ['zero_grad', 'off'])
     def test_modules_without_a_term(self, inactive: str) -> None:
         model = build(self.config, inactive=inactive)
-        active = set(model.schedule(0))
+        active = set(model.terms.schedule(0))
         grads = gradients(model, total(step(model, 0)))
         if inactive == 'zero_grad':  # DDP and AdamW see every weight in every phase
             assert set(grads) == trained_parameters(model)
@@ -208,7 +208,7 @@ class TrainingTester:
 
     def test_ablations_train(self) -> None:
         """Each config of ``ablations`` trains; it lacks the named terms alone."""
-        full = set(build(self.config).schedule.weights)
+        full = set(build(self.config).terms.schedule.weights)
         for config, absent in self.ablations.items():
             model = build(config)
             losses = step(model, begins(model)[-1])

@@ -12,7 +12,7 @@ from mmseg.structures import SegDataSample
 from PIL import Image
 
 from mmwsss.apis.compare import comparison_panel
-from mmwsss.models.segmentors.post_processed import PostProcessMixin
+from mmwsss.models.segmentors.post_processed import PostProcessed
 from mmwsss.pipeline.inference import init_model, predict_image
 from tests.helpers.methods import ROOT, pictures
 from tests.models.segmentors.test_post_processed import stock
@@ -48,7 +48,7 @@ def test_post_processor(config, photo, tmp_path) -> None:
     torch.save(dict(state_dict=plain.state_dict()), tmp_path / 'a.pth')
     before = config.pretty_text
     refined = init_model(config, str(tmp_path / 'a.pth'), post_processor='crf:psa')
-    assert isinstance(refined, PostProcessMixin)
+    assert isinstance(refined, PostProcessed)
     assert config.pretty_text == before
     one, other = predict_image(plain, photo), predict_image(refined, photo)
     assert torch.equal(one.seg_logits.data, other.seg_logits.data)

@@ -125,9 +125,9 @@ def test_slurm_and_mpi_know_the_local_rank_themselves(monkeypatch, launcher, ran
 
 
 def test_tta(cfg):
-    cfg.model.test_cfg = dict(bkg_thr=0.5, seg_flip=False)
+    cfg.model.test_cfg = dict(bkg_thr=0.5, seg=dict(scales=(1.0,), mirror=False))
     inference_options.apply_tta(cfg)
-    assert cfg.model.test_cfg == dict(bkg_thr=0.5, seg_flip=True)
+    assert cfg.model.test_cfg == dict(bkg_thr=0.5, seg=dict(scales=(1.0,), mirror=True))
     cfg.pop('tta_cfg')
     with pytest.raises(ValueError, match='toy_config.py has no tta_cfg'):
         inference_options.apply_tta(cfg)

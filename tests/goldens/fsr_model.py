@@ -63,7 +63,7 @@ def tiny_fsr(
     train_cfg = (
         dict(
             weights=WEIGHTS,
-            cam_scales=SCALES,
+            cam=dict(scales=SCALES),
             low_thr=0.25,
             high_thr=0.7,
             mask=MASK | dict(scales=SCALES),

@@ -213,7 +213,7 @@ def test_whole_step(golden, monkeypatch, seg_source: str, aff_source: str) -> No
         affinity_radius=RADIUS,
         train_cfg=dict(
             weights=WEIGHTS,
-            cam_scales=SCALES,
+            cam=dict(scales=SCALES),
             low_thr=LOW,
             high_thr=HIGH,
             seg_source=seg_source,

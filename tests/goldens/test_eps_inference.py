@@ -12,6 +12,7 @@ from mmwsss.datasets.transforms.pack_weak_inputs import to_chw
 from mmwsss.datasets.transforms.pil_multi_scale import PILMultiScale
 from mmwsss.evaluation.areas import ClassAreas, areas_from_labels
 from mmwsss.evaluation.scores import scores_from_areas
+from mmwsss.testing.predictions import class_maps
 from tests.goldens.eps_model import eps_model, load_public
 from tests.goldens.test_eps_network import samples
 from tests.goldens.toco_model import close
@@ -69,7 +70,7 @@ def test_fused_maps_and_mask(data) -> None:
     size = data['image'].shape[:2]
     one = samples(data['label'][None], np.zeros((1, 1, *size), np.float32))[0]
     batch = model.data_preprocessor(dict(inputs=inputs, data_samples=[one]), False)
-    maps = model.class_maps(**batch, strides=(1, 4))[0]
+    maps = class_maps(model, batch, strides=(1, 4))[0]
     np.testing.assert_array_equal(maps[1].ids, data['keys'] + 1)
     close(maps[1].maps, data['cams'])
     assert maps[4].maps.shape[1:] == tuple((n - 1) // 4 + 1 for n in size)

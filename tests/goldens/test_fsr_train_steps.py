@@ -164,16 +164,14 @@ def check_losses(model, number: int, step, monkeypatch) -> torch.Tensor:
         labels.ids,
     )
     np.testing.assert_array_equal(
-        three_way_label(
-            score, label, model.train_cfg['low_thr'], model.train_cfg['high_thr']
-        ),
+        three_way_label(score, label, *model.labeler.thresholds),
         step['pseudo_label_aff'],
     )
 
     assert values.keys() == WEIGHTS.keys()
     for term, name in NAMES.items():
         near(values[term], step[f'loss_{name}'], TOLERANCE)
-    weights = model.schedule(number)
+    weights = model.terms.schedule(number)
     active = {k: v for k, v in values.items() if k in weights}
     loss = sum(model.weigh(active).values())
     near(loss, step['loss_total'], TOLERANCE)

@@ -11,6 +11,7 @@ from mmseg.structures import SegDataSample
 from mmwsss.cam import with_mirror
 from mmwsss.datasets.transforms.pack_weak_inputs import PackWeakInputs
 from mmwsss.datasets.transforms.pil_multi_scale import PILMultiScale
+from mmwsss.testing.predictions import class_maps
 from tests.goldens.semformer_model import near, tiny_semformer
 
 TEST_CFG = dict(
@@ -61,14 +62,14 @@ def test_views(case) -> None:
         with torch.no_grad():
             features = model.encode(with_mirror(view))
         near(model.cam_head.activation(features.maps), g[f'logits_s{i}'])
-        plain, mirrored = model.view_cams(features)[0]
+        plain, mirrored = model.view_maps(features, None)[0].maps
         near(torch.stack([plain, mirrored.flip(-1)]), g[f'cam_s{i}'])
 
 
 def test_class_maps(case) -> None:
     g, model, data = case
     stride = int(g['strides'][0])
-    (maps,) = model.class_maps(**data, strides=(stride, 1))
+    (maps,) = class_maps(model, data, strides=(stride, 1))
     ids = g['keys'][1:]
     np.testing.assert_array_equal(maps[1].ids, ids)
     near(maps[stride].maps, g['cam'])
@@ -91,8 +92,8 @@ def test_predicted_cam(case) -> None:
 def test_better_geometry(case) -> None:
     """Straight to the label's size: other maps, equal where nothing is cut."""
     g, model, data = case
-    (cut,) = model.class_maps(**data)
-    (straight,) = model.class_maps(**data, cam_multiple=1)
+    (cut,) = class_maps(model, data)
+    (straight,) = class_maps(model, data, cam=dict(multiple=1))
     assert straight[1].maps.shape == cut[1].maps.shape
     whole = not any(side % int(g['strides'][1]) for side in g['image'].shape[:2])
     assert torch.allclose(straight[1].maps, cut[1].maps, atol=1e-3) == whole

@@ -19,6 +19,7 @@ from mmwsss.methods.semformer.semformer_keys import (
     convert_segmentor,
     convert_semformer,
 )
+from mmwsss.structures import ClassPairs, label_lists, valid_boxes
 from tests.goldens.semformer_model import (
     GRADIENT,
     below,
@@ -160,11 +161,13 @@ def test_what_the_step_passes_on(step) -> None:
     g, model = step
     data = samples(g['labels'], g['regions'])
     images = torch.from_numpy(g['images'])
-    pairs = model.class_pairs(data, images.device)
+    pairs = ClassPairs.from_lists(
+        label_lists(data), model.num_foreground, images.device
+    )
     caae = model.judge.load()
     size = tuple(g['ae_images'].shape[-2:])
     valid = valid_pixels(
-        model.valid_boxes(data),
+        valid_boxes(data),
         tuple(images.shape[-2:]),
         size,
         len(images),

@@ -14,7 +14,7 @@ from mmwsss.labelers.soft_maps import refine_soft_maps
 from mmwsss.methods.toco.local_crops import crop_flags, cut_crops, roi_levels
 from mmwsss.methods.toco.toco_keys import convert_toco
 from mmwsss.models.segmentors.weak_segmentor import FusedCAMs
-from mmwsss.structures import ImageLabels
+from mmwsss.structures import ImageLabels, valid_boxes
 from tests.goldens.toco_model import close, tiny_toco
 
 GRAD_RTOL = 1e-4
@@ -39,7 +39,7 @@ def step(golden):
             temperature=float(data['temp']),
             train_cfg=dict(
                 weights=weights,
-                cam_scales=SCALES,
+                cam=dict(scales=SCALES),
                 low_thr=low,
                 high_thr=high,
                 local_crops=dict(
@@ -105,13 +105,13 @@ def test_stages(step) -> None:
             close(ours, compact(data, name, labels).numpy())
 
     # every label rule from the stored maps
-    low, high = model.train_cfg['low_thr'], model.train_cfg['high_thr']
+    low, high = model.labeler.thresholds
     size = int(data['crop_size'])
     roi = roi_levels(compact(data, 'cam_aux', labels).amax(1), low, high)
     np.testing.assert_array_equal(roi.numpy(), data['roi_mask'])
     corners = torch.from_numpy(data['top_left_yx'])
     np.testing.assert_array_equal(crop_flags(roi, corners, size), data['flags'])
-    box = model.valid_boxes(samples)
+    box = valid_boxes(samples)
     grid = data['token_label'].shape[-2:]
     score, label = strongest_class(
         resize(compact(data, 'cam_aux', labels), tuple(grid)), labels.ids
@@ -122,7 +122,7 @@ def test_stages(step) -> None:
     pixels = truncate_to_unit(model.grey_levels(view1))
     close(pixels, data['view1_denorm_uint8'].astype(np.float32) / 255, 1e-6)
     cam = compact(data, 'cam', labels)
-    soft = refine_soft_maps(pixels, cam, labels, high, low, model.refine)
+    soft = refine_soft_maps(pixels, cam, labels, high, low, model.labeler.refiner)
     top = soft.topk(2, dim=2).values
     sure = ((top[:, :, 0] - top[:, :, 1]) > MARGIN).all(1)
     refined = model.pseudo_label(view1, cam, labels, box)

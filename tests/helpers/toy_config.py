@@ -19,7 +19,7 @@ val_dataloader = dict(
 test_dataloader = val_dataloader
 val_evaluator = dict(type='WSSSMetric')
 test_evaluator = val_evaluator
-tta_cfg = dict(seg_flip=True)
+tta_cfg = dict(seg=dict(mirror=True))
 
 train_cfg = dict(type='IterBasedTrainLoop', max_iters=6, val_interval=3)
 val_cfg = dict(type='ValLoop')

@@ -69,14 +69,14 @@ def test_published_settings(backbone, dataset, temperature, high, bkg) -> None:
     cfg = Config.fromfile(CONFIGS / 'toco' / f'toco_{backbone}_{dataset}.py')
     model = cfg.model
     assert model.losses.ctc.temperature == temperature
-    assert model.train_cfg.high_thr == model.test_cfg.high_thr == high
-    assert model.train_cfg.low_thr == model.test_cfg.low_thr == 0.25
+    assert model.labeler.high_thr == high
+    assert model.labeler.low_thr == 0.25
     assert cfg.val_evaluator.get('bkg_thr', 0.5) == bkg
     assert cfg.test_evaluator.get('bkg_thr', 0.5) == bkg
     assert tuple(model.backbone.out_indices) == (9, 11)
     assert not model.train_cfg.scale_token_box  # as released
     assert model.num_classes == dict(voc=21, coco=81)[dataset]
-    assert tuple(cfg.tta_cfg.seg_scales)[0] == 1.0 and cfg.tta_cfg.seg_flip
+    assert tuple(cfg.tta_cfg.seg.scales)[0] == 1.0 and cfg.tta_cfg.seg.mirror
 
 
 # ------------------------------------------------------------------ ramps

@@ -13,14 +13,14 @@ def test_changes_keep_their_order() -> None:
         weights=dict(cls=1.0, seg=[(0, 0.0), (120, 0.3)], reg=[(0, 0.0), (300, 0.1)]),
         mask=dict(strategy=[(0, 'random'), (120, 'uncertain')], scales=(1.0, 0.5)),
         ema_momentum=dict(start=0.9, end=1.0, iters=600),
-        cam_scales=(1.0, 0.5, 1.5),
+        cam=dict(scales=(1.0, 0.5, 1.5)),
         squash=(96, 96),
     )
     assert short_schedules(settings) == dict(
         weights=dict(cls=1.0, seg=[(0, 0.0), (2, 0.3)], reg=[(0, 0.0), (3, 0.1)]),
         mask=dict(strategy=[(0, 'random'), (2, 'uncertain')], scales=(1.0, 0.5)),
         ema_momentum=dict(start=0.9, end=1.0, iters=6),
-        cam_scales=(1.0, 0.5, 1.5),
+        cam=dict(scales=(1.0, 0.5, 1.5)),
         squash=(96, 96),
     )
 

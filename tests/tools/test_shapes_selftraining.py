@@ -36,7 +36,7 @@ def test_one_scale_is_one_view(script: ModuleType) -> None:
     for base in script.BASES.values():
         for path in (base.config, base.smaf):
             cfg = with_options(path, base.one_scale)
-            assert cfg.model.test_cfg.cam_scales == [1.0]
+            assert cfg.model.test_cfg.cam.scales == [1.0]
             for step in cfg.test_dataloader.dataset.pipeline:
                 if step['type'] == 'PILMultiScale':
                     assert step['scales'] == [1.0]

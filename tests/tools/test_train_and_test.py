@@ -53,7 +53,7 @@ def test_test_options(tmp_path):
             [str(CONFIG), 'a.pth', '--tta', '--out', 'masks', '--show-dir', 'show']
         )
     )
-    assert cfg.load_from == 'a.pth' and cfg.model.test_cfg.seg_flip
+    assert cfg.load_from == 'a.pth' and cfg.model.test_cfg.seg.mirror
     assert cfg.test_evaluator.save_dir == 'masks'
     assert any(h.get('show_dir') == 'show' for h in cfg.custom_hooks)
 
@@ -73,7 +73,7 @@ def test_post_processor_option(name, module):
     )
     assert cfg.model.type == 'mmwsss.PostProcessed'
     assert cfg.model.segmentor.type == 'ToyWSSS' and cfg.model.post_processor == module
-    assert cfg.model.segmentor.test_cfg.seg_flip
+    assert cfg.model.segmentor.test_cfg.seg.mirror
 
 
 def test_post_processor_of_a_config_is_replaced(tmp_path):
@@ -81,7 +81,7 @@ def test_post_processor_of_a_config_is_replaced(tmp_path):
     path.write_text(
         "model = dict(type='mmwsss.PostProcessed', channel_order='rgb', segmentor=dict("
         "type='X', backbone=dict(pretrained='a')), post_processor=dict(type='Y'))\n"
-        'tta_cfg = dict(seg_flip=True)\n'
+        'tta_cfg = dict(seg=dict(mirror=True))\n'
     )
     test = tool('test')
     cfg = test.build_config(

@@ -42,8 +42,8 @@ class TestAFA(MethodTester):
             seg_pair='mean',
             seg_fuse_at='logits',
         ),
-        refined=dict(pseudo_source='refined_propagated'),
-        cam_label=dict(pseudo_source='cam'),
+        refined=dict(pseudo=dict(source='refined_propagated')),
+        cam_label=dict(pseudo=dict(source='cam')),
     )
 
     def test_affinities_of_the_largest_scale_alone(self) -> None:
@@ -138,7 +138,7 @@ class TestAFA(MethodTester):
             source: [
                 p.pred_pseudo.data
                 for p in model.predict(
-                    **predict_batch(model), cam_filter='gt', pseudo_source=source
+                    **predict_batch(model), cam_filter='gt', pseudo=dict(source=source)
                 )
             ]
             for source in model.PSEUDO_SOURCES
@@ -164,7 +164,7 @@ class TestAFA(MethodTester):
 
     def test_unknown_prediction_settings(self, model) -> None:
         for settings, message in (
-            (dict(pseudo_source='oracle'), "pseudo_source.*AFA, got 'oracle'"),
+            (dict(pseudo=dict(source='oracle')), "pseudo.source.*AFA, got 'oracle'"),
             (dict(seg_fuse_at='image'), "seg_fuse_at.*got 'image'"),
             (dict(squash=(96, 96), resize_long=96), 'squash=.*resize_long=96'),
         ):

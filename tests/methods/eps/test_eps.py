@@ -18,6 +18,7 @@ from mmwsss.testing import (
     total,
     train_batch,
 )
+from mmwsss.testing.predictions import class_maps
 from tests.helpers import ROOT
 
 TINY = 'configs/eps/eps_wr38-t_shapes.py'
@@ -62,7 +63,7 @@ class TestEPS(CAMMethodTester):
     def test_maps_are_probabilities(self, model) -> None:
         """A softmax over classes and background, at the network's resolution."""
         features = model.eval().encode(torch.randn(2, 3, 64, 64))
-        (maps,) = model.view_cams(features)
+        (maps,) = model.view_maps(features, None)
         (logits,) = model.cam_logits(features)
         assert logits.shape[1] == model.num_classes == maps.shape[1] + 1
         background = logits.softmax(1)[:, -1]
@@ -87,7 +88,7 @@ class TestPlainClassifier:
         assert set(losses) == {'loss_cls'}
         grads = gradients(model, total(losses))
         assert all(g.isfinite().all() for g in grads.values())
-        maps = model.eval().class_maps(**predict_batch(model), cam_filter='gt')
+        maps = class_maps(model.eval(), predict_batch(model), cam_filter='gt')
         assert all(one[1].maps.max() > 0.99 for one in maps)
 
 

@@ -90,7 +90,14 @@ def test_views(name: str) -> None:
 def test_paper() -> None:
     """Its settings are those of the tiny model's options."""
     cfg, model = full_size('voc_paper')
-    assert set(model.schedule.weights) == {'cls', 'cls_aux', 'ptc', 'seg', 'unc', 'cer'}
+    assert set(model.terms.schedule.weights) == {
+        'cls',
+        'cls_aux',
+        'ptc',
+        'seg',
+        'unc',
+        'cer',
+    }
     assert isinstance(model.losses['seg'], PixelCrossEntropy)
     assert model.losses['unc'].reduction == 'sum'
     assert model.backbone.aggregation.blocks[0].attn.key_mask == 'paper'
@@ -101,7 +108,7 @@ def test_paper() -> None:
         mask=mask,
         cam_mode='eval',
         teacher_mode='eval',
-        cam_scales=(1.0,),
+        cam=dict(scales=(1.0,)),
         low_thr=0.2,
     )
     masked = []

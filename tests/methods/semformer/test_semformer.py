@@ -126,7 +126,8 @@ class TestSemFormer(CAMMethodTester):
         features = other.encode(data['inputs'])
         assert features.attention is None
         assert torch.equal(
-            other.view_cams(features)[0], other.cam_head.cam(features.maps).relu()
+            other.view_maps(features, None)[0].maps,
+            other.cam_head.cam(features.maps).relu(),
         )
 
     @pytest.mark.parametrize('term', ['cf', 'cb', 'sup', 'comp'])

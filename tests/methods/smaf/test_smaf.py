@@ -20,7 +20,7 @@ from mmwsss.methods.smaf.self_training_cfg import SelfTrainingCfg
 from mmwsss.methods.smaf.smaf import MultiScaleSelfTraining
 from mmwsss.models.segmentors.weak_segmentor import WeakSegmentor
 from mmwsss.registry import MODELS
-from mmwsss.structures import ImageLabels
+from mmwsss.structures import ImageLabels, valid_boxes
 from mmwsss.testing import (
     LABELS,
     SIZE,
@@ -36,6 +36,7 @@ from mmwsss.testing import (
     total,
     train_batch,
 )
+from mmwsss.testing.predictions import class_maps
 from tests.helpers import ROOT
 
 SMAF = 'configs/smaf/smaf_toco_vit-t_shapes.py'
@@ -139,7 +140,7 @@ def test_any_method(config: str, tmp_path) -> None:
     before = copy.deepcopy(model.state_dict())
     assert before.keys() == base.state_dict().keys()
     assert all(torch.equal(v, before[k]) for k, v in base.state_dict().items())
-    settings = dict(cam_filter='gt', outputs=('cam',), cam_scales=(1.0,))
+    settings = dict(cam_filter='gt', outputs=('cam',), cam=dict(scales=(1.0,)))
     batch = predict_batch(model.eval())
     ours, theirs = (
         fields(m.predict(**copy.deepcopy(batch), **settings)) for m in (model, base)
@@ -159,7 +160,7 @@ def test_any_method(config: str, tmp_path) -> None:
         if not value.is_floating_point() or key.startswith(('backbone.', 'losses.')):
             continue
         assert torch.equal(value, before[key]) == (key not in trained), key
-    teacher = model.teacher.network
+    teacher = model.base.network
     assert all(torch.equal(v, before[k]) for k, v in teacher.state_dict().items())
     assert not teacher.training and model.training
     base.load_state_dict(model.state_dict(), strict=True)
@@ -200,14 +201,17 @@ def test_teacher_is_the_fused_cam_of_the_base(config: str, scales, tmp_path) -> 
     data = batch_of_whole_images(model)
     labels = model.image_labels(data['data_samples'], 'cpu')
     online = model.fused_attention(data['inputs'], data['data_samples'], labels, None)
-    made = base_model(config).class_maps(
-        **copy.deepcopy(data), cam_filter='gt', cam_scales=scales, cam_scale_one=False
+    made = class_maps(
+        base_model(config),
+        copy.deepcopy(data),
+        cam_filter='gt',
+        cam=dict(scales=scales, add_one=False),
     )
     for maps, one, ids in zip(online, made, labels.ids, strict=True):
         torch.testing.assert_close(maps[ids > 0], one[1].maps, rtol=1e-5, atol=1e-5)
 
     given = wrapped(config, tmp_path, self_training=dict(source='fused'))
-    assert given.teacher.network is None
+    assert given.base.network is None
     for one, found in zip(data['data_samples'], made, strict=True):
         path = tmp_path / f'{one.img_id}.npz'
         save_scores(path, found[1].maps.numpy(), found[1].ids.tolist(), (SIZE, SIZE))
@@ -230,7 +234,7 @@ def batch_of_whole_images(model) -> dict:
 
 def test_only_the_listed_scales_run(tmp_path, monkeypatch) -> None:
     model = wrapped(CAM, tmp_path, self_training=dict(scales=(0.5,)))
-    teacher, seen = model.teacher.network, []
+    teacher, seen = model.base.network, []
     encode = teacher.encode
     monkeypatch.setattr(
         teacher, 'encode', lambda x: seen.append(tuple(x.shape)) or encode(x)
@@ -243,7 +247,7 @@ def test_padding_is_background(tmp_path) -> None:
     model = wrapped(CAM, tmp_path)
     data = train_batch(model)
     labels = model.image_labels(data['data_samples'], 'cpu')
-    box = model.valid_boxes(data['data_samples'])
+    box = valid_boxes(data['data_samples'])
     fused = model.fused_attention(data['inputs'], data['data_samples'], labels, box)
     y0, _, _, x1 = box[1].tolist()
     assert (y0, x1) == (8, 80) and not fused[1, :, :y0].any()
@@ -256,10 +260,10 @@ def test_padding_is_background(tmp_path) -> None:
 
 def test_teacher_follows_the_device(tmp_path) -> None:
     model = wrapped(CAM, tmp_path).double()
-    assert next(model.teacher.network.parameters()).dtype == torch.float64
+    assert next(model.base.network.parameters()).dtype == torch.float64
     assert not any(name.startswith('teacher.') for name, _ in model.named_modules())
     other = copy.deepcopy(model)
-    assert other.teacher.network is not model.teacher.network
+    assert other.base.network is not model.base.network
 
 
 @pytest.mark.parametrize('reactivated', [True, False])
@@ -378,7 +382,7 @@ def test_given_maps_leave_nothing_to_fuse(entry: dict, tmp_path) -> None:
     with pytest.raises(
         ValueError,
         match=rf'self_training.{next(iter(entry))} has no '
-        r"effect with source='fused'.*cam_scales",
+        r"effect with source='fused'.*cam.scales",
     ):
         wrapped(CAM, tmp_path, self_training=dict(source='fused') | entry)
     unset = dict.fromkeys(entry)  # what an inheriting config says
@@ -420,7 +424,7 @@ def test_settings_of_tools_reach_the_network() -> None:
     segmentor_cfg(cfg).backbone.pretrained = None
     model = MODELS.build(cfg.model)
     assert isinstance(model, MultiScaleSelfTraining)
-    assert model.test_cfg['seg_scales'] == tuple(cfg.tta_cfg.seg_scales)
+    assert model.test_cfg['seg']['scales'] == tuple(cfg.tta_cfg.seg.scales)
     assert model.test_cfg['post_processor']['preset'] == 'psa'
 
 
@@ -433,7 +437,7 @@ def test_imagenet_weights_are_passed_over(tmp_path) -> None:
 
 def test_seeds_give_one_base() -> None:
     """The tester's models start from one base: student and teacher alike."""
-    model, teacher = build(SMAF), build(SMAF).teacher.network.state_dict()
+    model, teacher = build(SMAF), build(SMAF).base.network.state_dict()
     assert all(
         torch.equal(v, teacher[k])
         for k, v in model.state_dict().items()

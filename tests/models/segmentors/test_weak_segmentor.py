@@ -58,7 +58,7 @@ def test_any_backbone() -> None:
         data_preprocessor=dict(type='WeakDataPreProcessor'),
         losses=dict(cls=dict(type='MultiLabelSoftMargin')),
         train_cfg=dict(weights=dict(cls=1.0)),
-        test_cfg=dict(outputs=('cam',), cam_scales=(1.0,)),
+        test_cfg=dict(outputs=('cam',), cam=dict(scales=(1.0,))),
     )
     losses = step(model, 0)
     assert set(losses) == {'loss_cls'} and torch.isfinite(losses['loss_cls'])
