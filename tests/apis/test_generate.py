@@ -561,3 +561,27 @@ def test_killed_and_finished_equals_uninterrupted(place, tmp_path) -> None:
     assert f'{done} of {count} images are done' in output
     finish(start_tool(data, checkpoint, tmp_path / 'whole', *arguments))
     assert contents(tmp_path / 'killed') == contents(tmp_path / 'whole')
+
+
+# --------------------------------------------------------------------------- labelers
+def test_a_labeler_is_what_the_short_options_mean(run, place) -> None:
+    """Given in full, or as an entry of the network's config."""
+    crf = dict(type='DenseCRF', preset='irn', unary='labels')
+    rule = dict(type='ThresholdLabeler', bkg_thr=0.35, refiner=crf)
+    short = dict(refine='crf', preset='irn', unary='labels', bkg_thr=(0.35,))
+    _, want = run(out='short', save=('mask',), **short)
+    _, full = run(out='full', save=('mask',), labeler=rule)
+    cfg = config_of('toco', place / 'data')
+    cfg.labeler = rule
+    _, said = run(out='said', save=('mask',), cfg=cfg)
+    assert contents(want) == contents(full) == contents(said)
+    manifest = json.loads((full / 'manifest.json').read_text())
+    assert manifest['settings']['labeler']['bkg_thr'] == 0.35
+    with pytest.raises(ValueError, match='segments.*side_inputs=dict'):
+        run(
+            out='vote',
+            save=('mask',),
+            labeler=dict(type='SegmentVote', bkg_thr=0.3),
+        )
+    with pytest.raises(ValueError, match='leave one of both out'):
+        GenerateCfg(labeler=rule, bkg_thr=(0.3,))

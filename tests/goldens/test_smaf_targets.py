@@ -137,7 +137,7 @@ def refined_masks(data: dict, case: str, num_classes: int | None) -> np.ndarray:
     ids = mask.unique() if num_classes is None else torch.arange(num_classes)
     item = Item(
         torch.from_numpy(data[f'{case}image'].copy()).permute(2, 0, 1),
-        (mask == ids[:, None, None])[None].float(),
+        (mask == ids[:, None, None]).float(),
         ids,
     )
     cfg = RefineCfg(kind='label', preset='smaf_pseudo', num_classes=num_classes)
