@@ -88,7 +88,12 @@ def labeler_of(
                 'now; write labeler=dict(refiner=dict(...)) instead'
             )
         say_once('model.refine', 'model.labeler.refiner')
-        labeler = dict(type='TwoThresholdLabeler', refiner=dict(refine))
+        labeler = dict(
+            type='TwoThresholdLabeler',
+            low_thr=0.25,  # what prediction had where nothing was said
+            high_thr=0.7,
+            refiner=dict(refine),
+        )
     for name in names:
         say_once(f'model.train_cfg.{name}', f'model.labeler.{name}')
     return None if labeler is None else {**labeler, **thresholds}

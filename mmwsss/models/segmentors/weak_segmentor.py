@@ -310,12 +310,12 @@ class WeakSegmentor(BaseSegmentor):
         fused = [self.fuse(tap, labels, tuple(images.shape[-2:])) for tap in taps]
         return FusedCAMs(fused[0], fused[1] if len(fused) > 1 else None)
 
+    @staticmethod
     def fuse(
-        self,
         views: Sequence[tuple[Tensor, Tensor | None]],
         labels: ImageLabels,
         size: tuple[int, int],
-        fusion: MapFusion | None = None,
+        how: MapFusion,
         multiple: int = 1,
     ) -> Tensor:
         """Fuse compact maps of several views into CAMs (B, K, H, W) in [0, 1].
@@ -324,10 +324,9 @@ class WeakSegmentor(BaseSegmentor):
             views: (image, mirror) for each scale, (B, K, h, w) each.
             labels: their classes.
             size: (H, W).
-            fusion: how; default: as in training.
+            how: maps of a pair meet, and are normalised.
             multiple: see :func:`mmwsss.cam.fusion.fuse_cams`.
         """
-        how = fusion or self.train_maps
         fused = fuse_cams(
             views, size, pair=how.pair, normalise=how.normalise, multiple=multiple
         )
