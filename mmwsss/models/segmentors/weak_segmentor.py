@@ -303,11 +303,9 @@ class WeakSegmentor(BaseSegmentor):
             return self.compact_maps(encoded, labels)
 
         plain = None if features is None else self.compact_maps(features, labels)
-        views = self.train_maps
-        taps = multi_scale(
-            run, images, views.scales, plain, views.add_one, views.mirror
-        )
-        fused = [self.fuse(tap, labels, tuple(images.shape[-2:])) for tap in taps]
+        how, size = self.train_maps, tuple(images.shape[-2:])
+        taps = multi_scale(run, images, how.scales, plain, how.add_one, how.mirror)
+        fused = [self.fuse(tap, labels, size, how) for tap in taps]
         return FusedCAMs(fused[0], fused[1] if len(fused) > 1 else None)
 
     @staticmethod
