@@ -47,11 +47,14 @@ test-all: env  ## both
 PYTEST = OMP_NUM_THREADS=$${OMP_NUM_THREADS:-1} $(PY) -m pytest -q \
     -n $(TEST_WORKERS) --dist loadfile --durations=10
 
-lint: env  ## ruff, without changing anything
+lint: env  ## ruff and mypy, without changing anything
 	$(PY) -m ruff check .
+	$(PY) -m ruff format --check .
+	$(PY) -m mypy
 
 fix: env  ## ruff, with the changes that it can make by itself
 	$(PY) -m ruff check --fix .
+	$(PY) -m ruff format .
 
 doctor: env  ## what is installed, what is wrong with it and how to put it right
 	$(PY) -m mmwsss.utils.collect_env
@@ -102,5 +105,5 @@ $(STAMP)-done: $(STAMP)-deps setup.py pyproject.toml model-index.yml $(OPS)
 
 clean:  ## remove .venv and build products (not data, runs or the wheel folder)
 	rm -rf '$(VENV)' build dist mmwsss.egg-info mmwsss/.mim mmwsss/_ext* \
-	    .ruff_cache .hypothesis
+	    .ruff_cache .mypy_cache .hypothesis
 	find . -name __pycache__ -type d -not -path './.venv/*' -prune -exec rm -rf {} +
