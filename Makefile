@@ -25,7 +25,7 @@ PIN := --constraint requirements/constraints.txt
 STAMP := $(VENV)/.mmwsss
 export MMWSSS_WHEELS
 
-.PHONY: help env test test-slow test-all lint fix doctor demo wheel clean
+.PHONY: help env test test-slow test-all lint fix docs doctor demo wheel clean
 
 help:  ## this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | \
@@ -55,6 +55,10 @@ lint: env  ## ruff and mypy, without changing anything
 fix: env  ## ruff, with the changes that it can make by itself
 	$(PY) -m ruff check --fix .
 	$(PY) -m ruff format .
+
+docs: $(STAMP)-docs  ## the documentation as a site in site/; a broken link is an error
+	$(PY) -m sphinx -q -W --keep-going -c docs -d '$(VENV)/doctrees' . site
+	@echo 'Open site/index.html.'
 
 doctor: env  ## what is installed, what is wrong with it and how to put it right
 	$(PY) -m mmwsss.utils.collect_env
@@ -103,7 +107,11 @@ $(STAMP)-done: $(STAMP)-deps setup.py pyproject.toml model-index.yml $(OPS)
 	$(PY) -m mmwsss.utils.collect_env
 	@touch $@
 
+$(STAMP)-docs: $(STAMP)-venv requirements/docs.txt
+	$(PIP) install $(PIN) -r requirements/docs.txt
+	@touch $@
+
 clean:  ## remove .venv and build products (not data, runs or the wheel folder)
-	rm -rf '$(VENV)' build dist mmwsss.egg-info mmwsss/.mim mmwsss/_ext* \
+	rm -rf '$(VENV)' build dist site mmwsss.egg-info mmwsss/.mim mmwsss/_ext* \
 	    .ruff_cache .mypy_cache .hypothesis
 	find . -name __pycache__ -type d -not -path './.venv/*' -prune -exec rm -rf {} +
