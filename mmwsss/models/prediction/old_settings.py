@@ -3,11 +3,14 @@
 
 from __future__ import annotations
 
+import inspect
 import logging
 from collections.abc import Mapping
 from typing import Any
 
 from mmengine.logging import print_log
+
+from mmwsss.registry import MODELS
 
 #: flat entry of ``test_cfg`` before → group and entry now
 TEST_KEYS = {
@@ -61,6 +64,35 @@ def grouped(
             given[group] = {**(given.get(group) or {}), entry: value}
             say_once(f'{name}.{old}', f'{name}.{group}.{entry}')
     return given
+
+
+def backbone_cfg(backbone: Mapping[str, Any]) -> dict[str, Any]:
+    """``init_cfg`` of a backbone of ours is understood beside ``pretrained``.
+
+    Ours read public files of several layouts, which mmengine's own loader doesn't.
+
+    Args:
+        backbone: config; ``init_cfg=dict(type='Pretrained', checkpoint=FILE)`` becomes
+            ``pretrained=FILE`` where the backbone has such an argument.
+
+    Raises:
+        ValueError: if both are given.
+    """
+    backbone = dict(backbone)
+    init, kind = backbone.get('init_cfg'), MODELS.get(backbone['type'])
+    is_file = isinstance(init, Mapping) and init.get('type') == 'Pretrained'
+    if not is_file or not any(
+        'pretrained' in inspect.signature(base.__init__).parameters
+        for base in inspect.getmro(kind)
+    ):
+        return backbone
+    if backbone.get('pretrained') is not None:
+        raise ValueError(
+            f'the backbone has pretrained={backbone["pretrained"]!r} and init_cfg='
+            f'{dict(init)}: leave one of them out'
+        )
+    backbone.pop('init_cfg')
+    return backbone | dict(pretrained=init['checkpoint'])
 
 
 def labeler_of(
