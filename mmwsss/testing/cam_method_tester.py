@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from mmwsss.cam import resize
+from mmwsss.models.segmentors.wrapped_segmentor import unwrap
 
 from .predictions import (
     assert_outputs,
@@ -129,6 +130,6 @@ class CAMMethodTester(TrainingTester):
     def test_unknown_settings(self, model) -> None:
         with pytest.raises(ValueError, match='cam_filter'):
             model.predict(**predict_batch(model), cam_filter='oracle')
-        model.decode_head = None
+        unwrap(model).decode_head = None
         with pytest.raises(ValueError, match="'seg'.*no decode_head"):
             model.predict(**predict_batch(model), outputs=('seg',))

@@ -79,14 +79,10 @@ class AFA(WeakSegmentor):
         super().__init__(**kwargs)
         self.affinity_head = MODELS.build(affinity_head)
         self.affinity_radius = affinity_radius
-        self.seg_source = StepSchedule(self.train_cfg.get('seg_source', 'cam'))
-        self.aff_source = StepSchedule(self.train_cfg.get('aff_source', 'cam'))
-        for name in ('seg_source', 'aff_source'):
-            unknown = set(getattr(self, name).values) - set(SOURCES)
-            if unknown:
-                raise ValueError(
-                    f'train_cfg.{name} must be one of {SOURCES}, got {sorted(unknown)}'
-                )
+        self.seg_source, self.aff_source = (
+            StepSchedule(self.train_cfg.get(name, 'cam'), SOURCES, f'train_cfg.{name}')
+            for name in ('seg_source', 'aff_source')
+        )
         self._check_affinity()
 
     def _check_affinity(self) -> None:

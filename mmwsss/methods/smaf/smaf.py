@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 import torch
 import torch.nn.functional as F
 from mmseg.structures import SegDataSample
-from torch import Tensor
+from torch import Tensor, nn
 
 from mmwsss.cam import box_mask, label_shares, multi_scale, scale_box
 from mmwsss.io.errors import UserError
@@ -104,7 +104,9 @@ class MultiScaleSelfTraining(WrappedSegmentor):
             self.train_cfg.get('inactive', 'zero_grad'),
         )
         mac = dict(type='AttentionConsistency') | dict((losses or {}).get('mac', {}))
-        self.mac = MODELS.build(mac)
+        self.losses = nn.ModuleDict(dict(mac=MODELS.build(mac)))
+        if 'cls' in self.terms.names:
+            self.losses['cls'] = student.losses['cls']
         self.base = FrozenNetwork({**segmentor, 'checkpoint': checkpoint}, hint=HINT)
         # What trains on other terms than those of this stage rests.
         terms = set(student.TERM_MODULES['cam_head'])
@@ -144,13 +146,15 @@ class MultiScaleSelfTraining(WrappedSegmentor):
         terms = {}
         if 'cls' in active:
             scores = student.image_scores(features)
-            terms['cls'] = student.losses['cls'](scores, labels.score)
+            terms['cls'] = self.losses['cls'](scores, labels.score)
         if 'mac' not in active:
             return self.terms.weigh(student, terms)
 
         fused = self.fused_attention(images, data_samples, labels, box)
         target = self.target(fused, labels)
-        terms['mac'] = self.mac(student.dense_logits(features), target, labels)
+        terms['mac'] = self.losses['mac'](
+            student.dense_logits(features), target, labels
+        )
         shares = self.target_shares(target, box, images)
         return self.terms.weigh(student, terms) | shares
 

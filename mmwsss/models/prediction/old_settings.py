@@ -126,6 +126,24 @@ def labeler_of(
             high_thr=0.7,
             refiner=dict(refine),
         )
+    if labeler is None and names:
+        raise ValueError(
+            f'model.train_cfg has {names}, which are thresholds of the labeler now, '
+            'and the model has none: leave them out, or give labeler=dict(...)'
+        )
     for name in names:
         say_once(f'model.train_cfg.{name}', f'model.labeler.{name}')
     return None if labeler is None else {**labeler, **thresholds}
+
+
+def refuse_old_methods(cls: type) -> None:
+    """Refuse a method of another package that overrides what isn't called any more.
+
+    Raises:
+        TypeError: naming what is to be overridden instead.
+    """
+    if 'view_cams' in vars(cls):
+        raise TypeError(
+            f'{cls.__name__}.view_cams(features) is not called any more: override '
+            'view_maps(features, labels), which returns ClassMaps'
+        )

@@ -176,6 +176,10 @@ class WeakSegmentor(BaseSegmentor):
         self.dataset_meta = dict(metainfo)
 
     # ================================================================ the house's part
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        old.refuse_old_methods(cls)
+
     def __init__(
         self,
         backbone: dict,
@@ -220,9 +224,9 @@ class WeakSegmentor(BaseSegmentor):
             MapFusion, 'train_cfg.cam', self.train_cfg.get('cam') or {}
         )
         self.averaged = AveragedParts(self, ())  # a method names its own
-        self._check_settings()
+        self._check_common()
 
-    def _check_settings(self) -> None:
+    def _check_common(self) -> None:
         """Refuse what doesn't belong together now, not at the first validation."""
         unknown = set(self.train_cfg) - self.TRAIN_KEYS
         if unknown:
