@@ -4,6 +4,7 @@ from __future__ import annotations
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from mmwsss.cam import resize, strongest_class
@@ -74,12 +75,28 @@ def segment_means(maps: Tensor, segments: Tensor) -> Tensor:
     Returns:
         (B, K, H, W) float32.
     """
-    batch, count = maps.shape[:2]
-    image = torch.arange(batch, device=maps.device).view(-1, 1, 1)
-    keys = torch.stack([image.expand_as(segments), segments.long()]).flatten(1)
-    _, segment = torch.unique(keys, dim=1, return_inverse=True)
-    pixels = torch.bincount(segment)
-    scores = maps.movedim(1, -1).reshape(-1, count).double()
-    total = scores.new_zeros(len(pixels), count).index_add_(0, segment, scores)
-    mean = (total / pixels[:, None]).to(maps.dtype)
-    return mean[segment].view(batch, *maps.shape[2:], count).movedim(-1, 1)
+    scores = maps.flatten(2).double()
+    segment = consecutive(segments)
+    index = segment[:, None].expand_as(scores)
+    pixels = torch.zeros_like(scores[:, :1]).scatter_add_(
+        2, segment[:, None], torch.ones_like(scores[:, :1])
+    )
+    total = torch.zeros_like(scores).scatter_add_(2, index, scores)
+    mean = (total / pixels.clamp_min(1)).to(maps.dtype)
+    return mean.gather(2, index).view_as(maps)
+
+
+def consecutive(segments: Tensor) -> Tensor:
+    """Number the segments of each image 0, 1, …, in the order of their ids.
+
+    ``torch.unique`` does the same, but the host would wait for the count.
+
+    Args:
+        segments: (B, H, W) whole numbers.
+
+    Returns:
+        (B, H · W) int64, below H · W.
+    """
+    ids, order = segments.long().flatten(1).sort(1)
+    new = F.pad(ids[:, 1:] != ids[:, :-1], (1, 0))
+    return torch.empty_like(order).scatter_(1, order, new.cumsum(1))

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 
@@ -34,7 +35,11 @@ def valid_boxes(samples: Sequence[Any]) -> Tensor | None:
 
 
 def side_input(
-    data_samples: Sequence[Any], name: str, kind: str, hint: str = ''
+    data_samples: Sequence[Any],
+    name: str,
+    kind: str,
+    hint: str = '',
+    size: tuple[int, int] | None = None,
 ) -> list[Tensor]:
     """A dense side input of each picture of a batch.
 
@@ -44,6 +49,7 @@ def side_input(
         name: as the data set declares it.
         kind: the kind that the reader of the field counts on, for the error.
         hint: what may be done instead, for the error.
+        size: (H, W) of the result; default: as it is.
 
     Returns:
         One tensor (channels, H, W) a picture, as its kind packs it.
@@ -59,4 +65,18 @@ def side_input(
                 f'data set and put LoadSideInputs into its pipeline{hint}'
             )
     # PixelData and tensors both have `data`
-    return [getattr(sample, name).data for sample in data_samples]
+    fields = [getattr(sample, name).data for sample in data_samples]
+    return fields if size is None else [at_size(field, size) for field in fields]
+
+
+def at_size(field: Tensor, size: tuple[int, int]) -> Tensor:
+    """A field (channels, h, w) at another size: ids by nearest neighbours.
+
+    Args:
+        field: whole numbers below 2^24, or floating.
+        size: (H, W).
+    """
+    if tuple(field.shape[-2:]) == tuple(size):
+        return field
+    mode = 'bilinear' if field.is_floating_point() else 'nearest-exact'
+    return F.interpolate(field[None].float(), size, mode=mode)[0].to(field.dtype)

@@ -62,6 +62,12 @@ def saliency_map(index: int) -> PixelData:
     return PixelData(data=(4 * (0.6 - distance)).sigmoid()[None])
 
 
+def segment_map(size: tuple[int, int], index: int) -> PixelData:
+    """Slanted bands (1, H, W) int64, numbered from 1, others for each image."""
+    rows, columns = (torch.arange(side) for side in size)
+    return PixelData(data=(rows[:, None] + index * columns)[None] // 12 + 1)
+
+
 def train_batch(model: WeakSegmentor, images: Sequence[int] = (0, 1)) -> dict:
     """Preprocessed ``inputs`` and ``data_samples`` of a training step.
 
@@ -79,7 +85,7 @@ def train_batch(model: WeakSegmentor, images: Sequence[int] = (0, 1)) -> dict:
     }
     samples = [sample(labels[i], (SIZE, SIZE), i, boxes[i]) for i in images]
     for i, one in zip(images, samples, strict=True):
-        one.saliency = saliency_map(i)
+        one.saliency, one.segments = saliency_map(i), segment_map((SIZE, SIZE), i)
     if 'img' in model.data_preprocessor.zero_padding:  # a method of one view
         views = views['view1']
     return model.data_preprocessor(dict(inputs=views, data_samples=samples), True)
@@ -108,4 +114,6 @@ def predict_batch(
     samples = [
         sample(known[i], (size[0], size[1] + 5), i) for i, size in zip(images, sizes)
     ]
+    for i, size, one in zip(images, sizes, samples):
+        one.segments = segment_map(size, i)
     return model.data_preprocessor(dict(inputs=inputs, data_samples=samples), False)

@@ -13,6 +13,7 @@ from mmengine.registry import init_default_scope
 from mmwsss.cli.inference_options import segmentor_cfg
 from mmwsss.models.segmentors.weak_segmentor import WeakSegmentor
 from mmwsss.models.teachers.ema_copy import EMACopy
+from mmwsss.pipeline.inference import dataset_meta
 from mmwsss.registry import MODELS
 
 from .config_files import ConfigLike, load_config
@@ -42,6 +43,8 @@ def build(
         torch.manual_seed(seed)
         model = MODELS.build(cfg.model)
         model.init_weights()
+    if hasattr(model, 'use_metainfo'):
+        model.use_metainfo(dataset_meta(cfg))
     for module in model.modules():
         if isinstance(module, EMACopy):
             for parameter in module.parameters():

@@ -105,7 +105,7 @@ class MapOutputs:
             self.fused['cam'],
             self.labels,
             self.cfg,
-            self.model.side_inputs_of(samples),
+            self.model.side_inputs_of(samples, tuple(self.images.shape[-2:])),
         )
         for one, sample, size in zip(label, samples, sizes, strict=True):
             full = F.interpolate(one[None, None].float(), size, mode='nearest')

@@ -116,13 +116,13 @@ class Predictor:
             scaled = views.get(scale)
             if scaled is None:
                 scaled = resize(images, scaled_size(tuple(images.shape[-2:]), scale))
-            with self.model.gradients_of_maps():
-                features = self.model.encode(with_mirror(scaled) if mirror else scaled)
             batch = len(images)
-            passes[scale] = (
-                features.select(slice(batch)),
-                features.select(slice(batch, None)) if mirror else None,
-            )
+            with self.model.gradients_of_maps():  # also through the parts of the pass
+                features = self.model.encode(with_mirror(scaled) if mirror else scaled)
+                passes[scale] = (
+                    features.select(slice(batch)),
+                    features.select(slice(batch, None)) if mirror else None,
+                )
         return passes
 
     # ---------------------------------------------------------------- outputs

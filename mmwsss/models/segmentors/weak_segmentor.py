@@ -326,11 +326,18 @@ class WeakSegmentor(BaseSegmentor):
         lists = label_lists(data_samples)
         return ImageLabels.from_lists(lists, self.num_foreground, device)
 
-    def side_inputs_of(self, samples: Sequence[SegDataSample]) -> dict[str, Tensor]:
-        """The side inputs that the labeler reads, by name."""
+    def side_inputs_of(
+        self, samples: Sequence[SegDataSample], size: tuple[int, int] | None = None
+    ) -> dict[str, Tensor]:
+        """The side inputs (B, H, W) that the labeler reads, by name.
+
+        Args:
+            samples: of the batch.
+            size: (H, W) of the images where the model has resized them.
+        """
         names = () if self.labeler is None else self.labeler.side_inputs
         return {
-            name: torch.stack(side_input(samples, name, 'ids')).squeeze(1)
+            name: torch.stack(side_input(samples, name, 'ids', size=size)).squeeze(1)
             for name in names
         }
 

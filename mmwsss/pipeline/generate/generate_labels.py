@@ -37,7 +37,14 @@ from mmwsss.pipeline.workers import Workers
 from mmwsss.version import __version__
 
 from .generate_cfg import SAVED, SUFFIX, GenerateCfg
-from .network_maps import ImageMaps, NetworkMaps, own_label, plain_model, with_defaults
+from .network_maps import (
+    ImageMaps,
+    NetworkMaps,
+    own_label,
+    plain_model,
+    side_inputs_read,
+    with_defaults,
+)
 from .split_images import (
     build_split,
     groups_of_one_size,
@@ -139,11 +146,17 @@ def generate_labels(
         )
     from_folder = affinity is not None and affinity.cams is not None
     cam_filter = 'none' if from_folder else settings.cam_filter
-    dataset_cfg = split_cfg(cfg, settings.split, cam_filter, plain=from_folder)
-    dataset = build_split(dataset_cfg)
     model = init_model(cfg, checkpoint, device)
-    _check_classes(model, dataset.metainfo['classes'], settings)
     settings = with_defaults(settings, model, cfg)
+    dataset_cfg = split_cfg(
+        cfg,
+        settings.split,
+        cam_filter,
+        plain=from_folder,
+        side_inputs=side_inputs_read(model, settings),
+    )
+    dataset = build_split(dataset_cfg)
+    _check_classes(model, dataset.metainfo['classes'], settings)
     identity = dict(
         settings.settings(),
         weights=weights_hash(model),

@@ -188,6 +188,20 @@ def own_label(model: nn.Module, settings: GenerateCfg) -> bool:
     )
 
 
+def side_inputs_read(model: nn.Module, settings: GenerateCfg) -> tuple[str, ...]:
+    """Names of the side inputs that the labeler of the masks takes.
+
+    Args:
+        model: the network.
+        settings: as :func:`with_defaults` completes them.
+    """
+    if 'mask' not in settings.save or settings.source == 'seg':
+        return ()
+    own = own_label(model, settings)
+    labeler = unwrap(model).labeler if own else settings.built_labeler
+    return labeler.side_inputs
+
+
 def with_defaults(settings: GenerateCfg, model: nn.Module, cfg: Config) -> GenerateCfg:
     """Settings in which the background of the masks is said.
 
