@@ -17,6 +17,9 @@ MMCV_OPS ?= auto
 TEST_WORKERS ?= 2
 # more arguments for pytest: make test ARGS='tests/cam -k fuse'
 ARGS ?=
+# how much of mmwsss the whole suite runs, printed at its end, with a floor that is
+# set in pyproject.toml; `make test COVERAGE=` is faster
+COVERAGE ?= $(if $(ARGS),,--cov --cov-report=)
 DEMO_ARGS ?=
 
 PY := $(VENV)/bin/python
@@ -24,8 +27,10 @@ PIP := $(PY) -m pip --disable-pip-version-check
 PIN := --constraint requirements/constraints.txt
 STAMP := $(VENV)/.mmwsss
 export MMWSSS_WHEELS
+# where coverage is gathered: no file of it in the source tree
+export COVERAGE_FILE := $(abspath $(VENV))/coverage
 
-.PHONY: help env test test-slow test-all lint fix doctor demo wheel clean
+.PHONY: help env test test-slow test-all lint fix docs doctor demo wheel clean
 
 help:  ## this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | \
@@ -35,7 +40,7 @@ demo: env  ## install, draw the Shapes data set, train, test, show a picture
 	$(PY) demo/run_demo.py $(DEMO_ARGS)
 
 test: env  ## the test suite (GPU tests where there is a GPU)
-	$(PYTEST) -m 'not slow' $(ARGS)
+	$(PYTEST) $(COVERAGE) -m 'not slow' $(ARGS)
 
 test-slow: env  ## the long tests: package builds, training runs
 	$(PYTEST) -m slow $(ARGS)
@@ -47,12 +52,19 @@ test-all: env  ## both
 PYTEST = OMP_NUM_THREADS=$${OMP_NUM_THREADS:-1} $(PY) -m pytest -q \
     -n $(TEST_WORKERS) --dist loadfile --durations=10
 
-lint: env  ## ruff, without changing anything
+lint: env  ## ruff and mypy, without changing anything
 	$(PY) -m ruff check .
+	$(PY) -m ruff format --check .
+	$(PY) -m mypy
 
 fix: env  ## ruff, with the changes that it can make by itself; README and model index
 	$(PY) -m ruff check --fix .
 	$(PY) tools/misc/update_model_index.py
+	$(PY) -m ruff format .
+
+docs: $(STAMP)-docs  ## the documentation as a site in site/; a broken link is an error
+	$(PY) -m sphinx -q -W --keep-going -c docs -d '$(VENV)/doctrees' . site
+	@echo 'Open site/index.html.'
 
 doctor: env  ## what is installed, what is wrong with it and how to put it right
 	$(PY) -m mmwsss.env.doctor
@@ -101,7 +113,11 @@ $(STAMP)-done: $(STAMP)-deps setup.py pyproject.toml model-index.yml $(OPS)
 	$(PY) -m mmwsss.env.doctor
 	@touch $@
 
+$(STAMP)-docs: $(STAMP)-venv requirements/docs.txt
+	$(PIP) install $(PIN) -r requirements/docs.txt
+	@touch $@
+
 clean:  ## remove .venv and build products (not data, runs or the wheel folder)
-	rm -rf '$(VENV)' build dist mmwsss.egg-info mmwsss/.mim mmwsss/_ext* \
-	    .ruff_cache .hypothesis
+	rm -rf '$(VENV)' build dist site mmwsss.egg-info mmwsss/.mim mmwsss/_ext* \
+	    .ruff_cache .mypy_cache .hypothesis
 	find . -name __pycache__ -type d -not -path './.venv/*' -prune -exec rm -rf {} +

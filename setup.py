@@ -1,5 +1,7 @@
 # Licensed under Apache-2.0.
-"""Build script: metadata, compiled operators, and the `.mim` folder.
+"""Build script: compiled operators and the `.mim` folder.
+
+Name, version, requirements and data files stand in `pyproject.toml`.
 
 The operators (`mmwsss._ext`) are described in `mmwsss/ops/_build.py`, which
 `MMWSSS_WITH_OPS`, `FORCE_CUDA` and `TORCH_CUDA_ARCH_LIST` control. They need
@@ -23,27 +25,13 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from setuptools import find_packages, setup
+from setuptools import setup
 from setuptools.command.build_py import build_py
 from setuptools.command.editable_wheel import editable_wheel
 
 ROOT = Path(__file__).resolve().parent
 MIM_FOLDERS = ('configs', 'tools')
 MIM_INDEX = 'model-index.yml'
-
-
-def read_version() -> str:
-    """Version string of `mmwsss/version.py`, without importing the package."""
-    scope: dict[str, str] = {}
-    exec((ROOT / 'mmwsss' / 'version.py').read_text(), scope)
-    return scope['__version__']
-
-
-def read_requirements(name: str) -> list[str]:
-    """Requirement lines of `requirements/<name>.txt`, without comments."""
-    lines = (ROOT / 'requirements' / f'{name}.txt').read_text().splitlines()
-    stripped = (line.split('#')[0].strip() for line in lines)
-    return [line for line in stripped if line]
 
 
 def remove(path: Path) -> None:
@@ -159,43 +147,14 @@ def ops() -> dict[str, Any]:
             file = Path(self.get_ext_fullpath(modules[0].name))
             build.write_record(file.parent)
 
-    options = dict(bdist_wheel=dict(py_limited_api='cp311'))
-    return dict(ext_modules=modules, build_ext=BuildOps, options=options)
+    return dict(
+        ext_modules=modules,
+        cmdclass=dict(build_ext=BuildOps),
+        options=dict(bdist_wheel=dict(py_limited_api='cp311')),
+    )
 
 
 log = logging.getLogger('mmwsss')
 compiled = ops()
-setup(
-    name='mmwsss',
-    version=read_version(),
-    description='OpenMMLab toolbox for weakly supervised semantic segmentation '
-    'from image-level labels',
-    long_description=(ROOT / 'README.md').read_text(encoding='utf-8'),
-    long_description_content_type='text/markdown',
-    author='mmwsss contributors',
-    license='Apache-2.0',
-    keywords='computer vision, weakly supervised semantic segmentation, CAM',
-    classifiers=[
-        'Development Status :: 3 - Alpha',
-        'Operating System :: POSIX :: Linux',
-        'Programming Language :: Python :: 3.11',
-        'Programming Language :: Python :: 3.12',
-        'Topic :: Scientific/Engineering :: Artificial Intelligence',
-    ],
-    python_requires='>=3.11,<3.13',
-    packages=find_packages(include=['mmwsss', 'mmwsss.*']),
-    package_data={'mmwsss': ['datasets/**/*.txt']},
-    include_package_data=False,
-    install_requires=read_requirements('runtime'),
-    extras_require={
-        name: read_requirements(name) for name in ('tests', 'docs', 'optional')
-    },
-    ext_modules=compiled.pop('ext_modules', []),
-    cmdclass={
-        'build_py': BuildPy,
-        'editable_wheel': EditableWheel,
-        **{key: compiled.pop(key) for key in ('build_ext',) if key in compiled},
-    },
-    **compiled,
-    zip_safe=False,
-)
+commands = dict(build_py=BuildPy, editable_wheel=EditableWheel)
+setup(cmdclass=commands | compiled.pop('cmdclass', {}), **compiled)

@@ -9,20 +9,25 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
 import sysconfig
 import venv
 import zipfile
+from email import message_from_bytes
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
 
 ROOT = Path(__file__).resolve().parents[1]
 IGNORED = (
     '.git', '.venv*', '.wheels', '.cache', 'build', 'dist', '*.egg-info', '.mim',
     'work_dirs', 'tests', '_ext*', '__pycache__', '.hypothesis', '.ruff_cache',
+    '.mypy_cache', 'site',
 )  # fmt: skip
 pytestmark = pytest.mark.slow
 
@@ -124,8 +129,34 @@ def check_wheel(wheel: Path, project: Path) -> None:
     for path in (project / 'mmwsss').rglob('*'):
         if path.suffix in {'.py', '.txt'} and '.mim' not in path.parts:
             assert path.relative_to(project).as_posix() in packed
+    assert 'mmwsss/py.typed' in packed  # type checkers look for it
     top = {name.split('/')[0] for name in names}
     assert top == {'mmwsss', next(n for n in top if n.endswith('.dist-info'))}
+
+
+def requirements(name: str) -> set[str]:
+    """Requirement lines of `requirements/<name>.txt`, without comments."""
+    lines = (ROOT / 'requirements' / f'{name}.txt').read_text().splitlines()
+    return {line.split('#')[0].strip() for line in lines} - {''}
+
+
+def check_metadata(wheel: Path) -> None:
+    with zipfile.ZipFile(wheel) as archive:
+        (name,) = (n for n in archive.namelist() if n.endswith('/METADATA'))
+        metadata = message_from_bytes(archive.read(name))
+    version = (ROOT / 'mmwsss' / 'version.py').read_text()
+    assert f"__version__ = '{metadata['Version']}'" in version
+    assert SpecifierSet(metadata['Requires-Python']) == SpecifierSet('>=3.11,<3.13')
+    found: dict[str, set[Requirement]] = {}
+    for line in metadata.get_all('Requires-Dist'):
+        requirement = Requirement(line)
+        extra = re.search(r'extra == "(\w+)"', line)
+        requirement.marker = None
+        found.setdefault(extra[1] if extra else 'runtime', set()).add(requirement)
+    assert found == {
+        name: set(map(Requirement, requirements(name)))
+        for name in ('runtime', 'tests', 'docs', 'optional')
+    }
 
 
 # As mim does it. (mmengine's `get_config('package::...')` has a fixed list of
@@ -166,6 +197,7 @@ def test_editable_then_wheel(project: Path, python: Path):
 def test_wheel_then_editable(project: Path, python: Path):
     wheel = build_wheel(python, project)
     check_wheel(wheel, project)
+    check_metadata(wheel)
     assert not (project / 'mmwsss' / '.mim').exists()
 
     pip(python, 'install', wheel, cwd=project.parent)
@@ -205,9 +237,7 @@ def test_install_pulls_nothing_into_a_complete_environment(project: Path, python
 
 def test_mmcv_is_no_requirement():
     for name in ('runtime', 'tests', 'docs', 'optional'):
-        lines = (ROOT / 'requirements' / f'{name}.txt').read_text().splitlines()
-        wanted = [line.split('#')[0] for line in lines]
-        assert not any('mmcv' in line for line in wanted), name
+        assert not any('mmcv' in line for line in requirements(name)), name
 
 
 # Run where neither the project's folder nor an editable install is in sight.

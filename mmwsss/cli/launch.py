@@ -63,10 +63,16 @@ def skip_pretrained_on_resume(cfg: Config) -> None:
     A run can then be resumed without a network, or where that file is no more.
     """
     backbone = segmentor_cfg(cfg).get('backbone', {})
-    if not cfg.get('resume') or not backbone.get('pretrained'):
+    init = backbone.get('init_cfg') or {}
+    if not cfg.get('resume') or not (
+        backbone.get('pretrained') or init.get('type') == 'Pretrained'
+    ):
         return
     if cfg.get('load_from') or find_latest_checkpoint(cfg.get('work_dir', '')):
-        backbone['pretrained'] = None
+        if init.get('type') == 'Pretrained':
+            backbone.pop('init_cfg')
+        if 'pretrained' in backbone:
+            backbone['pretrained'] = None
 
 
 def enable_amp(cfg: Config) -> None:

@@ -46,6 +46,11 @@ class TwoThresholdLabeler(Labeler):
         self.low_thr, self.high_thr = low_thr, high_thr
         self.check_thresholds()
 
+    @property
+    def thresholds(self) -> tuple[float, float]:
+        """The low and the high one."""
+        return self.low_thr, self.high_thr
+
     def check_thresholds(self) -> None:
         """Refuse thresholds that aren't ordered."""
         super().check_thresholds()

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from mmengine.logging import MessageHub
@@ -55,6 +55,30 @@ class LossTerms:
     def active(self) -> set[str]:
         """The terms with a weight other than 0 at this iteration."""
         return set(self.schedule(training_iteration()))
+
+    def check(self, model: nn.Module, needs: Mapping[str, Sequence[str]]) -> None:
+        """Refuse terms without a loss, or without a part that they need.
+
+        Args:
+            model: with ``losses`` and the parts.
+            needs: term → parts of the model, by their dotted names.
+
+        Raises:
+            ValueError: naming the term and what it lacks.
+        """
+        missing = self.names - set(model.losses)
+        if missing:
+            raise ValueError(
+                f'train_cfg.weights names {sorted(missing)}, but losses has only '
+                f'{sorted(model.losses)}'
+            )
+        for term in sorted(self.names):
+            for path in needs.get(term, ()):
+                part: Any = model
+                for name in path.split('.'):
+                    part = getattr(part, name, None)
+                if part is None:
+                    raise ValueError(f'the loss term {term} needs a {path}, got None')
 
     def weigh(self, model: nn.Module, terms: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Multiply the terms by their weights and name them ``loss_<term>``.

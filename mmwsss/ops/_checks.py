@@ -93,10 +93,10 @@ def check_features(features: Tensor) -> None:
             f'features may have {MAX_DIM} dimensions, got shape '
             f'{tuple(features.shape)} of (B, d, P)'
         )
-    entries = features.shape[0] * features.shape[2] * (features.shape[1] + 1)
+    entries = features.shape[0] * (features.shape[2] + 1) * (features.shape[1] + 1)
     if entries >= 2**31:
         raise ValueError(
-            f'B * P * (d + 1) = {entries} exceeds the 32-bit indices of the '
+            f'B * (P + 1) * (d + 1) = {entries} exceeds the 32-bit indices of the '
             f'lattice; use fewer images at a time'
         )
     if not can_inspect(features):

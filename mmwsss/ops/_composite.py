@@ -23,7 +23,12 @@ from ._checks import (
     check_memory,
     free_bytes,
 )
-from ._features import bilateral_features, filter_exact, position_features
+from ._features import (
+    bilateral_features,
+    block_has_origin,
+    filter_exact,
+    position_features,
+)
 
 __all__ = ['bilateral', 'dense_crf', 'forget_lattices']
 
@@ -34,7 +39,8 @@ _ENTRIES = 9  # of the splats of a pixel: 6 bilateral, 3 Gaussian
 
 def bilateral(features: Tensor, values: Tensor, reverse: bool) -> Tensor:
     """Build the lattice of (B, d, P) features and filter (B, P, C) values."""
-    lattice = kernels.lattice_build(features, not values.is_cuda)
+    origin = block_has_origin(features.shape[2])
+    lattice = kernels.lattice_build(features, not values.is_cuda, origin)
     rows = values.reshape(-1, values.shape[2])
     return kernels.lattice_filter(*lattice, rows, reverse).view(values.shape)
 
@@ -49,6 +55,7 @@ def dense_crf(
     iter_max: int,
     log_count: Tensor | None,
     exact: bool,
+    pad_block: bool,
 ) -> Tensor:
     """Marginals (B, n, H, W) of float32 or float64 energies.
 
@@ -62,6 +69,7 @@ def dense_crf(
         iter_max: Number of updates.
         log_count: See :func:`~._fallback.crf.update_q`.
         exact: The kernels themselves instead of lattices.
+        pad_block: See :meth:`~.lattice.PermutohedralLattice.build`.
     """
     infer = _exact if exact else _on_lattices
     step = _images_at_a_time(images, unary)
@@ -69,7 +77,7 @@ def dense_crf(
     for start in range(0, len(images), step):
         part = slice(start, start + step)
         cut = [maps[part] for maps in features]
-        terms = _Terms(images[part], stds, cut, weights, compats)
+        terms = _Terms(images[part], stds, cut, weights, compats, pad_block)
         parts.append(infer(terms, unary[part], iter_max, log_count))
     return torch.cat(parts) if len(parts) > 1 else parts[0]
 
@@ -95,6 +103,7 @@ class _Terms:
     features: Sequence[Tensor]
     weights: Sequence[float]
     compats: Sequence[Tensor]
+    pad_block: bool
 
     def active(self) -> list[int]:
         """Terms that do something; those of weight 0 cost nothing."""
@@ -117,7 +126,7 @@ class _Terms:
         """Normalised, its weight part of it."""
         weight = self.weights[term]
         if term:
-            return _normalised(self.features_of(term), weight)
+            return _normalised(self.features_of(term), weight, self.pad_block)
         batch, _, height, width = self.images.shape
         where = str(self.images.device), _stream(self.images)
         return _gaussian(batch, height, width, *self.stds[:2], weight, *where)
@@ -187,7 +196,8 @@ def _gaussian(
     A GPU may still be at work on it: only for the stream that it was built on.
     """
     position = position_features(height, width, (x_std, y_std), torch.device(device))
-    return _normalised(position.expand(batch, -1, -1), weight)
+    # The first pixel lies in the origin: nothing to pad.
+    return _normalised(position.expand(batch, -1, -1), weight, pad_block=False)
 
 
 def forget_lattices() -> None:
@@ -195,10 +205,11 @@ def forget_lattices() -> None:
     _gaussian.cache_clear()
 
 
-def _normalised(features: Tensor, weight: float) -> Lattice:
+def _normalised(features: Tensor, weight: float, pad_block: bool) -> Lattice:
     """weight * D^-1/2 K D^-1/2 with D = diag(K 1)."""
     check_features(features)
-    lattice = kernels.lattice_build(features.contiguous(), True)
+    origin = block_has_origin(features.shape[2], pad_block)
+    lattice = kernels.lattice_build(features.contiguous(), True, origin)
     vertices, slice_weights, pixels, splat_weights, *rest = lattice
     ones = slice_weights.new_ones(len(vertices), 1)
     mass = kernels.lattice_filter(*lattice, ones, False).squeeze(1)

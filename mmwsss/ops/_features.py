@@ -8,8 +8,14 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-__all__ = ['bilateral_features', 'filter_exact', 'position_features']
+__all__ = [
+    'bilateral_features',
+    'block_has_origin',
+    'filter_exact',
+    'position_features',
+]
 
+_PIXEL_BLOCK = 4  # pixels that the released library takes at a time
 _TILE_ELEMENTS = 1 << 22  # kernel entries at a time: 16 MB in float32
 
 
@@ -48,6 +54,18 @@ def bilateral_features(
     else:
         colour = _divide(colour, sigma_rgb)
     return torch.cat([position.expand(batch, -1, -1), colour], dim=1)
+
+
+def block_has_origin(pixels: int, pad_block: bool = True) -> bool:
+    """Whether the lattice of an image holds the vertices around feature 0.
+
+    The released library fills up the last block of pixels with feature 0.
+
+    Args:
+        pixels: P of one image.
+        pad_block: False for a lattice of the pixels alone.
+    """
+    return pad_block and pixels % _PIXEL_BLOCK != 0
 
 
 def _divide(values: Tensor, sigma: float) -> Tensor:

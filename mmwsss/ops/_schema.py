@@ -38,7 +38,7 @@ SCHEMAS = {
         '-> (Tensor, Tensor)'
     ),
     'lattice_build': (
-        '(Tensor features, bool exact_size) '
+        '(Tensor features, bool exact_size, bool with_origin) '
         '-> (Tensor, Tensor, Tensor, Tensor, Tensor, Tensor)'
     ),
     'lattice_filter': f'({_LATTICE}, Tensor values, bool reverse) -> Tensor',
@@ -50,7 +50,7 @@ SCHEMAS = {
     'dense_crf': (
         '(Tensor images, Tensor unary, float[] stds, Tensor[] features, '
         'float[] weights, Tensor[] compats, int iter_max, Tensor? log_count, '
-        'bool exact) -> Tensor'
+        'bool exact, bool pad_block) -> Tensor'
     ),
 }
 
@@ -65,9 +65,11 @@ def _fake_par_affinity(
     return image.new_empty(batch, 8 * len(dilations), height, width)
 
 
-def _fake_lattice_build(features: Tensor, exact_size: bool) -> tuple[Tensor, ...]:
+def _fake_lattice_build(
+    features: Tensor, exact_size: bool, with_origin: bool
+) -> tuple[Tensor, ...]:
     batch, dim, pixels = features.shape
-    entries = batch * pixels * (dim + 1)
+    entries = batch * (pixels + int(with_origin)) * (dim + 1)
     # M + 1; an unknown size must be the whole size of an output.
     size = torch.library.get_ctx().new_dynamic_size() if exact_size else entries + 1
     index = features.new_empty(entries, dtype=torch.int32)

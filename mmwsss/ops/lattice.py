@@ -5,7 +5,9 @@ Source: Adams, Baek, Davis, "Fast High-Dimensional Filtering Using the
 Permutohedral Lattice" (Eurographics 2010), with the conventions of the dense
 CRF of Kraehenbuehl and Koltun (NeurIPS 2011), which published numbers rest on:
 only vertices that some pixel touches exist, a missing neighbour counts 0, the
-blur isn't renormalised, a pixel's own contribution is kept.
+blur isn't renormalised, a pixel's own contribution is kept. Their library takes
+pixels in blocks of 4 and fills up the last one with points of feature 0: the
+vertices around those exist too, and the blur passes through them.
 
 Every sum is a gather in a fixed order: results are reproducible bit by bit.
 """
@@ -25,6 +27,7 @@ from ._checks import (
     check_rows,
     compute_dtype,
 )
+from ._features import block_has_origin
 from ._schema import kernels
 
 __all__ = ['PermutohedralLattice']
@@ -42,10 +45,12 @@ class PermutohedralLattice:
         vertices: (N, d + 1) int32, vertices of the simplex around each pixel.
         slice_weights: (N, d + 1) float32, barycentric weights times the scale
             1 / (1 + 2^-d) of the result.
-        splat_pixels: (N * (d + 1),) int32, pixels ordered by vertex.
-        splat_weights: (N * (d + 1),) float32, their barycentric weights.
+        splat_pixels: (E,) int32, pixels ordered by vertex. E = N * (d + 1), and
+            B * (d + 1) more where the last block of each image was filled up:
+            an entry of weight 0 for each of those vertices.
+        splat_weights: (E,) float32, their barycentric weights.
         splat_offsets: (M + 1,) int32, where the pixels of each vertex begin;
-            the last entry is N * (d + 1).
+            the last entry is E.
         neighbours: (d + 1, M + 1, 2) int32, both neighbours along each
             direction, M where there is none; row M stands for itself.
     """
@@ -58,30 +63,40 @@ class PermutohedralLattice:
     neighbours: Tensor
 
     @classmethod
-    def build(cls, features: Tensor, exact_size: bool = True) -> PermutohedralLattice:
+    def build(
+        cls, features: Tensor, exact_size: bool = True, pad_block: bool = True
+    ) -> PermutohedralLattice:
         """Build the lattice of a batch of images; images never mix.
 
         Args:
             features: (B, d, P) floating, already divided by their sigmas; P
                 pixels an image, 1 <= d <= 11. Computed in float32.
             exact_size: Count the vertices (a host sync on a GPU). False
-                allocates for the worst case M = N * (d + 1) instead.
+                allocates for the worst case M = E instead.
+            pad_block: True as in the released library: where P isn't a multiple
+                of 4, the d + 1 vertices around feature 0 exist in each image
+                even if no pixel touches them. They have no mass; the blur passes
+                through them, which matters to pixels near feature 0 (dark ones
+                at the top left). False leaves them out.
 
         Returns:
             The lattice over N = B * P pixels, image-major.
 
         Raises:
             ValueError: Wrong rank, dtype or size; non-finite features or such
-                beyond 2^18 (CPU only); a range of features that the packed
-                63-bit keys can't hold: the sigmas are too small. On a GPU without
-                ``exact_size`` such a lattice gives NaN instead.
+                beyond 2^18 (CPU only); a range of features (up to feature 0,
+                where that is added) that the packed 63-bit keys can't hold: the
+                sigmas are too small. On a GPU without ``exact_size`` such a
+                lattice gives NaN instead.
         """
         check_features(features)
-        entries = features.shape[0] * features.shape[2] * (features.shape[1] + 1)
+        batch, dim, pixels = features.shape
+        origin = block_has_origin(pixels, pad_block)
+        entries = batch * (pixels + int(origin)) * (dim + 1)
         check_memory('the lattice', entries * BYTES_PER_ENTRY, features.device)
         with torch.no_grad(), torch.autocast(features.device.type, enabled=False):
             features = features.float().contiguous()
-            return cls(*kernels.lattice_build(features, exact_size))
+            return cls(*kernels.lattice_build(features, exact_size, origin))
 
     @property
     def num_pixels(self) -> int:

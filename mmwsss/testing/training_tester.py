@@ -14,6 +14,7 @@ from mmengine.registry import init_default_scope
 from mmwsss.models.segmentors.weak_segmentor import WeakSegmentor
 from mmwsss.models.teachers.ema_copy import EMACopy
 from mmwsss.registry import MODELS
+from mmwsss.structures import ClassPairs, ImageLabels, label_lists
 
 from .config_files import ConfigLike, config_name, load_config
 from .host_sync import NoHostSync
@@ -148,9 +149,10 @@ class TrainingTester:
         at(begins(model)[-1])
         data = train_batch(model)
         # made on the CPU from Python lists before they are copied: allowed
-        for name in ('image_labels', 'class_pairs'):
-            made = getattr(model, name)(data['data_samples'], 'cpu')
-            monkeypatch.setattr(model, name, lambda *_, made=made: made)
+        lists = label_lists(data['data_samples'])
+        for kind in (ClassPairs, ImageLabels):
+            made = kind.from_lists(lists, model.num_foreground)
+            monkeypatch.setattr(kind, 'from_lists', lambda *_, made=made: made)
         with NoHostSync.patched(monkeypatch):
             losses = model.train().loss(**data)
             total(losses).backward()

@@ -92,12 +92,13 @@ def samples(data: dict) -> list[SegDataSample]:
 def test_forward(golden) -> None:
     data = golden('smaf_train')
     model = student(data).train()
-    features = model.encode(torch.from_numpy(data['x'].astype(np.float32)))
-    logits = model.dense_logits(features)
-    close(model.cam_head.source(features.maps), data['feat'])
+    network = model.segmentor
+    features = network.encode(torch.from_numpy(data['x'].astype(np.float32)))
+    logits = network.dense_logits(features)
+    close(network.cam_head.source(features.maps), data['feat'])
     close(logits, data['logits'])
     close(logits.mean((2, 3)), data['pred'])
-    close(model.cam_logits(features)[0], data['logits'])
+    close(network.cam_logits(features)[0], data['logits'])
 
 
 def test_four_steps(golden) -> None:

@@ -42,18 +42,18 @@ class EmulatedLattice:
         args = [ctypes.c_int64(a) if isinstance(a, int) else a for a in args]
         return getattr(self.library, name)(*args)
 
-    def build(self, features, exact_size):
+    def build(self, features, exact_size, with_origin=False):
         """Six tensors and the state."""
         batch, dim, pixels = features.shape
-        sizes = batch, pixels, dim
-        entries = batch * pixels * (dim + 1)
+        size = longs(batch, pixels, dim, int(with_origin))
+        entries = batch * (pixels + with_origin) * (dim + 1)
         index = torch.int32
-        workspace = uninitialised(self.call('build_bytes', *sizes))
+        workspace = uninitialised(self.call('build_bytes', size))
         memory = pointer(workspace)
         slice_weights = uninitialised(batch * pixels, dim + 1, dtype=torch.float32)
         current = ctypes.c_int()
         args = pointer(slice_weights), memory, ctypes.byref(current)
-        assert self.call('build_start', pointer(features), *sizes, *args) == 0
+        assert self.call('build_start', pointer(features), size, *args) == 0
         state = self.call('layout_state', memory)
         self.ranges = [self.range(memory, j) for j in range(dim)]
         rows = self.call('layout_vertices', memory) if exact_size else entries
@@ -66,7 +66,7 @@ class EmulatedLattice:
             uninitialised(dim + 1, rows + 1, 2, dtype=index),
         )
         outputs = [pointer(tensor) for tensor in lattice]
-        assert self.call('build_finish', *sizes, current, memory, rows, *outputs) == 0
+        assert self.call('build_finish', size, current, memory, rows, *outputs) == 0
         return lattice, state
 
     def range(self, memory, coordinate):
@@ -81,7 +81,8 @@ class EmulatedLattice:
 
     @staticmethod
     def view(lattice):
-        numbers = [*lattice[0].shape[:1], len(lattice[4]) - 1, lattice[0].shape[1]]
+        pixels, axes = lattice[0].shape
+        numbers = [pixels, len(lattice[4]) - 1, len(lattice[2]), axes]
         return [*numbers, *(tensor.data_ptr() for tensor in lattice)]
 
     def filter(self, lattice, values, reverse=False):

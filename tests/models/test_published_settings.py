@@ -242,10 +242,9 @@ EPS = {
     'model.test_cfg': dict(
         outputs=('cam',),
         cam_filter='gt',
-        cam_scales=(0.5, 1.0, 1.5, 2.0),
-        cam_pair='sum',
-        cam_normalise='max',
-        cam_fuse_at='label',
+        cam=dict(
+            scales=(0.5, 1.0, 1.5, 2.0), pair='sum', normalise='max', fuse_at='label'
+        ),
     ),
     'optim_wrapper.optimizer': dict(
         type='SlipSGD', lr=0.01, momentum=0.9, weight_decay=5e-4, momentum_slip=True

@@ -11,8 +11,10 @@ from mmwsss.ops._composite import _normalised
 from mmwsss.ops._fallback.build import _elevate, _enclosing_simplex
 from mmwsss.ops._features import bilateral_features, position_features
 from mmwsss.ops._schema import python_forms
+from tests.helpers.crf_pictures import STORED_SEEDS, stored
 from tests.helpers.cuda_lattice import TYPES, EmulatedLattice
 from tests.helpers.cuda_on_cpu import compile_on_cpu
+from tests.helpers.origin import around_origin, with_a_massless_pixel
 
 FITS, TOO_WIDE, TOO_LARGE, NOT_FINITE = 0, -1, -2, -3
 
@@ -68,30 +70,32 @@ def assert_close(result, expected, dtype):
 
 class TestBuild:
     @pytest.mark.parametrize('exact_size', [True, False])
-    def test_same_lattice(self, cuda, features, exact_size):
-        lattice, state = cuda.build(features, exact_size)
+    @pytest.mark.parametrize('origin', [True, False])
+    def test_same_lattice(self, cuda, features, exact_size, origin):
+        lattice, state = cuda.build(features, exact_size, origin)
         assert state == FITS
         for result, expected in zip(
-            lattice, _fallback.lattice_build(features, exact_size), strict=True
+            lattice, _fallback.lattice_build(features, exact_size, origin), strict=True
         ):
             assert result.shape == expected.shape
             assert torch.equal(result, expected)
 
     @pytest.mark.parametrize('dim', [1, 2, 3, 5, 7, 9])
-    def test_dimensions(self, cuda, dim):
+    @pytest.mark.parametrize('origin', [True, False])
+    def test_dimensions(self, cuda, dim, origin):
         generator = torch.Generator().manual_seed(dim)
         spread = 4.0 if dim < 7 else 0.2
         features = torch.randn(2, dim, 150, generator=generator) * spread
-        lattice, state = cuda.build(features, True)
+        lattice, state = cuda.build(features, True, origin)
         assert state == FITS
-        expected = _fallback.lattice_build(features, True)
+        expected = _fallback.lattice_build(features, True, origin)
         assert all(torch.equal(*pair) for pair in zip(lattice, expected, strict=True))
 
     def test_borders_of_simplices(self, cuda):
         """Integer coordinates and equal ones: ties everywhere."""
         position = position_features(30, 20, 1.0, torch.device('cpu'))
         lattice, _ = cuda.build(position, True)
-        expected = _fallback.lattice_build(position, True)
+        expected = _fallback.lattice_build(position, True, False)
         assert all(torch.equal(*pair) for pair in zip(lattice, expected, strict=True))
 
     def test_room_for_the_neighbours(self, cuda, features):
@@ -107,7 +111,7 @@ class TestBuild:
         """More than 64 * 64: three levels of the reduction."""
         features = bilateral_features(noise(1, 70, 65), 30.0, 30.0)
         lattice, _ = cuda.build(features, True)
-        expected = _fallback.lattice_build(features, True)
+        expected = _fallback.lattice_build(features, True, False)
         assert all(torch.equal(*pair) for pair in zip(lattice, expected, strict=True))
 
 
@@ -136,14 +140,16 @@ class TestUnusable:
         ],
     )
     @pytest.mark.parametrize('exact_size', [True, False])
-    def test_poisoned(self, cuda, kind, expected, exact_size):
+    @pytest.mark.parametrize('origin', [True, False])
+    def test_poisoned(self, cuda, kind, expected, exact_size, origin):
         features = self.spoiled(kind)
-        lattice, state = cuda.build(features, exact_size)
+        lattice, state = cuda.build(features, exact_size, origin)
         assert state == expected
         filtered = cuda.filter(lattice, rows(144, 3))
         assert filtered.isnan().all()
-        size = len(lattice[4]) - 1
-        for tensor, bound in zip(lattice[::2], [size, 144, 864 + 1]):
+        size, entries = len(lattice[4]) - 1, len(lattice[2])
+        assert entries == (144 + 2 * origin) * 6
+        for tensor, bound in zip(lattice[::2], [size, 144, entries + 1]):
             assert int(tensor.min()) >= 0
             assert int(tensor.max()) < bound
         assert int(lattice[5].max()) <= size
@@ -153,7 +159,7 @@ class TestUnusable:
     @pytest.mark.parametrize('kind', ['nan', 'inf', 'wide', 'huge', 'far'])
     def test_pytorch_form_agrees(self, kind):
         features = self.spoiled(kind)
-        lattice = _fallback.lattice_build(features, False)
+        lattice = _fallback.lattice_build(features, False, False)
         result = _fallback.lattice_filter(*lattice, rows(144, 3), False)
         assert result.isnan().all()
 
@@ -163,7 +169,7 @@ class TestUnusable:
     )
     def test_pytorch_form_refuses_with_exact_size(self, kind, message):
         with pytest.raises(ValueError, match=message):
-            _fallback.lattice_build(self.spoiled(kind), True)
+            _fallback.lattice_build(self.spoiled(kind), True, False)
 
     def test_largest_range_of_keys(self, cuda):
         """Both sides of the border agree with PyTorch on which is which."""
@@ -171,7 +177,7 @@ class TestUnusable:
         for stretch in torch.logspace(0, 3, 40).tolist():
             features = bilateral_features(noise(3, 5, 5), 5.0, 5.0) * stretch
             _, state = cuda.build(features, False)
-            lattice = _fallback.lattice_build(features, False)
+            lattice = _fallback.lattice_build(features, False, False)
             assert bool(lattice[1].isnan().all()) == (state == TOO_WIDE)
             states.add(state)
         assert states == {FITS, TOO_WIDE}
@@ -182,23 +188,35 @@ class TestFilter:
     @pytest.mark.parametrize('channels', [1, 3, 21])
     @pytest.mark.parametrize('reverse', [False, True])
     def test_same_values(self, cuda, features, dtype, channels, reverse):
-        lattice = _fallback.lattice_build(features, True)
+        lattice = _fallback.lattice_build(features, True, False)
         values = rows(len(lattice[0]), channels, dtype)
         expected = _fallback.lattice_filter(*lattice, values, reverse)
         result = cuda.filter(lattice, values, reverse)
         assert_close(result, expected, dtype)
 
-    def test_worst_case_size_gives_the_same(self, cuda, features):
+    @pytest.mark.parametrize('origin', [True, False])
+    def test_worst_case_size_gives_the_same(self, cuda, features, origin):
         values = rows(features.shape[0] * features.shape[2], 4)
-        exact, worst = (cuda.build(features, size)[0] for size in (True, False))
+        exact, worst = (cuda.build(features, size, origin)[0] for size in (True, False))
         results = [cuda.filter(lattice, values) for lattice in (exact, worst)]
         assert torch.equal(*results)
+
+    @pytest.mark.parametrize('dtype', TYPES)
+    @pytest.mark.parametrize('exact_size', [True, False])
+    @pytest.mark.parametrize('pixels', [1, 2, 63, 97])
+    def test_origin(self, cuda, dtype, exact_size, pixels):
+        features = around_origin(2, 5, pixels)
+        lattice, _ = cuda.build(features, exact_size, True)
+        values = rows(2 * pixels, 3, dtype)
+        for reverse in (False, True):
+            expected = with_a_massless_pixel(features, values, reverse)
+            assert_close(cuda.filter(lattice, values, reverse), expected, dtype)
 
     @pytest.mark.parametrize('length', [1, 63, 64, 65, 128, 129, 1000])
     def test_long_rows(self, cuda, length):
         """All pixels in one simplex: rows that begin and end at every place."""
         features = torch.full((1, 2, length), 0.3)
-        lattice = _fallback.lattice_build(features, True)
+        lattice = _fallback.lattice_build(features, True, False)
         assert len(lattice[4]) == 4
         values = rows(length, 2, torch.float64)
         expected = _fallback.lattice_filter(*lattice, values, False)
@@ -206,7 +224,7 @@ class TestFilter:
 
     def test_rows_of_one_entry(self, cuda):
         features = torch.arange(100.0).view(1, 1, 100) * 10
-        lattice = _fallback.lattice_build(features, True)
+        lattice = _fallback.lattice_build(features, True, False)
         assert int(lattice[4].diff().max()) == 1
         values = rows(100, 2, torch.float64)
         expected = _fallback.lattice_filter(*lattice, values, False)
@@ -216,7 +234,7 @@ class TestFilter:
         for dim in (1, 3, 9):
             generator = torch.Generator().manual_seed(dim)
             features = torch.randn(2, dim, 60, generator=generator) * 0.2
-            lattice = _fallback.lattice_build(features, True)
+            lattice = _fallback.lattice_build(features, True, False)
             values = rows(120, 5, torch.float64)
             expected = _fallback.lattice_filter(*lattice, values, False)
             assert_close(cuda.filter(lattice, values), expected, torch.float64)
@@ -236,8 +254,9 @@ class TestMeanField:
                         batch, -1, -1
                     ),
                     3.0,
+                    pad_block=True,
                 ),
-                _normalised(bilateral_features(image, 20.0, 40.0), 10.0),
+                _normalised(bilateral_features(image, 20.0, 40.0), 10.0, True),
             ]
         return -prob.log().to(dtype), lattices
 
@@ -283,7 +302,7 @@ class TestMeanField:
     def test_worst_case_lattice(self, cuda):
         unary, lattices = self.problem()
         features = bilateral_features(noise(2, 14, 11), 20.0, 40.0)
-        lattices[1] = _fallback.lattice_build(features, False)
+        lattices[1] = _fallback.lattice_build(features, False, False)
         self.compare(cuda, unary, lattices, [unary.new_empty(0)] * 2)
 
     def test_extreme_energies(self, cuda):
@@ -297,6 +316,24 @@ class TestMeanField:
         result = cuda.mean_field(unary, [], [], 3, None)
         torch.testing.assert_close(result, expected, equal_nan=True, atol=1e-6, rtol=0)
 
+    @pytest.mark.parametrize('seed', STORED_SEEDS)
+    def test_library(self, cuda, seed):
+        picture, expected = stored(seed)
+        params = DENSE_CRF_PRESETS[picture.preset]
+        image, unary = picture.image[None], picture.unary[None]
+        position = position_features(
+            *image.shape[2:], params['pos_xy_std'], image.device
+        )
+        sigmas = params['bi_xy_std'], params['bi_rgb_std']
+        with python_forms():
+            lattices = [
+                _normalised(position, params['pos_w'], True),
+                _normalised(bilateral_features(image, *sigmas), params['bi_w'], True),
+            ]
+        none = [unary.new_empty(0)] * 2
+        result = cuda.mean_field(unary, lattices, none, params['iter_max'], None)
+        assert float((result[0] - expected).abs().max()) <= 1e-5
+
     def test_published_setting(self, cuda):
         """A photograph-like image with the presets' weights, 10 updates."""
         params = DENSE_CRF_PRESETS['psa']
@@ -305,6 +342,7 @@ class TestMeanField:
             lattice = _normalised(
                 bilateral_features(image, params['bi_xy_std'], params['bi_rgb_std']),
                 params['bi_w'],
+                pad_block=True,
             )
         unary, _ = self.problem(labels=21, batch=1, height=60, width=50)
         self.compare(cuda, unary, [lattice], [unary.new_empty(0)], 10)

@@ -18,6 +18,7 @@ from mmwsss.ops import (
     unary_from_prob,
 )
 from mmwsss.ops._features import bilateral_features
+from tests.helpers.crf_pictures import STORED_SEEDS, stored
 
 pytestmark = [
     pytest.mark.gpu,
@@ -211,6 +212,14 @@ class TestCRF:
         params = dict(DENSE_CRF_PRESETS['psa']) | dict(bi_rgb_std=1e-3)
         with pytest.raises(ValueError, match='bits'):
             dense_crf(image, unary_from_prob(prob), **params)
+
+    @pytest.mark.parametrize('seed', STORED_SEEDS)
+    def test_library(self, seed):
+        picture, expected = stored(seed)
+        params = DENSE_CRF_PRESETS[picture.preset]
+        pair = picture.image[None].cuda(), picture.unary[None].cuda()
+        result = dense_crf(*pair, **params)[0].cpu()
+        assert float((result - expected).abs().max()) <= 1e-5
 
     def test_memory(self):
         image, prob = (t.cuda() for t in data((1, 21, 375, 500)))

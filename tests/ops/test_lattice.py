@@ -86,7 +86,7 @@ def mean_field_terms(image):
         position_features(*size, 2.0, image.device).expand(len(image), -1, -1),
         bilateral_features(image, 20.0, 30.0),
     ]
-    lattices = [kernels.lattice_build(f.contiguous(), True) for f in features]
+    lattices = [kernels.lattice_build(f.contiguous(), True, False) for f in features]
     return [tensor for lattice in lattices for tensor in lattice]
 
 
@@ -110,9 +110,9 @@ class TestBuild:
     )
     def test_same_as_the_form_in_pytorch(self, dim, pixels):
         features = points(2, dim, pixels, 3.0 if dim < 7 else 1.0)
-        lattice = kernels.lattice_build(features, True)
+        lattice = kernels.lattice_build(features, True, False)
         with python_forms():
-            expected = kernels.lattice_build(features, True)
+            expected = kernels.lattice_build(features, True, False)
         assert_same_lattice(lattice, expected)
 
     @compiled_only
@@ -120,23 +120,23 @@ class TestBuild:
     @pytest.mark.parametrize('sigmas', [(80.0, 13.0), (1.0, 5.0)])
     def test_pictures(self, kind, sigmas):
         features = bilateral_features(picture(kind), *sigmas)
-        lattice = kernels.lattice_build(features, True)
+        lattice = kernels.lattice_build(features, True, False)
         with python_forms():
-            assert_same_lattice(lattice, kernels.lattice_build(features, True))
+            assert_same_lattice(lattice, kernels.lattice_build(features, True, False))
 
     @compiled_only
     @pytest.mark.parametrize('sigma', [0.5, 1.0, 3.0])
     def test_pixels_on_borders_fall_to_the_same_side(self, sigma):
         """Integer coordinates: many lie exactly between two simplices."""
         features = position_features(61, 64, sigma, torch.device('cpu'))
-        lattice = kernels.lattice_build(features, True)
+        lattice = kernels.lattice_build(features, True, False)
         with python_forms():
-            assert_same_lattice(lattice, kernels.lattice_build(features, True))
+            assert_same_lattice(lattice, kernels.lattice_build(features, True, False))
 
     def test_worst_case_size(self):
         features = points(2, 3, 40)
-        exact = kernels.lattice_build(features, True)
-        worst = kernels.lattice_build(features, False)
+        exact = kernels.lattice_build(features, True, False)
+        worst = kernels.lattice_build(features, False, False)
         found, size = len(exact[4]) - 1, 2 * 40 * 4
         assert len(worst[4]) - 1 == size > found
         assert (worst[4][found:] == size).all()
@@ -160,7 +160,7 @@ class TestBuild:
         try:
             for count in (1, 2, 3):
                 torch.set_num_threads(count)
-                lattice = kernels.lattice_build(features, True)
+                lattice = kernels.lattice_build(features, True, False)
                 results.append(
                     (*lattice, kernels.lattice_filter(*lattice, values, False))
                 )
@@ -179,7 +179,7 @@ class TestFilter:
     )
     def test_same_as_the_form_in_pytorch(self, channels, reverse, dtype, bound):
         for dim, pixels in ((1, 1), (2, 300), (5, 1100)):
-            lattice = kernels.lattice_build(points(1, dim, pixels), True)
+            lattice = kernels.lattice_build(points(1, dim, pixels), True, False)
             values = rows(pixels, channels, dtype)
             result = kernels.lattice_filter(*lattice, values, reverse)
             with python_forms():
@@ -190,14 +190,14 @@ class TestFilter:
         features, values = points(), rows(300, 9)
         results = [
             kernels.lattice_filter(
-                *kernels.lattice_build(features, exact), values, False
+                *kernels.lattice_build(features, exact, False), values, False
             )
             for exact in (True, False)
         ]
         assert torch.equal(*results)
 
     def test_gradcheck(self):
-        lattice = kernels.lattice_build(points(1, 3, 7), True)
+        lattice = kernels.lattice_build(points(1, 3, 7), True, False)
         values = rows(7, 3, torch.float64).requires_grad_()
         for reverse in (False, True):
             assert torch.autograd.gradcheck(
@@ -205,7 +205,7 @@ class TestFilter:
             )
 
     def test_reverse_is_the_transpose(self):
-        lattice = kernels.lattice_build(points(1, 5, 80), True)
+        lattice = kernels.lattice_build(points(1, 5, 80), True, False)
         unit = torch.eye(80, dtype=torch.float64)
         forward = kernels.lattice_filter(*lattice, unit, False)
         backward = kernels.lattice_filter(*lattice, unit, True)
@@ -260,13 +260,14 @@ class TestMeanField:
 
 class TestOperators:
     @pytest.mark.parametrize('exact_size', [True, False])
-    def test_build(self, exact_size):
+    @pytest.mark.parametrize('origin', [True, False])
+    def test_build(self, exact_size, origin):
         torch.library.opcheck(
-            kernels.lattice_build, (points(), exact_size), test_utils=CHECKS
+            kernels.lattice_build, (points(), exact_size, origin), test_utils=CHECKS
         )
 
     def test_filter(self):
-        lattice = kernels.lattice_build(points(1, 2, 20), True)
+        lattice = kernels.lattice_build(points(1, 2, 20), True, False)
         values = rows(20, 3).requires_grad_()
         torch.library.opcheck(
             kernels.lattice_filter, (*lattice, values, False), test_utils=CHECKS
@@ -290,7 +291,9 @@ class TestOperators:
         none = torch.empty(0)
         args = [3.0, 3.0, 80.0, 80.0, 13.0, 13.0, 13.0], [], [3.0, 10.0], [none, none]
         torch.library.opcheck(
-            kernels.dense_crf, (image, unary, *args, 2, None, False), test_utils=CHECKS
+            kernels.dense_crf,
+            (image, unary, *args, 2, None, False, True),
+            test_utils=CHECKS,
         )
 
 

@@ -8,7 +8,14 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from mmwsss.ops import dense_crf, unary_from_labels, unary_from_prob
+from mmwsss.ops import (
+    DENSE_CRF_PRESETS,
+    dense_crf,
+    python_forms,
+    unary_from_labels,
+    unary_from_prob,
+)
+from tests.helpers.crf_pictures import STORED_SEEDS, draw, library_marginals, stored
 
 pydensecrf = pytest.importorskip('pydensecrf.densecrf')
 utils = pytest.importorskip('pydensecrf.utils')
@@ -77,6 +84,52 @@ def test_further_term():
     features = random(2, HEIGHT * WIDTH) * 3
     extra = [(features.view(1, 2, HEIGHT, WIDTH), 2.0)]
     check(dict(extra=(features.numpy(), 2.0)), dict(extra_terms=extra, iter_max=5))
+
+
+@pytest.mark.parametrize('remainder', range(4))
+def test_random_pictures(remainder):
+    """50 of each H * W mod 4, dark ones among them, in both forms."""
+    errors, without = [], []
+    for seed in range(remainder, 200, 4):
+        picture = draw(seed)
+        params = DENSE_CRF_PRESETS[picture.preset]
+        pair = picture.image[None], picture.unary[None]
+        assert picture.unary[0].numel() % 4 == remainder
+        with python_forms():
+            results = [dense_crf(*pair, **params)]
+        results.append(dense_crf(*pair, **params))
+        expected = library_marginals(picture)
+        errors += [float((q[0] - expected).abs().max()) for q in results]
+        plain = dense_crf(*pair, **params, pad_block=False)[0]
+        without.append(float((plain - expected).abs().max()))
+    assert max(errors) <= 1e-5
+    assert (max(without) > 1e-2) == (remainder > 0)
+
+
+@pytest.mark.parametrize('seed', STORED_SEEDS)
+def test_stored_marginals_are_the_library_s(seed):
+    picture, marginals = stored(seed)
+    torch.testing.assert_close(library_marginals(picture), marginals, atol=1e-5, rtol=0)
+
+
+def test_blocks_of_a_further_term():
+    """Pixels near feature 0, none in it; 19 * 37 mod 4 is 3."""
+    picture = draw(55)
+    labels, height, width = picture.unary.shape
+    generator = torch.Generator().manual_seed(0)
+    features = 0.2 * torch.rand(3, height * width, generator=generator) + 0.6
+    crf = pydensecrf.DenseCRF2D(width, height, labels)
+    crf.setUnaryEnergy(picture.unary.reshape(labels, -1).numpy())
+    crf.addPairwiseEnergy(features.numpy(), 20.0)
+    expected = torch.from_numpy(np.ascontiguousarray(crf.inference(1)))
+    settings = dict(OURS, pos_w=0.0, bi_w=0.0, iter_max=1)
+    settings |= dict(extra_terms=[(features.view(1, 3, height, width), 20.0)])
+    pair = picture.image[None], picture.unary[None]
+    errors = []
+    for pad_block in (True, False):
+        result = dense_crf(*pair, pad_block=pad_block, **settings)[0]
+        errors.append(float((result - expected.view_as(result)).abs().max()))
+    assert errors[0] <= 1e-5 < 1e-4 < errors[1]
 
 
 def test_unaries():

@@ -12,6 +12,7 @@ from mmwsss.registry import MODELS
 from .refiner import Refiner
 
 UNARIES = ('prob', 'labels')
+OPTIONS = ('mode', 'pad_block')  # no part of a preset
 
 
 @MODELS.register_module(name=['DenseCRF', 'crf'])
@@ -33,7 +34,7 @@ class DenseCRF(Refiner):
             all of the data set); default: the maps (compact: IRN, SemFormer).
         **settings: single settings of :func:`mmwsss.ops.dense_crf` to replace, e.g.
             ``bi_w=10``, ``bi_xy_std=(80, 60)``, one ``pos_w`` for each label, or
-            ``mode='exact'``.
+            ``mode='exact'``, ``pad_block=False``.
 
     Raises:
         ValueError: if the preset or a setting is unknown, or ``num_labels`` goes with
@@ -59,11 +60,11 @@ class DenseCRF(Refiner):
             raise ValueError(
                 f"num_labels={num_labels} is for unary='labels', got {unary!r}"
             )
-        unknown = set(settings) - {*DENSE_CRF_PRESETS[preset], 'mode'}
+        unknown = set(settings) - {*DENSE_CRF_PRESETS[preset], *OPTIONS}
         if unknown:
             raise ValueError(
                 f'DenseCRF has no settings {sorted(unknown)}; known: '
-                f'{sorted(DENSE_CRF_PRESETS[preset])}'
+                f'{sorted({*DENSE_CRF_PRESETS[preset], *OPTIONS})}'
             )
         self.unary, self.confidence, self.num_labels = unary, confidence, num_labels
         self.settings = {**DENSE_CRF_PRESETS[preset], **settings}

@@ -124,11 +124,6 @@ class MultiScaleSelfTraining(WrappedSegmentor):
                 f'it reads {self.TRAIN_KEYS}'
             )
 
-    @property
-    def test_cfg(self) -> dict[str, Any]:
-        """Of the base network."""
-        return self.segmentor.test_cfg
-
     def loss(
         self,
         inputs: Tensor | Mapping[str, Tensor],

@@ -3,11 +3,14 @@
 
 from __future__ import annotations
 
+import inspect
 import logging
 from collections.abc import Mapping
 from typing import Any
 
 from mmengine.logging import print_log
+
+from mmwsss.registry import MODELS
 
 #: flat entry of ``test_cfg`` before → group and entry now
 TEST_KEYS = {
@@ -63,6 +66,35 @@ def grouped(
     return given
 
 
+def backbone_cfg(backbone: Mapping[str, Any]) -> dict[str, Any]:
+    """``init_cfg`` of a backbone of ours is understood beside ``pretrained``.
+
+    Ours read public files of several layouts, which mmengine's own loader doesn't.
+
+    Args:
+        backbone: config; ``init_cfg=dict(type='Pretrained', checkpoint=FILE)`` becomes
+            ``pretrained=FILE`` where the backbone has such an argument.
+
+    Raises:
+        ValueError: if both are given.
+    """
+    backbone = dict(backbone)
+    init, kind = backbone.get('init_cfg'), MODELS.get(backbone['type'])
+    is_file = isinstance(init, Mapping) and init.get('type') == 'Pretrained'
+    if not is_file or not any(
+        'pretrained' in inspect.signature(base.__init__).parameters
+        for base in inspect.getmro(kind)
+    ):
+        return backbone
+    if backbone.get('pretrained') is not None:
+        raise ValueError(
+            f'the backbone has pretrained={backbone["pretrained"]!r} and init_cfg='
+            f'{dict(init)}: leave one of them out'
+        )
+    backbone.pop('init_cfg')
+    return backbone | dict(pretrained=init['checkpoint'])
+
+
 def labeler_of(
     refine: Mapping[str, Any] | None,
     labeler: Mapping[str, Any] | None,
@@ -88,7 +120,12 @@ def labeler_of(
                 'now; write labeler=dict(refiner=dict(...)) instead'
             )
         say_once('model.refine', 'model.labeler.refiner')
-        labeler = dict(type='TwoThresholdLabeler', refiner=dict(refine))
+        labeler = dict(
+            type='TwoThresholdLabeler',
+            low_thr=0.25,  # what prediction had where nothing was said
+            high_thr=0.7,
+            refiner=dict(refine),
+        )
     for name in names:
         say_once(f'model.train_cfg.{name}', f'model.labeler.{name}')
     return None if labeler is None else {**labeler, **thresholds}

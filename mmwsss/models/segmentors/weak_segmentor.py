@@ -22,8 +22,8 @@ from mmwsss.structures import (
 )
 
 from ..loss_terms import LossTerms, training_iteration
+from ..prediction import old_settings as old
 from ..prediction.inference_cfg import InferenceCfg, MapFusion, make_group
-from ..prediction.old_settings import TEST_KEYS, TRAIN_KEYS, grouped, labeler_of
 from ..prediction.predictor import Images, Predictor
 from ..teachers.averaged_parts import AveragedParts
 
@@ -144,7 +144,7 @@ class WeakSegmentor(BaseSegmentor):
         return self.cam_head.dense(features.maps)
 
     def seg_logits(self, features: Features) -> Tensor:
-        """The decoder's logits (B, C + 1, h, w) that are trained on and predicted."""
+        """The decoder's logits (B, C + 1, h, w), those of training and prediction."""
         return self.decode_head(features.maps)
 
     def predicted_label(
@@ -198,10 +198,10 @@ class WeakSegmentor(BaseSegmentor):
         foreground = dict(num_classes=num_classes - 1)
         self.num_classes = num_classes
         self.dataset_meta: dict[str, Any] = {}
-        self.train_cfg = grouped(train_cfg, TRAIN_KEYS, 'model.train_cfg')
-        self.test_cfg = grouped(test_cfg, TEST_KEYS, 'model.test_cfg')
-        labeler = labeler_of(refine, labeler, self.train_cfg)
-        self.backbone = MODELS.build(backbone)
+        self.train_cfg = old.grouped(train_cfg, old.TRAIN_KEYS, 'model.train_cfg')
+        self.test_cfg = old.grouped(test_cfg, old.TEST_KEYS, 'model.test_cfg')
+        labeler = old.labeler_of(refine, labeler, self.train_cfg)
+        self.backbone = MODELS.build(old.backbone_cfg(backbone))
         self.cam_head = cam_head and MODELS.build(cam_head | foreground)
         self.aux_cam_head = aux_cam_head and MODELS.build(aux_cam_head | foreground)
         self.decode_head = decode_head and MODELS.build(
@@ -230,24 +230,8 @@ class WeakSegmentor(BaseSegmentor):
                 f'{type(self).__name__} reads no train_cfg entries {sorted(unknown)}; '
                 f'it reads {sorted(self.TRAIN_KEYS)}'
             )
-        missing = self.terms.names - set(self.losses)
-        if missing:
-            raise ValueError(
-                f'train_cfg.weights names {sorted(missing)}, but losses has only '
-                f'{sorted(self.losses)}'
-            )
-        for term in sorted(self.terms.names):
-            for part in self.TERM_NEEDS.get(term, ()):
-                if self._part(part) is None:
-                    raise ValueError(f'the loss term {term} needs a {part}, got None')
+        self.terms.check(self, self.TERM_NEEDS)
         InferenceCfg.of(self.test_cfg)
-
-    def _part(self, path: str) -> Any:
-        """A part of the model, or of its part (``labeler.thresholds``), or None."""
-        found: Any = self
-        for name in path.split('.'):
-            found = getattr(found, name, None)
-        return found
 
     def init_weights(self) -> None:
         """Initialise; a teacher of moving averages starts as the student's copy."""
@@ -303,19 +287,17 @@ class WeakSegmentor(BaseSegmentor):
             return self.compact_maps(encoded, labels)
 
         plain = None if features is None else self.compact_maps(features, labels)
-        views = self.train_maps
-        taps = multi_scale(
-            run, images, views.scales, plain, views.add_one, views.mirror
-        )
-        fused = [self.fuse(tap, labels, tuple(images.shape[-2:])) for tap in taps]
+        how, size = self.train_maps, tuple(images.shape[-2:])
+        taps = multi_scale(run, images, how.scales, plain, how.add_one, how.mirror)
+        fused = [self.fuse(tap, labels, size, how) for tap in taps]
         return FusedCAMs(fused[0], fused[1] if len(fused) > 1 else None)
 
+    @staticmethod
     def fuse(
-        self,
         views: Sequence[tuple[Tensor, Tensor | None]],
         labels: ImageLabels,
         size: tuple[int, int],
-        fusion: MapFusion | None = None,
+        how: MapFusion,
         multiple: int = 1,
     ) -> Tensor:
         """Fuse compact maps of several views into CAMs (B, K, H, W) in [0, 1].
@@ -324,10 +306,9 @@ class WeakSegmentor(BaseSegmentor):
             views: (image, mirror) for each scale, (B, K, h, w) each.
             labels: their classes.
             size: (H, W).
-            fusion: how; default: as in training.
+            how: maps of a pair meet, and are normalised.
             multiple: see :func:`mmwsss.cam.fusion.fuse_cams`.
         """
-        how = fusion or self.train_maps
         fused = fuse_cams(
             views, size, pair=how.pair, normalise=how.normalise, multiple=multiple
         )
@@ -445,7 +426,7 @@ class WeakSegmentor(BaseSegmentor):
         Raises:
             UserError: if the model lacks the part that an output comes from.
         """
-        overrides = grouped(overrides, TEST_KEYS, 'test_cfg')
+        overrides = old.grouped(overrides, old.TEST_KEYS, 'test_cfg')
         cfg = InferenceCfg.of(self.test_cfg, **overrides)
         model = self.teacher_network() if cfg.use_teacher else self
         return Predictor(model, cfg)(inputs, data_samples)

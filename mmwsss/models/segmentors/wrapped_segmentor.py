@@ -29,11 +29,14 @@ class WrappedSegmentor(BaseSegmentor):
         self.register_state_dict_post_hook(take_prefix)
         self.register_load_state_dict_pre_hook(add_prefix)
 
-    @property
-    def num_classes(self) -> int:
-        """Of the inner segmentor, background included."""
-        inner = self.segmentor
-        return getattr(inner, 'num_classes', None) or inner.decode_head.num_classes
+    def __getattr__(self, name: str) -> Any:
+        """What this doesn't have, the inner segmentor may (heads, settings)."""
+        try:
+            return super().__getattr__(name)
+        except AttributeError:
+            if name == 'segmentor':
+                raise
+            return getattr(self.segmentor, name)
 
     def named_parameters(
         self, prefix: str = '', recurse: bool = True, remove_duplicate: bool = True

@@ -21,7 +21,9 @@ _MISSING_KEY = torch.iinfo(torch.int64).max
 _EXACT_INTEGERS = 2**24  # of float32
 
 
-def lattice_build(features: Tensor, exact_size: bool) -> tuple[Tensor, ...]:
+def lattice_build(
+    features: Tensor, exact_size: bool, with_origin: bool
+) -> tuple[Tensor, ...]:
     """The six tensors of :class:`~mmwsss.ops.PermutohedralLattice`.
 
     Non-finite features give slice weights of NaN, and so does without
@@ -29,20 +31,26 @@ def lattice_build(features: Tensor, exact_size: bool) -> tuple[Tensor, ...]:
 
     Args:
         features: (B, d, P) float32, already divided by their sigmas.
-        exact_size: False allocates for the worst case M = N * (d + 1).
+        exact_size: False allocates for the worst case, a vertex an entry.
+        with_origin: The vertices around feature 0 exist in every image, with an
+            entry of weight 0 (of the last pixel) each.
 
     Raises:
         ValueError: With ``exact_size``, features that need more than 63 bits
             for their keys or are too large for float32.
     """
+    if with_origin:
+        features = F.pad(features, (0, 1))
     elevated = _elevate(features)
     usable = _usable(elevated, check=exact_size)
     elevated.masked_fill_(usable.logical_not(), 0)
     base, slots, weights = _enclosing_simplex(elevated)
+    if with_origin:
+        weights[..., -1] = 0
     keys, deltas, fits = _pack_keys(base, slots, check=exact_size)
     scale = 1.0 / (1.0 + 2.0 ** -features.shape[1])
     scale = torch.where(usable & fits, scale, torch.nan).to(weights)
-    return _assemble(keys, weights, scale, deltas, exact_size)
+    return _assemble(keys, weights, scale, deltas, exact_size, with_origin)
 
 
 def _elevate(features: Tensor) -> Tensor:
@@ -159,17 +167,25 @@ def _check_key_range(extents: list[int], batch: int) -> None:
     if bits >= 63:
         raise ValueError(
             f'the lattice needs {bits:.1f} bits for its keys, 63 are there; '
-            f'coordinate ranges {extents}, {batch} images. Use larger sigmas '
-            f'or fewer images'
+            f'coordinate ranges {extents}, {batch} images. Use larger sigmas, '
+            f'fewer images or, for features far from 0, pad_block=False'
         )
 
 
 def _assemble(
-    keys: Tensor, weights: Tensor, scale: Tensor, deltas: Tensor, exact_size: bool
+    keys: Tensor,
+    weights: Tensor,
+    scale: Tensor,
+    deltas: Tensor,
+    exact_size: bool,
+    with_origin: bool,
 ) -> tuple[Tensor, ...]:
-    """Sort the keys, number the vertices, find their neighbours."""
-    count = keys.shape[0]
-    pixels = keys[0].numel()
+    """Sort the keys, number the vertices, find their neighbours.
+
+    With the origin, the last point of each image is no pixel.
+    """
+    count, _, points = keys.shape
+    pixels = points - int(with_origin)
     ordered, order = keys.view(-1).sort(stable=True)
     new = ordered[1:] != ordered[:-1]
     ids = F.pad(new.cumsum(0), (1, 0))
@@ -183,10 +199,13 @@ def _assemble(
         unique = found.masked_fill_(slots > ids[-1], _MISSING_KEY)
     vertices = torch.empty_like(ids, dtype=torch.int32)
     vertices[order] = ids.int()
+    pixel = order % keys[0].numel()
+    if with_origin:  # as many points too many as images end before
+        pixel -= (pixel + 1).div_(points, rounding_mode='floor')
     return (
-        vertices.view(count, pixels).t().contiguous(),
-        (weights * scale).view(count, pixels).t().contiguous(),
-        (order % pixels).int(),
+        vertices.view_as(keys)[..., :pixels].flatten(1).t().contiguous(),
+        (weights * scale)[..., :pixels].flatten(1).t().contiguous(),
+        pixel.int(),
         weights.reshape(-1)[order],
         F.pad(offsets, (0, 1), value=ids.numel()).int(),
         _neighbours(unique, deltas),

@@ -91,11 +91,13 @@ SEGMENTOR = COMMON | {
     'model.test_cfg': dict(
         outputs=('cam',),
         cam_filter='gt',
-        cam_scales=(0.5, 1.0, 1.5, 2.0),
-        cam_pair='sum',
-        cam_normalise='max',
-        cam_fuse_at='label',
-        cam_multiple=16,
+        cam=dict(
+            scales=(0.5, 1.0, 1.5, 2.0),
+            pair='sum',
+            normalise='max',
+            fuse_at='label',
+            multiple=16,
+        ),
     ),
     'val_evaluator.average': 'fixed',
 }

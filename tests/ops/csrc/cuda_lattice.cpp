@@ -10,30 +10,35 @@
 
 using namespace mmwsss::gpu;
 
-// Numbers of a lattice: N, M, d + 1; its six tensors; weights and their kind.
-constexpr int kViewSize = 11;
+// Numbers of a lattice: N, M, E, d + 1; its six tensors; weights and their kind.
+constexpr int kViewSize = 12;
 
 static LatticeView view(const int64_t* n) {
   return {n[0],
           n[1],
-          static_cast<int>(n[2]),
-          reinterpret_cast<const int32_t*>(n[3]),
-          reinterpret_cast<const float*>(n[4]),
-          reinterpret_cast<const int32_t*>(n[5]),
-          reinterpret_cast<const float*>(n[6]),
-          reinterpret_cast<const int32_t*>(n[7]),
-          reinterpret_cast<const int32_t*>(n[8])};
+          n[2],
+          static_cast<int>(n[3]),
+          reinterpret_cast<const int32_t*>(n[4]),
+          reinterpret_cast<const float*>(n[5]),
+          reinterpret_cast<const int32_t*>(n[6]),
+          reinterpret_cast<const float*>(n[7]),
+          reinterpret_cast<const int32_t*>(n[8]),
+          reinterpret_cast<const int32_t*>(n[9])};
 }
 
-EXPORT size_t build_bytes(int64_t batch, int64_t pixels, int64_t dim) {
-  return lattice_build_bytes({batch, pixels, static_cast<int>(dim)});
+// Batch, pixels of an image, d, whether with origins.
+static LatticeSize lattice_size(const int64_t* n) {
+  return {n[0], n[1], static_cast<int>(n[2]), n[3] != 0};
 }
 
-EXPORT int build_start(const float* features, int64_t batch, int64_t pixels,
-                       int64_t dim, float* slice_weights, void* workspace,
-                       int* sorted) {
-  return lattice_build_vertices(features, {batch, pixels, static_cast<int>(dim)},
-                                slice_weights, workspace, sorted, nullptr);
+EXPORT size_t build_bytes(const int64_t* size) {
+  return lattice_build_bytes(lattice_size(size));
+}
+
+EXPORT int build_start(const float* features, const int64_t* size,
+                       float* slice_weights, void* workspace, int* sorted) {
+  return lattice_build_vertices(features, lattice_size(size), slice_weights, workspace,
+                                sorted, nullptr);
 }
 
 EXPORT int64_t layout_state(const LatticeLayout* layout) { return layout->state; }
@@ -47,12 +52,11 @@ EXPORT void layout_range(const LatticeLayout* layout, int64_t j, int64_t* result
   result[1] = layout->extent[j];
 }
 
-EXPORT int build_finish(int64_t batch, int64_t pixels, int64_t dim, int sorted,
-                        void* workspace, int64_t rows, int32_t* vertices,
-                        float* slice_weights, int32_t* splat_pixels,
-                        float* splat_weights, int32_t* splat_offsets,
-                        int32_t* neighbours) {
-  return lattice_build_rest({batch, pixels, static_cast<int>(dim)}, sorted, workspace,
+EXPORT int build_finish(const int64_t* size, int sorted, void* workspace, int64_t rows,
+                        int32_t* vertices, float* slice_weights,
+                        int32_t* splat_pixels, float* splat_weights,
+                        int32_t* splat_offsets, int32_t* neighbours) {
+  return lattice_build_rest(lattice_size(size), sorted, workspace,
                             {rows, vertices, slice_weights, splat_pixels,
                              splat_weights, splat_offsets, neighbours},
                             nullptr);
@@ -63,8 +67,8 @@ static std::vector<Term<T>> read_terms(const int64_t* numbers, int64_t count) {
   std::vector<Term<T>> terms;
   for (int64_t i = 0; i < count; ++i) {
     const int64_t* n = numbers + kViewSize * i;
-    terms.push_back({view(n), reinterpret_cast<const T*>(n[9]),
-                     static_cast<CompatKind>(n[10])});
+    terms.push_back({view(n), reinterpret_cast<const T*>(n[10]),
+                     static_cast<CompatKind>(n[11])});
   }
   return terms;
 }

@@ -12,9 +12,13 @@ struct LatticeSize {
   int64_t batch;
   int64_t pixels;  // of one image
   int dim;         // number of features
+  bool origin;     // each image has the vertices around feature 0 too
 
   int64_t num_pixels() const { return batch * pixels; }
-  int64_t entries() const { return num_pixels() * (dim + 1); }
+  // What has a simplex: the pixels of an image, then its origin.
+  int64_t points() const { return pixels + (origin ? 1 : 0); }
+  int64_t num_points() const { return batch * points(); }
+  int64_t entries() const { return num_points() * (dim + 1); }
 };
 
 // Where the lattice is written to. The shapes are those of
@@ -23,8 +27,8 @@ struct LatticeOutputs {
   int64_t rows;            // M
   int32_t* vertices;       // (N, d + 1)
   float* slice_weights;    // (N, d + 1)
-  int32_t* splat_pixels;   // (N * (d + 1),)
-  float* splat_weights;    // (N * (d + 1),)
+  int32_t* splat_pixels;   // (E,)
+  float* splat_weights;    // (E,)
   int32_t* splat_offsets;  // (M + 1,)
   int32_t* neighbours;     // (d + 1, M + 1, 2)
 };
@@ -33,7 +37,8 @@ struct LatticeOutputs {
 struct LatticeView {
   int64_t num_pixels;
   int64_t rows;
-  int axes;  // d + 1
+  int64_t entries;  // of the splat: E
+  int axes;         // d + 1
   const int32_t* vertices;
   const float* slice_weights;
   const int32_t* splat_pixels;

@@ -16,8 +16,9 @@ Tensor mmwsss_propagate(const Tensor& weights, const Tensor& maps,
   return DISPATCH_DEVICE_IMPL(mmwsss_propagate, weights, maps, offsets, num_iters);
 }
 
-Lattice mmwsss_lattice_build(const Tensor& features, bool exact_size) {
-  return DISPATCH_DEVICE_IMPL(mmwsss_lattice_build, features, exact_size);
+Lattice mmwsss_lattice_build(const Tensor& features, bool exact_size,
+                             bool with_origin) {
+  return DISPATCH_DEVICE_IMPL(mmwsss_lattice_build, features, exact_size, with_origin);
 }
 
 Tensor mmwsss_lattice_filter(const Tensor& vertices, const Tensor& slice_weights,

@@ -25,7 +25,8 @@ Tensor mmwsss_propagate(const Tensor& weights, const Tensor& maps,
 using Lattice = std::tuple<Tensor, Tensor, Tensor, Tensor, Tensor, Tensor>;
 
 // features (B, d, P) -> the lattice of B * P pixels
-Lattice mmwsss_lattice_build(const Tensor& features, bool exact_size);
+Lattice mmwsss_lattice_build(const Tensor& features, bool exact_size,
+                             bool with_origin);
 
 // values (N, C) -> (N, C)
 Tensor mmwsss_lattice_filter(const Tensor& vertices, const Tensor& slice_weights,

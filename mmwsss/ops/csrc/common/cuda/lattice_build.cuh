@@ -1,7 +1,8 @@
 // Licensed under Apache-2.0.
 //
 // Building the lattice on a GPU: the algorithm of `_fallback/build.py`. An entry
-// is a (vertex of the simplex, pixel) pair, number k * N + pixel.
+// is a (vertex of the simplex, point) pair, number k * points + point; points are
+// the pixels of an image and its origin, if that takes part.
 #pragma once
 
 #include <cmath>
@@ -20,9 +21,9 @@ constexpr int64_t kFanIn = 64;  // of the reduction to the bounds
 // Memory of a build; all of it in one allocation, the layout at its start.
 struct BuildBuffers {
   LatticeLayout* layout;
-  int32_t* bounds;        // (2 d + 1, N), see PixelBounds; then the vertex ids
+  int32_t* bounds;        // (2 d + 1, points), see PointBounds; then the vertex ids
   int32_t* fewer_bounds;  // the same, reduced
-  float* weights;         // (d + 1, N), barycentric
+  float* weights;         // (d + 1, points), barycentric
   SortBuffers sort;
   void* temp;
   size_t temp_bytes;
@@ -60,7 +61,9 @@ struct Assemble {
   const int32_t* ids;
   const float* weights;
   int64_t num_entries;
-  Columns num_pixels;
+  Columns num_points;
+  Columns points;  // of an image
+  int64_t pixels;  // of an image
   int axes;
   uint64_t* unique;
   LatticeOutputs out;
@@ -68,9 +71,12 @@ struct Assemble {
   MMWSSS_HD void operator()(int64_t i) const {
     const int32_t id = ids[i];
     const int32_t entry = entries[i];
-    const RowColumn at = num_pixels.split(entry);
-    out.vertices[at.column * axes + at.row] = id;
-    out.splat_pixels[i] = static_cast<int32_t>(at.column);
+    const RowColumn corner = num_points.split(entry);
+    const RowColumn at = points.split(corner.column);
+    const bool origin = at.column == pixels;  // its entry is the last pixel's
+    const int64_t pixel = at.row * pixels + at.column - (origin ? 1 : 0);
+    if (!origin) out.vertices[pixel * axes + corner.row] = id;
+    out.splat_pixels[i] = static_cast<int32_t>(pixel);
     out.splat_weights[i] = weights[entry];
     if (i == 0 || id != ids[i - 1]) {
       out.splat_offsets[id] = static_cast<int32_t>(i);
@@ -116,15 +122,15 @@ struct Neighbours {
 // --- sequences -----------------------------------------------------------------
 // Buffers in `memory`; with a null pointer only `bytes` is of use.
 inline BuildBuffers build_buffers(const LatticeSize& size, void* memory) {
-  const int64_t pixels = size.num_pixels();
+  const int64_t points = size.num_points();
   const int64_t entries = size.entries();
   const int64_t rows = 2 * size.dim + 1;
   BuildBuffers buffers{};
   Workspace workspace(memory);
   buffers.layout = workspace.take<LatticeLayout>(1);
-  buffers.bounds = workspace.take<int32_t>(rows * pixels);
+  buffers.bounds = workspace.take<int32_t>(rows * points);
   buffers.fewer_bounds = workspace.take<int32_t>(
-      rows * (ceil_divide(pixels, kFanIn) + ceil_divide(pixels, kFanIn * kFanIn)));
+      rows * (ceil_divide(points, kFanIn) + ceil_divide(points, kFanIn * kFanIn)));
   buffers.weights = workspace.take<float>(entries);
   for (int side = 0; side < 2; ++side) {
     buffers.sort.keys[side] = workspace.take<uint64_t>(entries);
@@ -148,8 +154,8 @@ inline cudaError_t reduce_bounds(const LatticeSize& size,
   const int32_t* in = buffers.bounds;
   // Two places in turn: what is read isn't written.
   int32_t* out = buffers.fewer_bounds;
-  int32_t* other = out + rows * ceil_divide(size.num_pixels(), kFanIn);
-  for (int64_t n = size.num_pixels(); n > 1;) {
+  int32_t* other = out + rows * ceil_divide(size.num_points(), kFanIn);
+  for (int64_t n = size.num_points(); n > 1;) {
     const int64_t m = ceil_divide(n, kFanIn);
     MMWSSS_TRY(each(rows * m, stream, RowMinima{in, out, n, m}));
     int32_t* written = out;
@@ -166,19 +172,19 @@ template <int kDim>
 cudaError_t sort_entries(const float* features, const LatticeSize& size,
                          BuildBuffers& buffers, float* slice_weights,
                          cudaStream_t stream) {
-  const int64_t pixels = size.num_pixels();
-  const PixelSimplex<kDim> simplex_of{features, size.pixels, size.dim,
+  const int64_t points = size.num_points();
+  const PointSimplex<kDim> simplex_of{features, size.pixels, size.points(), size.dim,
                                       ElevationScales(size.dim)};
   const float scale = static_cast<float>(1.0 / (1.0 + std::ldexp(1.0, -size.dim)));
   SortBuffers& sort = buffers.sort;
   const int32_t* bounds = nullptr;
-  MMWSSS_TRY(each(pixels, stream,
-                  PixelBounds<kDim>{simplex_of, pixels, buffers.bounds}));
+  MMWSSS_TRY(each(points, stream,
+                  PointBounds<kDim>{simplex_of, points, buffers.bounds}));
   MMWSSS_TRY(reduce_bounds(size, buffers, &bounds, stream));
   MMWSSS_TRY(each(1, stream, MakeLayout{bounds, size.batch, size.dim, scale,
                                         buffers.layout}));
-  MMWSSS_TRY(each(pixels, stream,
-                  PixelEntries<kDim>{simplex_of, pixels, buffers.layout,
+  MMWSSS_TRY(each(points, stream,
+                  PointEntries<kDim>{simplex_of, points, buffers.layout,
                                      sort.keys[sort.current],
                                      sort.entries[sort.current], buffers.weights,
                                      slice_weights}));
@@ -211,8 +217,8 @@ inline cudaError_t build_lattice(const LatticeSize& size,
   MMWSSS_TRY(each(size.entries(), stream,
                   Assemble{buffers.layout, sort.keys[sort.current],
                            sort.entries[sort.current], buffers.ids(),
-                           buffers.weights, size.entries(), size.num_pixels(), axes,
-                           buffers.unique(), out}));
+                           buffers.weights, size.entries(), size.num_points(),
+                           size.points(), size.pixels, axes, buffers.unique(), out}));
   return each(2 * axes * (out.rows + 1), stream,
               Neighbours{buffers.layout, buffers.unique(), out.rows, out.rows + 1, axes,
                          out.neighbours});

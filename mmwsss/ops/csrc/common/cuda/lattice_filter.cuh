@@ -26,12 +26,8 @@ struct FilterBuffers {
   T* tables[2];         // (M, C)
 };
 
-inline int64_t num_entries(const LatticeView& lattice) {
-  return lattice.num_pixels * lattice.axes;
-}
-
 inline int64_t num_chunks(const LatticeView& lattice) {
-  return ceil_divide(num_entries(lattice), kChunk);
+  return ceil_divide(lattice.entries, kChunk);
 }
 
 // --- steps ---------------------------------------------------------------------
@@ -203,7 +199,7 @@ cudaError_t splat_and_blur(const LatticeView& lattice, const T* values,
                            int64_t channels, bool reverse,
                            const FilterBuffers<T>& buffers, const T** result,
                            cudaStream_t stream) {
-  const int64_t entries = num_entries(lattice);
+  const int64_t entries = lattice.entries;
   const int64_t elements = lattice.rows * channels;
   MMWSSS_TRY(each(num_chunks(lattice) * channels, stream,
                   SplatChunks<T>{lattice, values, channels, entries, buffers}));

@@ -21,27 +21,32 @@ constexpr float kExactIntegers = 16777216.0f;  // 2^24
 constexpr float kLargest = std::numeric_limits<float>::max();
 constexpr float kNaN = std::numeric_limits<float>::quiet_NaN();
 
-// The simplex around a pixel. Features that can't be used count as 0.
+// The simplex around a point: a pixel, or behind those of an image its origin.
+// Features that can't be used count as 0.
 template <int kDim>
-struct PixelSimplex {
+struct PointSimplex {
   const float* features;  // (B, d, P)
-  Columns pixels;
+  int64_t pixels;
+  Columns points;
   int dim;
   ElevationScales scales;
 
   MMWSSS_HD int64_t operator()(int64_t i, Simplex<kDim>& simplex) const {
     const int count = (kDim > 0 ? kDim : dim) + 1;
-    const RowColumn at = pixels.split(i);
+    const RowColumn at = points.split(i);
+    const bool origin = at.column == pixels;
     float elevated[Simplex<kDim>::kCount];
-    elevate<kDim>(features + at.row * (count - 1) * pixels + at.column, pixels,
-                  scales, dim, elevated);
     int64_t state = kFits;
-    for (int j = 0; j < count; ++j) {
-      const float size = fabsf(elevated[j]);
-      if (!(size < kExactIntegers) && state > kTooLarge) state = kTooLarge;
-      if (!(size <= kLargest)) state = kNotFinite;
+    if (!origin) {
+      elevate<kDim>(features + at.row * (count - 1) * pixels + at.column, pixels,
+                    scales, dim, elevated);
+      for (int j = 0; j < count; ++j) {
+        const float size = fabsf(elevated[j]);
+        if (!(size < kExactIntegers) && state > kTooLarge) state = kTooLarge;
+        if (!(size <= kLargest)) state = kNotFinite;
+      }
     }
-    if (state != kFits) {
+    if (origin || state != kFits) {
       for (int j = 0; j < count; ++j) elevated[j] = 0.0f;
     }
     enclosing_simplex<kDim>(elevated, dim, simplex);
@@ -49,12 +54,12 @@ struct PixelSimplex {
   }
 };
 
-// What a minimum is taken of, for each pixel: d coordinates, d coordinates with
+// What a minimum is taken of, for each point: d coordinates, d coordinates with
 // the sign changed, the state.
 template <int kDim>
-struct PixelBounds {
-  PixelSimplex<kDim> simplex_of;
-  int64_t num_pixels;
+struct PointBounds {
+  PointSimplex<kDim> simplex_of;
+  int64_t num_points;
   int32_t* bounds;
 
   MMWSSS_HD void operator()(int64_t i) const {
@@ -63,10 +68,10 @@ struct PixelBounds {
     const int dim = kDim > 0 ? kDim : simplex_of.dim;
     for (int j = 0; j < dim; ++j) {
       const int32_t base = static_cast<int32_t>(simplex.base[j]);
-      bounds[j * num_pixels + i] = base;
-      bounds[(dim + j) * num_pixels + i] = -base;
+      bounds[j * num_points + i] = base;
+      bounds[(dim + j) * num_points + i] = -base;
     }
-    bounds[2 * dim * num_pixels + i] = static_cast<int32_t>(state);
+    bounds[2 * dim * num_points + i] = static_cast<int32_t>(state);
   }
 };
 
@@ -127,11 +132,11 @@ struct MakeLayout {
   }
 };
 
-// Keys, weights and numbers of a pixel's d + 1 entries.
+// Keys, weights and numbers of a point's d + 1 entries. An origin has no mass.
 template <int kDim>
-struct PixelEntries {
-  PixelSimplex<kDim> simplex_of;
-  int64_t num_pixels;
+struct PointEntries {
+  PointSimplex<kDim> simplex_of;
+  int64_t num_points;
   const LatticeLayout* layout;
   uint64_t* keys;
   int32_t* entries;
@@ -144,7 +149,10 @@ struct PixelEntries {
     const int dim = kDim > 0 ? kDim : simplex_of.dim;
     const uint64_t count = static_cast<uint64_t>(dim + 1);
     uint64_t by_slot[Simplex<kDim>::kCount];
-    uint64_t key = simplex_of.pixels.split(i).row * layout->image_stride;
+    const RowColumn at = simplex_of.points.split(i);
+    const bool origin = at.column == simplex_of.pixels;
+    const int64_t pixel = at.row * simplex_of.pixels + at.column;
+    uint64_t key = at.row * layout->image_stride;
     for (int j = 0; j <= dim; ++j) by_slot[simplex.slot[j]] = layout->stride[j];
     for (int j = 0; j < dim; ++j) {
       const int64_t base = static_cast<int64_t>(simplex.base[j]);
@@ -152,11 +160,14 @@ struct PixelEntries {
       key += static_cast<uint64_t>(digit) * layout->stride[j];
     }
     for (int k = 0; k <= dim; ++k) {
-      const int64_t entry = k * num_pixels + i;
+      const int64_t entry = k * num_points + i;
       keys[entry] = key;
       entries[entry] = static_cast<int32_t>(entry);
-      weights[entry] = simplex.weight[k];
-      slice_weights[i * (dim + 1) + k] = simplex.weight[k] * layout->slice_scale;
+      weights[entry] = origin ? 0.0f : simplex.weight[k];
+      if (!origin) {
+        const float weight = simplex.weight[k] * layout->slice_scale;
+        slice_weights[pixel * (dim + 1) + k] = weight;
+      }
       key += layout->stride_sum - count * by_slot[k];
     }
   }

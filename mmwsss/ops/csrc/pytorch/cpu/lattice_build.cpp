@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "operators.hpp"
+#include "key_packing.hpp"
 #include "key_table.hpp"
 #include "simplex.hpp"
 
@@ -21,60 +22,6 @@ namespace mmwsss::cpu {
 namespace {
 
 constexpr int64_t kChunk = 1 << 13;  // pixels; its table stays in the cache
-constexpr double kKeyBits = 63;
-// Integers beyond aren't exact in float32.
-constexpr float kLargestCoordinate = 1 << 24;
-
-// Smallest and largest base coordinates.
-struct Ranges {
-  std::array<float, kMaxDim + 1> low, high;
-
-  Ranges() {
-    low.fill(std::numeric_limits<float>::infinity());
-    high.fill(-std::numeric_limits<float>::infinity());
-  }
-  void add(int j, float value) {
-    low[j] = std::min(low[j], value);
-    high[j] = std::max(high[j], value);
-  }
-};
-
-// Vertices are packed in a mixed radix with room for neighbours on both sides.
-struct Packing {
-  std::array<int64_t, kMaxDim> low{};          // of the coordinates
-  std::array<int64_t, kMaxDim + 1> stride{};   // the last coordinate isn't packed
-  int64_t image_stride = 0;
-  int64_t total = 0;  // of the strides: one step of all coordinates
-};
-
-Packing pack(const Ranges& ranges, int dim, int64_t batch) {
-  const int64_t count = dim + 1;
-  Packing packing;
-  std::vector<int64_t> extents(dim);
-  double product = static_cast<double>(batch);
-  for (int j = 0; j < dim; ++j) {
-    const float largest = std::max(-ranges.low[j], ranges.high[j]);
-    TORCH_CHECK_VALUE(largest * count < kLargestCoordinate,
-                      "the features are too large for float32: a coordinate of "
-                      "the lattice is ", largest * count, ". Use larger sigmas");
-    packing.low[j] = (static_cast<int64_t>(ranges.low[j]) - 1) * count - dim;
-    const int64_t high = static_cast<int64_t>(ranges.high[j]) * count + 2 * dim;
-    extents[j] = high - packing.low[j] + 1;
-    product *= static_cast<double>(extents[j]);
-  }
-  TORCH_CHECK_VALUE(std::log2(product) < kKeyBits, "the lattice needs ",
-                    std::log2(product), " bits for its keys, 63 are there; "
-                    "coordinate ranges ", at::IntArrayRef(extents), ", ", batch,
-                    " images. Use larger sigmas or fewer images");
-  int64_t stride = 1;
-  for (int j = dim - 1; j >= 0; --j) {
-    packing.stride[j] = stride;
-    packing.total += stride;
-    stride *= extents[j];
-  }
-  packing.image_stride = stride;
-  return packing;
-}
 
 // What a chunk of pixels finds out before all chunks are merged.
 struct Chunk {
@@ -87,12 +34,13 @@ struct Chunk {
 template <int kDim>
 class Builder {
  public:
-  Builder(const Tensor& features)
+  Builder(const Tensor& features, bool with_origin)
       : features_(features.const_data_ptr<float>()),
         batch_(features.size(0)),
         run_time_dim_(static_cast<int>(features.size(1))),
         pixels_(features.size(2)),
         rows_(batch_ * pixels_),
+        origins_(with_origin ? batch_ : 0),
         base_(rows_ * dim()),
         axes_(rows_ * count()),
         chunks_((rows_ + kChunk - 1) / kChunk),
@@ -104,6 +52,7 @@ class Builder {
     vertices_ = at::empty({rows_, count()}, index);
     for_chunks([&](int64_t c) { find_simplices(c); });
     Ranges ranges;
+    for (int j = 0; origins_ > 0 && j < dim(); ++j) ranges.add(j, 0.0f);
     for (const Chunk& chunk : chunks_) {
       for (int j = 0; j < dim(); ++j) {
         ranges.add(j, chunk.ranges.low[j]);
@@ -112,12 +61,14 @@ class Builder {
     }
     packing_ = pack(ranges, dim(), batch_);
     for_chunks([&](int64_t c) { number_vertices(c); });
+    add_origins();
     merge();
-    const int64_t entries = rows_ * count();
+    const int64_t entries = (rows_ + origins_) * count();
     const int64_t size = exact_size ? found() : entries;
     splat_pixels_ = at::empty({entries}, index);
     splat_weights_ = at::empty({entries}, options_);
     Tensor offsets = write_offsets(size);
+    write_origin_entries(offsets);
     for_chunks([&](int64_t c) { write_entries(c, offsets); });
     return {vertices_,      weights_, splat_pixels_,
             splat_weights_, offsets,  find_neighbours(size)};
@@ -189,6 +140,32 @@ class Builder {
         ++chunk.entries[vertex];
       }
     });
+  }
+
+  // The vertices around feature 0 of each image come first, with an entry each.
+  // All coordinates are 0, the base too, and ties: coordinate j has slot d - j.
+  void add_origins() {
+    for (int64_t image = 0; image < origins_; ++image) {
+      int64_t key = image * packing_.image_stride;
+      for (int j = 0; j < dim(); ++j) key -= packing_.low[j] * packing_.stride[j];
+      for (int k = 0; k < count(); ++k) {
+        merged_.add(key);
+        counts_.push_back(1);
+        key += packing_.total - count() * packing_.stride[dim() - k];
+      }
+    }
+  }
+
+  // They have no mass: weight 0, of the image's last pixel.
+  void write_origin_entries(const Tensor& offsets) {
+    const int32_t* begin = offsets.const_data_ptr<int32_t>();
+    int32_t* splat_pixels = splat_pixels_.template data_ptr<int32_t>();
+    float* splat_weights = splat_weights_.template data_ptr<float>();
+    for (int64_t v = 0; v < origins_ * count(); ++v) {
+      const int64_t image = v / count();
+      splat_pixels[begin[v]] = static_cast<int32_t>((image + 1) * pixels_ - 1);
+      splat_weights[begin[v]] = 0.0f;
+    }
   }
 
   // Numbers of all chunks' vertices; counts_ gets their numbers of entries, and
@@ -267,6 +244,7 @@ class Builder {
   const int64_t batch_;
   const int run_time_dim_;
   const int64_t pixels_, rows_;
+  const int64_t origins_;      // images that have the vertices around feature 0
   std::vector<float> base_;    // (N, d)
   std::vector<uint8_t> axes_;  // (N, d + 1), coordinate at each slot
   std::vector<Chunk> chunks_;
@@ -280,21 +258,23 @@ class Builder {
 }  // namespace
 }  // namespace mmwsss::cpu
 
-Lattice mmwsss_lattice_build_cpu(const Tensor& features, bool exact_size) {
+Lattice mmwsss_lattice_build_cpu(const Tensor& features, bool exact_size,
+                                 bool with_origin) {
   const Tensor values = features.contiguous();
   TORCH_CHECK(values.dim() == 3 && values.scalar_type() == at::kFloat &&
                   values.numel() > 0 && values.size(1) <= mmwsss::kMaxDim,
               "features must be a (B, d, P) float32 tensor, d <= 16");
-  const int64_t entries = values.size(0) * values.size(2) * (values.size(1) + 1);
-  TORCH_CHECK_VALUE(entries <= std::numeric_limits<int32_t>::max(),
-                    "B * P * (d + 1) = ", entries, " exceeds 32-bit indices");
+  const int64_t points = values.size(0) * (values.size(2) + with_origin);
+  const int64_t entries = points * (values.size(1) + 1);
+  TORCH_CHECK_VALUE(entries <= std::numeric_limits<int32_t>::max(), entries,
+                    " entries of the lattice exceed 32-bit indices");
   switch (values.size(1)) {
     case 2:
-      return mmwsss::cpu::Builder<2>(values).build(exact_size);
+      return mmwsss::cpu::Builder<2>(values, with_origin).build(exact_size);
     case 5:
-      return mmwsss::cpu::Builder<5>(values).build(exact_size);
+      return mmwsss::cpu::Builder<5>(values, with_origin).build(exact_size);
     default:
-      return mmwsss::cpu::Builder<0>(values).build(exact_size);
+      return mmwsss::cpu::Builder<0>(values, with_origin).build(exact_size);
   }
 }
 

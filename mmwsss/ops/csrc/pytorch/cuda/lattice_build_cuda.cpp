@@ -34,14 +34,15 @@ void check_layout(const LatticeLayout& layout, const LatticeSize& size) {
   std::snprintf(rounded, sizeof(rounded), "%.1f", bits);
   TORCH_CHECK_VALUE(false, "the lattice needs ", rounded,
                     " bits for its keys, 63 are there; coordinate ranges ", extents,
-                    ", ", size.batch, " images. Use larger sigmas or fewer images");
+                    ", ", size.batch, " images. Use larger sigmas, fewer images or, "
+                    "for features far from 0, pad_block=False");
 }
 
-Lattice lattice_build_cuda(const Tensor& given, bool exact_size) {
+Lattice lattice_build_cuda(const Tensor& given, bool exact_size, bool with_origin) {
   TORCH_CHECK(given.dim() == 3 && given.scalar_type() == at::kFloat,
               "features must be (B, d, P) float32");
   const LatticeSize size{given.size(0), given.size(2),
-                         static_cast<int>(given.size(1))};
+                         static_cast<int>(given.size(1)), with_origin};
   const int64_t entries = size.entries();
   TORCH_CHECK(size.dim >= 1 && size.dim <= kMaxLatticeDim && entries >= 1 &&
                   entries <= std::numeric_limits<int32_t>::max(),

@@ -30,12 +30,13 @@ class LatticeHolder {
     const int64_t axes = vertices.size(1);
     const int64_t rows = offsets.numel() - 1;
     TORCH_CHECK(slice_weights.numel() == vertices.numel() &&
-                    pixels.numel() == vertices.numel() &&
-                    weights.numel() == vertices.numel() &&
+                    pixels.numel() >= vertices.numel() &&
+                    weights.numel() == pixels.numel() &&
                     neighbours.numel() == 2 * axes * (rows + 1),
                 "the sizes of the lattice's tensors don't fit together");
     return {vertices.size(0),
             rows,
+            pixels.numel(),
             static_cast<int>(axes),
             vertices.const_data_ptr<int32_t>(),
             slice_weights.const_data_ptr<float>(),
