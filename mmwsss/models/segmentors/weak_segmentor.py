@@ -2,7 +2,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar
 
 import torch
 from mmseg.models.segmentors.base import BaseSegmentor
@@ -14,6 +14,7 @@ from mmwsss.registry import LABELERS, MODELS
 from mmwsss.structures import (
     ClassMaps,
     Features,
+    FusedCAMs,
     ImageLabels,
     encode,
     label_lists,
@@ -26,13 +27,6 @@ from ..prediction import old_settings as old
 from ..prediction.inference_cfg import InferenceCfg, MapFusion, make_group
 from ..prediction.predictor import Images, Predictor
 from ..teachers.averaged_parts import AveragedParts
-
-
-class FusedCAMs(NamedTuple):
-    """Fused, normalised CAMs (B, K, H, W) of the classes that each image holds."""
-
-    cam: Tensor
-    aux: Tensor | None
 
 
 @MODELS.register_module()
