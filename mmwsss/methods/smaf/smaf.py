@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from mmwsss.cam import box_mask, label_shares, multi_scale, scale_box
 from mmwsss.io.errors import UserError
-from mmwsss.models.loss_terms import LossTerms
+from mmwsss.models.loss_terms import LossTerms, refuse_unknown
 from mmwsss.models.prediction.inference_cfg import InferenceCfg, MapFusion
 from mmwsss.models.prediction.old_settings import TEST_KEYS, grouped
 from mmwsss.models.segmentors.weak_segmentor import WeakSegmentor
@@ -98,11 +98,7 @@ class MultiScaleSelfTraining(WrappedSegmentor):
         self.settings = _settings(student, self_training or {})
         self.train_cfg = dict(weights=dict(mac=100.0)) | dict(train_cfg or {})
         self._check(losses or {})
-        self.terms = LossTerms(
-            self.train_cfg['weights'],
-            self.TERM_MODULES,
-            self.train_cfg.get('inactive', 'zero_grad'),
-        )
+        self.terms = LossTerms(self.train_cfg, self.TERM_MODULES)
         mac = dict(type='AttentionConsistency') | dict((losses or {}).get('mac', {}))
         self.losses = nn.ModuleDict(dict(mac=MODELS.build(mac)))
         if 'cls' in self.terms.names:
@@ -119,12 +115,7 @@ class MultiScaleSelfTraining(WrappedSegmentor):
             raise UserError(
                 f'self-training has the loss terms {TERMS}, got {sorted(foreign)}'
             )
-        unknown = set(self.train_cfg) - set(self.TRAIN_KEYS)
-        if unknown:
-            raise ValueError(
-                f'{type(self).__name__} reads no train_cfg entries {sorted(unknown)}; '
-                f'it reads {self.TRAIN_KEYS}'
-            )
+        refuse_unknown(type(self).__name__, self.train_cfg, self.TRAIN_KEYS)
 
     def loss(
         self,

@@ -22,7 +22,7 @@ from mmwsss.structures import (
     valid_boxes,
 )
 
-from ..loss_terms import LossTerms, training_iteration
+from ..loss_terms import LossTerms, refuse_unknown, training_iteration
 from ..prediction import old_settings as old
 from ..prediction.inference_cfg import InferenceCfg, MapFusion, make_group
 from ..prediction.predictor import Images, Predictor
@@ -209,27 +209,13 @@ class WeakSegmentor(BaseSegmentor):
         self.losses = nn.ModuleDict(
             {term: MODELS.build(cfg) for term, cfg in (losses or {}).items()}
         )
-        self.terms = LossTerms(
-            self.train_cfg.get('weights', {}),
-            self.TERM_MODULES,
-            self.train_cfg.get('inactive', 'zero_grad'),
-        )
-        self.train_maps = make_group(
-            MapFusion, 'train_cfg.cam', self.train_cfg.get('cam') or {}
-        )
-        self.averaged = AveragedParts(self, ())  # a method names its own
-        self._check_common()
-
-    def _check_common(self) -> None:
-        """Refuse what doesn't belong together now, not at the first validation."""
-        unknown = set(self.train_cfg) - self.TRAIN_KEYS
-        if unknown:
-            raise ValueError(
-                f'{type(self).__name__} reads no train_cfg entries {sorted(unknown)}; '
-                f'it reads {sorted(self.TRAIN_KEYS)}'
-            )
+        refuse_unknown(type(self).__name__, self.train_cfg, self.TRAIN_KEYS)
+        self.terms = LossTerms(self.train_cfg, self.TERM_MODULES)
         self.terms.check(self, self.TERM_NEEDS)
-        InferenceCfg.of(self.test_cfg)
+        views = self.train_cfg.get('cam') or {}
+        self.train_maps = make_group(MapFusion, 'train_cfg.cam', views)
+        InferenceCfg.of(self.test_cfg)  # refused now, not at the first validation
+        self.averaged = AveragedParts(self, ())  # a method names its own
 
     def init_weights(self) -> None:
         """Initialise; a teacher of moving averages starts as the student's copy."""
