@@ -10,7 +10,7 @@ from mmwsss.datasets.transforms import functional as F
 from mmwsss.registry import TRANSFORMS
 
 from .fields import crop_fields
-from .pairs import height_width
+from .number_pairs import height_width
 
 
 @TRANSFORMS.register_module()

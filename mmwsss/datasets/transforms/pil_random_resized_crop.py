@@ -11,7 +11,7 @@ from mmwsss.datasets.transforms import functional as F
 from mmwsss.registry import TRANSFORMS
 
 from .fields import crop_fields, resize_fields, set_image
-from .pairs import height_width, pair
+from .number_pairs import height_width, pair
 
 
 @TRANSFORMS.register_module()

@@ -14,7 +14,7 @@ from mmwsss.datasets.transforms import functional as F
 from mmwsss.registry import TRANSFORMS
 
 from .fields import loaded_side_inputs
-from .pairs import height_width, pair
+from .number_pairs import height_width, pair
 
 _VIEW1 = dict(blur_prob=1.0)
 _VIEW2 = dict(blur_prob=0.1, solarise_prob=0.2)
