@@ -137,7 +137,7 @@ class AFA(WeakSegmentor):
             terms['aff'] = self.affinity(features, label[source['aff']])
         if 'seg' in source:
             terms |= self.segmentation(features, images, label[source['seg']], box)
-        shown = label[source.get('seg', source.get('aff'))]
+        shown = label[source['seg'] if 'seg' in source else source['aff']]
         return self.weigh(terms) | label_shares(shown, box)
 
     def label_sources(self) -> dict[str, str]:
@@ -188,6 +188,7 @@ class AFA(WeakSegmentor):
     ) -> tuple[Tensor, Tensor]:
         """What a CAM pass gives, from features."""
         (cam,) = self.compact_maps(features, labels)
+        assert features.attention is not None  # the backbone records it
         return cam, features.attention.detach()
 
     @torch.no_grad()

@@ -260,6 +260,7 @@ class FSR(WeakSegmentor):
     def pooled_tokens(self, inputs: Mapping[str, Tensor], masked: Features) -> Tensor:
         """The student's pooled tokens (B, 1 + L, D): view 2, then L local views."""
         names = self.train_cfg.get('local_views', ())
+        assert masked.cls_token is not None  # encode pools them
         if not names:
             return masked.cls_token[:, None]
         crops = torch.cat([inputs[name] for name in names])

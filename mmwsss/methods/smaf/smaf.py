@@ -165,6 +165,7 @@ class MultiScaleSelfTraining(WrappedSegmentor):
         if self.settings.source == 'fused':
             return self.given_maps(data_samples, labels)
         teacher, cfg = self.base.load(images.device), self.settings
+        assert cfg.scales and cfg.pair and cfg.normalise  # _settings fills them in
 
         def run(batch: Tensor) -> tuple[Tensor]:
             return (teacher.compact_maps(teacher.encode(batch), labels)[0],)

@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 
 import torch
 from mmseg.structures import SegDataSample
-from torch import Tensor
+from torch import Tensor, nn
 
 from mmwsss.cam import label_shares, token_pairs
 from mmwsss.models.loss_schedule import StepSchedule
@@ -56,7 +56,7 @@ class ToCo(WeakSegmentor):
 
     def __init__(self, *, proj_head: dict | None = None, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.proj_head = proj_head and MODELS.build(proj_head)
+        self.proj_head: nn.Module = proj_head and MODELS.build(proj_head)
         self.averaged = AveragedParts(self, ['proj_head'])
         self.pseudo_source = StepSchedule(
             self.train_cfg.get('pseudo_source', 'cam'),

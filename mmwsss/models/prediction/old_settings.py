@@ -80,11 +80,11 @@ def backbone_cfg(backbone: Mapping[str, Any]) -> dict[str, Any]:
     """
     backbone = dict(backbone)
     init, kind = backbone.get('init_cfg'), MODELS.get(backbone['type'])
-    is_file = isinstance(init, Mapping) and init.get('type') == 'Pretrained'
-    if not is_file or not any(
-        'pretrained' in inspect.signature(base.__init__).parameters
-        for base in inspect.getmro(kind)
-    ):
+    if not isinstance(init, Mapping) or init.get('type') != 'Pretrained':
+        return backbone
+    # each class's own arguments, since one may hand on what it doesn't name
+    makers = [base.__init__ for base in inspect.getmro(kind)]  # type: ignore[misc]
+    if not any('pretrained' in inspect.signature(m).parameters for m in makers):
         return backbone
     if backbone.get('pretrained') is not None:
         raise ValueError(
@@ -112,7 +112,7 @@ def labeler_of(
         ValueError: if a config has both, as one does that changes a part of a base.
     """
     names = [n for n in ('low_thr', 'high_thr') if n in train_cfg]
-    thresholds = {name: train_cfg.pop(name) for name in names}
+    thresholds: dict[str, Any] = {name: train_cfg.pop(name) for name in names}
     if refine is not None:
         if labeler is not None or 'type' not in refine:
             raise ValueError(

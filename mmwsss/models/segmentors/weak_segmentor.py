@@ -195,17 +195,20 @@ class WeakSegmentor(BaseSegmentor):
         )
         foreground = dict(num_classes=num_classes - 1)
         self.num_classes = num_classes
-        self.dataset_meta: dict[str, Any] = {}
+        self.dataset_meta = {}
         self.train_cfg = old.grouped(train_cfg, old.TRAIN_KEYS, 'model.train_cfg')
         self.test_cfg = old.grouped(test_cfg, old.TEST_KEYS, 'model.test_cfg')
         labeler = old.labeler_of(refine, labeler, self.train_cfg)
         self.backbone = MODELS.build(old.backbone_cfg(backbone))
-        self.cam_head = cam_head and MODELS.build(cam_head | foreground)
-        self.aux_cam_head = aux_cam_head and MODELS.build(aux_cam_head | foreground)
-        self.decode_head = decode_head and MODELS.build(
+        # A part that is None is asked for nowhere: see TERM_NEEDS and Predictor.
+        self.cam_head: nn.Module = cam_head and MODELS.build(cam_head | foreground)
+        self.aux_cam_head: nn.Module = aux_cam_head and MODELS.build(
+            aux_cam_head | foreground
+        )
+        self.decode_head: nn.Module = decode_head and MODELS.build(
             decode_head | dict(num_classes=num_classes)
         )
-        self.labeler = labeler and LABELERS.build(labeler)
+        self.labeler: nn.Module = labeler and LABELERS.build(labeler)
         self.losses = nn.ModuleDict(
             {term: MODELS.build(cfg) for term, cfg in (losses or {}).items()}
         )
