@@ -47,12 +47,9 @@ class ToCo(WeakSegmentor):
         'ptc': ('aux_cam_head', 'labeler.thresholds'),
         'ctc': ('aux_cam_head', 'labeler.thresholds'),
     }
-    TRAIN_KEYS: ClassVar[frozenset[str]] = WeakSegmentor.TRAIN_KEYS | {
-        'local_crops',
-        'ema_momentum',
-        'pseudo_source',
-        'scale_token_box',
-    }
+    TRAIN_KEYS: ClassVar[frozenset[str]] = WeakSegmentor.TRAIN_KEYS.union(
+        ('local_crops', 'ema_momentum', 'pseudo_source', 'scale_token_box')
+    )
 
     def __init__(self, *, proj_head: dict | None = None, **kwargs: Any) -> None:
         super().__init__(**kwargs)
