@@ -18,6 +18,7 @@ from mmwsss.engine.optimizers.merged_constructor import (
     MergedOptimWrapperConstructor,
     merge_groups,
 )
+from mmwsss.io.errors import UserError
 from tests.helpers import ROOT
 
 CONFIG = str(ROOT / 'tests' / 'helpers' / 'toy_config.py')
@@ -110,6 +111,18 @@ def test_slurm_master(monkeypatch, nodes, first):
     assert launch.os.environ['MASTER_ADDR'] == first
     for name in ('RANK', 'WORLD_SIZE', 'LOCAL_RANK', 'MASTER_ADDR', 'MASTER_PORT'):
         launch.os.environ.pop(name)
+
+
+def test_slurm_names_no_node(monkeypatch):
+    monkeypatch.setenv('MASTER_ADDR', '')
+    monkeypatch.delenv('MASTER_ADDR')
+    for name in ('RANK', 'WORLD_SIZE', 'LOCAL_RANK', 'MASTER_PORT'):
+        monkeypatch.setenv(name, '0')
+    for name in ('SLURM_PROCID', 'SLURM_NTASKS'):
+        monkeypatch.setenv(name, '1')
+    monkeypatch.setenv('SLURM_STEP_NODELIST', '[1-2]')
+    with pytest.raises(UserError, match=r"'\[1-2\]' names no node: set MASTER_ADDR"):
+        launch._slurm_environment()
 
 
 @pytest.mark.parametrize(
