@@ -5,7 +5,9 @@ MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
 
 # --- what can be set: `make env VENV=/path PYTHON=/path/to/python3.12` --------
-VENV ?= .venv
+# another PyTorch than the pinned one, in an environment of its own: TORCH=2.7.0
+TORCH ?=
+VENV ?= .venv$(addprefix -torch-,$(TORCH))
 # empty: the first of python3.11, python3.12, python3 that runs and is 3.11/3.12
 PYTHON ?=
 # where built mmcv wheels are kept, one folder per torch, Python and platform
@@ -25,6 +27,7 @@ DEMO_ARGS ?=
 PY := $(VENV)/bin/python
 PIP := $(PY) -m pip --disable-pip-version-check
 PIN := --constraint requirements/constraints.txt
+CONSTRAINTS := $(if $(TORCH),$(VENV)/constraints.txt,requirements/constraints.txt)
 STAMP := $(VENV)/.mmwsss
 export MMWSSS_WHEELS
 # where coverage is gathered: no file of it in the source tree
@@ -90,9 +93,13 @@ $(STAMP)-venv: requirements/build.txt
 	$(PIP) install --upgrade $(PIN) pip -r requirements/build.txt
 	@touch $@
 
-$(STAMP)-torch: $(STAMP)-venv requirements/constraints.txt
+# `make env TORCH=...`: the pins without those of PyTorch; torchvision follows torch
+$(VENV)/constraints.txt: requirements/constraints.txt | $(STAMP)-venv
+	@{ grep -vE '^(torch|torchvision|triton|cuda-[a-z]+)==' $<; echo 'torch==$(TORCH)'; } >$@
+
+$(STAMP)-torch: $(STAMP)-venv $(CONSTRAINTS)
 	@echo '== 2/5 PyTorch (3 GB to download the first time)'
-	$(PIP) install $(PIN) torch torchvision
+	$(PIP) install --constraint $(CONSTRAINTS) torch torchvision
 	@touch $@
 
 $(STAMP)-mmcv: $(STAMP)-torch requirements/mminstall.txt tools/misc/install_mmcv.py
@@ -102,7 +109,7 @@ $(STAMP)-mmcv: $(STAMP)-torch requirements/mminstall.txt tools/misc/install_mmcv
 
 $(STAMP)-deps: $(STAMP)-mmcv requirements/runtime.txt requirements/tests.txt
 	@echo '== 4/5 the rest'
-	$(PIP) install --no-build-isolation $(PIN) \
+	$(PIP) install --no-build-isolation --constraint $(CONSTRAINTS) \
 	    -r requirements/runtime.txt -r requirements/tests.txt
 	@tools/misc/fix_opencv.sh $(PY)
 	@touch $@
@@ -120,4 +127,4 @@ $(STAMP)-docs: $(STAMP)-venv requirements/docs.txt
 clean:  ## remove .venv and build products (not data, runs or the wheel folder)
 	rm -rf '$(VENV)' build dist site mmwsss.egg-info mmwsss/.mim mmwsss/_ext* \
 	    .ruff_cache .mypy_cache .hypothesis
-	find . -name __pycache__ -type d -not -path './.venv/*' -prune -exec rm -rf {} +
+	find . -name __pycache__ -type d -not -path './.venv*' -prune -exec rm -rf {} +

@@ -14,6 +14,7 @@ import argparse
 from pathlib import Path
 
 import numpy as np
+from mmengine.config import Config
 from mmengine.logging import print_log
 from mmengine.utils import track_iter_progress
 from PIL import Image
@@ -75,16 +76,18 @@ def main() -> None:
         action=OptionsAction,
         default={},
         metavar='KEY=VALUE',
-        help='entries of test_cfg to replace, e.g. squash=None cam_filter=none',
+        help='entries of test_cfg to replace, e.g. input.squash=None cam_filter=none',
     )
     parser.add_argument('--post-processor', metavar='NAME', help=POST_PROCESSOR_HELP)
     args = parser.parse_args()
 
     found = photos(args.photo)
+    test_cfg = Config({})
+    test_cfg.merge_from_dict(args.test_cfg)  # a.b=c belongs to the group a
     model = init_model(args.config, args.checkpoint, args.device, args.post_processor)
     args.out_dir.mkdir(parents=True, exist_ok=True)
     for photo in track_iter_progress(found):
-        show(model, photo, args.out_dir, args.test_cfg)
+        show(model, photo, args.out_dir, test_cfg.to_dict())
     print_log(f'{len(found)} masks and panels in {args.out_dir}', 'current')
 
 

@@ -90,8 +90,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         help='background '
         'of the CAM: a constant, or a low and a high one with 255 between them; of '
         "seeds the background's, then the foreground's. Default: bkg_thr of the "
-        "config's evaluator; for the network's own label low_thr and high_thr of its "
-        'test_cfg',
+        "config's evaluator; for the network's own label those of its labeler",
     )
     parser.add_argument(
         '--alpha', type=float, help='background (1 - max CAM)^ALPHA instead'

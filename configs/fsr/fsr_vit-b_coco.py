@@ -48,8 +48,8 @@ train_pipeline = [
 ]
 train_dataloader = dict(dataset=dict(pipeline=train_pipeline))
 
-# `tools/test.py --tta`: as on VOC. (ToCo's protocol of COCO: squash=(448, 448),
-# seg_pair='max', seg_fuse='sum'.)
+# `tools/test.py --tta`: as on VOC. (ToCo's protocol of COCO:
+# input=dict(squash=(448, 448)), seg=dict(pair='max', fuse='sum').)
 tta_cfg = dict(
     outputs=('seg',),
     input=dict(squash=None),

@@ -167,7 +167,8 @@ def fuse_cams(
     Returns:
         (B, C, H, W) float32 in [0, 1).
     """
-    total, grid = None, tuple(-(-side // multiple) * multiple for side in size)
+    height, width = (-(-side // multiple) * multiple for side in size)
+    total, grid = None, (height, width)
     for plain, mirrored in raw:
         # float32 from the logits on: half precision must not change a label.
         merged = resize(plain.float(), grid)

@@ -28,7 +28,7 @@ def post_processor_cfg(name: str) -> dict[str, Any]:
     """
     kind, _, preset = name.partition(':')
     module = MODELS.get(f'mmwsss.{kind}') if kind.isidentifier() else None
-    known = None if module is None else inspect.signature(module).parameters
+    known = () if module is None else tuple(inspect.signature(module).parameters)
     if not hasattr(module, 'per_channel') or (preset and 'preset' not in known):
         raise UserError(
             '--post-processor must be crf, crf:PRESET or par, got '

@@ -63,10 +63,16 @@ def skip_pretrained_on_resume(cfg: Config) -> None:
     A run can then be resumed without a network, or where that file is no more.
     """
     backbone = segmentor_cfg(cfg).get('backbone', {})
-    if not cfg.get('resume') or not backbone.get('pretrained'):
+    init = backbone.get('init_cfg') or {}
+    if not cfg.get('resume') or not (
+        backbone.get('pretrained') or init.get('type') == 'Pretrained'
+    ):
         return
     if cfg.get('load_from') or find_latest_checkpoint(cfg.get('work_dir', '')):
-        backbone['pretrained'] = None
+        if init.get('type') == 'Pretrained':
+            backbone.pop('init_cfg')
+        if 'pretrained' in backbone:
+            backbone['pretrained'] = None
 
 
 def enable_amp(cfg: Config) -> None:
@@ -176,12 +182,23 @@ def init_gloo(launcher: str, timeout: float | None = None) -> None:
 
 
 def _slurm_environment() -> None:
-    """Translate Slurm's variables to torch's."""
+    """Translate Slurm's variables to torch's.
+
+    Raises:
+        UserError: The list of nodes can't be read.
+        KeyError: Slurm hasn't set a variable.
+    """
     env = os.environ
     env.setdefault('RANK', env['SLURM_PROCID'])
     env.setdefault('WORLD_SIZE', env['SLURM_NTASKS'])
     env.setdefault('LOCAL_RANK', env.get('SLURM_LOCALID', '0'))
     env.setdefault('MASTER_PORT', '29500')
     if 'MASTER_ADDR' not in env:  # 'gpu[03-05,9]' -> 'gpu03', 'a1,a2' -> 'a1'
-        first = re.match(r'([^\[,]+)(?:\[(\w+))?', env['SLURM_STEP_NODELIST'])
+        nodes = env['SLURM_STEP_NODELIST']
+        first = re.match(r'([^\[,]+)(?:\[(\w+))?', nodes)
+        if first is None:
+            raise UserError(
+                f'SLURM_STEP_NODELIST={nodes!r} names no node: set MASTER_ADDR to the '
+                'node of the first process'
+            )
         env['MASTER_ADDR'] = first.group(1) + (first.group(2) or '')

@@ -12,6 +12,7 @@ import json
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
 from mmwsss.io.data_errors import LabelError
 from mmwsss.io.image_files import IMAGE_SUFFIXES
@@ -81,7 +82,7 @@ def _as_list(names: str | list[str]) -> list[str]:
     return names
 
 
-def _load_json(path: str) -> object:
+def _load_json(path: str) -> Any:
     try:
         return json.loads(Path(path).read_text(encoding='utf-8'))
     except json.JSONDecodeError as err:
@@ -121,13 +122,17 @@ def read_voc_objects(path: str) -> tuple[str, ...]:
     """Class names of one VOC XML file, "difficult" objects included."""
     try:
         objects = ElementTree.parse(path).getroot().findall('object')
-        names = [item.findtext('name').strip() for item in objects]
+        names = [item.findtext('name', '').strip() for item in objects]
     except FileNotFoundError as err:
         raise LabelError(path, 'is missing', 'unpack VOCtrainval whole') from err
-    except (ElementTree.ParseError, AttributeError) as err:
+    except ElementTree.ParseError as err:
         raise LabelError(
             path, f'is no VOC annotation ({err})', 'unpack it again'
         ) from err
+    if not all(names):
+        raise LabelError(
+            path, 'is no VOC annotation (an object has no name)', 'unpack it again'
+        )
     return tuple(dict.fromkeys(names))
 
 

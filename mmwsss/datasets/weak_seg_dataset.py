@@ -230,7 +230,7 @@ class WeakSegDataset(BaseSegDataset):
                 'it to metainfo.classes',
             )
         found = {channels[item] for item in classes}
-        return tuple(sorted(found - {None}))
+        return tuple(sorted(channel for channel in found if channel is not None))
 
     def _info(self, img_path: str, name: str, gt_labels: tuple[int, ...]) -> dict:
         info = dict(

@@ -73,9 +73,7 @@ class EnvFacts:
 def gather() -> EnvFacts:
     """Gather the facts of this interpreter; imports torch and the mm stack."""
     errors = import_errors(MODULES)
-    cuda, gpus = None, ()
-    if 'torch' not in errors:
-        cuda, gpus = torch_facts()
+    cuda, gpus = (None, ()) if 'torch' in errors else torch_facts()
     return EnvFacts(
         python=sys.version_info[:2],
         versions=installed_versions(),

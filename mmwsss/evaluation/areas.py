@@ -29,7 +29,7 @@ class ClassAreas:
     @classmethod
     def zeros(cls, num_classes: int) -> ClassAreas:
         """No pixels yet."""
-        return cls(*(np.zeros(num_classes, np.int64) for _ in range(3)))
+        return cls(*np.zeros((3, num_classes), np.int64))
 
     def __iadd__(self, other: ClassAreas) -> ClassAreas:
         self.correct += other.correct

@@ -42,7 +42,7 @@ class LabelStats:
     @classmethod
     def zeros(cls, num_classes: int) -> LabelStats:
         """No mask yet."""
-        return cls(*(np.zeros(num_classes, np.int64) for _ in range(7)))
+        return cls(*np.zeros((7, num_classes), np.int64))
 
     def __iadd__(self, other: LabelStats) -> LabelStats:
         for field in fields(self):

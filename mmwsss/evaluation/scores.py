@@ -99,11 +99,11 @@ def scores_from_areas(areas: ClassAreas) -> SegScores:
         pixel_acc=float(_ratio(tp.sum(), t.sum())),
         mean_acc=_mean(recall[t > 0]),
         freq_iou=float(_ratio((t * np.nan_to_num(iou)).sum(), t.sum())),
-        labelled=float(_ratio(t.sum(), np.float64(areas.valid))),
+        labelled=float(_ratio(t.sum(), areas.valid)),
     )
 
 
-def _ratio(over: np.ndarray, under: np.ndarray) -> np.ndarray:
+def _ratio(over: np.ndarray, under: np.ndarray | int) -> np.ndarray:
     """Quotient, NaN where ``under`` is 0."""
     under = np.asarray(under, np.float64)
     return np.divide(over, under, out=np.full_like(under, np.nan), where=under > 0)

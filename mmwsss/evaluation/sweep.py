@@ -60,13 +60,15 @@ class SweepHistogram:
     def dense(self) -> SweepHistogram:
         """The same with a row for every class 0..K−1, to add others to."""
         rows = len(self.truth)
-        full = [
-            np.zeros((rows, a.shape[1]), np.int64)
-            for a in (self.predicted, self.correct)
-        ]
-        full[0][self.classes], full[1][self.classes] = self.predicted, self.correct
+        predicted = np.zeros((rows, self.predicted.shape[1]), np.int64)
+        correct = np.zeros_like(predicted)
+        predicted[self.classes], correct[self.classes] = self.predicted, self.correct
         return SweepHistogram(
-            np.arange(rows), *full, self.background.copy(), self.truth.copy()
+            np.arange(rows),
+            predicted,
+            correct,
+            self.background.copy(),
+            self.truth.copy(),
         )
 
     def __iadd__(self, other: SweepHistogram) -> SweepHistogram:

@@ -101,7 +101,7 @@ class WSSSMetric(BaseMetric):
         """Score each image of a batch; one entry of ``results`` per image."""
         for sample in data_samples:
             if self.save_dir is not None:
-                self._save(sample)
+                self._save(sample, self.save_dir)
             self.results.append(self._score(sample))
 
     def _score(self, sample: dict) -> dict[str, Any]:
@@ -125,14 +125,10 @@ class WSSSMetric(BaseMetric):
                     truth.to(label.device), label, self.num_classes
                 )
         for name, field in _CAMS.items():
-            if name in entry:
-                label = _data(sample, field, 'label')
+            score, label = (_data(sample, field, key) for key in ('score', 'label'))
+            if score is not None and label is not None:
                 entry[f'{name}_sweep'] = sweep_histogram(
-                    truth.to(label.device),
-                    _data(sample, field, 'score'),
-                    label,
-                    self.num_classes,
-                    self.grid,
+                    truth.to(label.device), score, label, self.num_classes, self.grid
                 )
         return entry
 
@@ -146,7 +142,7 @@ class WSSSMetric(BaseMetric):
         label = _data(sample, _CAMS[name], 'label')
         return threshold_label(score, label, self.thr[name])
 
-    def _save(self, sample: dict) -> None:
+    def _save(self, sample: dict, folder: str) -> None:
         label = self._label(sample, self.save_what)
         if label is None:
             raise KeyError(
@@ -157,7 +153,7 @@ class WSSSMetric(BaseMetric):
         name = sample.get('img_id') or osp.splitext(osp.basename(sample['img_path']))[0]
         save_label_png(
             label.cpu().numpy(),
-            osp.join(self.save_dir, f'{name}.png'),
+            osp.join(folder, f'{name}.png'),
             self.dataset_meta.get('palette'),
         )
 

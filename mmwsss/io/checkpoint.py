@@ -29,6 +29,7 @@ from mmengine.fileio import get_file_backend
 from mmengine.logging import HistoryBuffer, print_log
 from mmengine.runner import checkpoint as mm_checkpoint
 from mmengine.runner.checkpoint import CheckpointLoader
+from numpy._core import multiarray
 
 from .errors import UserError
 from .plain import restore_message_hub, to_plain
@@ -177,7 +178,6 @@ def _safe_globals() -> list[Any]:
     mmengine's own list admits ``getattr`` itself; ours admits the four statistics
     of a history buffer under that name.
     """
-    multiarray = np._core.multiarray
     dtypes = [
         type(np.dtype(t))
         for t in (

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from .errors import UserError
 
 
@@ -15,7 +17,7 @@ class DataError(UserError):
         fix: what to do.
     """
 
-    def __init__(self, path: str, problem: str, fix: str) -> None:
+    def __init__(self, path: str | Path, problem: str, fix: str) -> None:
         self.path, self.problem, self.fix = str(path), problem, fix
         super().__init__(f'{path} {problem}. Fix: {fix}.')
 
@@ -39,7 +41,7 @@ class SideInputError(DataError):
 class UnreadableImageError(DataError):
     """An image is missing or is not a whole image file."""
 
-    def __init__(self, path: str, cause: object, fix: str | None = None) -> None:
+    def __init__(self, path: str | Path, cause: object, fix: str | None = None) -> None:
         super().__init__(
             path,
             f'cannot be read as an image ({cause})',

@@ -85,7 +85,9 @@ def _plain_container(obj: Any, where: str) -> Any:
             return dict(items)
         plain = OrderedDict(items)
         if hasattr(obj, '_metadata'):
-            plain._metadata = to_plain(dict(obj._metadata), f'{where}._metadata')
+            # torch hangs the versions of the layers on a state dict
+            metadata = to_plain(dict(obj._metadata), f'{where}._metadata')
+            plain._metadata = metadata  # type: ignore[attr-defined]
         return plain
     if isinstance(obj, (list, tuple, deque)):
         values = [to_plain(v, f'{where}[{i}]') for i, v in enumerate(obj)]

@@ -89,7 +89,7 @@ def save_scores(
     np.savez_compressed(
         buffer,
         scores=kept.astype(dtype),
-        size=np.int32(size),
+        size=np.asarray(size, np.int32),
         keys=np.asarray(ids, np.uint8),
     )
     write_atomic(buffer.getvalue(), path, durable=False)
@@ -148,12 +148,12 @@ def stored_header(path: str | Path) -> tuple[tuple[int, int], np.ndarray]:
         if str(path).endswith('.npz'):
             with np.load(path, allow_pickle=False) as content:
                 if 'size' in content and 'keys' in content:
-                    size = tuple(int(side) for side in content['size'])
-                    return size, content['keys'].astype(np.int64)
+                    height, width = (int(side) for side in content['size'])
+                    return (height, width), content['keys'].astype(np.int64)
     except (OSError, EOFError, ValueError, TypeError, zipfile.BadZipFile) as err:
         raise ScoreError(path, f'cannot be read ({err})', 'write it again') from err
     maps = load_scores(path, 'cam', None)
-    return tuple(maps.size), maps.ids
+    return maps.size, maps.ids
 
 
 def _read_labels(path: str | Path, num_classes: int | None) -> ScoreMaps:
@@ -183,14 +183,14 @@ def _read_labels(path: str | Path, num_classes: int | None) -> ScoreMaps:
 
 
 def _read_arrays(path: str | Path, kind: str) -> ScoreMaps:
-    scores, ids, size = _load(path)
+    scores, ids, stored = _load(path)
     if scores.ndim != 3 or scores.dtype.kind != 'f' or not scores.size:
         raise ScoreError(
             path,
             f'holds {scores.shape} {scores.dtype}',
             'write floating maps (n, H, W)',
         )
-    size = scores.shape[1:] if size is None else tuple(np.asarray(size).tolist())
+    size = scores.shape[1:] if stored is None else tuple(stored.tolist())
     if len(size) != 2 or min(size) < 1:
         raise ScoreError(path, f'has the size {size}', 'give height and width')
     first = 0 if kind == 'prob' else 1

@@ -35,9 +35,9 @@ class BackgroundPowerLabeler(Labeler):
         self, alpha: float, refiner: dict[str, Any] | nn.Module | None = None
     ) -> None:
         super().__init__(refiner)
+        self.alpha = alpha
         if not isinstance(alpha, Real) or not alpha > 0:
             raise ValueError(f'alpha must be > 0, got {alpha!r}')
-        self.alpha = alpha
 
     def decide(
         self, pixels: Tensor, cam: Tensor, labels: ImageLabels, **side: Tensor

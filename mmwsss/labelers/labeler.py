@@ -4,7 +4,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Iterator, Mapping
 from numbers import Real
-from typing import Any, ClassVar
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -34,9 +34,9 @@ class Labeler(nn.Module):
 
     #: fields of a sample, beside picture and image label, that :meth:`forward` takes
     #: by name: (B, H, W) tensors of the pictures' size
-    side_inputs: ClassVar[tuple[str, ...]] = ()
+    side_inputs: tuple[str, ...] = ()
     #: settings that :meth:`with_thresholds` can replace
-    THRESHOLDS: ClassVar[tuple[str, ...]] = ()
+    THRESHOLDS: tuple[str, ...] = ()
 
     def __init__(self, refiner: dict[str, Any] | nn.Module | None = None) -> None:
         super().__init__()
@@ -112,7 +112,7 @@ class Labeler(nn.Module):
         """
         for name in self.THRESHOLDS:
             value = getattr(self, name)
-            if not isinstance(value, Real) or not 0 <= value <= 1:
+            if not isinstance(value, Real) or not 0 <= float(value) <= 1:
                 raise ValueError(
                     f'{name} of {type(self).__name__} must be in [0, 1], got {value!r}'
                 )
@@ -137,7 +137,7 @@ class Labeler(nn.Module):
         if self.refiner is not None and self.refiner.per_channel:
             out = self.refiner(pixels, stacks.flatten(1, 2)).reshape(stacks.shape)
         elif self.refiner is not None:
-            out = self._one_by_one(pixels, stacks, labels)
+            out = _one_by_one(self.refiner, pixels, stacks, labels)
         else:
             out = stacks
         return resize(out.flatten(1, 2), size).unflatten(1, stacks.shape[1:3])
@@ -145,17 +145,6 @@ class Labeler(nn.Module):
     def grid(self, pixels: Tensor) -> tuple[int, int]:
         """(h, w) that the refiner works on, at least 1 x 1."""
         return refiner_grid(self.refiner, tuple(pixels.shape[-2:]))
-
-    def _one_by_one(
-        self, pixels: Tensor, stacks: Tensor, labels: ImageLabels
-    ) -> Tensor:
-        """Labels compete: a stack at a time, without the slots an image doesn't use."""
-        out = stacks.clone()
-        for count, members in of_one_count(labels):
-            for t in range(stacks.shape[1] if count else 0):
-                prob = stacks[members, t, : count + 1]
-                out[members, t, : count + 1] = self.refiner(pixels[members], prob)
-        return out
 
     def _check_inputs(
         self,
@@ -184,6 +173,18 @@ class Labeler(nn.Module):
         for key, value in side.items():
             if tuple(value.shape) != size:
                 raise ValueError(f'{name} needs {key} {size}, got {tuple(value.shape)}')
+
+
+def _one_by_one(
+    refiner: nn.Module, pixels: Tensor, stacks: Tensor, labels: ImageLabels
+) -> Tensor:
+    """Labels compete: a stack at a time, without the slots an image doesn't use."""
+    out = stacks.clone()
+    for count, members in of_one_count(labels):
+        for t in range(stacks.shape[1] if count else 0):
+            prob = stacks[members, t, : count + 1]
+            out[members, t, : count + 1] = refiner(pixels[members], prob)
+    return out
 
 
 def of_one_count(labels: ImageLabels) -> Iterator[tuple[int, list[int]]]:

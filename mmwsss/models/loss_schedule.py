@@ -16,8 +16,12 @@ class StepSchedule:
         steps: a constant, or ``[(begin, value), …]`` with ascending zero-based
             iterations from 0 on: the value holds from its ``begin`` up to the next.
 
+        choices: the values that are known; ``None``: any.
+        name: of the setting, for the error.
+
     Raises:
-        ValueError: if the steps don't start at 0 or don't ascend.
+        ValueError: if the steps don't start at 0 or don't ascend, or a value is
+            unknown.
 
     Example:
         >>> weight = StepSchedule([(0, 0.0), (2001, 0.1)])
@@ -25,7 +29,9 @@ class StepSchedule:
         (0.0, 0.1)
     """
 
-    def __init__(self, steps: Any) -> None:
+    def __init__(
+        self, steps: Any, choices: Sequence[Any] | None = None, name: str = 'a value'
+    ) -> None:
         if not isinstance(steps, (list, tuple)):
             steps = [(0, steps)]
         self.begins = [begin for begin, _ in steps]
@@ -35,6 +41,9 @@ class StepSchedule:
                 'a schedule is [(0, value), (begin, value), …] with ascending '
                 f'iterations, got {steps}'
             )
+        unknown = [v for v in self.values if choices is not None and v not in choices]
+        if unknown:
+            raise ValueError(f'{name} must be one of {choices}, got {unknown}')
 
     def __call__(self, iteration: int) -> Any:
         """The value at a zero-based iteration."""

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from mmengine.logging import MessageHub
@@ -19,32 +19,52 @@ def training_iteration() -> int:
     return int(MessageHub.get_current_instance().get_info('iter', 0))
 
 
-class LossTerms:
-    """The loss terms of a network by ``train_cfg.weights``.
+def refuse_unknown(
+    name: str, train_cfg: Mapping[str, Any], known: Collection[str]
+) -> None:
+    """Refuse entries of ``train_cfg`` that a model doesn't read.
 
     Args:
-        weights: term → weight or steps ``[(begin, weight), …]``.
+        name: of the model's class.
+        train_cfg: the entries.
+        known: names of those that it reads.
+
+    Raises:
+        ValueError: naming the unknown ones and those that are known.
+    """
+    unknown = set(train_cfg) - set(known)
+    if unknown:
+        raise ValueError(
+            f'{name} reads no train_cfg entries {sorted(unknown)}; it reads '
+            f'{sorted(known)}'
+        )
+
+
+class LossTerms:
+    """The loss terms of a network.
+
+    Args:
+        train_cfg: ``weights``: term → weight or steps ``[(begin, weight), …]``;
+            ``inactive``: ``'zero_grad'`` (published: a module without an active term
+            gets zero gradients, so its weights still decay) or ``'off'`` (with several
+            processes also set ``find_unused_parameters=True``).
         modules: module or parameter, by its dotted name → the terms that train it.
-        inactive: ``'zero_grad'`` (published: a module without an active term gets zero
-            gradients, so its weights still decay) or ``'off'`` (with several processes
-            also set ``find_unused_parameters=True``).
 
     Raises:
         ValueError: if ``inactive`` is neither.
     """
 
     def __init__(
-        self,
-        weights: Mapping[str, Any],
-        modules: Mapping[str, tuple[str, ...]],
-        inactive: str = 'zero_grad',
+        self, train_cfg: Mapping[str, Any], modules: Mapping[str, tuple[str, ...]]
     ) -> None:
-        if inactive not in INACTIVE:
+        self.inactive = train_cfg.get('inactive', 'zero_grad')
+        if self.inactive not in INACTIVE:
             raise ValueError(
-                f"train_cfg.inactive must be 'zero_grad' or 'off', got {inactive!r}"
+                "train_cfg.inactive must be 'zero_grad' or 'off', got "
+                f'{self.inactive!r}'
             )
-        self.schedule = LossSchedule(weights)
-        self.modules, self.inactive = dict(modules), inactive
+        self.schedule = LossSchedule(train_cfg.get('weights', {}))
+        self.modules = dict(modules)
 
     @property
     def names(self) -> set[str]:
@@ -55,6 +75,30 @@ class LossTerms:
     def active(self) -> set[str]:
         """The terms with a weight other than 0 at this iteration."""
         return set(self.schedule(training_iteration()))
+
+    def check(self, model: nn.Module, needs: Mapping[str, Sequence[str]]) -> None:
+        """Refuse terms without a loss, or without a part that they need.
+
+        Args:
+            model: with ``losses`` and the parts.
+            needs: term → parts of the model, by their dotted names.
+
+        Raises:
+            ValueError: naming the term and what it lacks.
+        """
+        missing = self.names - set(model.losses)
+        if missing:
+            raise ValueError(
+                f'train_cfg.weights names {sorted(missing)}, but losses has only '
+                f'{sorted(model.losses)}'
+            )
+        for term in sorted(self.names):
+            for path in needs.get(term, ()):
+                part: Any = model
+                for name in path.split('.'):
+                    part = getattr(part, name, None)
+                if part is None:
+                    raise ValueError(f'the loss term {term} needs a {path}, got None')
 
     def weigh(self, model: nn.Module, terms: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Multiply the terms by their weights and name them ``loss_<term>``.

@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from numbers import Real
 from pathlib import Path
+from typing import TypeGuard
 
 import torch
 from torch import Tensor
@@ -28,6 +29,7 @@ __all__ = [
     'compute_dtype',
     'describe',
     'free_bytes',
+    'is_number',
 ]
 
 
@@ -167,10 +169,15 @@ def check_sigma(**sigmas: float) -> None:
             raise ValueError(f'{name} must be > 0 in float32, got {sigma!r}')
 
 
+def is_number(value: object) -> TypeGuard[float]:
+    """Whether it is a real number, Python's or NumPy's."""
+    return isinstance(value, Real)
+
+
 def check_number(name: str, value: float) -> None:
     """Require a number that is finite in float32."""
     # A comparison with NaN is false.
-    if not isinstance(value, Real) or not abs(value) <= _FLOAT32.max:
+    if not is_number(value) or not abs(value) <= _FLOAT32.max:
         raise ValueError(f'{name} must be a finite number, got {value!r}')
 
 

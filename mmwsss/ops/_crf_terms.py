@@ -4,8 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from numbers import Real
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 import torch
@@ -20,12 +19,13 @@ from ._checks import (
     check_same_size,
     check_sigma,
     compute_dtype,
+    is_number,
 )
 
 __all__ = ['CRFTerms', 'Deviation', 'Weight', 'read_terms']
 
-Deviation = float | Sequence[float]
-Weight = float | Sequence[float] | Tensor
+Deviation: TypeAlias = float | Sequence[float]
+Weight: TypeAlias = float | Sequence[float] | Tensor
 MAX_WEIGHT = 1e6
 
 
@@ -90,8 +90,10 @@ def read_terms(
 def _deviations(name: str, value: Deviation, count: int) -> list[float]:
     if isinstance(value, np.ndarray | Tensor):
         value = value.tolist()
-    single = not isinstance(value, Sequence) or isinstance(value, str)
-    values = [value] * count if single else list(value)
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        values = list(value)
+    else:
+        values = [value] * count
     if len(values) != count:
         raise ValueError(f'{name} must be one number or {count}, got {value!r}')
     for entry in values:
@@ -101,7 +103,7 @@ def _deviations(name: str, value: Deviation, count: int) -> list[float]:
 
 def _weight(name: str, value: Weight, unary: Tensor) -> tuple[float, Tensor]:
     """A number and (0,), or 1 and the rewards of a vector or matrix."""
-    if isinstance(value, Real):
+    if is_number(value):
         check_number(name, value)
         if abs(value) > MAX_WEIGHT:
             raise ValueError(f'{name} must lie within +-{MAX_WEIGHT:.0e}, got {value}')

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from numbers import Real
 
 import torch
 from torch import Tensor
@@ -30,7 +29,7 @@ def position_features(
 
     The deviation is one number or a pair for x and y.
     """
-    pair = (sigma_xy, sigma_xy) if isinstance(sigma_xy, Real) else sigma_xy
+    pair = sigma_xy if isinstance(sigma_xy, Sequence) else (sigma_xy, sigma_xy)
     x = _divide(torch.arange(width, device=device, dtype=torch.float32), pair[0])
     y = _divide(torch.arange(height, device=device, dtype=torch.float32), pair[1])
     grid = torch.stack([x.expand(height, width), y[:, None].expand(height, width)])
@@ -49,11 +48,11 @@ def bilateral_features(
     batch, _, height, width = image.shape
     position = position_features(height, width, sigma_xy, image.device)
     colour = image.detach().float().reshape(batch, 3, height * width)
-    if isinstance(sigma_rgb, Real):
-        colour = _divide(colour, sigma_rgb)
-    else:
+    if isinstance(sigma_rgb, Sequence):
         parts = zip(colour.unbind(1), sigma_rgb, strict=True)
         colour = torch.stack([_divide(c, sigma) for c, sigma in parts], dim=1)
+    else:
+        colour = _divide(colour, sigma_rgb)
     return torch.cat([position.expand(batch, -1, -1), colour], dim=1)
 
 

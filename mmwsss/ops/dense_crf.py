@@ -10,6 +10,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Sequence
 from numbers import Real
+from typing import Any, TypeAlias
 
 import torch
 from torch import Tensor
@@ -34,7 +35,7 @@ from .crf_unary import collapse_labels, label_unary
 
 __all__ = ['DENSE_CRF_PRESETS', 'dense_crf', 'dense_crf_labels']
 
-Term = tuple[Tensor, Weight]
+Term: TypeAlias = tuple[Tensor, Weight]
 
 
 def dense_crf(
@@ -104,19 +105,22 @@ def dense_crf(
     """
     check_iterations('iter_max', iter_max)
     check_mode(mode)
-    settings = dict(
+    settings: dict[str, Any] = dict(
         pos_xy_std=pos_xy_std,
         pos_w=pos_w,
         bi_xy_std=bi_xy_std,
         bi_rgb_std=bi_rgb_std,
         bi_w=bi_w,
     )
-    if isinstance(images, list | tuple):
+    if isinstance(images, Sequence):
         if extra_terms:
             raise ValueError('extra_terms need images in one tensor, got a list')
         settings |= dict(iter_max=iter_max, multiplicity=multiplicity, mode=mode)
         settings |= dict(pad_block=pad_block)
         return _of_different_sizes(images, unary, settings)
+    if isinstance(unary, Sequence):
+        got = describe(unary)
+        raise ValueError(f'unary must be a tensor, as images are, got {got}')
     check_images('images', images)
     check_maps('unary', unary, batch=images.shape[0])
     check_same_size(images, unary, 'images', 'unary')
@@ -173,7 +177,7 @@ def dense_crf_labels(
     Raises:
         ValueError: As :func:`dense_crf` and :func:`unary_from_labels`.
     """
-    settings = dict(
+    settings: dict[str, Any] = dict(
         pos_xy_std=pos_xy_std,
         pos_w=pos_w,
         bi_xy_std=bi_xy_std,
@@ -183,9 +187,12 @@ def dense_crf_labels(
         mode=mode,
         pad_block=pad_block,
     )
-    if isinstance(images, list | tuple):
+    if isinstance(images, Sequence):
         rest = dict(num_labels=num_labels, confidence=confidence, collapse=collapse)
         return _labels_of_different_sizes(images, labels, settings | rest)
+    if isinstance(labels, Sequence):
+        got = describe(labels)
+        raise ValueError(f'labels must be a tensor, as images are, got {got}')
     check_images('images', images)
     if isinstance(labels, Tensor):
         check_same_device(images=images, labels=labels)
@@ -199,7 +206,7 @@ def dense_crf_labels(
     count = len(rows.multiplicity)
     unary = label_unary(rows.labels, count, num_labels, confidence)
     result = dense_crf(images, unary, multiplicity=rows.multiplicity, **settings)
-    return result.index_select(1, rows.row_of_label)
+    return torch.index_select(result, 1, rows.row_of_label)
 
 
 def _warn_of_mistakes(images: Tensor, unary: Tensor) -> None:

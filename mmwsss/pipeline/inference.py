@@ -65,7 +65,7 @@ def init_model(
         load_weights_strict(model, saved.get('state_dict', saved), str(checkpoint))
     model.cfg = cfg
     model.dataset_meta = saved.get('meta', {}).get('dataset_meta') or dataset_meta(cfg)
-    if hasattr(model, 'use_metainfo'):
+    if hasattr(model, 'use_metainfo'):  # a method may need the classes' names
         model.use_metainfo(model.dataset_meta)
     return model.to(device).eval()
 

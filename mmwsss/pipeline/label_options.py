@@ -48,7 +48,7 @@ def refiner_cfg(
     """
     if refine in ('par', 'PAR'):
         return dict(type='PAR', downscale=1, whole_levels=False)
-    given = dict(preset=preset, unary=unary)
+    given: dict[str, Any] = dict(preset=preset, unary=unary)
     if unary == 'labels':
         given['num_labels'] = num_classes
     found = {key: value for key, value in given.items() if value is not None}

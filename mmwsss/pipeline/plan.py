@@ -156,7 +156,12 @@ def take_as_it_is(folder: StageFolder, paths: Mapping[str, str]) -> Decision:
     known = all(f'{name}.{what}' in paths for name, what in folder.stage.needs)
     if known:
         settings = stage_settings(folder.stage, paths)
-        changes = _changes(folder, folder.begun()['settings'], settings)
+        begun = folder.begun()
+        changes = (
+            'no begun.json, which tells its settings'
+            if begun is None
+            else _changes(folder, begun['settings'], settings)
+        )
         if changes:
             return Decision(
                 'leave', f'taken as it is, ALTHOUGH it has {changes}', record=record

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -184,7 +184,7 @@ def _decide(
     run: PipelineRun,
     stage: Stage,
     paths: Mapping[str, str],
-    waiting: set[str] = frozenset(),
+    waiting: Collection[str] = (),
 ) -> Decision:
     folder = run.folder_of(stage)
     if stage.name in run.selected:
@@ -208,7 +208,9 @@ def _check_given(run: PipelineRun) -> None:
 
 
 def _is_there(folder: StageFolder, record: Mapping[str, Any] | None, what: str) -> bool:
-    path = record and folder.paths(record).get(f'{folder.stage.name}.{what}')
+    if record is None:
+        return False
+    path = folder.paths(record).get(f'{folder.stage.name}.{what}')
     return path is not None and Path(path).exists()
 
 

@@ -40,7 +40,7 @@ def check_values(stages: Sequence[Stage]) -> None:
 def _import_custom_modules(stage: Stage) -> None:
     """Register what a stage's config brings along, where its labeler may need it."""
     if stage.config is not None and {'labeler', 'refine'} & set(stage.values):
-        found = (stage.read_config() or {}).get('custom_imports')
+        found = stage.read_config().get('custom_imports')
         if found:
             import_modules_from_strings(**found)
 
@@ -146,9 +146,8 @@ def _missing(stage: Stage) -> Iterator[str]:
     for path in stage.inputs:
         if _is_absent(path):
             yield f'there is no input {path}'
-    cfg = stage.read_config()
-    if cfg is not None:
-        yield from dict.fromkeys(_missing_in(cfg.to_dict(), _loaders_read(stage)))
+    cfg = stage.read_config().to_dict()
+    yield from dict.fromkeys(_missing_in(cfg, _loaders_read(stage)))
 
 
 def _loaders_read(stage: Stage) -> tuple[str, ...]:

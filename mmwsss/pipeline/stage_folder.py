@@ -49,6 +49,7 @@ class StageFolder:
     @property
     def config(self) -> Path:
         """The stage's config with all options filled in."""
+        assert self.stage.config is not None  # else there's nothing to write
         return self.path / self.stage.config.name
 
     def begun(self) -> dict | None:
@@ -85,8 +86,17 @@ class StageFolder:
         return max(0.0, last - begun['started'])
 
     def finish(self, facts: Mapping[str, Any]) -> dict:
-        """Write the record; returns it."""
+        """Write the record; returns it.
+
+        Raises:
+            PipelineError: if what the stage was begun with has gone.
+        """
         begun = self.begun()
+        if begun is None:
+            raise PipelineError(
+                f'{self.path} was emptied while stage {self.stage.name!r} ran: run it '
+                'again'
+            )
         record = dict(
             name=self.stage.name,
             type=self.stage.type,

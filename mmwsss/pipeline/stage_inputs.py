@@ -96,8 +96,7 @@ def stage_settings(stage: Stage, paths: Mapping[str, str]) -> dict[str, Any]:
     What comes from earlier stages counts by its content, not by its path, so that a
     whole pipeline can be moved.
     """
-    cfg = stage.read_config()
-    config = None if cfg is None else plain(cfg.to_dict())
+    config = None if stage.config is None else plain(stage.read_config().to_dict())
     inputs = {
         need: path_hash(paths[need])
         for need in (f'{name}.{what}' for name, what in stage.needs)

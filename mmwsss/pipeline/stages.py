@@ -63,14 +63,14 @@ class Stage:
         places = (self.values, self.cfg_options, self.overrides, self.inputs, self.args)
         return tuple(dict.fromkeys(find_needs(places)))
 
-    def read_config(self, paths: Mapping[str, str] | None = None) -> Config | None:
-        """The config with all options merged.
+    def read_config(self, paths: Mapping[str, str] | None = None) -> Config:
+        """The config with all options merged; empty where the type takes none.
 
         Args:
             paths: what ``{stage.what}`` stands for; without it they stay as they are.
         """
         if self.config is None:
-            return None
+            return Config()
         cfg = Config.fromfile(self.config, import_custom_modules=False)
         for options in (self.cfg_options, self.overrides):
             try:
@@ -147,7 +147,7 @@ def _read_stage(
             f'digits, "_" and "-" that is not {ALL!r}'
         )
     where = f'stage {name!r}'
-    kind = types.get(entry.get('type'))
+    kind = types.get(str(entry.get('type')))
     if kind is None:
         raise PipelineError(
             f'{where} has type={entry.get("type")!r}; use one of {sorted(types)}'

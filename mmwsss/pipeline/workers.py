@@ -92,34 +92,40 @@ class Workers:
             RuntimeError: A worker process was killed.
             Exception: Of the function, for the first task that comes up.
         """
-        if self.pool is None:
+        pool = self.pool
+        if pool is None:
             for task in tasks:
                 yield task, function(task)
             return
-        waiting: dict[Future, Task] = {}
+        waiting: dict[Future[Result], Task] = {}
         tasks = iter(tasks)
         while True:
             for task in islice(tasks, _AHEAD * self.count - len(waiting)):
-                waiting[self._submit(function, task)] = task
+                waiting[_submit(pool, function, task)] = task
             if not waiting:
                 return
             for future in self._ready(waiting, ordered):
                 yield waiting.pop(future), _result(future)
 
-    def _submit(self, function: Callable[[Task], Result], task: Task) -> Future:
-        try:
-            return self.pool.submit(function, task)
-        except BrokenProcessPool as err:  # a worker died since the last result
-            raise _killed() from err
-
     @staticmethod
-    def _ready(waiting: dict[Future, Task], ordered: bool) -> list[Future]:
+    def _ready(
+        waiting: dict[Future[Result], Task], ordered: bool
+    ) -> list[Future[Result]]:
         if ordered:
             return [next(iter(waiting))]
         return list(wait(waiting, return_when=FIRST_COMPLETED).done)
 
 
-def _result(future: Future) -> Result:
+def _submit(
+    pool: Executor, function: Callable[[Task], Result], task: Task
+) -> Future[Result]:
+    try:
+        return pool.submit(function, task)
+    except BrokenProcessPool as err:  # a worker died since the last result
+        raise _killed() from err
+
+
+def _result(future: Future[Result]) -> Result:
     try:
         return future.result()
     except BrokenProcessPool as err:
@@ -160,7 +166,8 @@ def parallel_map(
     with Workers(workers if workers > 1 else 0, preload=preload) as pool:
         for _, result in pool.map(function, tasks):
             results.append(result)
-            bar.update()
+            if bar is not None:
+                bar.update()
     return results
 
 
@@ -182,5 +189,7 @@ def _start_worker() -> None:
 
 def _end_with_parent() -> None:
     # A killed parent can't end its workers, and they'd wait for tasks for ever.
-    multiprocessing.parent_process().join()
-    os._exit(1)
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)

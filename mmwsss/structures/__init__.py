@@ -1,7 +1,7 @@
 # Licensed under Apache-2.0.
 """What travels between the rooms: labels, maps, features."""
 
-from .class_maps import ClassMaps, StoredMaps
+from .class_maps import ClassMaps, FusedCAMs, StoredMaps
 from .class_pairs import ClassPairs
 from .features import Features, encode
 from .image_labels import ImageLabels
@@ -12,6 +12,7 @@ __all__ = [
     'ClassMaps',
     'ClassPairs',
     'Features',
+    'FusedCAMs',
     'ImageLabels',
     'PseudoLabel',
     'StoredMaps',

@@ -68,3 +68,10 @@ class StoredMaps(NamedTuple):
 
     maps: Any
     ids: Any
+
+
+class FusedCAMs(NamedTuple):
+    """Fused, normalised CAMs (B, K, H, W) of the classes that each image holds."""
+
+    cam: Tensor
+    aux: Tensor | None

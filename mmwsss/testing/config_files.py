@@ -5,11 +5,12 @@ from __future__ import annotations
 
 import copy
 from pathlib import Path
+from typing import TypeAlias
 
 from mmengine.config import Config
 
 #: a config's path, or the whole config
-ConfigLike = str | Path | dict | Config
+ConfigLike: TypeAlias = str | Path | dict | Config
 _PACKAGE = Path(__file__).resolve().parents[1]
 
 

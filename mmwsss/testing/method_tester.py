@@ -44,7 +44,7 @@ class MethodTester(CAMMethodTester):
     def test_mirrors(self, model) -> None:
         """With mirrors, the mirrored image has the mirrored prediction."""
         results = mirrored(model, ('seg', 'cam'))
-        assert_same_predictions(*results[:2], exact=False)
+        assert_same_predictions(results[0], results[1], exact=False)
         assert any(
             not torch.equal(a['pred_sem_seg.data'], b['pred_sem_seg.data'])
             for a, b in zip(*results[2:])

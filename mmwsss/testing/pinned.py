@@ -30,7 +30,7 @@ def numbers(config: ConfigLike) -> dict[str, Any]:
     model = build(config, weights=dict.fromkeys(terms, 1.0))
     losses = {k: float(v.detach()) for k, v in step(model, begins(model)[-1]).items()}
     predicted = fields(model.eval().predict(**predict_batch(model), cam_filter='gt'))
-    sums = {}
+    sums: dict[str, list[float] | dict[str, float]] = {}
     for key in predicted[0]:
         value = torch.cat([p[key].flatten() for p in predicted])
         if value.is_floating_point():

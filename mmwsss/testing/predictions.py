@@ -24,7 +24,7 @@ def fields(samples: Sequence[SegDataSample]) -> list[dict[str, Tensor]]:
     """The predicted tensors of each sample by name."""
     found = []
     for one in samples:
-        flat = {}
+        flat: dict[str, Tensor] = {}
         for name, value in one.items():
             if name.startswith('pred_'):
                 parts = (

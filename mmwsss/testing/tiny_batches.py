@@ -86,9 +86,9 @@ def train_batch(model: WeakSegmentor, images: Sequence[int] = (0, 1)) -> dict:
     samples = [sample(labels[i], (SIZE, SIZE), i, boxes[i]) for i in images]
     for i, one in zip(images, samples, strict=True):
         one.saliency, one.segments = saliency_map(i), segment_map((SIZE, SIZE), i)
-    if 'img' in model.data_preprocessor.zero_padding:  # a method of one view
-        views = views['view1']
-    return model.data_preprocessor(dict(inputs=views, data_samples=samples), True)
+    one_view = 'img' in model.data_preprocessor.zero_padding
+    inputs = views['view1'] if one_view else views
+    return model.data_preprocessor(dict(inputs=inputs, data_samples=samples), True)
 
 
 def predict_batch(

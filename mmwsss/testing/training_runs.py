@@ -106,8 +106,10 @@ def assert_resume_is_exact(
     for part in ('state_dict', 'optimizer', 'param_schedulers'):
         assert_same(ends[0][part], ends[1][part], part)
     for rank in range(processes):
-        weights = [load(run / f'after_rank{rank}.pth') for run in (whole, resumed)]
-        assert_same(*weights, f'rank {rank}')
+        first, second = (
+            load(run / f'after_rank{rank}.pth') for run in (whole, resumed)
+        )
+        assert_same(first, second, f'rank {rank}')
 
 
 def assert_two_processes_agree(

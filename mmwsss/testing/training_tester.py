@@ -12,6 +12,7 @@ import torch
 from mmengine.registry import init_default_scope
 
 from mmwsss.models.segmentors.weak_segmentor import WeakSegmentor
+from mmwsss.models.segmentors.wrapped_segmentor import unwrap
 from mmwsss.models.teachers.ema_copy import EMACopy
 from mmwsss.registry import MODELS
 from mmwsss.structures import ClassPairs, ImageLabels, label_lists
@@ -72,7 +73,7 @@ class TrainingTester:
         assert terms_of(losses) == model.terms.names == set(model.losses)
         assert all(v.shape == () and torch.isfinite(v) for v in losses.values())
         grads = gradients(model, total(losses))
-        for name, child in model.named_children():
+        for name, child in unwrap(model).named_children():
             if any(p.requires_grad for p in child.parameters()):
                 parts = [g for k, g in grads.items() if k.startswith(f'{name}.')]
                 assert parts and any(g.any() for g in parts), name
@@ -190,7 +191,7 @@ class TrainingTester:
         last = begins(model)[-1]
         ours, theirs = step(model, last), step(other, last)
         assert all(torch.equal(ours[k], theirs[k]) for k in ours)
-        for name, child in model.named_children():
+        for name, child in unwrap(model).named_children():
             if isinstance(child, EMACopy):
                 assert any(k.startswith(f'{name}.') for k in model.state_dict())
 

@@ -144,7 +144,8 @@ def legend_strip(
     entries = [_swatch(i, classes, full_palette(palette)) for i in labels]
     if heat:
         entries.append(_scale())
-    lines, x = [[]], _GAP
+    lines: list[list[tuple[int, Image.Image]]] = [[]]
+    x = _GAP
     for entry in entries:
         if lines[-1] and x + entry.width > width:
             lines.append([])
@@ -167,7 +168,7 @@ def _shown_size(
     return round(shape[0] * factor), round(shape[1] * factor)
 
 
-def _font(size: int = _FONT) -> ImageFont.ImageFont:
+def _font(size: int = _FONT) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
     return ImageFont.load_default(size)
 
 
@@ -186,8 +187,7 @@ def _swatch(label: int, classes: Sequence[str], colours: np.ndarray) -> Image.Im
 
 def _scale() -> Image.Image:
     bar = heat_colours(np.linspace(0, 1, 90)[None].repeat(_FONT + 3, 0))
-    bar = Image.fromarray(bar.astype(np.uint8))
-    return _beside(bar, 'CAM score 0 (left) to 1')
+    return _beside(Image.fromarray(bar.astype(np.uint8)), 'CAM score 0 (left) to 1')
 
 
 def _beside(picture: Image.Image, text: str) -> Image.Image:

@@ -13,8 +13,7 @@ from mmwsss.cam import resize, strongest_class, three_way_label, truncate_to_uni
 from mmwsss.labelers.soft_maps import refine_soft_maps
 from mmwsss.methods.toco.local_crops import crop_flags, cut_crops, roi_levels
 from mmwsss.methods.toco.toco_keys import convert_toco
-from mmwsss.models.segmentors.weak_segmentor import FusedCAMs
-from mmwsss.structures import ImageLabels, valid_boxes
+from mmwsss.structures import FusedCAMs, ImageLabels, valid_boxes
 from tests.goldens.toco_model import close, tiny_toco
 
 GRAD_RTOL = 1e-4

@@ -14,24 +14,31 @@ from tests.helpers import ROOT
     'settings,message',
     [
         (dict(outputs=('seg', 'cams')), r"outputs has \['cams'\]; known"),
-        (dict(cam_fuse_at='logits'), r"one of \('input', 'label'\), got 'logits'"),
-        (dict(cam_normalise='sum'), r"one of \('minmax', 'max'\), got 'sum'"),
+        (
+            dict(cam=dict(fuse_at='logits')),
+            r"one of \('input', 'label'\), got 'logits'",
+        ),
+        (dict(cam=dict(normalise='sum')), r"one of \('minmax', 'max'\), got 'sum'"),
         (dict(cam=dict(scales=())), r'cam.scales must hold positive numbers, got \(\)'),
         (dict(cam=dict(scales=(1.0, 0))), r'positive numbers, got \(1.0, 0\)'),
-        (dict(map_strides=(0,)), r'positive whole numbers, got \(0,\)'),
-        (dict(seg_fuse_at='image'), r"one of \('label', 'logits'\), got 'image'"),
-        (dict(squash=(9, 9), resize_long=9), r'squash=\(9, 9\) and resize_long=9: set'),
+        (dict(cam=dict(strides=(0,))), r'positive numbers, got \(0,\)'),
+        (dict(seg=dict(fuse_at='image')), r"one of \('label', 'logits'\), got 'image'"),
+        (
+            dict(input=dict(squash=(9, 9), long_side=9)),
+            r'squash=\(9, 9\) and long_side=9: set',
+        ),
+        (dict(seg=dict(scale=(1.0,))), r"test_cfg.seg has no \['scale'\]; it knows"),
         (dict(cam_filter='labels'), r"one of \('gt', 'pred', 'none'\), got 'labels'"),
     ],
 )
 def test_unknown_values(settings, message) -> None:
     with pytest.raises(ValueError, match=message):
-        InferenceCfg(**settings)
+        InferenceCfg.of(settings)
 
 
 def test_unknown_key() -> None:
-    with pytest.raises(ValueError, match=r"has no \['scales'\]; it knows .*cam_"):
-        InferenceCfg.of(dict(cam_scales=(1.0,)), scales=(1.0,))
+    with pytest.raises(ValueError, match=r"has no \['scales'\]; it knows .*'cam'"):
+        InferenceCfg.of(dict(cam=dict(scales=(1.0,))), scales=(1.0,))
 
 
 def test_unknown_key_is_refused_before_training() -> None:
@@ -46,25 +53,34 @@ def test_unknown_key_is_refused_before_training() -> None:
     'settings,passes',
     [
         (dict(), {1.0: False}),
-        (dict(seg_scales=(1.25, 1.5)), {1.0: False, 1.25: False, 1.5: False}),
-        (dict(seg_scales=(1.0, 1.5), seg_flip=True), {1.0: True, 1.5: True}),
-        (dict(outputs=('cam',), cam_scales=(0.5,)), {1.0: True, 0.5: True}),
+        (dict(seg=dict(scales=(1.25, 1.5))), {1.0: False, 1.25: False, 1.5: False}),
+        (dict(seg=dict(scales=(1.0, 1.5), mirror=True)), {1.0: True, 1.5: True}),
+        (dict(outputs=('cam',), cam=dict(scales=(0.5,))), {1.0: True, 0.5: True}),
         (
-            dict(outputs=('cam',), cam_scales=(0.5,), cam_scale_one=False),
+            dict(outputs=('cam',), cam=dict(scales=(0.5,), add_one=False)),
             {1.0: False, 0.5: True},
         ),
-        (dict(outputs=('cam',), seg_scales=(2.0,)), {1.0: True}),
+        (
+            dict(outputs=('cam',), cam=dict(scales=(0.5,), mirror=False)),
+            {1.0: False, 0.5: False},
+        ),
+        (
+            dict(outputs=('cam',), seg=dict(scales=(2.0,)), cam=dict(scales=(1.0,))),
+            {1.0: True},
+        ),
         # the CAM needs the mirrors, the segmentation doesn't: one pass serves both
         (
-            dict(outputs=('seg', 'cam'), seg_scales=(1.0, 2.0), cam_scales=(1, 0.5)),
+            dict(
+                outputs=('seg', 'cam'),
+                seg=dict(scales=(1.0, 2.0)),
+                cam=dict(scales=(1, 0.5)),
+            ),
             {1.0: True, 2.0: False, 0.5: True},
         ),
     ],
 )
 def test_each_scale_is_run_once(settings, passes) -> None:
-    if 'cam_scales' not in settings and 'cam' in settings.get('outputs', ()):
-        settings |= dict(cam_scales=(1.0,))
-    got = InferenceCfg(**settings).passes()
+    got = InferenceCfg.of(settings).passes()
     assert got == passes and next(iter(got)) == 1.0
 
 

@@ -11,7 +11,7 @@ from torch import Tensor
 from mmwsss.models.memory.gather_rows import all_gather_varied
 from mmwsss.models.memory.memory_bank import MemoryBank
 from mmwsss.registry import MODELS
-from tests.helpers.host_sync import NoHostSync
+from mmwsss.testing.host_sync import NoHostSync
 from tests.helpers.processes import in_processes
 
 

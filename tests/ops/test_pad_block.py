@@ -5,8 +5,8 @@ from __future__ import annotations
 
 import pytest
 import torch
-from mmwsss.models.refiners import DenseCRF
 
+from mmwsss.labelers.refiners.crf_refiner import DenseCRF
 from mmwsss.ops import (
     DENSE_CRF_PRESETS,
     PermutohedralLattice,

@@ -157,5 +157,28 @@ def test_python_that_lacks_a_part(tools: Path, fails_on: str, message: str):
 def test_make_knows_the_targets_of_the_readme():
     run = subprocess.run(['make', 'help'], cwd=ROOT, capture_output=True, text=True)
     assert run.returncode == 0, run.stderr
-    for target in ('demo', 'test', 'env', 'lint', 'test-slow', 'clean'):
+    for target in ('demo', 'test', 'env', 'lint', 'docs', 'test-slow', 'clean'):
         assert f'make {target} ' in run.stdout
+
+
+def test_another_torch_replaces_the_pinned_one_alone(tmp_path: Path):
+    (tmp_path / '.mmwsss-venv').touch()  # there is an environment
+    file = tmp_path / 'constraints.txt'
+    command = ['make', f'VENV={tmp_path}', 'TORCH=2.7.0', str(file)]
+    run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert run.returncode == 0, run.stderr
+    pinned = (ROOT / 'requirements' / 'constraints.txt').read_text().splitlines()
+    lines = file.read_text().splitlines()
+    assert lines.pop() == 'torch==2.7.0'
+    removed = {line.split('==')[0] for line in pinned if line not in lines}
+    assert removed == {
+        'torch', 'torchvision', 'triton', 'cuda-bindings', 'cuda-pathfinder'
+    }  # fmt: skip
+    assert set(lines) < set(pinned)
+
+
+def test_another_torch_has_an_environment_of_its_own():
+    command = ['make', '--dry-run', 'env', 'TORCH=2.7.0']
+    run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert run.returncode == 0, run.stderr
+    assert '--constraint .venv-torch-2.7.0/constraints.txt torch' in run.stdout

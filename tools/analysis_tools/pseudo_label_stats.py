@@ -24,7 +24,7 @@ from pathlib import Path
 from mmengine.logging import print_log
 from PIL import Image
 
-from mmwsss.datasets.verify import spread
+from mmwsss.datasets.side_inputs.declaration import spread
 from mmwsss.io.atomic_file import write_json
 from mmwsss.io.data_errors import DataError
 from mmwsss.io.image_files import IMAGE_SUFFIXES, FileFinder

@@ -105,6 +105,7 @@ class GreyKind(SideInputKind):
         backend_args: dict | None = None,
     ) -> np.ndarray:
         """(H, W) or (H, W, 3) uint8."""
+        assert path is not None  # has_file: every image has one
         array = decode_grey(self.read(path, backend_args), path)
         if 'ori_shape' in results:
             self.check_size(path, array.shape[:2], results, results['ori_shape'])

@@ -88,6 +88,7 @@ class IdsKind(SideInputKind):
         backend_args: dict | None = None,
     ) -> np.ndarray:
         """(H, W) uint8 or, for larger ids, int32."""
+        assert path is not None  # has_file: every image has one
         ids = decode_mask(self.read(path, backend_args), path)
         if 'ori_shape' in results:
             self.check_size(path, ids.shape, results, results['ori_shape'])

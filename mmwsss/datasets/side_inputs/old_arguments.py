@@ -49,7 +49,8 @@ def translate(
     if given.get('mask_dir') and mask_suffix:
         declared[MASK]['suffix'] = mask_suffix
     new = [f'{key} → side_inputs.{OLD_ARGUMENTS[key][0]}' for key in given]
-    wanted = {name: declared.get(name) for name, *_ in map(OLD_ARGUMENTS.get, given)}
+    names = [OLD_ARGUMENTS[key][0] for key in given]
+    wanted = {name: declared.get(name) for name in names}
     warnings.warn(
         f'old arguments of a data set ({", ".join(new)}): write '
         f'side_inputs={wanted} instead',

@@ -1,11 +1,9 @@
 # Licensed under Apache-2.0.
 """The random choices of image augmentation, without any image.
 
-Each function takes ``rng``: anything with ``random()``, ``uniform(a, b)``,
-``randint(a, b)`` (both ends included) and ``shuffle(list)``, that is a
-``random.Random`` or the module :mod:`random` itself, which the data set seeds
-per sample. Kept by hand although torchvision has some of the rules: its transforms draw
-from torch's generator and in another order, so a seed would give other pictures.
+Each function takes ``rng``, a :class:`Rng`. The functions are kept by hand although
+torchvision has some of the rules: its transforms draw from torch's generator and in
+another order, so a seed would give other pictures.
 """
 
 from __future__ import annotations
@@ -13,11 +11,31 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from random import Random
+from typing import Any, Protocol
 
 from .functional import Box, Jitter
 
 Range = tuple[float, float]
+
+
+class Rng(Protocol):
+    """A source of randomness.
+
+    It is a ``random.Random`` or the module :mod:`random` itself, which the data set
+    seeds per sample.
+    """
+
+    def random(self) -> float:
+        """A number in [0, 1)."""
+
+    def uniform(self, a: float, b: float) -> float:
+        """A number between a and b."""
+
+    def randint(self, a: int, b: int) -> int:
+        """A whole number from a to b, both included."""
+
+    def shuffle(self, x: list[Any]) -> None:
+        """Put a list in random order, in place."""
 
 
 @dataclass(frozen=True)
@@ -39,13 +57,13 @@ class PhotoParams:
     solarise: bool = False
 
 
-def chance(rng: Random, probability: float) -> bool:
+def chance(rng: Rng, probability: float) -> bool:
     """True with the given probability."""
     return rng.random() < probability
 
 
 def draw_pad_crop(
-    rng: Random, shape: tuple[int, int], crop_size: tuple[int, int]
+    rng: Rng, shape: tuple[int, int], crop_size: tuple[int, int]
 ) -> tuple[tuple, tuple]:
     """Uniform place of the image on the canvas and of the crop on it.
 
@@ -67,7 +85,7 @@ def draw_pad_crop(
 
 
 def draw_area_box(
-    rng: Random,
+    rng: Rng,
     shape: tuple[int, int],
     area: Range,
     aspect: Range = (3 / 4, 4 / 3),
@@ -113,7 +131,7 @@ def _central_box(shape: tuple[int, int], aspect: Range) -> Box:
 
 
 def draw_jitter(
-    rng: Random,
+    rng: Rng,
     brightness: float = 0.0,
     contrast: float = 0.0,
     saturation: float = 0.0,
@@ -140,7 +158,7 @@ def draw_jitter(
 
 
 def draw_photo(
-    rng: Random,
+    rng: Rng,
     *,
     flip_prob: float = 0.5,
     jitter_prob: float = 0.8,

@@ -51,8 +51,8 @@ def scale_image(
     img: Image.Image, factor: float, resample: str = 'bilinear'
 ) -> Image.Image:
     """Resize by one factor, both sides truncated as ``int(factor * side)``."""
-    size = tuple(max(int(factor * side), 1) for side in img.size)
-    return img.resize(size, interpolation(resample))
+    width, height = (max(int(factor * side), 1) for side in img.size)
+    return img.resize((width, height), interpolation(resample))
 
 
 def resize_long_side(
@@ -143,7 +143,8 @@ def crop_box(
     spans = []
     for side, crop, pad, start in zip(shape, crop_size, pad_yx, crop_yx):
         spans += [max(pad - start, 0), min(crop, side + pad - start)]
-    return tuple(spans)
+    y0, y1, x0, x1 = spans
+    return y0, y1, x0, x1
 
 
 def mirror_box(box: Box, width: int) -> Box:

@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Sequence
 
 import cv2
 import numpy as np
@@ -12,9 +13,7 @@ from mmwsss.registry import TRANSFORMS
 HUES = 180  # OpenCV counts hue in steps of two degrees
 
 
-def shift_hsv(
-    img: np.ndarray, shifts: tuple[float, float, float], rgb: bool = True
-) -> np.ndarray:
+def shift_hsv(img: np.ndarray, shifts: Sequence[float], rgb: bool = True) -> np.ndarray:
     """Add a number to each channel of OpenCV's 8-bit HSV.
 
     Args:
@@ -24,7 +23,7 @@ def shift_hsv(
     """
     there = cv2.COLOR_RGB2HSV if rgb else cv2.COLOR_BGR2HSV
     back = cv2.COLOR_HSV2RGB if rgb else cv2.COLOR_HSV2BGR
-    hsv = cv2.cvtColor(img, there).astype(np.float32) + np.float32(shifts)
+    hsv = cv2.cvtColor(img, there).astype(np.float32) + np.asarray(shifts, np.float32)
     hsv = np.rint(hsv)
     hsv[..., 0] %= HUES
     return cv2.cvtColor(hsv.clip(0, 255).astype(np.uint8), back)
@@ -52,6 +51,6 @@ class HSVShift(BaseTransform):
 
     def transform(self, results: dict) -> dict:
         """Shift the colours."""
-        shifts = tuple(random.uniform(-self.limit, self.limit) for _ in range(3))
+        shifts = [random.uniform(-self.limit, self.limit) for _ in range(3)]
         results['img'] = shift_hsv(results['img'], shifts, self.rgb)
         return results

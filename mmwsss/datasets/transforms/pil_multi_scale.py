@@ -19,9 +19,10 @@ def view_size(
     ``round`` takes halves to the even neighbour (81 at one half gives 40, at three
     halves 122); at least ``rounding`` pixels are left.
     """
-    return tuple(
+    height, width = (
         max(-(-round(side * scale) // rounding), 1) * rounding for side in size
     )
+    return height, width
 
 
 @TRANSFORMS.register_module()

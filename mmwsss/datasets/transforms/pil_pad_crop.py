@@ -10,6 +10,7 @@ from mmwsss.datasets.transforms import functional as F
 from mmwsss.registry import TRANSFORMS
 
 from .fields import crop_fields
+from .number_pairs import height_width
 
 
 @TRANSFORMS.register_module()
@@ -36,9 +37,7 @@ class PILPadCrop(BaseTransform):
         ignore_index: int = 255,
         random_pad: bool = True,
     ) -> None:
-        if isinstance(crop_size, int):
-            crop_size = (crop_size, crop_size)
-        self.crop_size = tuple(crop_size)
+        self.crop_size = height_width(crop_size)
         self.fill = fill
         self.ignore_index = ignore_index
         self.random_pad = random_pad

@@ -11,6 +11,7 @@ from mmwsss.datasets.transforms import functional as F
 from mmwsss.registry import TRANSFORMS
 
 from .fields import crop_fields, resize_fields, set_image
+from .number_pairs import height_width, pair
 
 
 @TRANSFORMS.register_module()
@@ -37,9 +38,9 @@ class PILRandomResizedCrop(BaseTransform):
         align_corners: bool = True,
     ) -> None:
         F.interpolation(resample)
-        self.size = (size, size) if isinstance(size, int) else tuple(size)
-        self.area = tuple(area)
-        self.aspect = tuple(aspect)
+        self.size = height_width(size)
+        self.area = pair(area)
+        self.aspect = pair(aspect)
         self.resample = resample
         self.align_corners = align_corners
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 import random
 from collections.abc import Mapping
 from dataclasses import dataclass
-from random import Random
 
 import numpy as np
 from mmcv.transforms import BaseTransform
@@ -15,6 +14,7 @@ from mmwsss.datasets.transforms import functional as F
 from mmwsss.registry import TRANSFORMS
 
 from .fields import loaded_side_inputs
+from .number_pairs import height_width, pair
 
 _VIEW1 = dict(blur_prob=1.0)
 _VIEW2 = dict(blur_prob=0.1, solarise_prob=0.2)
@@ -137,13 +137,11 @@ class ToCoViews(BaseTransform):
         mirror_box: bool = False,
         independent_local_flip: bool = True,
     ) -> None:
-        if isinstance(crop_size, int):
-            crop_size = (crop_size, crop_size)
-        self.crop_size = tuple(crop_size)
-        self.scale_range = tuple(scale_range)
+        self.crop_size = height_width(crop_size)
+        self.scale_range = pair(scale_range)
         self.flip_prob = flip_prob
-        self.view2_area = tuple(view2_area)
-        self.view2_aspect = tuple(view2_aspect)
+        self.view2_area = pair(view2_area)
+        self.view2_aspect = pair(view2_aspect)
         self.photo = dict(
             view1={**_VIEW1, **(view1 or {})},
             view2={**_VIEW2, **(view2 or {})},
@@ -152,11 +150,11 @@ class ToCoViews(BaseTransform):
         self.mirror_box = mirror_box
         self.independent_local_flip = independent_local_flip
 
-    def draw(self, rng: Random, shape: tuple[int, int]) -> ToCoParams:
+    def draw(self, rng: draw.Rng, shape: tuple[int, int]) -> ToCoParams:
         """All random choices for an image of that (height, width)."""
         scale = rng.uniform(*self.scale_range)
-        scaled = tuple(max(int(scale * side), 1) for side in shape)
-        pad_yx, crop_yx = draw.draw_pad_crop(rng, scaled, self.crop_size)
+        height, width = (max(int(scale * side), 1) for side in shape)
+        pad_yx, crop_yx = draw.draw_pad_crop(rng, (height, width), self.crop_size)
         view1 = draw.draw_photo(rng, **self.photo['view1'])
         local = draw.draw_photo(rng, **self.photo['local'])
         if not self.independent_local_flip:

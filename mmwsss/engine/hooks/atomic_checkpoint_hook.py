@@ -41,6 +41,8 @@ class AtomicCheckpointHook(CheckpointHook):
         **kwargs: As for ``CheckpointHook``.
     """
 
+    file_backend: Any  #: one of mmengine's, which may be replaced for a while
+
     def __init__(
         self, *args: Any, backend_args: dict | None = None, **kwargs: Any
     ) -> None:
@@ -124,7 +126,8 @@ class AtomicCheckpointHook(CheckpointHook):
     @contextmanager
     def _deletions_deferred(self) -> Iterator[None]:
         """Collect the deletions of the block and carry them out at its end."""
-        backend, doomed = self.file_backend, []
+        doomed: list[str] = []
+        backend = self.file_backend
         self.file_backend = _DeferredRemoval(backend, doomed)
         try:
             yield

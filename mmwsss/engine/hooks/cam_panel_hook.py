@@ -99,7 +99,7 @@ class CAMPanelHook(Hook):
             return
         meta = getattr(runner.val_dataloader.dataset, 'metainfo', {})
         images = plain_view(data_batch['inputs'])
-        for image, sample in zip(images, outputs, strict=False):
+        for image, sample in zip(images, outputs or (), strict=False):
             if len(self._rows) < self.num_images:
                 self._rows.append(self._tiles(image, sample, meta, truth=True))
 
@@ -129,7 +129,7 @@ class CAMPanelHook(Hook):
             return
         meta = getattr(runner.test_dataloader.dataset, 'metainfo', {})
         images = plain_view(data_batch['inputs'])
-        for image, sample in zip(images, outputs, strict=False):
+        for image, sample in zip(images, outputs or (), strict=False):
             name = (
                 getattr(sample, 'img_id', None)
                 or osp.splitext(osp.basename(sample.img_path))[0]

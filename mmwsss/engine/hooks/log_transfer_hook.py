@@ -29,7 +29,8 @@ class LogTransferHook(Hook):
         outputs: dict[str, Any] | None = None,
     ) -> None:
         """Replace the 0-dim tensors of ``outputs`` by floats, in place."""
-        tensors = {k: v for k, v in (outputs or {}).items() if isinstance(v, Tensor)}
+        outputs = {} if outputs is None else outputs
+        tensors = {k: v for k, v in outputs.items() if isinstance(v, Tensor)}
         if tensors:
             values = torch.stack([v.detach().float() for v in tensors.values()])
             outputs.update(zip(tensors, values.tolist()))

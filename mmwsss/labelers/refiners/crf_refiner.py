@@ -89,9 +89,10 @@ class DenseCRF(Refiner):
         labels = self.num_labels or count
         if labels < count:
             raise ValueError(f'{count} maps are more than num_labels={labels}')
-        return dense_crf_labels(
+        marginals: Tensor = dense_crf_labels(
             pixels, prob.argmax(1), labels, self.confidence, **self.settings
-        )[:, :count]
+        )
+        return marginals[:, :count]
 
     def extra_repr(self) -> str:
         """Parameters for ``print(module)``."""

@@ -79,14 +79,10 @@ class AFA(WeakSegmentor):
         super().__init__(**kwargs)
         self.affinity_head = MODELS.build(affinity_head)
         self.affinity_radius = affinity_radius
-        self.seg_source = StepSchedule(self.train_cfg.get('seg_source', 'cam'))
-        self.aff_source = StepSchedule(self.train_cfg.get('aff_source', 'cam'))
-        for name in ('seg_source', 'aff_source'):
-            unknown = set(getattr(self, name).values) - set(SOURCES)
-            if unknown:
-                raise ValueError(
-                    f'train_cfg.{name} must be one of {SOURCES}, got {sorted(unknown)}'
-                )
+        self.seg_source, self.aff_source = (
+            StepSchedule(self.train_cfg.get(name, 'cam'), SOURCES, f'train_cfg.{name}')
+            for name in ('seg_source', 'aff_source')
+        )
         self._check_affinity()
 
     def _check_affinity(self) -> None:
@@ -141,7 +137,7 @@ class AFA(WeakSegmentor):
             terms['aff'] = self.affinity(features, label[source['aff']])
         if 'seg' in source:
             terms |= self.segmentation(features, images, label[source['seg']], box)
-        shown = label[source.get('seg', source.get('aff'))]
+        shown = label[source['seg'] if 'seg' in source else source['aff']]
         return self.weigh(terms) | label_shares(shown, box)
 
     def label_sources(self) -> dict[str, str]:
@@ -192,6 +188,7 @@ class AFA(WeakSegmentor):
     ) -> tuple[Tensor, Tensor]:
         """What a CAM pass gives, from features."""
         (cam,) = self.compact_maps(features, labels)
+        assert features.attention is not None  # the backbone records it
         return cam, features.attention.detach()
 
     @torch.no_grad()

@@ -129,7 +129,8 @@ class WSSSMiT(MixVisionTransformer):
             ValueError: if an image is too small for a spatial reduction.
         """
         self._check_size(tuple(images.shape[-2:]))
-        x, maps, taps = images, [], []
+        x, maps = images, []
+        taps: list[tuple[Tensor, Tensor]] = []
         for embed, blocks, norm in self.layers:
             x, grid = embed(x)
             taps = []

@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -142,7 +143,7 @@ class AttentiveAggregation(nn.Module):
         num_heads: int,
         hidden: int,
         depth: int = 2,
-        **options: str | float | None,
+        **options: Any,
     ) -> None:
         super().__init__()
         self.cls_token = nn.Parameter(torch.zeros(1, 1, width))

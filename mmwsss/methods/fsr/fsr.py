@@ -11,10 +11,10 @@ from torch import Tensor
 from mmwsss.cam import label_shares, multi_scale, token_pairs
 from mmwsss.models.loss_schedule import Ramp
 from mmwsss.models.mode import evaluating
-from mmwsss.models.segmentors.weak_segmentor import FusedCAMs, WeakSegmentor
+from mmwsss.models.segmentors.weak_segmentor import WeakSegmentor
 from mmwsss.models.teachers.averaged_parts import AveragedParts
 from mmwsss.registry import MODELS
-from mmwsss.structures import Features, ImageLabels, valid_boxes
+from mmwsss.structures import Features, FusedCAMs, ImageLabels, valid_boxes
 
 from .block_masks import take_tokens
 from .uncertain_masking import TokenMask, UncertainMasking
@@ -260,6 +260,7 @@ class FSR(WeakSegmentor):
     def pooled_tokens(self, inputs: Mapping[str, Tensor], masked: Features) -> Tensor:
         """The student's pooled tokens (B, 1 + L, D): view 2, then L local views."""
         names = self.train_cfg.get('local_views', ())
+        assert masked.cls_token is not None  # encode pools them
         if not names:
             return masked.cls_token[:, None]
         crops = torch.cat([inputs[name] for name in names])

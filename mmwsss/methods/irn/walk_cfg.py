@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 MULTIPLE = 16
 
@@ -31,7 +32,7 @@ class WalkCfg:
         return height, width
 
     @property
-    def steps(self) -> dict[str, float]:
+    def steps(self) -> dict[str, Any]:
         """The arguments of the walk itself."""
         return dict(
             radius=self.radius, beta=self.beta, num_squarings=self.num_squarings

@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 
 import torch
 from mmseg.structures import SegDataSample
-from torch import Tensor
+from torch import Tensor, nn
 
 from mmwsss.models.segmentors.weak_segmentor import WeakSegmentor
 from mmwsss.registry import MODELS
@@ -43,7 +43,7 @@ class CAAE(WeakSegmentor):
     ) -> None:
         super().__init__(cam_head=None, **kwargs)
         self.semantics = MODELS.build(semantics | dict(num_classes=self.num_classes))
-        self.decoder = decoder and MODELS.build(
+        self.decoder: nn.Module = decoder and MODELS.build(
             decoder | dict(in_channels=self.semantics.primary.out_features)
         )
         if 'recon' in self.terms.names and self.decoder is None:

@@ -114,7 +114,7 @@ class SemFormer(WeakSegmentor):
         )
         caae = self.judge.load(images.device)
         features = self.encode(images)
-        terms = {}
+        terms: dict[str, Tensor] = {}
         if self.active & {'cf', 'cb', 'sup', 'comp'}:
             valid = valid_pixels(
                 valid_boxes(data_samples),

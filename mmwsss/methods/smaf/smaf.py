@@ -11,11 +11,11 @@ from typing import Any, ClassVar
 import torch
 import torch.nn.functional as F
 from mmseg.structures import SegDataSample
-from torch import Tensor
+from torch import Tensor, nn
 
 from mmwsss.cam import box_mask, label_shares, multi_scale, scale_box
 from mmwsss.io.errors import UserError
-from mmwsss.models.loss_terms import LossTerms
+from mmwsss.models.loss_terms import LossTerms, refuse_unknown
 from mmwsss.models.prediction.inference_cfg import InferenceCfg, MapFusion
 from mmwsss.models.prediction.old_settings import TEST_KEYS, grouped
 from mmwsss.models.segmentors.weak_segmentor import WeakSegmentor
@@ -98,13 +98,11 @@ class MultiScaleSelfTraining(WrappedSegmentor):
         self.settings = _settings(student, self_training or {})
         self.train_cfg = dict(weights=dict(mac=100.0)) | dict(train_cfg or {})
         self._check(losses or {})
-        self.terms = LossTerms(
-            self.train_cfg['weights'],
-            self.TERM_MODULES,
-            self.train_cfg.get('inactive', 'zero_grad'),
-        )
+        self.terms = LossTerms(self.train_cfg, self.TERM_MODULES)
         mac = dict(type='AttentionConsistency') | dict((losses or {}).get('mac', {}))
-        self.mac = MODELS.build(mac)
+        self.losses = nn.ModuleDict(dict(mac=MODELS.build(mac)))
+        if 'cls' in self.terms.names:
+            self.losses['cls'] = student.losses['cls']
         self.base = FrozenNetwork({**segmentor, 'checkpoint': checkpoint}, hint=HINT)
         # What trains on other terms than those of this stage rests.
         terms = set(student.TERM_MODULES['cam_head'])
@@ -117,12 +115,7 @@ class MultiScaleSelfTraining(WrappedSegmentor):
             raise UserError(
                 f'self-training has the loss terms {TERMS}, got {sorted(foreign)}'
             )
-        unknown = set(self.train_cfg) - set(self.TRAIN_KEYS)
-        if unknown:
-            raise ValueError(
-                f'{type(self).__name__} reads no train_cfg entries {sorted(unknown)}; '
-                f'it reads {self.TRAIN_KEYS}'
-            )
+        refuse_unknown(type(self).__name__, self.train_cfg, self.TRAIN_KEYS)
 
     def loss(
         self,
@@ -144,13 +137,15 @@ class MultiScaleSelfTraining(WrappedSegmentor):
         terms = {}
         if 'cls' in active:
             scores = student.image_scores(features)
-            terms['cls'] = student.losses['cls'](scores, labels.score)
+            terms['cls'] = self.losses['cls'](scores, labels.score)
         if 'mac' not in active:
             return self.terms.weigh(student, terms)
 
         fused = self.fused_attention(images, data_samples, labels, box)
         target = self.target(fused, labels)
-        terms['mac'] = self.mac(student.dense_logits(features), target, labels)
+        terms['mac'] = self.losses['mac'](
+            student.dense_logits(features), target, labels
+        )
         shares = self.target_shares(target, box, images)
         return self.terms.weigh(student, terms) | shares
 
@@ -170,6 +165,7 @@ class MultiScaleSelfTraining(WrappedSegmentor):
         if self.settings.source == 'fused':
             return self.given_maps(data_samples, labels)
         teacher, cfg = self.base.load(images.device), self.settings
+        assert cfg.scales and cfg.pair and cfg.normalise  # _settings fills them in
 
         def run(batch: Tensor) -> tuple[Tensor]:
             return (teacher.compact_maps(teacher.encode(batch), labels)[0],)

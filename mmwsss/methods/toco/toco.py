@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 
 import torch
 from mmseg.structures import SegDataSample
-from torch import Tensor
+from torch import Tensor, nn
 
 from mmwsss.cam import label_shares, token_pairs
 from mmwsss.models.loss_schedule import StepSchedule
@@ -42,30 +42,26 @@ class ToCo(WeakSegmentor):
         **WeakSegmentor.TERM_MODULES,
         'proj_head': ('ctc',),
     }
-    TRAIN_KEYS: ClassVar[frozenset[str]] = WeakSegmentor.TRAIN_KEYS | {
-        'local_crops',
-        'ema_momentum',
-        'pseudo_source',
-        'scale_token_box',
+    TERM_NEEDS: ClassVar[dict[str, tuple[str, ...]]] = {
+        **WeakSegmentor.TERM_NEEDS,
+        'ptc': ('aux_cam_head', 'labeler.thresholds'),
+        'ctc': ('aux_cam_head', 'labeler.thresholds'),
     }
+    TRAIN_KEYS: ClassVar[frozenset[str]] = WeakSegmentor.TRAIN_KEYS.union(
+        ('local_crops', 'ema_momentum', 'pseudo_source', 'scale_token_box')
+    )
 
     def __init__(self, *, proj_head: dict | None = None, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.proj_head = proj_head and MODELS.build(proj_head)
+        self.proj_head: nn.Module = proj_head and MODELS.build(proj_head)
         self.averaged = AveragedParts(self, ['proj_head'])
-        self.pseudo_source = StepSchedule(self.train_cfg.get('pseudo_source', 'cam'))
-        unknown = set(self.pseudo_source.values) - {'cam', 'aux_cam'}
-        if unknown:
-            raise ValueError(
-                "train_cfg.pseudo_source must be 'cam' or 'aux_cam', got "
-                f'{sorted(unknown)}'
-            )
+        self.pseudo_source = StepSchedule(
+            self.train_cfg.get('pseudo_source', 'cam'),
+            ('cam', 'aux_cam'),
+            'train_cfg.pseudo_source',
+        )
         if 'ctc' in self.terms.names and proj_head is None:
             raise ValueError('the loss term ctc needs a proj_head, got None')
-        if {'ptc', 'ctc'} & self.terms.names and self.aux_cam_head is None:
-            raise ValueError(
-                'the loss terms ptc and ctc need an aux_cam_head, got None'
-            )
 
     def loss(
         self, inputs: Mapping[str, Tensor], data_samples: Sequence[SegDataSample]

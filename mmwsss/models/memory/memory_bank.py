@@ -99,18 +99,18 @@ class MemoryBank(nn.Module):
             ValueError: if shapes don't fit, or there is no queue.
             TypeError: if tags aren't integers.
         """
-        self._need('size')
+        size = self._need('size')
         self._check(features, tags, 'tags')
         features = all_gather_varied(features.float(), self.equal_rows)
         tags = all_gather_varied(tags.long(), self.equal_rows)
         total = len(features)
-        kept = min(total, self.size)
+        kept = min(total, size)
         steps = torch.arange(total - kept, total, device=self.pointer.device)
-        slots = (self.pointer + steps) % self.size
+        slots = (self.pointer + steps) % size
         self.features.index_copy_(0, slots, features[total - kept :])
         self.tags.index_copy_(0, slots, tags[total - kept :])
-        self.pointer.add_(total).remainder_(self.size)
-        self.count.add_(total).clamp_(max=self.size)
+        self.pointer.add_(total).remainder_(size)
+        self.count.add_(total).clamp_(max=size)
 
     @torch.no_grad()
     def fill(self, features: Tensor, tags: Tensor) -> None:
@@ -153,11 +153,11 @@ class MemoryBank(nn.Module):
             ValueError: if shapes don't fit, or there are no prototypes.
             TypeError: if labels aren't integers.
         """
-        self._need('num_classes')
+        num_classes = self._need('num_classes')
         self._check(features, labels, 'labels')
         features = all_gather_varied(features.float(), self.equal_rows)
         labels = all_gather_varied(labels.long(), self.equal_rows)
-        ids = torch.arange(1, self.num_classes + 1, device=labels.device)
+        ids = torch.arange(1, num_classes + 1, device=labels.device)
         mine = labels[:, None] == ids  # (N, C)
         number = mine.sum(0)
         later = number - mine.cumsum(0)
@@ -169,9 +169,11 @@ class MemoryBank(nn.Module):
             self.prototypes.copy_(F.normalize(self.prototypes, dim=1))
 
     # ---------------------------------------------------------------- checks
-    def _need(self, part: str) -> None:
-        if getattr(self, part) is None:
+    def _need(self, part: str) -> int:
+        value = getattr(self, part)
+        if value is None:
             raise ValueError(f'this MemoryBank was built without {part}: set it')
+        return value
 
     def _check(self, features: Tensor, ids: Tensor, name: str) -> None:
         if features.shape != (len(ids), self.dim) or ids.dim() != 1:

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any
 
@@ -15,7 +15,7 @@ FILTERS = ('gt', 'pred', 'none')
 PAIRS = ('sum', 'max', 'mean')
 
 
-def check_choice(name: str, value: Any, known: Sequence[Any]) -> None:
+def check_choice(name: str, value: Any, known: Collection[Any]) -> None:
     """Raise ValueError unless a setting is one of those that are known."""
     if value not in known:
         raise ValueError(f'{name} must be one of {tuple(known)}, got {value!r}')

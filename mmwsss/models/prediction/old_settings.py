@@ -3,11 +3,14 @@
 
 from __future__ import annotations
 
+import inspect
 import logging
 from collections.abc import Mapping
 from typing import Any
 
 from mmengine.logging import print_log
+
+from mmwsss.registry import MODELS
 
 #: flat entry of ``test_cfg`` before → group and entry now
 TEST_KEYS = {
@@ -63,6 +66,35 @@ def grouped(
     return given
 
 
+def backbone_cfg(backbone: Mapping[str, Any]) -> dict[str, Any]:
+    """``init_cfg`` of a backbone of ours is understood beside ``pretrained``.
+
+    Ours read public files of several layouts, which mmengine's own loader doesn't.
+
+    Args:
+        backbone: config; ``init_cfg=dict(type='Pretrained', checkpoint=FILE)`` becomes
+            ``pretrained=FILE`` where the backbone has such an argument.
+
+    Raises:
+        ValueError: if both are given.
+    """
+    backbone = dict(backbone)
+    init, kind = backbone.get('init_cfg'), MODELS.get(backbone['type'])
+    if not isinstance(init, Mapping) or init.get('type') != 'Pretrained':
+        return backbone
+    # each class's own arguments, since one may hand on what it doesn't name
+    makers = [base.__init__ for base in inspect.getmro(kind)]  # type: ignore[misc]
+    if not any('pretrained' in inspect.signature(m).parameters for m in makers):
+        return backbone
+    if backbone.get('pretrained') is not None:
+        raise ValueError(
+            f'the backbone has pretrained={backbone["pretrained"]!r} and init_cfg='
+            f'{dict(init)}: leave one of them out'
+        )
+    backbone.pop('init_cfg')
+    return backbone | dict(pretrained=init['checkpoint'])
+
+
 def labeler_of(
     refine: Mapping[str, Any] | None,
     labeler: Mapping[str, Any] | None,
@@ -80,7 +112,7 @@ def labeler_of(
         ValueError: if a config has both, as one does that changes a part of a base.
     """
     names = [n for n in ('low_thr', 'high_thr') if n in train_cfg]
-    thresholds = {name: train_cfg.pop(name) for name in names}
+    thresholds: dict[str, Any] = {name: train_cfg.pop(name) for name in names}
     if refine is not None:
         if labeler is not None or 'type' not in refine:
             raise ValueError(
@@ -94,6 +126,24 @@ def labeler_of(
             high_thr=0.7,
             refiner=dict(refine),
         )
+    if labeler is None and names:
+        raise ValueError(
+            f'model.train_cfg has {names}, which are thresholds of the labeler now, '
+            'and the model has none: leave them out, or give labeler=dict(...)'
+        )
     for name in names:
         say_once(f'model.train_cfg.{name}', f'model.labeler.{name}')
     return None if labeler is None else {**labeler, **thresholds}
+
+
+def refuse_old_methods(cls: type) -> None:
+    """Refuse a method of another package that overrides what isn't called any more.
+
+    Raises:
+        TypeError: naming what is to be overridden instead.
+    """
+    if 'view_cams' in vars(cls):
+        raise TypeError(
+            f'{cls.__name__}.view_cams(features) is not called any more: override '
+            'view_maps(features, labels), which returns ClassMaps'
+        )

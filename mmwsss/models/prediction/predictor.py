@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import torch
 from mmengine.logging import print_log
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 #: features of the images of one scale, and of their mirrors where they are wanted
 Pass = tuple[Features, Features | None]
-Images = Tensor | Sequence[Tensor]
+Images: TypeAlias = Tensor | Sequence[Tensor]
 
 #: output → the part of the model that it comes from
 MAKERS = dict(
@@ -96,17 +96,14 @@ class Predictor:
     def _resized(self, photos: Images) -> Images | None:
         """The photos as ``test_cfg.input`` wants them; ``None``: as they are."""
         cfg = self.cfg.input
-        if cfg.squash is None and cfg.long_side is None:
+        if cfg.squash is not None:
+            height, width = cfg.squash
+            sizes = [(height, width)] * len(photos)
+        elif cfg.long_side is not None:
+            sizes = [long_side_size(tuple(p.shape[-2:]), cfg.long_side) for p in photos]
+        else:
             return None
-        images = [
-            resize(
-                photo[None],
-                long_side_size(tuple(photo.shape[-2:]), cfg.long_side)
-                if cfg.squash is None
-                else tuple(cfg.squash),
-            )[0]
-            for photo in photos
-        ]
+        images = [resize(one[None], size)[0] for one, size in zip(photos, sizes)]
         one_size = len({image.shape for image in images}) == 1
         return torch.stack(images) if one_size else images
 
@@ -154,7 +151,8 @@ class Predictor:
             announce_labels(self.model)
             return self.model.image_labels(samples, scores.device)
         if self.cfg.cam_filter == 'none':
-            return ImageLabels.every_class(*scores.shape, scores.device)
+            batch, num_foreground = scores.shape
+            return ImageLabels.every_class(batch, num_foreground, scores.device)
         # 'pred': every class above 0.5, or the best one where there is none
         keep = (scores > 0) | (scores == scores.amax(1, keepdim=True))
         lists = [row.nonzero().flatten().tolist() for row in keep.cpu()]

@@ -47,20 +47,20 @@ def predict_seg(
         one = [(p[i : i + 1], None if m is None else m[i : i + 1]) for p, m in raw]
         scores = fuse_seg_logits(one, size, cfg.seg.pair, cfg.seg.fuse, grid)
         sample.set_field(PixelData(data=scores[0]), 'seg_logits')
-        refined = cfg.post_processor is not None
-        if refined:
+        refiner = cfg.post_processor
+        if refiner is not None:
             pixels = resize(model.grey_levels(photos[i][None]), size)
-            scores = post_processor(model, cfg)(pixels, scores.softmax(1))
+            scores = post_processor(model, refiner)(pixels, scores.softmax(1))
         sample.set_field(PixelData(data=scores.argmax(1)), 'pred_sem_seg')
         if 'prob' in cfg.outputs:
-            prob = scores if refined else scores.softmax(1)
+            prob = scores.softmax(1) if refiner is None else scores
             sample.set_field(PixelData(data=prob[0]), 'pred_prob')
 
 
-def post_processor(model: WeakSegmentor, cfg: InferenceCfg) -> nn.Module:
+def post_processor(model: WeakSegmentor, refiner: Mapping[str, Any]) -> nn.Module:
     """The refiner of ``test_cfg.post_processor``, built once for a model."""
     kept = model.__dict__.get('_post_processor')
-    if kept is None or kept[0] != cfg.post_processor:
-        kept = cfg.post_processor, MODELS.build(dict(cfg.post_processor))
+    if kept is None or kept[0] != refiner:
+        kept = refiner, MODELS.build(dict(refiner))
         model.__dict__['_post_processor'] = kept  # no child: it has no weights
     return kept[1]

@@ -101,8 +101,8 @@ class MultiScaleEncoderDecoder(EncoderDecoder):
 
     def _scaled(self, images: Tensor, scale: float) -> Tensor:
         """Images at a scale, half-pixel bilinear; sides truncated."""
-        sides = (max(int(side * scale), 1) for side in images.shape[-2:])
-        return resize(images, tuple(sides))
+        height, width = (max(int(side * scale), 1) for side in images.shape[-2:])
+        return resize(images, (height, width))
 
     # ---------------------------------------------------------------- testing
     def whole_inference(self, inputs: Tensor, batch_img_metas: list[dict]) -> Tensor:
@@ -122,6 +122,7 @@ class MultiScaleEncoderDecoder(EncoderDecoder):
                 total = torch.maximum(total, logits)
             else:
                 total = total + logits
+        assert total is not None  # there is at least one scale
         return total / len(views) if self.fuse == 'mean' else total
 
     def _views(self, inputs: Tensor) -> list[tuple[bool, Tensor]]:

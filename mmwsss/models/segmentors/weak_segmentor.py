@@ -2,7 +2,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar
 
 import torch
 from mmseg.models.segmentors.base import BaseSegmentor
@@ -14,6 +14,7 @@ from mmwsss.registry import LABELERS, MODELS
 from mmwsss.structures import (
     ClassMaps,
     Features,
+    FusedCAMs,
     ImageLabels,
     encode,
     label_lists,
@@ -21,18 +22,11 @@ from mmwsss.structures import (
     valid_boxes,
 )
 
-from ..loss_terms import LossTerms, training_iteration
+from ..loss_terms import LossTerms, refuse_unknown, training_iteration
+from ..prediction import old_settings as old
 from ..prediction.inference_cfg import InferenceCfg, MapFusion, make_group
-from ..prediction.old_settings import TEST_KEYS, TRAIN_KEYS, grouped, labeler_of
 from ..prediction.predictor import Images, Predictor
 from ..teachers.averaged_parts import AveragedParts
-
-
-class FusedCAMs(NamedTuple):
-    """Fused, normalised CAMs (B, K, H, W) of the classes that each image holds."""
-
-    cam: Tensor
-    aux: Tensor | None
 
 
 @MODELS.register_module()
@@ -144,7 +138,7 @@ class WeakSegmentor(BaseSegmentor):
         return self.cam_head.dense(features.maps)
 
     def seg_logits(self, features: Features) -> Tensor:
-        """The decoder's logits (B, C + 1, h, w) that are trained on and predicted."""
+        """The decoder's logits (B, C + 1, h, w), those of training and prediction."""
         return self.decode_head(features.maps)
 
     def predicted_label(
@@ -176,6 +170,10 @@ class WeakSegmentor(BaseSegmentor):
         self.dataset_meta = dict(metainfo)
 
     # ================================================================ the house's part
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        old.refuse_old_methods(cls)
+
     def __init__(
         self,
         backbone: dict,
@@ -197,57 +195,30 @@ class WeakSegmentor(BaseSegmentor):
         )
         foreground = dict(num_classes=num_classes - 1)
         self.num_classes = num_classes
-        self.dataset_meta: dict[str, Any] = {}
-        self.train_cfg = grouped(train_cfg, TRAIN_KEYS, 'model.train_cfg')
-        self.test_cfg = grouped(test_cfg, TEST_KEYS, 'model.test_cfg')
-        labeler = labeler_of(refine, labeler, self.train_cfg)
-        self.backbone = MODELS.build(backbone)
-        self.cam_head = cam_head and MODELS.build(cam_head | foreground)
-        self.aux_cam_head = aux_cam_head and MODELS.build(aux_cam_head | foreground)
-        self.decode_head = decode_head and MODELS.build(
+        self.dataset_meta = {}
+        self.train_cfg = old.grouped(train_cfg, old.TRAIN_KEYS, 'model.train_cfg')
+        self.test_cfg = old.grouped(test_cfg, old.TEST_KEYS, 'model.test_cfg')
+        labeler = old.labeler_of(refine, labeler, self.train_cfg)
+        self.backbone = MODELS.build(old.backbone_cfg(backbone))
+        # A part that is None is asked for nowhere: see TERM_NEEDS and Predictor.
+        self.cam_head: nn.Module = cam_head and MODELS.build(cam_head | foreground)
+        self.aux_cam_head: nn.Module = aux_cam_head and MODELS.build(
+            aux_cam_head | foreground
+        )
+        self.decode_head: nn.Module = decode_head and MODELS.build(
             decode_head | dict(num_classes=num_classes)
         )
-        self.labeler = labeler and LABELERS.build(labeler)
+        self.labeler: nn.Module = labeler and LABELERS.build(labeler)
         self.losses = nn.ModuleDict(
             {term: MODELS.build(cfg) for term, cfg in (losses or {}).items()}
         )
-        self.terms = LossTerms(
-            self.train_cfg.get('weights', {}),
-            self.TERM_MODULES,
-            self.train_cfg.get('inactive', 'zero_grad'),
-        )
-        self.train_maps = make_group(
-            MapFusion, 'train_cfg.cam', self.train_cfg.get('cam') or {}
-        )
+        refuse_unknown(type(self).__name__, self.train_cfg, self.TRAIN_KEYS)
+        self.terms = LossTerms(self.train_cfg, self.TERM_MODULES)
+        self.terms.check(self, self.TERM_NEEDS)
+        views = self.train_cfg.get('cam') or {}
+        self.train_maps = make_group(MapFusion, 'train_cfg.cam', views)
+        InferenceCfg.of(self.test_cfg)  # refused now, not at the first validation
         self.averaged = AveragedParts(self, ())  # a method names its own
-        self._check_settings()
-
-    def _check_settings(self) -> None:
-        """Refuse what doesn't belong together now, not at the first validation."""
-        unknown = set(self.train_cfg) - self.TRAIN_KEYS
-        if unknown:
-            raise ValueError(
-                f'{type(self).__name__} reads no train_cfg entries {sorted(unknown)}; '
-                f'it reads {sorted(self.TRAIN_KEYS)}'
-            )
-        missing = self.terms.names - set(self.losses)
-        if missing:
-            raise ValueError(
-                f'train_cfg.weights names {sorted(missing)}, but losses has only '
-                f'{sorted(self.losses)}'
-            )
-        for term in sorted(self.terms.names):
-            for part in self.TERM_NEEDS.get(term, ()):
-                if self._part(part) is None:
-                    raise ValueError(f'the loss term {term} needs a {part}, got None')
-        InferenceCfg.of(self.test_cfg)
-
-    def _part(self, path: str) -> Any:
-        """A part of the model, or of its part (``labeler.thresholds``), or None."""
-        found: Any = self
-        for name in path.split('.'):
-            found = getattr(found, name, None)
-        return found
 
     def init_weights(self) -> None:
         """Initialise; a teacher of moving averages starts as the student's copy."""
@@ -449,7 +420,7 @@ class WeakSegmentor(BaseSegmentor):
         Raises:
             UserError: if the model lacks the part that an output comes from.
         """
-        overrides = grouped(overrides, TEST_KEYS, 'test_cfg')
+        overrides = old.grouped(overrides, old.TEST_KEYS, 'test_cfg')
         cfg = InferenceCfg.of(self.test_cfg, **overrides)
         model = self.teacher_network() if cfg.use_teacher else self
         return Predictor(model, cfg)(inputs, data_samples)

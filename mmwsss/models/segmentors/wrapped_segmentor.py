@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from mmseg.models.segmentors import BaseSegmentor
@@ -61,7 +61,7 @@ class WrappedSegmentor(BaseSegmentor):
 
     def predict(
         self, inputs: Any, data_samples: Any = None, **overrides: Any
-    ) -> Sequence[SegDataSample]:
+    ) -> list[SegDataSample]:
         """The inner segmentor's prediction."""
         return self.segmentor.predict(inputs, data_samples, **overrides)
 

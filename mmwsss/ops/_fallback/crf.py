@@ -9,7 +9,7 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from .filter import add_filtered, lattice_filter
+from .filter import add_filtered
 
 __all__ = ['LATTICE_TENSORS', 'AddMessage', 'apply_compat', 'mean_field', 'update_q']
 
@@ -93,4 +93,5 @@ def _add_lattice_message(
     if compat.numel() == 0:
         add_filtered(logits, lattice, rows)
     else:
-        logits += apply_compat(lattice_filter(*lattice, rows, False), compat)
+        mass = add_filtered(torch.zeros_like(rows), lattice, rows)
+        logits += apply_compat(mass, compat)

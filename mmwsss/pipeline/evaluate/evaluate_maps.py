@@ -241,8 +241,10 @@ def score_refined_cam(cfg: EvalCfg, task: EvalTask) -> dict[str, list[ClassAreas
     pixels = torch.from_numpy(picture.transpose(2, 0, 1).copy())[None].float()
     classes = labels_of_ids(torch.from_numpy(maps.ids)[None])
     cam = torch.from_numpy(maps.scores)[None]
+    labeler = cfg.built_labeler
+    assert labeler is not None  # without one, score_cam is called
     labels = (
-        cfg.built_labeler.with_thresholds(bkg_thr=t)(pixels, cam, classes).ids[0]
+        labeler.with_thresholds(bkg_thr=t)(pixels, cam, classes).ids[0]
         for t in cfg.thresholds
     )
     return dict(raw=[areas_from_labels(truth, one, cfg.num_classes) for one in labels])

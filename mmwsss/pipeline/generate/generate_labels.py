@@ -53,7 +53,7 @@ from .split_images import (
     names_of,
     split_cfg,
 )
-from .walked_maps import Affinity
+from .walked_maps import Affinity, WalkMaps
 from .write_outputs import is_done, output_path, write_outputs
 
 
@@ -144,7 +144,8 @@ def generate_labels(
             "refine='rw' needs an affinity network, or the CAMs that one "
             'is for; nothing else takes them'
         )
-    from_folder = affinity is not None and affinity.cams is not None
+    cams = None if affinity is None else affinity.cams
+    from_folder = cams is not None
     cam_filter = 'none' if from_folder else settings.cam_filter
     model = init_model(cfg, checkpoint, device)
     settings = with_defaults(settings, model, cfg)
@@ -166,7 +167,7 @@ def generate_labels(
     if cam_filter == 'gt':
         identity['labels'] = labels_hash(dataset)
     if affinity is None:
-        source = NetworkMaps(model, settings)
+        source: NetworkMaps | WalkMaps = NetworkMaps(model, settings)
     else:
         source, more = affinity.source(model, settings, names_of(dataset), device)
         identity |= more
@@ -178,7 +179,7 @@ def generate_labels(
         palette=dataset.metainfo.get('palette'),
         images=len(dataset),
     )
-    chosen = f'those of {affinity.cams}' if from_folder else _FILTERS[cam_filter]
+    chosen = f'those of {cams}' if from_folder else _FILTERS[cam_filter]
     log_once(f'Masks: {describe(settings, model)}. Classes of an image: {chosen}')
     with enter_on_first_process(folder_lock(Path(out), '--out', OUTPUT_LOCK)):
         return generate(
@@ -328,8 +329,9 @@ def _run(
             for maps in source(batch):
                 if not is_done(out, settings.save, maps.name):
                     yield maps
-            for _ in range(len(group) if show else 0):
-                bar.update()
+            if bar is not None:
+                for _ in group:
+                    bar.update()
 
     write = partial(write_outputs, settings, str(out), palette, device)
     with Workers(
@@ -337,7 +339,7 @@ def _run(
     ) as workers:
         for _ in workers.map(write, maps_to_write(), ordered=False):
             pass
-    if show:
+    if bar is not None:
         bar.file.write('\n')
 
 

@@ -89,7 +89,7 @@ class NetworkMaps:
         """Entries of ``test_cfg`` for this."""
         settings, mask = self.settings, 'mask' in self.settings.save
         from_cam = settings.source == 'cam'
-        self.strides = {
+        self.strides: dict[str, int] = {
             kind: settings.stride_of(kind)
             for kind in ('cam', 'fused')
             if kind in settings.save

@@ -116,7 +116,7 @@ class WalkMaps:
         found = self.base(batch)
         walked = self.walk(
             [_pixels(maps) for maps in found],
-            [torch.from_numpy(maps.cam.maps) for maps in found],
+            [torch.from_numpy(_cam(maps).maps) for maps in found],
         )
         return [self._with(maps, one) for maps, one in zip(found, walked, strict=True)]
 
@@ -124,9 +124,15 @@ class WalkMaps:
         grid = strided_size(maps.size, self.settings.stride_of('cam'))
         small = resize(walked[None], grid)[0]
         return maps._replace(
-            full=StoredMaps(to_numpy(walked), maps.cam.ids),
-            cam=StoredMaps(to_numpy(small), maps.cam.ids),
+            full=StoredMaps(to_numpy(walked), _cam(maps).ids),
+            cam=StoredMaps(to_numpy(small), _cam(maps).ids),
         )
+
+
+def _cam(maps: ImageMaps) -> StoredMaps:
+    """The class maps, which whatever walks has."""
+    assert maps.cam is not None
+    return maps.cam
 
 
 def _pixels(maps: ImageMaps) -> torch.Tensor:

@@ -34,6 +34,7 @@ def mask_of(settings: GenerateCfg, maps: ImageMaps, device: str = 'cpu') -> np.n
     """The label map (H, W) uint8 of an image, 255 = ignored."""
     if maps.label is not None:
         return maps.label.astype(np.uint8)
+    assert maps.full is not None  # what a mask without a finished label is made of
     full = StoredMaps(*map(torch.from_numpy, maps.full))
     if settings.source == 'seg':
         return _of_the_decoder(settings, maps, full, device)

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from functools import partial
@@ -27,7 +27,7 @@ from mmwsss.pipeline.workers import Workers
 from .refine_cfg import Item, RefineCfg, Task, read_item, refine_items
 
 _SHOWN = 8
-Results = Iterator[tuple[Task, str | None]]
+Results = Generator[tuple[Task, str | None], None, None]
 
 
 @dataclass
@@ -219,7 +219,7 @@ def _batched(
         for chunk in _of_one_size(tasks, batch_size):
             errors: dict[Task, str | None] = dict.fromkeys(chunk)
             items = dict(pool.map(partial(_read_or_message, cfg), chunk))
-            labels = {}
+            labels: dict[Task, np.ndarray] = {}
             for group in _group_by_shape(items, errors):
                 labels |= _refine_group(cfg, group, device, errors)
             for (task, _), error in pool.map(partial(_save, cfg), labels.items()):
@@ -235,7 +235,7 @@ def _of_one_size(tasks: Sequence[Task], batch_size: int) -> Iterator[list[Task]]
             return ()  # reading it will say why
 
     sizes = {task: size(task) for task in tasks}
-    for _, group in groupby(sorted(tasks, key=sizes.get), sizes.get):
+    for _, group in groupby(sorted(tasks, key=sizes.__getitem__), sizes.get):
         members = list(group)
         for start in range(0, len(members), batch_size):
             yield members[start : start + batch_size]
@@ -270,7 +270,7 @@ def _refine_group(
         if len(group) == 1:
             errors.update({task: _message(task, err) for task in group})
             return {}
-    labels = {}  # one by one, so that one of them can be blamed
+    labels: dict[Task, np.ndarray] = {}  # one by one, to know which one is wrong
     for task, item in group.items():
         labels |= _refine_group(cfg, {task: item}, device, errors)
     return labels

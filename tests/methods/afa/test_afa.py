@@ -23,8 +23,8 @@ class TestAFA(MethodTester):
     )
     refused = (
         (
-            dict(refine=None, train_cfg=dict(weights=dict(cls=1.0, aff=0.1))),
-            'aff needs pseudo labels',
+            dict(labeler=None, train_cfg=dict(weights=dict(cls=1.0, aff=0.1))),
+            'aff needs a labeler',
         ),
         (dict(refine=dict(type='DenseCRF')), 'only PAR can.*DenseCRF'),
         (dict(decode_head=None), 'needs a decode_head'),

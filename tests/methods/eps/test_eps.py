@@ -65,9 +65,9 @@ class TestEPS(CAMMethodTester):
         features = model.eval().encode(torch.randn(2, 3, 64, 64))
         (maps,) = model.view_maps(features, None)
         (logits,) = model.cam_logits(features)
-        assert logits.shape[1] == model.num_classes == maps.shape[1] + 1
-        background = logits.softmax(1)[:, -1]
-        torch.testing.assert_close(maps.sum(1) + background, torch.ones(2, 8, 8))
+        assert maps.background == 'last'
+        assert logits.shape[1] == model.num_classes == maps.maps.shape[1]
+        torch.testing.assert_close(maps.maps.sum(1), torch.ones(2, 8, 8))
 
 
 class TestPlainClassifier:

@@ -37,7 +37,7 @@ class TestToCo(MethodTester):
     refused = (
         (dict(proj_head=None), 'ctc needs a proj_head'),
         (dict(aux_cam_head=None), 'cls_aux needs a aux_cam_head'),
-        (dict(refine=None), 'seg and reg need pseudo labels'),
+        (dict(labeler=None), 'needs a labeler'),
         (dict(decode_head=None), 'needs a decode_head'),
         (dict(losses=dict(cls=dict(type='MultiLabelSoftMargin'))), r"\['cls_aux', "),
     )

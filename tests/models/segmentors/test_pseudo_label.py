@@ -79,10 +79,10 @@ def test_half_precision_changes_no_label(dtype, compiled: bool) -> None:
     labels = ImageLabels.from_lists(LABELS[:3], model.num_foreground)
     with torch.no_grad():
         maps = [encode(model.backbone, x).maps for x in (images, images.flip(-1))]
-        raw = tuple(model.cam_head.cam(m).to(dtype) for m in maps)
+        raw = tuple(labels.gather(model.cam_head.cam(m)).to(dtype) for m in maps)
 
     def label(pair) -> torch.Tensor:
-        cam = model.fuse([pair], labels, tuple(images.shape[-2:]))
+        cam = model.fuse([pair], labels, tuple(images.shape[-2:]), model.train_maps)
         assert cam.dtype == torch.float32
         return model.pseudo_label(images, cam, labels)
 
