@@ -177,7 +177,7 @@ def labels_by_name(data: Path) -> dict[str, set[int]]:
     names = (data / 'classes.txt').read_text().split()
     lines = (data / 'splits' / 'train.txt').read_text().splitlines()
     rows = (line.split() for line in lines)
-    return {name: {names.index(c) + 1 for c in classes} for name, *classes in rows}
+    return {name: {names.index(c) for c in classes} for name, *classes in rows}
 
 
 # ---------------------------------------------------------------- segments on disk
