@@ -14,6 +14,7 @@ Environment variables:
 
 from __future__ import annotations
 
+import hashlib
 import importlib.util
 import json
 import os
@@ -170,6 +171,17 @@ def write_failure(folder: Path, error: Exception) -> None:
     (folder / RECORD.name).write_text(text + '\n', encoding='utf-8')
 
 
+def sources_hash() -> str | None:
+    """Of the C++ and CUDA sources; ``None`` where they aren't installed (a wheel)."""
+    if not CSRC.is_dir():
+        return None
+    digest = hashlib.sha256()
+    for path in sorted(p for p in CSRC.rglob('*') if p.is_file()):
+        digest.update(path.relative_to(CSRC).as_posix().encode())
+        digest.update(path.read_bytes())
+    return digest.hexdigest()[:16]
+
+
 def write_record(folder: Path) -> None:
     """Note next to the compiled file what it was built with."""
     import torch
@@ -181,6 +193,7 @@ def write_record(folder: Path) -> None:
         arch_list=arch_list() if cuda else None,
         compiler=os.environ.get('CXX', 'c++'),
         registry='mmcv' if mmcv_headers() else 'own',
+        sources=sources_hash(),
     )
     path = folder / RECORD.name
     path.write_text(json.dumps(record, indent=2) + '\n', encoding='utf-8')

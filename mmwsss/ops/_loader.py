@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 
-from ._build import RECORD
+from ._build import RECORD, sources_hash
 
 __all__ = ['get_build_info', 'load_compiled']
 
@@ -63,7 +63,7 @@ def get_build_info() -> dict[str, Any]:
     Returns:
         ``compiled`` (bool), ``cuda`` (bool), ``reason`` (why not compiled, else
         None), ``file``, and the entries of the build: ``torch``,
-        ``cuda_version``, ``arch_list``, ``compiler``, ``registry``.
+        ``cuda_version``, ``arch_list``, ``compiler``, ``registry``, ``sources``.
     """
     compiled = _STATE['file'] is not None
     record = _read_record() if compiled else {}
@@ -88,6 +88,13 @@ def _find() -> Path:
             f'{files[0].name} was built against torch {built}, this is torch '
             f'{here}; build it again: pip install --no-build-isolation '
             f'--no-cache-dir --force-reinstall --no-deps . in a clone of mmwsss'
+        )
+    built, here = _read_record().get('sources'), sources_hash()
+    if None not in (built, here) and built != here:
+        raise ImportError(
+            f'{files[0].name} was built from other sources than those in '
+            f'{_PACKAGE}/ops/csrc; build it again: {SWITCH}=1 pip install '
+            '--no-build-isolation --no-deps -e . in a clone of mmwsss'
         )
     return files[0]
 

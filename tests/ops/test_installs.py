@@ -71,6 +71,17 @@ def last_line(done: subprocess.CompletedProcess) -> str:
     return done.stderr.strip().splitlines()[-1]
 
 
+def test_a_file_of_other_sources_is_not_loaded(copy: Path) -> None:
+    """Its operators may take other arguments, which would end the process."""
+    compiled_for(copy, torch.__version__)
+    (copy / 'mmwsss' / 'ops' / 'csrc').mkdir()
+    (copy / 'mmwsss' / 'ops' / 'csrc' / 'new.cpp').write_text('// changed')
+    record = copy / 'mmwsss' / '_ext_build.json'
+    record.write_text(json.dumps(dict(torch=torch.__version__, sources='0' * 16)))
+    done = run('import mmwsss.ops', copy, switch='1')
+    assert 'built from other sources' in last_line(done)
+
+
 def test_torch_and_numpy_are_enough():
     blocked = {
         'mmengine', 'mmcv', 'mmseg', 'mmpretrain', 'mmdet', 'torchvision', 'cv2',
