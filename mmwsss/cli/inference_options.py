@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Mapping
 from typing import Any
 
 from mmengine.config import Config, ConfigDict
@@ -67,19 +66,13 @@ def apply_tta(cfg: Config) -> None:
             'tta_cfg=dict(seg=dict(scales=(1.0, 1.25, 1.5), mirror=True)), or test '
             'without --tta.'
         )
-    model = segmentor_cfg(cfg)
-    if 'test_cfg' in cfg.model:  # of a model around the network: it has the last word
-        model = cfg.model
-    model.test_cfg = merge_settings(model.get('test_cfg') or {}, cfg.tta_cfg)
+    from mmwsss.models.prediction.old_settings import merged_test_cfg  # slow to import
 
-
-def merge_settings(base: Mapping[str, Any], more: Mapping[str, Any]) -> dict[str, Any]:
-    """``base`` with the entries of ``more``; groups of settings entry by entry."""
-    merged = dict(base)
-    for key, value in more.items():
-        both = isinstance(value, Mapping) and isinstance(merged.get(key), Mapping)
-        merged[key] = {**merged[key], **value} if both else value
-    return merged
+    # The outermost model that says something of it has the last word.
+    model = cfg.model
+    while 'test_cfg' not in model and 'segmentor' in model:
+        model = model['segmentor']
+    model.test_cfg = merged_test_cfg(model.get('test_cfg'), cfg.tta_cfg)
 
 
 def show_panels(cfg: Config, folder: str) -> None:

@@ -1,5 +1,5 @@
 # Licensed under Apache-2.0.
-"""Pseudo labels for the decoder: CAMs refined by a pixel-adaptive filter."""
+"""Soft maps with a background constant, and how a strict and a lenient one merge."""
 
 from __future__ import annotations
 

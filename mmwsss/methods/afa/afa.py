@@ -163,11 +163,16 @@ class AFA(WeakSegmentor):
         wanted, of those of the largest scale's un-mirrored images alone.
         """
         stochastic = self.train_cfg.get('stochastic_cams', True)
-        scales = self.train_maps.scale_order
+        how, scales = self.train_maps, self.train_maps.scale_order
         with evaluating(self.backbone, on=not stochastic):
             plain = self.cam_and_attention(features, labels) if stochastic else None
             cam, attention = multi_scale(
-                lambda batch: self.cam_pass(batch, labels), images, scales, plain
+                lambda batch: self.cam_pass(batch, labels),
+                images,
+                scales,
+                plain,
+                how.add_one,
+                how.mirror,
             )
         largest = scales.index(max(scales))
         return AttendedCAMs(

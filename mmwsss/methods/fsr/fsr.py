@@ -48,6 +48,10 @@ class FSR(WeakSegmentor):
         'backbone.mask_token': ('unc', 'cer'),
         'backbone.aggregation': ('cer',),
     }
+    TERM_NEEDS: ClassVar[dict[str, tuple[str, ...]]] = {
+        **WeakSegmentor.TERM_NEEDS,
+        'ptc': ('aux_cam_head', 'labeler.thresholds'),
+    }
     TRAIN_KEYS: ClassVar[frozenset[str]] = WeakSegmentor.TRAIN_KEYS | {
         'mask',
         'teacher_temp',

@@ -17,7 +17,7 @@ from mmwsss.cam import box_mask, label_shares, multi_scale, scale_box
 from mmwsss.io.errors import UserError
 from mmwsss.models.loss_terms import LossTerms, refuse_unknown
 from mmwsss.models.prediction.inference_cfg import InferenceCfg, MapFusion
-from mmwsss.models.prediction.old_settings import TEST_KEYS, grouped
+from mmwsss.models.prediction.old_settings import merged_test_cfg
 from mmwsss.models.segmentors.weak_segmentor import WeakSegmentor
 from mmwsss.models.segmentors.wrapped_segmentor import WrappedSegmentor
 from mmwsss.models.teachers.frozen_network import FrozenNetwork
@@ -102,6 +102,11 @@ class MultiScaleSelfTraining(WrappedSegmentor):
         mac = dict(type='AttentionConsistency') | dict((losses or {}).get('mac', {}))
         self.losses = nn.ModuleDict(dict(mac=MODELS.build(mac)))
         if 'cls' in self.terms.names:
+            if 'cls' not in student.losses:
+                raise UserError(
+                    'train_cfg.weights names cls, but the base network has no such '
+                    f'loss, only {sorted(student.losses)}: leave it out'
+                )
             self.losses['cls'] = student.losses['cls']
         self.base = FrozenNetwork({**segmentor, 'checkpoint': checkpoint}, hint=HINT)
         # What trains on other terms than those of this stage rests.
@@ -110,10 +115,12 @@ class MultiScaleSelfTraining(WrappedSegmentor):
             parameter.requires_grad_(False)
 
     def _check(self, losses: Mapping[str, dict]) -> None:
-        foreign = ({*self.train_cfg['weights'], *losses}) - set(TERMS)
+        foreign = set(self.train_cfg['weights']) - set(TERMS)
+        foreign |= set(losses) - {'mac'}
         if foreign:
             raise UserError(
-                f'self-training has the loss terms {TERMS}, got {sorted(foreign)}'
+                f'self-training has the loss terms {TERMS}, of which cls is the '
+                f"base's own loss; got {sorted(foreign)}"
             )
         refuse_unknown(type(self).__name__, self.train_cfg, self.TRAIN_KEYS)
 
@@ -239,12 +246,9 @@ def _base_cfg(
         **(base.get('data_preprocessor') or {}),
         **data_preprocessor,
     }
-    ours = grouped(base.get('test_cfg'), TEST_KEYS, 'model.test_cfg')
-    for key, value in grouped(test_cfg, TEST_KEYS, 'model.test_cfg').items():
-        both = isinstance(value, Mapping) and isinstance(ours.get(key), Mapping)
-        ours[key] = {**ours[key], **value} if both else value
-    base['test_cfg'] = ours
-    base['backbone'] = {**base['backbone'], 'pretrained': None}
+    base['test_cfg'] = merged_test_cfg(base.get('test_cfg'), test_cfg)
+    if 'backbone' in base:
+        base['backbone'] = {**base['backbone'], 'pretrained': None}
     return base
 
 

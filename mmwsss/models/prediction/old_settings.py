@@ -66,6 +66,21 @@ def grouped(
     return given
 
 
+def merged_test_cfg(
+    base: Mapping[str, Any] | None, more: Mapping[str, Any] | None
+) -> dict[str, Any]:
+    """``test_cfg`` with the entries of another one; groups entry by entry.
+
+    Args:
+        base, more: as configs have them, grouped or flat.
+    """
+    merged = grouped(base, TEST_KEYS, 'model.test_cfg')
+    for key, value in grouped(more, TEST_KEYS, 'test_cfg').items():
+        both = isinstance(value, Mapping) and isinstance(merged.get(key), Mapping)
+        merged[key] = {**merged[key], **value} if both else value
+    return merged
+
+
 def backbone_cfg(backbone: Mapping[str, Any]) -> dict[str, Any]:
     """``init_cfg`` of a backbone of ours is understood beside ``pretrained``.
 

@@ -161,10 +161,11 @@ class Predictor:
 
 def announce_labels(model: Any) -> None:
     """Say, once for a model, that its predictions read image labels."""
-    if not model.__dict__.get('_announced_labels'):
+    marks = model.averaged.owner.__dict__  # a teacher's network is a passing copy
+    if not marks.get('_announced_labels'):
         print_log(
             "cam_filter='gt': CAMs and pseudo labels are masked by the "
             'GROUND-TRUTH image labels',
             logger='current',
         )
-        model.__dict__['_announced_labels'] = True
+        marks['_announced_labels'] = True

@@ -59,8 +59,9 @@ def predict_seg(
 
 def post_processor(model: WeakSegmentor, refiner: Mapping[str, Any]) -> nn.Module:
     """The refiner of ``test_cfg.post_processor``, built once for a model."""
-    kept = model.__dict__.get('_post_processor')
+    marks = model.averaged.owner.__dict__  # a teacher's network is a passing copy
+    kept = marks.get('_post_processor')
     if kept is None or kept[0] != refiner:
         kept = refiner, MODELS.build(dict(refiner))
-        model.__dict__['_post_processor'] = kept  # no child: it has no weights
+        marks['_post_processor'] = kept  # no child: it has no weights
     return kept[1]

@@ -43,6 +43,8 @@ class EMACopy(nn.Module):
     def start_from(self, student: nn.Module) -> None:
         """Copy the student's weights (after its initialisation or loading)."""
         self.follow(student, momentum=0.0)
+        for mine, theirs in zip(self.module.buffers(), student.buffers(), strict=True):
+            mine.copy_(theirs)
 
     @torch.no_grad()
     def forward(self, *args: Any, **kwargs: Any) -> Any:

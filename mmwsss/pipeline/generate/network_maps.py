@@ -184,7 +184,7 @@ def own_label(model: nn.Module, settings: GenerateCfg) -> bool:
         settings.refine in ('par', 'PAR')
         and settings.source == 'cam'
         and settings.alpha is None
-        and getattr(unwrap(model), 'labeler', None) is not None
+        and has_own_label(unwrap(model))
     )
 
 
@@ -200,6 +200,13 @@ def side_inputs_read(model: nn.Module, settings: GenerateCfg) -> tuple[str, ...]
     own = own_label(model, settings)
     labeler = unwrap(model).labeler if own else settings.built_labeler
     return labeler.side_inputs
+
+
+def has_own_label(model: nn.Module) -> bool:
+    """Whether a network refines labels of its own under two thresholds."""
+    labeler = getattr(model, 'labeler', None)
+    refiner = getattr(labeler, 'refiner', None)
+    return refiner is not None and hasattr(labeler, 'thresholds')
 
 
 def with_defaults(settings: GenerateCfg, model: nn.Module, cfg: Config) -> GenerateCfg:
