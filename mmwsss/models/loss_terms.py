@@ -15,7 +15,7 @@ INACTIVE = ('zero_grad', 'off')
 
 
 def training_iteration() -> int:
-    """Zero-based training iteration, which mmengine's loop puts into its message hub."""
+    """Zero-based training iteration, which mmengine's loop keeps in its message hub."""
     return int(MessageHub.get_current_instance().get_info('iter', 0))
 
 
