@@ -91,7 +91,9 @@ def test_post_processor_of_a_config_is_replaced(tmp_path):
         type='mmwsss.PostProcessed',
         channel_order='rgb',
         segmentor=dict(
-            type='X', backbone=dict(pretrained='a'), test_cfg=dict(seg_flip=True)
+            type='X',
+            backbone=dict(pretrained='a'),
+            test_cfg=dict(seg=dict(mirror=True)),
         ),
         post_processor=dict(type='mmwsss.PAR'),
     )

@@ -124,6 +124,11 @@ class MultiScaleSelfTraining(WrappedSegmentor):
             )
         refuse_unknown(type(self).__name__, self.train_cfg, self.TRAIN_KEYS)
 
+    @property
+    def active(self) -> set[str]:
+        """The terms of this stage with a weight other than 0 at this iteration."""
+        return self.terms.active
+
     def loss(
         self,
         inputs: Tensor | Mapping[str, Tensor],

@@ -11,6 +11,14 @@ from mmwsss.testing import MethodTester, begins, build, predict_batch, step, tra
 TINY = 'configs/afa/afa_mit-t_shapes.py'
 
 
+CRF_LABELS = dict(
+    type='TwoThresholdLabeler',
+    low_thr=0.35,
+    high_thr=0.55,
+    refiner=dict(type='DenseCRF'),
+)
+
+
 class TestAFA(MethodTester):
     """Affinity from attention."""
 
@@ -26,7 +34,7 @@ class TestAFA(MethodTester):
             dict(labeler=None, train_cfg=dict(weights=dict(cls=1.0, aff=0.1))),
             'aff needs a labeler',
         ),
-        (dict(refine=dict(type='DenseCRF')), 'only PAR can.*DenseCRF'),
+        (dict(labeler=CRF_LABELS), 'only PAR can.*DenseCRF'),
         (dict(decode_head=None), 'needs a decode_head'),
         (
             dict(affinity_head=dict(type='AffinityHead', num_maps=16)),
@@ -36,11 +44,8 @@ class TestAFA(MethodTester):
     )
     protocols = MethodTester.protocols | dict(
         long_side=dict(
-            resize_long=96,
-            seg_scales=(1.0, 0.75),
-            seg_flip=True,
-            seg_pair='mean',
-            seg_fuse_at='logits',
+            input=dict(long_side=96),
+            seg=dict(scales=(1.0, 0.75), mirror=True, pair='mean', fuse_at='logits'),
         ),
         refined=dict(pseudo=dict(source='refined_propagated')),
         cam_label=dict(pseudo=dict(source='cam')),
@@ -165,8 +170,11 @@ class TestAFA(MethodTester):
     def test_unknown_prediction_settings(self, model) -> None:
         for settings, message in (
             (dict(pseudo=dict(source='oracle')), "pseudo.source.*AFA, got 'oracle'"),
-            (dict(seg_fuse_at='image'), "seg_fuse_at.*got 'image'"),
-            (dict(squash=(96, 96), resize_long=96), 'squash=.*resize_long=96'),
+            (dict(seg=dict(fuse_at='image')), "seg.fuse_at.*got 'image'"),
+            (
+                dict(input=dict(squash=(96, 96), long_side=96)),
+                'squash=.*long_side=96',
+            ),
         ):
             with pytest.raises(ValueError, match=message):
                 model.predict(**predict_batch(model), **settings)
