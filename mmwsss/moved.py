@@ -53,7 +53,6 @@ cam.pairs methods.irn.pairs
 cam.propagation methods.afa.propagation
 cam.reactivation methods.smaf.reactivation
 cam.refine labelers.soft_maps
-cam.score_maps labelers.score_maps
 cam.seeds labelers.seeds
 cam.semantics methods.semformer.semantics
 cam.walk methods.irn.edge_walk

@@ -94,8 +94,6 @@ ROOMS['pipeline'] = {'registry', 'version', *ROOMS} - {'methods', 'env'}
 ROOMS['apis'] = {'registry', 'version', *ROOMS} - {'methods', 'env'}
 #: the testers see everything; nobody imports them
 ROOMS['testing'] = {'registry', 'version', *ROOMS}
-#: a method imports its own folder and, of other methods, only what it builds on
-METHOD_BASES = {'smaf': {'eps'}, 'semformer': set()}
 
 
 def foreign(folder: Path, allowed: set[str]) -> list[str]:
@@ -125,11 +123,7 @@ def test_rooms_import_only_rooms_below_them():
 def test_methods_do_not_import_each_other():
     folders = [p.parent for p in (PACKAGE / 'methods').glob('*/__init__.py')]
     assert len(folders) > 6
-    bad = [
-        line
-        for folder in folders
-        for line in foreign(folder, METHOD_BASES.get(folder.name, set()))
-    ]
+    bad = [line for folder in folders for line in foreign(folder, set())]
     assert not bad, bad
 
 

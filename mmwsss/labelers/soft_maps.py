@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
-from mmwsss.cam import IGNORE, check_thresholds, outside_box_to_ignore, resize
+from mmwsss.cam import IGNORE, outside_box_to_ignore
 from mmwsss.structures import ImageLabels
 
 Refine = Callable[[Tensor, Tensor], Tensor]
@@ -43,41 +43,6 @@ def background_stacks(
     return torch.cat([constant, classes], dim=2).softmax(dim=2)
 
 
-def refine_soft_maps(
-    images: Tensor,
-    cam: Tensor,
-    labels: ImageLabels,
-    high_thr: float,
-    low_thr: float,
-    refine: Refine,
-    downscale: int = 2,
-) -> Tensor:
-    """Refined soft maps under the high and the low background constant.
-
-    Both stacks share one image affinity: they are filtered together as channels.
-
-    Args:
-        images: (B, 3, H, W) in [0, 1].
-        cam: (B, K, H, W) compact CAM, in [0, 1].
-        labels: the K classes of each image.
-        high_thr, low_thr: background constants.
-        refine: (images (B, 3, h, w), maps (B, M, h, w)) → maps of the same shape.
-        downscale: the filter works at (H // downscale, W // downscale).
-
-    Returns:
-        (B, 2, K + 1, H, W): high first; channel 0 is the background.
-    """
-    check_thresholds(low_thr, high_thr)
-    size = tuple(cam.shape[-2:])
-    small = size[0] // downscale, size[1] // downscale
-    soft = background_stacks(resize(cam, small), labels, (high_thr, low_thr))
-    if hasattr(refine, 'per_channel'):  # a refiner takes pictures of 0..255
-        refined = refine((images * 255).round(), soft.flatten(1, 2))
-    else:
-        refined = refine(resize(images, small), soft.flatten(1, 2))
-    return resize(refined, size).unflatten(1, soft.shape[1:3])
-
-
 def merge_high_low(high: Tensor, low: Tensor, box: Tensor | None = None) -> Tensor:
     """Foreground where the strict map says so, background where the lenient one does.
 
@@ -91,25 +56,3 @@ def merge_high_low(high: Tensor, low: Tensor, box: Tensor | None = None) -> Tens
     """
     out = torch.where((high == 0) & (low != 0), IGNORE, high)
     return outside_box_to_ignore(out, box)
-
-
-def refined_label(
-    images: Tensor,
-    cam: Tensor,
-    labels: ImageLabels,
-    high_thr: float,
-    low_thr: float,
-    refine: Refine,
-    box: Tensor | None = None,
-    downscale: int = 2,
-) -> Tensor:
-    """Refined pseudo label (releases of ToCo, AFA, FSR).
-
-    Args: see :func:`refine_soft_maps`; box: (B, 4) real pixels or ``None``.
-
-    Returns:
-        (B, H, W) int64 class ids with 255 = ignore.
-    """
-    soft = refine_soft_maps(images, cam, labels, high_thr, low_thr, refine, downscale)
-    high, low = (labels.to_ids(s.argmax(1)) for s in soft.unbind(1))
-    return merge_high_low(high, low, box)

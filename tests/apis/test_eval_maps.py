@@ -18,7 +18,6 @@ from mmwsss.io.data_errors import DataError, MaskError
 from mmwsss.io.label_png import save_label_png
 from mmwsss.io.score_files import load_scores, save_scores
 from mmwsss.labelers.refiners.crf_refiner import DenseCRF
-from mmwsss.labelers.score_maps import refine_stacks, with_background
 from mmwsss.pipeline.evaluate.eval_tasks import (
     classes_of,
     eval_tasks,
@@ -34,6 +33,7 @@ from mmwsss.pipeline.evaluate.evaluate_maps import (
 from mmwsss.pipeline.evaluate.score_report import metrics_of, tables_of
 from mmwsss.pipeline.manifest import write_manifest
 from tests.helpers.methods import pictures
+from tests.helpers.published_labels import refine_stacks, with_background
 
 NUM_CLASSES = 5
 SIZES = ((30, 41), (36, 28), (30, 41))

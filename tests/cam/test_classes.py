@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mmwsss.cam import fuse_cams, strongest_class, three_way_label, threshold_label
-from mmwsss.labelers.soft_maps import refined_label
 from mmwsss.structures import ImageLabels
+from tests.helpers.published_labels import refined_label
 
 C = 5
 #: image labels of a batch: any channels, doubled ones too, or none at all

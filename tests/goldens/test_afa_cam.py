@@ -22,7 +22,7 @@ from mmwsss.cam import (
     truncate_to_unit,
     window_mask,
 )
-from mmwsss.labelers.soft_maps import background_stacks, refined_label
+from mmwsss.labelers.soft_maps import background_stacks
 from mmwsss.methods.afa.affinity_loss import affinity_loss
 from mmwsss.methods.afa.box_refine import par_in_boxes, refined_propagated_label
 from mmwsss.methods.afa.propagation import (
@@ -34,6 +34,7 @@ from mmwsss.methods.afa.propagation import (
 from mmwsss.ops import PAR
 from mmwsss.structures import ImageLabels
 from tests.goldens.test_toco_cam import MEAN, STD, close, equal, present
+from tests.helpers.published_labels import refined_label
 
 MARGIN = 1e-4
 

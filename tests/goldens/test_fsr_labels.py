@@ -18,7 +18,6 @@ from mmwsss.cam import (
     threshold_label,
     truncate_to_unit,
 )
-from mmwsss.labelers.soft_maps import refined_label
 from mmwsss.models.losses.balanced_cross_entropy import balanced_cross_entropy
 from mmwsss.models.losses.multi_label_soft_margin import multi_label_soft_margin
 from mmwsss.models.losses.patch_token_contrast import patch_token_contrast
@@ -26,6 +25,7 @@ from mmwsss.ops import dense_energy
 from mmwsss.ops.par import PAR
 from mmwsss.structures import ImageLabels
 from tests.goldens.fsr_model import near
+from tests.helpers.published_labels import refined_label
 
 MEAN = torch.tensor([123.675, 116.28, 103.53]).view(3, 1, 1)
 STD = torch.tensor([58.395, 57.12, 57.375]).view(3, 1, 1)

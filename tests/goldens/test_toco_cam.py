@@ -22,7 +22,7 @@ from mmwsss.cam import (
     threshold_label,
     truncate_to_unit,
 )
-from mmwsss.labelers.soft_maps import merge_high_low, refine_soft_maps, refined_label
+from mmwsss.labelers.soft_maps import merge_high_low
 from mmwsss.methods.toco.local_crops import (
     crop_candidates,
     crop_flags,
@@ -31,6 +31,7 @@ from mmwsss.methods.toco.local_crops import (
 )
 from mmwsss.ops import par
 from mmwsss.structures import ImageLabels
+from tests.helpers.published_labels import refine_soft_maps, refined_label
 
 # What the files don't hold: the statistics and the settings of their description.
 MEAN = torch.tensor([123.675, 116.28, 103.53]).view(3, 1, 1)

@@ -10,11 +10,11 @@ from mmengine.logging import MessageHub
 from mmseg.structures import SegDataSample
 
 from mmwsss.cam import resize, strongest_class, three_way_label, truncate_to_unit
-from mmwsss.labelers.soft_maps import refine_soft_maps
 from mmwsss.methods.toco.local_crops import crop_flags, cut_crops, roi_levels
 from mmwsss.methods.toco.toco_keys import convert_toco
 from mmwsss.structures import FusedCAMs, ImageLabels, valid_boxes
 from tests.goldens.toco_model import close, tiny_toco
+from tests.helpers.published_labels import refine_soft_maps
 
 GRAD_RTOL = 1e-4
 MARGIN = 1e-4  # best minus second-best score below which a pixel isn't compared

@@ -8,13 +8,12 @@ import torch
 
 from mmwsss.labelers.refiners.refiner import refiner_names
 from mmwsss.labelers.refiners.walk_refiner import RandomWalk
-from mmwsss.labelers.score_maps import refine_stacks, with_background
 from mmwsss.labelers.seeds import affinity_seeds
-from mmwsss.labelers.soft_maps import refined_label
 from mmwsss.ops import PAR
 from mmwsss.pipeline.label_options import labeler_text, read_labeler
 from mmwsss.registry import LABELERS, MODELS
 from mmwsss.structures import ImageLabels, PseudoLabel
+from tests.helpers.published_labels import refine_stacks, refined_label, with_background
 
 SIZE = (33, 41)
 LABELERS.import_from_location()

@@ -7,10 +7,9 @@ import pytest
 import torch
 
 from mmwsss.cam import IGNORE
-from mmwsss.labelers.score_maps import refine_stacks, with_background
-from mmwsss.labelers.soft_maps import refined_label
 from mmwsss.ops import PAR, prob_from_cam
 from mmwsss.structures import ImageLabels
+from tests.helpers.published_labels import refine_stacks, refined_label, with_background
 
 
 def test_background_by_hand() -> None:
