@@ -8,10 +8,7 @@ import pytest
 from mmwsss.pipeline.runner import run_pipeline
 from mmwsss.pipeline.stage_process import ToolError
 from mmwsss.pipeline.stages import PipelineError
-from tests.helpers.pipelines import (
-    actions,
-    make_run,
-)
+from tests.helpers.pipelines import actions, make_run
 
 
 def test_a_failing_stage_names_its_log_and_goes_on_when_mended(config, work):

@@ -13,9 +13,7 @@ from mmengine.config import Config
 
 from mmwsss.pipeline.stage_types import STAGE_TYPES
 from mmwsss.pipeline.stages import read_stages
-from tests.helpers.pipelines import (
-    ROOT,
-)
+from tests.helpers.pipelines import ROOT
 
 
 @pytest.mark.parametrize(

@@ -7,11 +7,7 @@ import pytest
 
 from mmwsss.pipeline.runner import run_pipeline
 from mmwsss.pipeline.stages import PipelineError
-from tests.helpers.pipelines import (
-    STAGES,
-    make_run,
-    write_pipeline,
-)
+from tests.helpers.pipelines import STAGES, make_run, write_pipeline
 
 
 def test_from_to_only(config, work):

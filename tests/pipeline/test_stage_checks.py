@@ -10,12 +10,7 @@ from PIL import Image
 
 from mmwsss.pipeline.runner import dry_run, run_pipeline
 from mmwsss.pipeline.stages import PipelineError
-from tests.helpers.pipelines import (
-    NET,
-    STAGES,
-    make_run,
-    write_pipeline,
-)
+from tests.helpers.pipelines import NET, STAGES, make_run, write_pipeline
 
 
 @pytest.mark.parametrize(

@@ -6,12 +6,7 @@ from __future__ import annotations
 import shlex
 
 from mmwsss.pipeline.runner import dry_run, run_pipeline
-from tests.helpers.pipelines import (
-    ROOT,
-    STAGES,
-    make_run,
-    write_pipeline,
-)
+from tests.helpers.pipelines import ROOT, STAGES, make_run, write_pipeline
 
 
 def test_dry_run_shows_commands_and_does_nothing(tmp_path, work):

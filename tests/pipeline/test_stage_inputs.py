@@ -12,11 +12,7 @@ from mmwsss.pipeline.stage_inputs import (
     list_files,
     literal_paths,
 )
-from tests.helpers.pipelines import (
-    STAGES,
-    make_run,
-    write_pipeline,
-)
+from tests.helpers.pipelines import STAGES, make_run, write_pipeline
 
 
 def test_a_list_beside_the_working_folder_counts(tmp_path, work, monkeypatch):

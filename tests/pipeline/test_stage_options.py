@@ -7,11 +7,7 @@ import pytest
 
 from mmwsss.pipeline.runner import dry_run, run_pipeline
 from mmwsss.pipeline.stages import PipelineError
-from tests.helpers.pipelines import (
-    SEG,
-    make_run,
-    write_pipeline,
-)
+from tests.helpers.pipelines import SEG, make_run, write_pipeline
 
 
 @pytest.mark.parametrize(

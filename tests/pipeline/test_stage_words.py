@@ -7,11 +7,7 @@ import pytest
 
 from mmwsss.pipeline.runner import run_pipeline
 from mmwsss.pipeline.stage_process import progress
-from tests.helpers.pipelines import (
-    STAGES,
-    make_run,
-    write_pipeline,
-)
+from tests.helpers.pipelines import STAGES, make_run, write_pipeline
 
 
 def test_what_is_shown_of_a_tool():

@@ -10,12 +10,7 @@ import pytest
 from mmwsss.pipeline.runner import run_pipeline, select
 from mmwsss.pipeline.stage_types import STAGE_TYPES
 from mmwsss.pipeline.stages import PipelineError, fill, find_needs, read_stages
-from tests.helpers.pipelines import (
-    STAGES,
-    TYPES,
-    make_run,
-    write_pipeline,
-)
+from tests.helpers.pipelines import STAGES, TYPES, make_run, write_pipeline
 
 CAM = "dict(name='cam', type='train', config='net.py')"
 

@@ -7,10 +7,7 @@ import json
 
 from mmwsss.pipeline.runner import run_pipeline
 from mmwsss.pipeline.summary import summarise
-from tests.helpers.pipelines import (
-    NAMES,
-    make_run,
-)
+from tests.helpers.pipelines import NAMES, make_run
 
 
 def test_a_whole_run_and_its_table(config, work):
