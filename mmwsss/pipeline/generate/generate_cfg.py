@@ -9,6 +9,7 @@ from typing import Any
 from torch import nn
 
 from mmwsss.cam import check_thresholds
+from mmwsss.io.errors import check_choice
 from mmwsss.io.score_files import DTYPES
 from mmwsss.labelers.labeler import Labeler
 from mmwsss.labelers.refiners.refiner import build_refiner
@@ -93,10 +94,7 @@ class GenerateCfg:
             ('cam_filter', FILTERS),
             ('dtype', DTYPES),
         ):
-            if getattr(self, name) not in known:
-                raise ValueError(
-                    f'{name} must be one of {known}, got {getattr(self, name)!r}'
-                )
+            check_choice(name, getattr(self, name), known)
         if not self.save or set(self.save) - set(SAVED):
             raise ValueError(f'save must name some of {SAVED}, got {self.save}')
         if self.stride is not None and self.stride < 1:
