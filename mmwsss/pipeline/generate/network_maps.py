@@ -145,25 +145,35 @@ class NetworkMaps:
             info['img_path'],
             size,
             **{name: to_numpy(value) for name, value in found.items()},
-            side=self._side(sample) if 'full' in found else (),
+            side=side_of(settings, sample) if 'full' in found else (),
         )
 
-    def _side(self, sample: SegDataSample) -> tuple[tuple[str, np.ndarray], ...]:
-        """What the labeler takes by name."""
-        settings = self.settings
-        wanted = settings.built_labeler.side_inputs if settings.source == 'cam' else ()
-        lacking = [name for name in wanted if name not in sample]
-        if lacking:
-            raise ValueError(
-                f'the labeler {type(settings.built_labeler).__name__} needs '
-                f'{lacking[0]!r}, which the data set does not give: add '
-                f'side_inputs=dict({lacking[0]}=dict(dir=...)) to it'
-            )
-        fields = {name: sample.get(name) for name in wanted}
-        return tuple(
-            (name, to_numpy(getattr(field, 'data', field)).squeeze())
-            for name, field in fields.items()
+
+def side_of(
+    settings: GenerateCfg, sample: SegDataSample
+) -> tuple[tuple[str, np.ndarray], ...]:
+    """What the labeler of the masks takes besides maps and picture, by name.
+
+    Args:
+        settings: whose labeler makes the masks.
+        sample: of the image, as the data set gives it.
+
+    Raises:
+        ValueError: if the sample lacks one.
+    """
+    wanted = settings.built_labeler.side_inputs if settings.source == 'cam' else ()
+    lacking = [name for name in wanted if name not in sample]
+    if lacking:
+        raise ValueError(
+            f'the labeler {type(settings.built_labeler).__name__} needs '
+            f'{lacking[0]!r}, which the data set does not give: add '
+            f'side_inputs=dict({lacking[0]}=dict(dir=...)) to it'
         )
+    fields = {name: sample.get(name) for name in wanted}
+    return tuple(
+        (name, to_numpy(getattr(field, 'data', field)).squeeze())
+        for name, field in fields.items()
+    )
 
 
 def _present(prob: torch.Tensor) -> StoredMaps:
