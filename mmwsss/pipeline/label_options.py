@@ -110,6 +110,24 @@ def build_labeler(cfg: Mapping[str, Any]) -> Labeler:
         raise ValueError(f'labeler={dict(cfg)} cannot be built: {err}') from err
 
 
+def without_side_inputs(labeler: Labeler, fix: str) -> Labeler:
+    """A labeler that needs no more than pictures and a folder of maps.
+
+    Args:
+        labeler: the rule.
+        fix: what to do instead.
+
+    Raises:
+        ValueError: if it needs side inputs.
+    """
+    if labeler.side_inputs:
+        raise ValueError(
+            f'{type(labeler).__name__} needs {labeler.side_inputs}, which a folder '
+            f'of maps does not have: {fix}'
+        )
+    return labeler
+
+
 def read_labeler(text: str) -> dict[str, Any]:
     """A labeler's config as a command line says it.
 

@@ -18,7 +18,12 @@ from mmwsss.io.data_errors import ScoreError
 from mmwsss.io.score_files import KINDS, load_scores
 from mmwsss.labelers.labeler import Labeler, labels_of_ids
 from mmwsss.labelers.refiners.refiner import build_refiner, refine_maps, refiner_names
-from mmwsss.pipeline.label_options import build_labeler, labeler_cfg, refiner_cfg
+from mmwsss.pipeline.label_options import (
+    build_labeler,
+    labeler_cfg,
+    refiner_cfg,
+    without_side_inputs,
+)
 
 #: presets of the dense CRF by what it is given
 DEFAULT_PRESETS = dict(prob='toco_seg', cam='toco_cam', label='irn')
@@ -132,10 +137,14 @@ class RefineCfg:
         """What makes labels of CAMs.
 
         Raises:
-            ValueError: if it isn't said what their background is.
+            ValueError: if it isn't said what their background is, or the labeler needs
+                what a folder of maps doesn't have.
         """
-        return build_labeler(
+        labeler = build_labeler(
             self.labeler or labeler_cfg(self.bkg_thr, self.alpha, self.refiner_cfg())
+        )
+        return without_side_inputs(
+            labeler, 'generate masks with it (tools/generate_pseudo_labels.py)'
         )
 
 
