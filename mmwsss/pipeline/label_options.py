@@ -19,7 +19,7 @@ from mmwsss.labelers.refiners.refiner import refiner_names
 from mmwsss.registry import LABELERS
 
 #: ways to a mask that are no refiner's name
-WAYS = ('none', 'seeds', 'rw')
+WAYS = ('own', 'none', 'seeds', 'rw')
 
 
 def refine_names() -> tuple[str, ...]:

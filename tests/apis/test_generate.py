@@ -127,7 +127,7 @@ def test_files_are_what_the_network_predicts(run, place) -> None:
 
 
 def test_manifest(run) -> None:
-    report, out = run(save=('cam', 'mask'))
+    report, out = run(save=('cam', 'mask'), refine='none')
     manifest = json.loads((out / 'manifest.json').read_text())
     assert manifest['finished'] and manifest['images'] == 5
     assert manifest['classes'][:2] == ['background', 'stripes']
@@ -148,6 +148,63 @@ def test_two_thresholds_leave_pixels_open(run) -> None:
         )
         want = np.where(strict > 0, strict, np.where(lenient > 0, 255, 0))
         assert np.array_equal(got, want) and 255 in got
+
+
+def masks_of(out: Path) -> dict[str, np.ndarray]:
+    return {path.stem: read_png(path) for path in (out / 'mask').iterdir()}
+
+
+@pytest.mark.parametrize('refiner', [True, False])
+def test_the_labeler_of_the_network_makes_the_masks(run, place, refiner) -> None:
+    """Where nothing else is said: as training and prediction do, whatever it is."""
+    rule = dict(type='ThresholdLabeler', bkg_thr=0.35)
+    if refiner:
+        rule['refiner'] = dict(type='PAR', num_iters=3)
+    cfg = config_of('cam', place / 'data')
+    cfg.model.labeler = rule
+    found = {
+        name: masks_of(run('cam', name, cfg=cfg, save=('mask',), **settings)[1])
+        for name, settings in dict(
+            default={},
+            own=dict(refine='own'),
+            other=dict(refine='own', bkg_thr=(0.6,)),
+            threshold=dict(bkg_thr=(0.6,)),
+            none=dict(refine='none'),  # of the evaluator
+            half=dict(bkg_thr=(0.5,)),
+        ).items()
+    }
+    model = init_model(cfg, weights_of('cam', place))
+    for name, labels in zip(NAMES, LABELS, strict=True):
+        item = dict(
+            img_path=str(place / 'data' / 'JPEGImages' / f'{name}.jpg'),
+            gt_labels=tuple(IDS[one] - 1 for one in labels),
+            num_foreground=6,
+        )
+        packed = PackWeakInputs()(LoadRGBImage()(item))
+        batch = {key: [value] for key, value in packed.items()}
+        sample = model.predict(
+            **model.data_preprocessor(batch), outputs=('pseudo',), cam_filter='gt'
+        )[0]
+        want = sample.pred_pseudo.data[0].numpy()
+        assert np.array_equal(found['default'][name], want)
+        assert np.array_equal(found['own'][name], want)
+        assert np.array_equal(found['none'][name], found['half'][name])
+        same = np.array_equal(found['other'][name], found['threshold'][name])
+        assert same or refiner
+    assert any((found['default'][n] != found['none'][n]).any() for n in NAMES)
+
+
+def test_an_own_label_that_there_is_not(run, place) -> None:
+    with pytest.raises(ValueError, match=r"no thresholds \['bkg_thr'\]"):
+        run(refine='own', save=('mask',), bkg_thr=(0.5,))
+    cfg = config_of('toco', place / 'data')
+    cfg.model.labeler = None
+    cfg.model.train_cfg['weights'] = dict(cls=1.0)
+    with pytest.raises(ValueError, match="'own' needs a labeler, ToCo of this config"):
+        run(cfg=cfg, refine='own', save=('mask',))
+    for more in (dict(preset='irn'), dict(alpha=4.0), dict(source='seg')):
+        with pytest.raises(ValueError, match='CRF|takes the place|background of its'):
+            GenerateCfg(refine='own', **more)
 
 
 @pytest.mark.parametrize('thresholds', [(), (0.4, 0.6)])
@@ -480,7 +537,7 @@ def test_what_the_network_lacks(run, place) -> None:
     cfg = config_of('toco', place / 'data')
     cfg.test_evaluator = dict(type='IoUMetric')
     with pytest.raises(ValueError, match='need a background: give bkg_thr'):
-        run(cfg=cfg)
+        run(cfg=cfg, refine='none')
     cfg.train_dataloader = None
     with pytest.raises(ValueError, match=r"data loaders \['test', 'train'\]"):
         run(cfg=cfg, bkg_thr=(0.5,))
@@ -523,6 +580,8 @@ def test_two_processes_write_what_one_writes(place, tmp_path) -> None:
                 place / 'data',
                 checkpoint,
                 tmp_path / str(count),
+                '--refine',
+                'none',
                 '--save',
                 'cam,mask,prob',
                 '--batch-size',
