@@ -15,6 +15,7 @@ from mmwsss.cam import long_side_size, resize, scale_views, scaled_size, with_mi
 from mmwsss.io.errors import UserError
 from mmwsss.structures import Features, ImageLabels
 
+from ..mode import traced
 from .inference_cfg import InferenceCfg
 from .map_outputs import MapOutputs
 from .seg_outputs import predict_seg
@@ -134,8 +135,11 @@ class Predictor:
             if scaled is None:
                 scaled = resize(images, scaled_size(tuple(images.shape[-2:]), scale))
             batch = len(images)
+            views_of = with_mirror(scaled) if mirror else scaled
             with self.model.gradients_of_maps():  # also through the parts of the pass
-                features = self.model.encode(with_mirror(scaled) if mirror else scaled)
+                features = self.model.encode(
+                    traced(views_of, self.model.MAPS_NEED_GRAD)
+                )
                 passes[scale] = (
                     features.select(slice(batch)),
                     features.select(slice(batch, None)) if mirror else None,
