@@ -9,6 +9,7 @@ from mmengine.registry import init_default_scope
 
 from mmwsss.models.segmentors.weak_segmentor import WeakSegmentor
 from mmwsss.registry import MODELS
+from mmwsss.testing import LABELS, SIZE, sample, train_batch
 from tests.helpers import ROOT
 
 SMAF = 'configs/smaf/smaf_toco_vit-t_shapes.py'
@@ -71,3 +72,12 @@ def wrapped(config: str, folder, base: WeakSegmentor | None = None, **settings):
     )
     model.init_weights()
     return model
+
+
+def batch_of_whole_images(model) -> dict:
+    """A training batch without padding, images of as many classes."""
+    data = train_batch(model, (0, 1, 2))
+    data['data_samples'] = [
+        sample(LABELS[i], (SIZE, SIZE), i, (0, SIZE, 0, SIZE)) for i in (0, 1, 2)
+    ]
+    return data

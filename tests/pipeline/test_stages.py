@@ -60,7 +60,7 @@ def read(tmp_path, *entries: str):
                 "dict(name='m', type='generate', config='net.py', checkpoint='x.pth', "
                 "save=('cam', 'masks'))",
             ],
-            "save='masks'; choose from",
+            "save of stage 'm' must be one of .*got 'masks'",
         ),
         (
             [

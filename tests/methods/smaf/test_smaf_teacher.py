@@ -12,9 +12,15 @@ from mmengine.structures import PixelData
 from mmwsss.io.score_files import load_scores, save_scores
 from mmwsss.methods.smaf.reactivation import attention_target
 from mmwsss.structures import ImageLabels, valid_boxes
-from mmwsss.testing import LABELS, SIZE, sample, step, train_batch
+from mmwsss.testing import SIZE, step, train_batch
 from mmwsss.testing.predictions import class_maps
-from tests.helpers.self_training import CAM, TOCO, base_model, wrapped
+from tests.helpers.self_training import (
+    CAM,
+    TOCO,
+    base_model,
+    batch_of_whole_images,
+    wrapped,
+)
 
 
 @pytest.mark.parametrize('config', (CAM, TOCO, 'eps'))
@@ -45,15 +51,6 @@ def test_teacher_is_the_fused_cam_of_the_base(config: str, scales, tmp_path) -> 
         float(m.eval().loss(**data)['loss_mac'].detach()) for m in (model, given)
     )
     assert ours == pytest.approx(theirs, rel=2e-3)  # half precision on disk
-
-
-def batch_of_whole_images(model) -> dict:
-    """A training batch without padding, images of as many classes."""
-    data = train_batch(model, (0, 1, 2))
-    data['data_samples'] = [
-        sample(LABELS[i], (SIZE, SIZE), i, (0, SIZE, 0, SIZE)) for i in (0, 1, 2)
-    ]
-    return data
 
 
 def test_only_the_listed_scales_run(tmp_path, monkeypatch) -> None:

@@ -29,6 +29,8 @@ def test_two_processes_write_what_one_writes(place, tmp_path) -> None:
                 place / 'data',
                 checkpoint,
                 tmp_path / str(count),
+                '--refine',
+                'none',
                 '--save',
                 'cam,mask,prob',
                 '--batch-size',

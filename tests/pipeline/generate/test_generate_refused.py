@@ -61,7 +61,7 @@ def test_what_the_network_lacks(run, place) -> None:
     cfg = config_of('toco', place / 'data')
     cfg.test_evaluator = dict(type='IoUMetric')
     with pytest.raises(ValueError, match='need a background: give bkg_thr'):
-        run(cfg=cfg)
+        run(cfg=cfg, refine='none')
     cfg.train_dataloader = None
     with pytest.raises(ValueError, match=r"data loaders \['test', 'train'\]"):
         run(cfg=cfg, bkg_thr=(0.5,))
