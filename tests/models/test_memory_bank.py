@@ -138,6 +138,25 @@ def test_first_row_of_a_class_is_its_prototype() -> None:
     torch.testing.assert_close(bank.prototypes, torch.tensor([[0.0, 0.0], [0.6, 0.8]]))
 
 
+@pytest.mark.parametrize('bad', [float('nan'), float('inf'), -float('inf')])
+@pytest.mark.parametrize('label', [255, 0, -1, 2])
+def test_a_row_that_is_not_finite_stays_out(bad, label) -> None:
+    """Left out by its id or not: the memory is as if it hadn't come."""
+    ours, theirs = (MemoryBank(2, size=4, num_classes=3) for _ in range(2))
+    features = torch.tensor([[3.0, 4.0], [bad, 1.0], [6.0, 8.0]])
+    labels = torch.tensor([1, label, 2])
+    good = torch.tensor([True, False, True])
+    with NoHostSync():
+        ours.update_prototypes(features, labels)
+        ours.enqueue(features, labels)
+    theirs.update_prototypes(features[good], labels[good])
+    assert torch.equal(ours.prototypes, theirs.prototypes)
+    assert ours.tags.tolist() == [1, -1, 2, -1]
+    assert torch.equal(ours.features[:3], features.where(good[:, None], 0))
+    ours.fill(torch.full((4, 2), bad), torch.ones(4, dtype=torch.long))
+    assert not ours.features.any() and ours.tags.tolist() == [-1] * 4
+
+
 # ------------------------------------------------------------------ bad input
 @pytest.mark.parametrize(
     'kwargs,message',

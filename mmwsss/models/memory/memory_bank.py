@@ -20,6 +20,10 @@ class MemoryBank(nn.Module):
     nothing is read from it, so the host never waits, except for the exchange of
     numbers of rows where several processes run without ``equal_rows``.
 
+    A row that holds anything not finite stays out: masked average pooling gives NaN for
+    a class that isn't there, and a step that overflows gives infinities, which would
+    never leave a prototype again.
+
     The memory changes in place. A loss that reads it must run its backward pass before
     the memory changes again, or read a clone; autograd refuses the rest.
 
@@ -30,7 +34,8 @@ class MemoryBank(nn.Module):
             for no prototypes.
         momentum: μ of the prototypes, in [0, 1].
         normalise: make all prototypes unit vectors after each update.
-        unused_tag: tag of slots that nothing was written to.
+        unused_tag: tag of slots that nothing was written to, and of rows that aren't
+            finite.
         equal_rows: the caller promises that each process brings the same number of
             rows to each call.
 
@@ -68,7 +73,7 @@ class MemoryBank(nn.Module):
             raise ValueError(f'momentum must be in [0, 1], got {momentum}')
         self.dim, self.size, self.num_classes = dim, size, num_classes
         self.momentum, self.normalise = momentum, normalise
-        self.equal_rows = equal_rows
+        self.unused_tag, self.equal_rows = unused_tag, equal_rows
         if size is not None:
             self.register_buffer('features', torch.zeros(size, dim))
             self.register_buffer('tags', torch.full((size,), unused_tag))
@@ -89,7 +94,8 @@ class MemoryBank(nn.Module):
         """Write the rows of all processes over the oldest ones.
 
         Behind the last slot it goes on with the first. Of more rows than there are
-        slots, the last Q stay.
+        slots, the last Q stay. A row that isn't finite takes its slot as zeros with
+        ``unused_tag``, for the number of rows is known on the device alone.
 
         Args:
             features: (N, D), any floating dtype.
@@ -107,6 +113,7 @@ class MemoryBank(nn.Module):
         kept = min(total, size)
         steps = torch.arange(total - kept, total, device=self.pointer.device)
         slots = (self.pointer + steps) % size
+        features, tags = self._finite(features, tags)
         self.features.index_copy_(0, slots, features[total - kept :])
         self.tags.index_copy_(0, slots, tags[total - kept :])
         self.pointer.add_(total).remainder_(size)
@@ -116,7 +123,8 @@ class MemoryBank(nn.Module):
     def fill(self, features: Tensor, tags: Tensor) -> None:
         """Start with a full queue: what a release fills it with before training.
 
-        The rows are not gathered: give each process the same.
+        The rows are not gathered: give each process the same. Rows that aren't finite
+        become zeros with ``unused_tag``.
 
         Args:
             features: (Q, D); tags: (Q,) integers.
@@ -131,6 +139,7 @@ class MemoryBank(nn.Module):
             raise ValueError(
                 f'fill needs a row for each of {self.size} slots, got {len(features)}'
             )
+        features, tags = self._finite(features, tags)
         self.features.copy_(features)
         self.tags.copy_(tags)
         self.pointer.zero_()
@@ -147,7 +156,8 @@ class MemoryBank(nn.Module):
 
         Args:
             features: (N, D), any floating dtype, taken as they are.
-            labels: (N,) class ids 1..C; rows with another id (0, −1, 255) are left out.
+            labels: (N,) class ids 1..C; rows with another id (0, −1, 255) are left out,
+                and those that aren't finite.
 
         Raises:
             ValueError: if shapes don't fit, or there are no prototypes.
@@ -157,6 +167,7 @@ class MemoryBank(nn.Module):
         self._check(features, labels, 'labels')
         features = all_gather_varied(features.float(), self.equal_rows)
         labels = all_gather_varied(labels.long(), self.equal_rows)
+        features, labels = self._finite(features, labels, -1)
         ids = torch.arange(1, num_classes + 1, device=labels.device)
         mine = labels[:, None] == ids  # (N, C)
         number = mine.sum(0)
@@ -167,6 +178,17 @@ class MemoryBank(nn.Module):
         self.prototypes.mul_((self.momentum**number)[:, None]).add_(added)
         if self.normalise:
             self.prototypes.copy_(F.normalize(self.prototypes, dim=1))
+
+    def _finite(
+        self, features: Tensor, ids: Tensor, other: int | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """Rows that aren't finite as zeros, with the id ``other`` (``unused_tag``).
+
+        Zeros, not a weight of 0: 0 times NaN is NaN.
+        """
+        good = features.isfinite().all(1)
+        other = self.unused_tag if other is None else other
+        return features.where(good[:, None], 0), ids.where(good, other)
 
     # ---------------------------------------------------------------- checks
     def _need(self, part: str) -> int:
