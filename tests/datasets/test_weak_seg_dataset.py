@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 import torch
 from mmengine.dataset import pseudo_collate
-from mmengine.registry import DefaultScope
 from mmengine.runner import Runner
 from mmengine.runner.loops import _InfiniteDataloaderIterator
 from PIL import Image
@@ -71,19 +70,20 @@ def test_test_item_has_its_mask_at_native_size(folder):
     assert mask.unique().tolist() == [0, 1, 2, 255]
 
 
+def test_no_zero_label_is_taken_away(folder):
+    """It was accepted and did nothing."""
+    with pytest.raises(ValueError, match='no reduce_zero_label=True: id 0 is the back'):
+        build(folder, reduce_zero_label=True)
+    info = build(folder, reduce_zero_label=False).get_data_info(0)
+    assert info['reduce_zero_label'] is False
+
+
 def test_seed_decides_the_augmentation(folder):
     dataset = build(folder)
     one, two, other = dataset[0, 11], dataset[0, 11], dataset[0, 12]
     for name, view in one['inputs'].items():
         assert torch.equal(view, two['inputs'][name])
     assert not torch.equal(one['inputs']['view2'], other['inputs']['view2'])
-
-
-@pytest.fixture
-def scope():
-    """The scope that configs name as their default."""
-    with DefaultScope.overwrite_default_scope('mmwsss'):
-        yield
 
 
 @pytest.mark.parametrize(
