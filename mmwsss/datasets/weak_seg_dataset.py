@@ -17,6 +17,7 @@ from .label_sources import Labels, read_labels, read_names
 from .seeding import seed_everything
 from .side_inputs.declaration import MASK, read_declarations, spread
 from .side_inputs.old_arguments import translate
+from .transforms.geometry import check_geometry
 from .verify import verify_item
 
 BACKGROUND = 'background'
@@ -73,7 +74,8 @@ class WeakSegDataset(BaseSegDataset):
             and ``mask_dir`` are translated into ``side_inputs``, with a warning.
 
     Raises:
-        ValueError: for ``reduce_zero_label=True``.
+        ValueError: for ``reduce_zero_label=True``, and a pipeline that moves pictures
+            without their side inputs.
         LabelError, UnreadableImageError, DataError: at start, naming the file
             and the fix, if labels or files are missing or unknown.
     """
@@ -122,12 +124,14 @@ class WeakSegDataset(BaseSegDataset):
         self.check_samples = check_samples
         self.max_unreadable = max_unreadable
         self.unreadable: set[str] = set()
+        steps = [_build(item) for item in pipeline]
+        check_geometry(steps, {side.name: side.kind for side in self.side_inputs})
         super().__init__(
             ann_file=ann_file,
             img_suffix=img_suffix,
             seg_map_suffix=seg_map_suffix,
             test_mode=test_mode,
-            pipeline=[_build(item) for item in pipeline],
+            pipeline=steps,
             **kwargs,
         )
 
