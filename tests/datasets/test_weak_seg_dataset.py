@@ -86,6 +86,37 @@ def test_seed_decides_the_augmentation(folder):
     assert not torch.equal(one['inputs']['view2'], other['inputs']['view2'])
 
 
+@pytest.mark.parametrize('kind', ['RepeatDataset', 'ConcatDataset', 'ClassBalanced'])
+def test_wrappers_hand_on_the_seed(folder, scope, kind):
+    """And the sampler of a run takes them; mmengine's own are refused."""
+    one = build(folder)
+    one.get_cat_ids = lambda i: [one.get_data_info(i)['gt_labels'][0]]
+    settings = dict(
+        RepeatDataset=dict(dataset=one, times=3),
+        ConcatDataset=dict(datasets=[one, build(folder)]),
+        ClassBalanced=dict(dataset=one, oversample_thr=1e-3),
+    )[kind]
+    kind = 'ClassBalancedDataset' if kind == 'ClassBalanced' else kind
+    wrapped = DATASETS.build(dict(type=kind, **settings))
+    assert wrapped.metainfo['classes'] == CLASSES
+    for index, inner in ((1, 1), (len(wrapped) - 1, len(one) - 1)):
+        for name, view in wrapped[index, 11]['inputs'].items():
+            assert torch.equal(view, one[inner, 11]['inputs'][name])
+    assert set(wrapped[0]) == set(one[0])
+    sampler = dict(type='SeededInfiniteSampler')
+    settings = dict(batch_size=2, num_workers=0, sampler=sampler)
+    loader = Runner.build_dataloader(settings | dict(dataset=wrapped), seed=3)
+    assert len(next(iter(loader))['data_samples']) == 2
+    if kind == 'RepeatDataset':
+        theirs = DATASETS.build(
+            dict(type='mmengine.RepeatDataset', dataset=one, times=3)
+        )
+        with pytest.raises(
+            ValueError, match=r'RepeatDataset takes bare.*with_seed=Fal'
+        ):
+            Runner.build_dataloader(settings | dict(dataset=theirs), seed=3)
+
+
 @pytest.mark.parametrize(
     'sampler',
     [
