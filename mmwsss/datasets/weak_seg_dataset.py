@@ -70,8 +70,9 @@ class WeakSegDataset(BaseSegDataset):
             other images, each with one counted warning, before it stops.
         **kwargs: those of mmseg's ``BaseSegDataset`` (``data_root``,
             ``data_prefix``, ``metainfo``, ``pipeline``, ``indices``,
-            ``test_mode``, ...), but for ``reduce_zero_label``. The old ``sal_dir``, ``sal_suffix``, ``fused_dir``
-            and ``mask_dir`` are translated into ``side_inputs``, with a warning.
+            ``test_mode``, ...), but for ``reduce_zero_label``. The old ``sal_dir``,
+            ``sal_suffix``, ``fused_dir`` and ``mask_dir`` are translated into
+            ``side_inputs``, with a warning.
 
     Raises:
         ValueError: for ``reduce_zero_label=True``, and a pipeline that moves pictures
