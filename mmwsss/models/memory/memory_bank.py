@@ -30,8 +30,9 @@ class MemoryBank(nn.Module):
     Args:
         dim: D, length of a feature.
         size: Q, slots of the queue, or ``None`` for no queue.
-        num_classes: C, classes with a prototype (background isn't one), or ``None``
-            for no prototypes.
+        num_foreground: C, classes with a prototype, of which the background isn't one
+            (a model's ``num_foreground``, not its ``num_classes``), or ``None`` for no
+            prototypes.
         momentum: μ of the prototypes, in [0, 1].
         normalise: make all prototypes unit vectors after each update.
         unused_tag: tag of slots that nothing was written to, and of rows that aren't
@@ -55,23 +56,25 @@ class MemoryBank(nn.Module):
         self,
         dim: int,
         size: int | None = None,
-        num_classes: int | None = None,
+        num_foreground: int | None = None,
         momentum: float = 0.9,
         normalise: bool = True,
         unused_tag: int = -1,
         equal_rows: bool = False,
     ) -> None:
         super().__init__()
-        if size is None and num_classes is None:
+        if size is None and num_foreground is None:
             raise ValueError(
-                'a MemoryBank needs size, num_classes or both, got neither'
+                'a MemoryBank needs size, num_foreground or both, got neither'
             )
-        for name, value in dict(dim=dim, size=size, num_classes=num_classes).items():
+        for name, value in dict(
+            dim=dim, size=size, num_foreground=num_foreground
+        ).items():
             if value is not None and value < 1:
                 raise ValueError(f'{name} of a MemoryBank must be at least 1: {value}')
         if not 0 <= momentum <= 1:
             raise ValueError(f'momentum must be in [0, 1], got {momentum}')
-        self.dim, self.size, self.num_classes = dim, size, num_classes
+        self.dim, self.size, self.num_foreground = dim, size, num_foreground
         self.momentum, self.normalise = momentum, normalise
         self.unused_tag, self.equal_rows = unused_tag, equal_rows
         if size is not None:
@@ -79,8 +82,8 @@ class MemoryBank(nn.Module):
             self.register_buffer('tags', torch.full((size,), unused_tag))
             self.register_buffer('pointer', torch.tensor(0))
             self.register_buffer('count', torch.tensor(0))
-        if num_classes is not None:
-            self.register_buffer('prototypes', torch.zeros(num_classes, dim))
+        if num_foreground is not None:
+            self.register_buffer('prototypes', torch.zeros(num_foreground, dim))
 
     # ---------------------------------------------------------------- queue
     @property
@@ -163,12 +166,12 @@ class MemoryBank(nn.Module):
             ValueError: if shapes don't fit, or there are no prototypes.
             TypeError: if labels aren't integers.
         """
-        num_classes = self._need('num_classes')
+        num_foreground = self._need('num_foreground')
         self._check(features, labels, 'labels')
         features = all_gather_varied(features.float(), self.equal_rows)
         labels = all_gather_varied(labels.long(), self.equal_rows)
         features, labels = self._finite(features, labels, -1)
-        ids = torch.arange(1, num_classes + 1, device=labels.device)
+        ids = torch.arange(1, num_foreground + 1, device=labels.device)
         mine = labels[:, None] == ids  # (N, C)
         number = mine.sum(0)
         later = number - mine.cumsum(0)
