@@ -6,14 +6,21 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from mmengine.config import ConfigDict
+from mmengine.config import Config, ConfigDict
+from mmengine.model import PretrainedInit
 from mmengine.registry import init_default_scope
 from mmseg.models import SegTTAModel
 from mmseg.structures import SegDataSample
 from mmseg.visualization import SegLocalVisualizer
 
+from mmwsss.cli.inference_options import save_masks, show_panels
 from mmwsss.cli.launch import replace_sync_bn
+from mmwsss.datasets.voc12 import VOC12WeakDataset
+from mmwsss.engine.hooks.cam_panel_hook import CAMPanelHook
+from mmwsss.evaluation.wsss_metric import WSSSMetric
 from mmwsss.models.prediction.old_settings import backbone_cfg
+from mmwsss.pipeline.inference import dataset_meta
+from mmwsss.pipeline.label_options import build_labeler
 from mmwsss.registry import LABELERS, MODELS
 from mmwsss.testing import load_config
 
@@ -140,11 +147,26 @@ def test_types_may_be_classes() -> None:
 
 
 def test_pretrained_by_class_is_understood_too() -> None:
-    from mmengine.model import PretrainedInit
-
     cfg = with_classes(network().to_dict())['backbone']
     init = dict(type=PretrainedInit, checkpoint='vit.pth')
     assert backbone_cfg(cfg | dict(init_cfg=init)) == cfg | dict(pretrained='vit.pth')
+
+
+def test_tools_find_classes_too() -> None:
+    cfg = Config(
+        dict(
+            test_dataloader=dict(dataset=dict(type=VOC12WeakDataset)),
+            custom_hooks=[dict(type=CAMPanelHook)],
+            test_evaluator=dict(type=WSSSMetric),
+        )
+    )
+    assert dataset_meta(cfg)['classes'] == VOC12WeakDataset.METAINFO['classes']
+    show_panels(cfg, 'pictures')
+    assert [hook['show_dir'] for hook in cfg.custom_hooks] == ['pictures']
+    save_masks(cfg, 'masks')
+    assert cfg.test_evaluator.save_dir == 'masks'
+    labeler = build_labeler(dict(type=LABELERS.get('ThresholdLabeler'), bkg_thr=0.4))
+    assert labeler.bkg_thr == 0.4
 
 
 def test_sync_bn_by_class() -> None:
