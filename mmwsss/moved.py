@@ -2,7 +2,8 @@
 """Old module paths: an import of one gives the module at its new place, and says so.
 
 Configs (``custom_imports``) and scripts that were written before the rooms were
-opened go on working; each old path is named once, with the new one.
+opened go on working; each old path is named once, with the new one. A name that went
+elsewhere than its module comes from there; what is gone says what to use instead.
 """
 
 from __future__ import annotations
@@ -10,10 +11,11 @@ from __future__ import annotations
 import importlib
 import sys
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec
-from types import ModuleType
+from types import CodeType, ModuleType
+from typing import Any
 
 PREFIX = __package__ + '.'
 #: each line: module below ``mmwsss`` before, and now
@@ -58,10 +60,11 @@ cam.semantics methods.semformer.semantics
 cam.walk methods.irn.edge_walk
 datasets.errors io.data_errors
 datasets.files io.image_files
-datasets.shapes datasets.shapes.shapes_dataset
 datasets.shapes_generator datasets.shapes.scenes
 datasets.shapes_patterns datasets.shapes.patterns
 datasets.shapes_saliency datasets.shapes.drawn_saliency
+datasets.transforms.load_fused_maps datasets.transforms.load_side_inputs
+datasets.transforms.load_saliency datasets.transforms.load_side_inputs
 datasets.utils.coco_masks datasets.coco_masks
 datasets.utils.mask_io io.mask_files
 datasets.utils.parallel pipeline.workers
@@ -142,6 +145,62 @@ utils.weights io.weights
 MOVED = dict(line.split() for line in TABLE.strip().splitlines())
 
 
+#: each line: a name of such a module that went elsewhere, and where it is now
+NAME_TABLE = """
+apis.generate.write.Workers pipeline.workers.Workers
+apis.pipeline.plan.as_typed pipeline.stage_command.as_typed
+apis.pipeline.plan.command pipeline.stage_command.command
+apis.pipeline.plan.content_hash pipeline.stage_inputs.content_hash
+apis.pipeline.plan.literal_paths pipeline.stage_inputs.literal_paths
+cam.classes.ClassPairs structures.class_pairs.ClassPairs
+cam.refine.denormalise cam.pixels.denormalise
+cam.refine.label_shares cam.labels.label_shares
+cam.refine.truncate_to_unit cam.pixels.truncate_to_unit
+datasets.errors.SaliencyError io.data_errors.SideInputError
+models.utils.convert.TOCO_HEADS methods.toco.toco_keys.TOCO_HEADS
+models.utils.convert.convert_toco methods.toco.toco_keys.convert_toco
+utils.manifest.differences pipeline.fingerprint.differences
+utils.manifest.weights_hash pipeline.fingerprint.weights_hash
+"""
+MOVED_NAMES = dict(line.split() for line in NAME_TABLE.strip().splitlines())
+_LABELER = 'a labeler makes labels now (mmwsss.labelers)'
+_KIND = 'mmwsss.datasets.side_inputs holds what is done with the files'
+#: modules and names without a successor → what to use instead
+GONE = {
+    'apis.generate.cfg.REFINERS': 'mmwsss.labelers.refiners.refiner.refiner_names()',
+    'apis.generate.data.TRAINING_FOLDERS': 'side_inputs of the data set',
+    'apis.generate.walk.check_affinity': 'mmwsss.pipeline.generate.walked_maps',
+    'apis.pipeline.lock.work_dir_lock': 'mmwsss.pipeline.lock.folder_lock',
+    'apis.pipeline.place.Place': 'mmwsss.pipeline.stage_folder.StageFolder',
+    'apis.pipeline.place.find_place': 'mmwsss.pipeline.stage_folder.StageFolder',
+    'apis.pipeline.plan.keep': 'mmwsss.pipeline.plan',
+    'apis.refine_maps.cam_stacks': _LABELER,
+    'apis.refine_maps.slots_to_ids': _LABELER,
+    'cam.classes.ClassMaps': 'of one image: mmwsss.structures.StoredMaps; '
+    'mmwsss.structures.ClassMaps is what a method says of a view',
+    'cam.refine.refine_soft_maps': f'{_LABELER}: Labeler.refine',
+    'cam.refine.refined_label': f'{_LABELER}: TwoThresholdLabeler',
+    'cam.score_maps': f'{_LABELER}: background_stacks, Labeler.refine',
+    'datasets.fused_maps': f"{_KIND}: kind='maps'",
+    'datasets.saliency_maps': f"{_KIND}: kind='grey'",
+    'datasets.transforms.load_fused_maps.check_classes': f"{_KIND}: kind='maps'",
+    'datasets.transforms.load_saliency.check_size': f"{_KIND}: kind='grey'",
+    'datasets.transforms.load_saliency.decode_saliency': f"{_KIND}: kind='grey'",
+    'datasets.transforms.load_saliency.saliency_size': f"{_KIND}: kind='grey'",
+    'datasets.utils.parallel.clean_processes': 'mmwsss.pipeline.workers.Workers',
+    'datasets.utils.parallel.start_worker': 'mmwsss.pipeline.workers.Workers',
+    'engine.processes.tell': 'mmengine.logging.print_log',
+    'models.segmentors.loss_terms_mixin': 'mmwsss.models.loss_terms.LossTerms',
+    'models.segmentors.predict_mixin': 'mmwsss.models.prediction.predictor.Predictor',
+    'models.segmentors.smaf.self_training': "type='MultiScaleSelfTraining'",
+    'models.utils.inference.CAM_FUSE_AT': 'InferenceCfg says what is allowed',
+    'models.utils.inference.FUSE_AT': 'InferenceCfg says what is allowed',
+    'models.utils.inference.FUSIONS': 'InferenceCfg says what is allowed',
+    'ops._fallback.par': 'mmwsss.ops._fallback.par_steps',
+}
+PAGE = 'docs/en/migration.md'
+
+
 class MovedModules(MetaPathFinder, Loader):
     """Finds the modules of :data:`MOVED`, and the packages that held them."""
 
@@ -151,27 +210,95 @@ class MovedModules(MetaPathFinder, Loader):
         path: Sequence[str] | None,
         target: ModuleType | None = None,
     ) -> ModuleSpec | None:
-        """The spec of a moved module; ``None`` for everything else."""
+        """The spec of a moved module; ``None`` for everything else.
+
+        Raises:
+            ModuleNotFoundError: for a module that is gone, naming what to use.
+        """
         old = fullname.removeprefix(PREFIX)
         if not fullname.startswith(PREFIX):
             return None
         if old in MOVED:
             return ModuleSpec(fullname, self)
+        if old in GONE:
+            raise ModuleNotFoundError(_gone(old))  # with a name python passes over it
         if any(name.startswith(f'{old}.') for name in MOVED):
             return ModuleSpec(fullname, self, is_package=True)
         return None
 
     def exec_module(self, module: ModuleType) -> None:
         """Put the module at its new place under the old name too."""
-        new = MOVED.get(module.__name__.removeprefix(PREFIX))
-        if new is None:  # an empty package that held moved modules
+        old = module.__name__.removeprefix(PREFIX)
+        if old not in MOVED:  # an empty package that held moved modules
+            module.__dict__['__getattr__'] = _collected(old)
             return
-        warnings.warn(
-            f'{module.__name__} is {PREFIX}{new} now: import it from there',
-            FutureWarning,
-            stacklevel=2,
+        _warn(old)
+        new = importlib.import_module(PREFIX + MOVED[old])
+        if not any(name.startswith(f'{old}.') for name in MOVED_NAMES | GONE):
+            sys.modules[module.__name__] = new
+            return
+        names = {k: v for k, v in vars(new).items() if not k.startswith('__')}
+        module.__dict__.update(names, __doc__=new.__doc__)
+        module.__dict__['__getattr__'] = _elsewhere(old)
+
+    def get_code(self, fullname: str) -> CodeType:
+        """What ``python -m`` runs: the module at its new place."""
+        old = fullname.removeprefix(PREFIX)
+        _warn(old)
+        run = (
+            f'import runpy\nrunpy.run_module({PREFIX + MOVED[old]!r}, None, "__main__")'
         )
-        sys.modules[module.__name__] = importlib.import_module(PREFIX + new)
+        return compile(run, fullname, 'exec')
+
+
+def _warn(old: str) -> None:
+    warnings.warn(
+        f'{PREFIX}{old} is {PREFIX}{MOVED[old]} now: import it from there',
+        FutureWarning,
+        stacklevel=3,
+    )
+
+
+def _gone(old: str) -> str:
+    return f'{PREFIX}{old} is gone; instead: {GONE[old]} ({PAGE})'
+
+
+def _elsewhere(old: str) -> Callable[[str], Any]:
+    """``__getattr__`` of a moved module some names of which went elsewhere."""
+
+    def look_up(name: str) -> Any:
+        full = f'{old}.{name}'
+        if full in GONE:
+            raise ImportError(_gone(full))
+        if full not in MOVED_NAMES:
+            raise AttributeError(f'module {PREFIX}{old} has no attribute {name!r}')
+        module, _, new = MOVED_NAMES[full].rpartition('.')
+        warnings.warn(
+            f'{PREFIX}{full} is {PREFIX}{MOVED_NAMES[full]} now: import it from there',
+            FutureWarning,
+            stacklevel=3,
+        )
+        return getattr(importlib.import_module(PREFIX + module), new)
+
+    return look_up
+
+
+def _collected(old: str) -> Callable[[str], Any]:
+    """``__getattr__`` of a package that is gone, and collected names once."""
+
+    def look_up(name: str) -> Any:
+        message = (
+            f'{PREFIX}{old} collects no names any more: import {name} from the module '
+            f'that defines it ({PAGE})'
+        )
+        full = f'{old}.{name}'
+        inside = any(f'{known}.'.startswith(f'{full}.') for known in [*MOVED, *GONE])
+        # modules are looked for next, and python asks for names of its own
+        if inside or name.startswith('__'):
+            raise AttributeError(message)
+        raise ImportError(message)
+
+    return look_up
 
 
 def install() -> None:

@@ -9,12 +9,15 @@ matching mmseg package itself.
 
 import importlib
 import pkgutil
+from typing import Any
 
 from mmengine.config.utils import MODULE2PACKAGE
 from mmengine.registry import Registry
 from mmseg import registry as mmseg
 
 SCOPE = 'mmwsss'
+#: mmengine's initialiser that reads a file, by its registered and its own name
+PRETRAINED = ('Pretrained', 'PretrainedInit')
 # configs of other packages may be based on ours: 'mmwsss::toco/toco_vit-t_shapes.py'
 MODULE2PACKAGE[SCOPE] = SCOPE
 
@@ -82,3 +85,17 @@ VISBACKENDS = _child('VISBACKENDS', 'visualization')
 LOG_PROCESSORS = _child('LOG_PROCESSORS', 'visualization')
 
 INFERENCERS = _child('INFERENCERS')
+
+
+def class_of(kind: Any, registry: Registry) -> Any:
+    """What a config's ``type`` stands for: a registered name, or the class itself.
+
+    Returns:
+        The class or function; ``None`` for a name that isn't registered.
+    """
+    return registry.get(kind) if isinstance(kind, str) else kind
+
+
+def name_of(kind: Any) -> str:
+    """The bare name of a config's ``type``: a string, with scope or not, or a class."""
+    return getattr(kind, '__name__', str(kind)).rpartition('.')[2]

@@ -9,7 +9,7 @@ from typing import Any
 from mmengine.config import Config, ConfigDict
 
 from mmwsss.io.errors import UserError
-from mmwsss.registry import MODELS
+from mmwsss.registry import MODELS, name_of
 
 #: what the short names are called in a config
 _NAMES = dict(crf='DenseCRF', par='PAR')
@@ -79,7 +79,7 @@ def show_panels(cfg: Config, folder: str) -> None:
     """Write a panel of every test image to ``folder``."""
     hooks = cfg.get('custom_hooks') or []
     for hook in hooks:
-        if str(hook['type']).rpartition('.')[2] == 'CAMPanelHook':
+        if name_of(hook['type']) == 'CAMPanelHook':
             hook['show_dir'] = folder
             break
     else:
@@ -96,7 +96,7 @@ def save_masks(cfg: Config, folder: str) -> None:
     evaluator = cfg.get('test_evaluator')
     entries = evaluator if isinstance(evaluator, (list, tuple)) else [evaluator or {}]
     for entry in entries:
-        if str(entry.get('type')).rpartition('.')[2] == 'WSSSMetric':
+        if name_of(entry.get('type')) == 'WSSSMetric':
             entry['save_dir'] = folder
             return
     raise UserError(

@@ -15,6 +15,7 @@ from torch import distributed
 
 from mmwsss.io.checkpoint import use_safe_checkpoints
 from mmwsss.io.errors import UserError
+from mmwsss.registry import PRETRAINED, name_of
 
 from .inference_options import segmentor_cfg
 
@@ -65,11 +66,11 @@ def skip_pretrained_on_resume(cfg: Config) -> None:
     backbone = segmentor_cfg(cfg).get('backbone', {})
     init = backbone.get('init_cfg') or {}
     if not cfg.get('resume') or not (
-        backbone.get('pretrained') or init.get('type') == 'Pretrained'
+        backbone.get('pretrained') or name_of(init.get('type')) in PRETRAINED
     ):
         return
     if cfg.get('load_from') or find_latest_checkpoint(cfg.get('work_dir', '')):
-        if init.get('type') == 'Pretrained':
+        if name_of(init.get('type')) in PRETRAINED:
             backbone.pop('init_cfg')
         if 'pretrained' in backbone:
             backbone['pretrained'] = None
@@ -137,9 +138,9 @@ def prepare_for_cpu(cfg: Config) -> None:
 def replace_sync_bn(node: Any) -> None:
     """Replace every ``type='SyncBN'`` below ``node`` by ``'BN'``, in place."""
     if isinstance(node, dict):
-        kind = node.get('type')
-        if isinstance(kind, str) and kind.rpartition('.')[2] in _SYNC_BN:
-            node['type'] = _SYNC_BN[kind.rpartition('.')[2]]
+        kind = name_of(node.get('type'))
+        if kind in _SYNC_BN:
+            node['type'] = _SYNC_BN[kind]
         for value in node.values():
             replace_sync_bn(value)
     elif isinstance(node, (list, tuple)):

@@ -17,6 +17,7 @@ from .label_sources import Labels, read_labels, read_names
 from .seeding import seed_everything
 from .side_inputs.declaration import MASK, read_declarations, spread
 from .side_inputs.old_arguments import translate
+from .transforms.geometry import check_geometry
 from .verify import verify_item
 
 BACKGROUND = 'background'
@@ -69,10 +70,13 @@ class WeakSegDataset(BaseSegDataset):
             other images, each with one counted warning, before it stops.
         **kwargs: those of mmseg's ``BaseSegDataset`` (``data_root``,
             ``data_prefix``, ``metainfo``, ``pipeline``, ``indices``,
-            ``test_mode``, ...). The old ``sal_dir``, ``sal_suffix``, ``fused_dir``
-            and ``mask_dir`` are translated into ``side_inputs``, with a warning.
+            ``test_mode``, ...), but for ``reduce_zero_label``. The old ``sal_dir``,
+            ``sal_suffix``, ``fused_dir`` and ``mask_dir`` are translated into
+            ``side_inputs``, with a warning.
 
     Raises:
+        ValueError: for ``reduce_zero_label=True``, and a pipeline that moves pictures
+            without their side inputs.
         LabelError, UnreadableImageError, DataError: at start, naming the file
             and the fix, if labels or files are missing or unknown.
     """
@@ -94,6 +98,13 @@ class WeakSegDataset(BaseSegDataset):
         pipeline: Sequence[dict | Callable] = (),
         **kwargs,
     ) -> None:
+        if kwargs.get('reduce_zero_label'):
+            raise ValueError(
+                f'{type(self).__name__} takes no reduce_zero_label=True: id 0 is the '
+                'background, image labels name the classes 1..C. If id 0 of your masks '
+                "means that nothing is labelled, write it as 255; 'background' stays "
+                'the first class, a mask needs not hold it'
+            )
         self.label_format = label_format
         self.split_file = split_file
         self.side_inputs = read_declarations(
@@ -114,12 +125,14 @@ class WeakSegDataset(BaseSegDataset):
         self.check_samples = check_samples
         self.max_unreadable = max_unreadable
         self.unreadable: set[str] = set()
+        steps = [_build(item) for item in pipeline]
+        check_geometry(steps, {side.name: side.kind for side in self.side_inputs})
         super().__init__(
             ann_file=ann_file,
             img_suffix=img_suffix,
             seg_map_suffix=seg_map_suffix,
             test_mode=test_mode,
-            pipeline=[_build(item) for item in pipeline],
+            pipeline=steps,
             **kwargs,
         )
 
@@ -239,7 +252,7 @@ class WeakSegDataset(BaseSegDataset):
             gt_labels=gt_labels,
             num_foreground=self.num_classes - 1,
             label_map=self.label_map,
-            reduce_zero_label=self.reduce_zero_label,
+            reduce_zero_label=False,
             seg_fields=[],
         )
         if self.has_true_masks:

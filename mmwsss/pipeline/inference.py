@@ -19,7 +19,7 @@ from mmwsss.cli.inference_options import apply_post_processor, segmentor_cfg
 from mmwsss.datasets.transforms.pack_weak_inputs import PackWeakInputs
 from mmwsss.io.checkpoint import load_checkpoint_file, use_safe_checkpoints
 from mmwsss.io.weights import load_weights_strict
-from mmwsss.registry import DATASETS, MODELS
+from mmwsss.registry import DATASETS, MODELS, class_of
 
 
 def init_model(
@@ -75,7 +75,7 @@ def dataset_meta(cfg: Config) -> dict[str, Any]:
     dataset = (cfg.get('test_dataloader') or cfg.get('train_dataloader') or {}).get(
         'dataset', {}
     )
-    kind = DATASETS.get(dataset['type']) if 'type' in dataset else None
+    kind = class_of(dataset['type'], DATASETS) if 'type' in dataset else None
     return {**getattr(kind, 'METAINFO', {}), **dataset.get('metainfo', {})}
 
 

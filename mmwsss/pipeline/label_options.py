@@ -16,7 +16,7 @@ from mmengine.config import Config
 
 from mmwsss.labelers.labeler import Labeler
 from mmwsss.labelers.refiners.refiner import refiner_names
-from mmwsss.registry import LABELERS
+from mmwsss.registry import LABELERS, class_of
 
 #: ways to a mask that are no refiner's name
 WAYS = ('own', 'none', 'seeds', 'rw')
@@ -99,7 +99,7 @@ def build_labeler(cfg: Mapping[str, Any]) -> Labeler:
     """
     if not isinstance(cfg, Mapping) or 'type' not in cfg:
         raise ValueError(f"labeler must be dict(type='...', ...), got {cfg!r}")
-    if LABELERS.get(cfg['type']) is None:
+    if class_of(cfg['type'], LABELERS) is None:
         raise ValueError(
             f'there is no labeler {cfg["type"]!r}; registered are '
             f'{sorted(LABELERS.module_dict)}'

@@ -12,7 +12,7 @@ from mmengine.utils import import_modules_from_strings
 
 from mmwsss.datasets.side_inputs.old_arguments import translate
 from mmwsss.datasets.weak_seg_dataset import WeakSegDataset
-from mmwsss.registry import DATASETS
+from mmwsss.registry import DATASETS, class_of
 
 from .stages import PipelineError, Stage, find_needs
 
@@ -90,7 +90,7 @@ def check_data(stages: Sequence[Stage]) -> None:
 def _given_dataset(loader: Mapping[str, Any]) -> dict[str, Any] | None:
     """The data set without transforms, if it is one of mmwsss."""
     dataset = dict(loader.get('dataset') or {})
-    kind = DATASETS.get(dataset['type']) if 'type' in dataset else None
+    kind = class_of(dataset['type'], DATASETS) if 'type' in dataset else None
     if not (inspect.isclass(kind) and issubclass(kind, WeakSegDataset)):
         return None
     declared = translate(

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from mmengine.registry import DefaultScope
 from PIL import Image
 
 LABELS = {'a': ('cat',), 'b': ('dog', 'cat'), 'c': ('dog',), 'd': ('red_fox',)}
@@ -38,3 +39,10 @@ def draw(root: Path, labels: dict = LABELS, size: tuple[int, int] = (24, 32)) ->
 def folder(tmp_path) -> Path:
     """Root of the data set."""
     return draw(tmp_path / 'set')
+
+
+@pytest.fixture
+def scope():
+    """The scope that configs name as their default."""
+    with DefaultScope.overwrite_default_scope('mmwsss'):
+        yield

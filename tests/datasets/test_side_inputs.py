@@ -178,18 +178,79 @@ def test_grey_goes_with_a_channel_of_the_picture(cfg: dict) -> None:
     assert np.array_equal(out['saliency'], out['img'][..., 0])
 
 
-@pytest.mark.parametrize('name', ['fused', 'saliency'])
+FLIPS = [dict(type='mmseg.RandomFlip', prob=prob) for prob in (1.0, 0.0)]
+ROTATE = dict(type='mmseg.RandomRotate', prob=1.0, degree=(90.0, 90.0))
+
+
 @pytest.mark.parametrize(
-    'foreign',
+    'name, foreign, kind',
     [
-        dict(type='mmseg.RandomFlip', prob=1.0),
-        dict(type='mmseg.Resize', scale=(16, 12), keep_ratio=False),
+        *((name, FLIPS[:1], 'RandomFlip') for name in ('fused', 'saliency')),
+        ('saliency', FLIPS, 'RandomFlip'),  # the second one says flip=False
+        ('saliency', [dict(type='mmseg.Resize', scale=(16, 12))], 'Resize'),
+        *((name, [ROTATE], 'RandomRotate') for name in ('saliency', 'segments')),
+        ('segments', [dict(type='mmseg.RandomRotFlip')], 'RandomRotFlip'),
+        ('segments', [dict(type='mmcv.RandomFlip', prob=1.0)], 'RandomFlip'),
+        ('mask', [ROTATE | dict(seg_pad_val=0)], 'RandomRotate'),
+        (
+            'saliency',
+            [dict(type='RandomApply', transforms=[ROTATE], prob=0.5)],
+            'RandomRotate',
+        ),
+        (
+            'saliency',
+            [dict(type='MultiView', views=dict(a=[], b=[ROTATE]), main='b')],
+            'RandomRotate',
+        ),
     ],
 )
-def test_transforms_that_leave_it_behind_are_refused(root, name, foreign) -> None:
-    steps = [*LOAD[:2], foreign, LOAD[2]]
-    with pytest.raises(SideInputError, match=rf'a\.jpg.*{name!r}.*not with it.*PIL'):
-        build(root, {name: ALL[name]}, steps)[0]
+def test_transforms_that_leave_it_behind_are_refused(root, name, foreign, kind) -> None:
+    """Before the first picture: a map that wasn't turned has the right size."""
+    message = rf'{kind} of the pipeline moves .*{name!r}: use the PIL'
+    with pytest.raises(ValueError, match=message):
+        build(root, {name: ALL[name]}, [*LOAD[:2], *foreign, LOAD[2]])
+    build(root, {name: ALL[name]}, [LOAD[0], *foreign, LOAD[2]])  # isn't loaded
+
+
+def test_what_moves_the_picture_before_the_loader_is_refused(root) -> None:
+    flip = dict(type='PILRandomFlip', prob=1.0)
+    with pytest.raises(ValueError, match=r"'segments', and stands before its loader"):
+        build(root, dict(segments=ALL['segments']), [LOAD[0], flip, *LOAD[1:]])
+
+
+def test_transforms_that_may_stand_there(root, scope) -> None:
+    """Those that move nothing, or the side input too; unknown ones say so."""
+    steps = [
+        dict(type='mmseg.PhotoMetricDistortion'),
+        dict(type='PILRandomBlur', prob=1.0),
+        dict(type='RandomChoice', transforms=[[GEOMETRY[2]]]),
+        dict(type='MultiView', views=dict(a=[], b=[ROTATE]), main='a'),
+    ]
+    build(root, ALL, [*LOAD[:2], *steps, LOAD[2]])
+    build(root, dict(mask=ALL['mask']), [*LOAD[:2], ROTATE, LOAD[2]])
+    ids = dict(segments=ALL['segments'])
+    build(root, ids, [*LOAD[:2], ROTATE | dict(seg_pad_val=0), LOAD[2]])
+
+    def strange(results):
+        return results
+
+    with pytest.raises(ValueError, match='strange of the pipeline .*keeps_side_inputs'):
+        build(root, ids, [*LOAD[:2], strange, LOAD[2]])
+    strange.keeps_side_inputs = True
+    assert (
+        'segments' in build(root, ids, [*LOAD[:2], strange, LOAD[2]])[0]['data_samples']
+    )
+
+
+def test_a_size_that_is_wrong_all_the_same(root) -> None:
+    """Behind a promise that isn't kept."""
+
+    def halve(results):
+        return results | dict(img=results['img'][::2], img_shape=(12, 32))
+
+    halve.keeps_side_inputs = True
+    with pytest.raises(SideInputError, match=r"a\.jpg.*'saliency'.*not with it.*PIL"):
+        build(root, dict(saliency=ALL['saliency']), [*LOAD[:2], halve, LOAD[2]])[0]
 
 
 def test_ids_follow_in_transforms_of_mmseg(root: Path) -> None:

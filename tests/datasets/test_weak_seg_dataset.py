@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 import torch
 from mmengine.dataset import pseudo_collate
-from mmengine.registry import DefaultScope
 from mmengine.runner import Runner
 from mmengine.runner.loops import _InfiniteDataloaderIterator
 from PIL import Image
@@ -71,6 +70,14 @@ def test_test_item_has_its_mask_at_native_size(folder):
     assert mask.unique().tolist() == [0, 1, 2, 255]
 
 
+def test_no_zero_label_is_taken_away(folder):
+    """It was accepted and did nothing."""
+    with pytest.raises(ValueError, match='no reduce_zero_label=True: id 0 is the back'):
+        build(folder, reduce_zero_label=True)
+    info = build(folder, reduce_zero_label=False).get_data_info(0)
+    assert info['reduce_zero_label'] is False
+
+
 def test_seed_decides_the_augmentation(folder):
     dataset = build(folder)
     one, two, other = dataset[0, 11], dataset[0, 11], dataset[0, 12]
@@ -79,11 +86,35 @@ def test_seed_decides_the_augmentation(folder):
     assert not torch.equal(one['inputs']['view2'], other['inputs']['view2'])
 
 
-@pytest.fixture
-def scope():
-    """The scope that configs name as their default."""
-    with DefaultScope.overwrite_default_scope('mmwsss'):
-        yield
+@pytest.mark.parametrize('kind', ['RepeatDataset', 'ConcatDataset', 'ClassBalanced'])
+def test_wrappers_hand_on_the_seed(folder, scope, kind):
+    """And the sampler of a run takes them; mmengine's own are refused."""
+    one = build(folder)
+    one.get_cat_ids = lambda i: [one.get_data_info(i)['gt_labels'][0]]
+    settings = dict(
+        RepeatDataset=dict(dataset=one, times=3),
+        ConcatDataset=dict(datasets=[one, build(folder)]),
+        ClassBalanced=dict(dataset=one, oversample_thr=1e-3),
+    )[kind]
+    kind = 'ClassBalancedDataset' if kind == 'ClassBalanced' else kind
+    wrapped = DATASETS.build(dict(type=kind, **settings))
+    assert wrapped.metainfo['classes'] == CLASSES
+    for index, inner in ((1, 1), (len(wrapped) - 1, len(one) - 1)):
+        for name, view in wrapped[index, 11]['inputs'].items():
+            assert torch.equal(view, one[inner, 11]['inputs'][name])
+    assert set(wrapped[0]) == set(one[0])
+    sampler = dict(type='SeededInfiniteSampler')
+    settings = dict(batch_size=2, num_workers=0, sampler=sampler)
+    loader = Runner.build_dataloader(settings | dict(dataset=wrapped), seed=3)
+    assert len(next(iter(loader))['data_samples']) == 2
+    if kind == 'RepeatDataset':
+        theirs = DATASETS.build(
+            dict(type='mmengine.RepeatDataset', dataset=one, times=3)
+        )
+        with pytest.raises(
+            ValueError, match=r'RepeatDataset takes bare.*with_seed=Fal'
+        ):
+            Runner.build_dataloader(settings | dict(dataset=theirs), seed=3)
 
 
 @pytest.mark.parametrize(

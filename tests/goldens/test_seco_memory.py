@@ -21,7 +21,7 @@ def bank_before(data: dict[str, np.ndarray]) -> MemoryBank:
     bank = MemoryBank(
         dim,
         size=size,
-        num_classes=len(data['prototypes_before']),
+        num_foreground=len(data['prototypes_before']),
         momentum=float(data['proto_m']),
     )
     bank.fill(

@@ -12,9 +12,11 @@ from pathlib import Path
 
 import pytest
 import torch
+from mmengine.config import Config
 
 import mmwsss.methods
-from mmwsss.registry import MODELS, import_modules
+from mmwsss.pipeline.label_options import build_labeler
+from mmwsss.registry import LABELERS, MODELS, import_modules
 from mmwsss.testing import MethodTester, build, step
 from tests.helpers import ROOT
 
@@ -118,6 +120,38 @@ def test_from_a_package_outside(tmp_path, monkeypatch, inside) -> None:
         losses = step(model, 60)
     assert 'loss_mine' in losses and losses.keys() == expected.keys()
     assert all(torch.equal(losses[name], expected[name]) for name in losses)
+
+
+def test_places_for_a_package_outside(tmp_path, monkeypatch) -> None:
+    """The lines of section 5 replace every path that the base says relative to us."""
+    places = re.findall(r'```python\n(.*?)```', SECTIONS[5], re.S)[1]
+    config = tmp_path / 'mine.py'
+    config.write_text("_base_ = ['mmwsss::cam/cam_vit-t_shapes_seg.py']\n" + places)
+    cfg = Config.fromfile(config)
+    found = [cfg.model.backbone.pretrained]
+    for part in ('train', 'val', 'test'):
+        found.append(cfg[f'{part}_dataloader'].dataset.data_root)
+    assert [p.partition('/')[0] for p in found] == ['MMWSSS'] * 4
+    base = Config.fromfile('configs/cam/cam_vit-t_shapes_seg.py')
+    assert found[0] == 'MMWSSS/' + base.model.backbone.pretrained
+    assert found[1] == 'MMWSSS/' + base.train_dataloader.dataset.data_root
+
+
+def test_the_labeler_of_the_page() -> None:
+    """It is built, and asks for what it says."""
+    part = SECTIONS[2].partition('### A labeler of your own')[2]
+    scope: dict = {'__name__': __name__}
+    try:
+        exec('from __future__ import annotations\n' + first_code(part), scope)
+        labeler = build_labeler(dict(type='MyLabeler', thr=0.3))
+    finally:
+        LABELERS.module_dict.pop('MyLabeler', None)
+    assert labeler.side_inputs == ('depth',) and labeler.reads_pixels
+    assert labeler.with_thresholds(thr=0.5).thr == 0.5
+    documented = set(re.findall(r'^\| `(\w+)`', part, re.M))
+    assert documented == {
+        *('pixels', 'cam', 'side_inputs', 'THRESHOLDS', 'reads_pixels')
+    }
 
 
 @pytest.mark.parametrize('path', FILES, ids=lambda path: path.rpartition('/')[2])

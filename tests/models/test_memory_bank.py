@@ -31,7 +31,7 @@ def state_equal(ours: MemoryBank, theirs: MemoryBank) -> bool:
 
 # ------------------------------------------------------------------ smoke, shapes
 def test_registered_and_shapes() -> None:
-    bank = MODELS.build(dict(type='MemoryBank', dim=4, size=6, num_classes=3))
+    bank = MODELS.build(dict(type='MemoryBank', dim=4, size=6, num_foreground=3))
     shapes = {key: tuple(value.shape) for key, value in bank.state_dict().items()}
     assert shapes == dict(
         features=(6, 4), tags=(6,), pointer=(), count=(), prototypes=(3, 4)
@@ -44,7 +44,7 @@ def test_registered_and_shapes() -> None:
     'kwargs,keys',
     [
         (dict(size=3), {'features', 'tags', 'pointer', 'count'}),
-        (dict(num_classes=3), {'prototypes'}),
+        (dict(num_foreground=3), {'prototypes'}),
     ],
 )
 def test_either_part_alone(kwargs, keys) -> None:
@@ -82,7 +82,7 @@ def test_more_rows_than_slots_keeps_the_last() -> None:
 
 
 def test_no_rows_change_nothing() -> None:
-    bank = MemoryBank(2, size=3, num_classes=2)
+    bank = MemoryBank(2, size=3, num_foreground=2)
     before = copy.deepcopy(bank)
     bank.enqueue(torch.zeros(0, 2), torch.zeros(0, dtype=torch.long))
     bank.update_prototypes(torch.zeros(0, 2), torch.zeros(0, dtype=torch.long))
@@ -98,7 +98,7 @@ def test_start_with_a_full_queue() -> None:
 
 
 def test_no_gradient_and_half_precision() -> None:
-    bank = MemoryBank(2, size=3, num_classes=1)
+    bank = MemoryBank(2, size=3, num_foreground=1)
     features = rows(1, 2).half().requires_grad_()
     bank.enqueue(features, torch.tensor([1, 1]))
     bank.update_prototypes(features, torch.tensor([1, 1]))
@@ -123,7 +123,7 @@ def one_by_one(
 @pytest.mark.parametrize('normalise', [True, False])
 def test_prototypes_follow_row_by_row(momentum, normalise) -> None:
     torch.manual_seed(0)
-    bank = MemoryBank(4, num_classes=3, momentum=momentum, normalise=normalise)
+    bank = MemoryBank(4, num_foreground=3, momentum=momentum, normalise=normalise)
     bank.prototypes.normal_()
     features, labels = torch.randn(9, 4), torch.tensor([1, 3, 0, 1, -1, 1, 255, 3, 4])
     expected = one_by_one(bank.prototypes, features, labels, momentum)
@@ -133,19 +133,38 @@ def test_prototypes_follow_row_by_row(momentum, normalise) -> None:
 
 
 def test_first_row_of_a_class_is_its_prototype() -> None:
-    bank = MemoryBank(2, num_classes=2)
+    bank = MemoryBank(2, num_foreground=2)
     bank.update_prototypes(torch.tensor([[3.0, 4.0]]), torch.tensor([2]))
     torch.testing.assert_close(bank.prototypes, torch.tensor([[0.0, 0.0], [0.6, 0.8]]))
+
+
+@pytest.mark.parametrize('bad', [float('nan'), float('inf'), -float('inf')])
+@pytest.mark.parametrize('label', [255, 0, -1, 2])
+def test_a_row_that_is_not_finite_stays_out(bad, label) -> None:
+    """Left out by its id or not: the memory is as if it hadn't come."""
+    ours, theirs = (MemoryBank(2, size=4, num_foreground=3) for _ in range(2))
+    features = torch.tensor([[3.0, 4.0], [bad, 1.0], [6.0, 8.0]])
+    labels = torch.tensor([1, label, 2])
+    good = torch.tensor([True, False, True])
+    with NoHostSync():
+        ours.update_prototypes(features, labels)
+        ours.enqueue(features, labels)
+    theirs.update_prototypes(features[good], labels[good])
+    assert torch.equal(ours.prototypes, theirs.prototypes)
+    assert ours.tags.tolist() == [1, -1, 2, -1]
+    assert torch.equal(ours.features[:3], features.where(good[:, None], 0))
+    ours.fill(torch.full((4, 2), bad), torch.ones(4, dtype=torch.long))
+    assert not ours.features.any() and ours.tags.tolist() == [-1] * 4
 
 
 # ------------------------------------------------------------------ bad input
 @pytest.mark.parametrize(
     'kwargs,message',
     [
-        (dict(dim=2), 'size, num_classes or both'),
+        (dict(dim=2), 'size, num_foreground or both'),
         (dict(dim=0, size=2), 'dim .* at least 1: 0'),
         (dict(dim=2, size=0), 'size .* at least 1: 0'),
-        (dict(dim=2, num_classes=2, momentum=1.5), r'momentum .* 1\.5'),
+        (dict(dim=2, num_foreground=2, momentum=1.5), r'momentum .* 1\.5'),
     ],
 )
 def test_refused_settings(kwargs, message) -> None:
@@ -161,12 +180,12 @@ def test_refused_calls() -> None:
         bank.enqueue(torch.zeros(2, 3), torch.tensor([1, 2]))
     with pytest.raises(TypeError, match='integers, got torch.float32'):
         bank.enqueue(rows(1), torch.tensor([1.0]))
-    with pytest.raises(ValueError, match='without num_classes'):
+    with pytest.raises(ValueError, match='without num_foreground'):
         bank.update_prototypes(rows(1), torch.tensor([1]))
     with pytest.raises(ValueError, match='each of 5 slots, got 1'):
         bank.fill(rows(1), torch.tensor([1]))
     with pytest.raises(ValueError, match='without size'):
-        MemoryBank(2, num_classes=1).enqueue(rows(1), torch.tensor([1]))
+        MemoryBank(2, num_foreground=1).enqueue(rows(1), torch.tensor([1]))
 
 
 # ------------------------------------------------------------------ state, compile
@@ -180,7 +199,7 @@ def random_step(bank: MemoryBank, seed: int, number: int = 3) -> None:
 
 
 def test_state_dict_resumes_bit_by_bit(tmp_path) -> None:
-    ours, theirs = (MemoryBank(2, size=7, num_classes=3) for _ in range(2))
+    ours, theirs = (MemoryBank(2, size=7, num_foreground=3) for _ in range(2))
     for seed in range(3):
         random_step(ours, seed)
     torch.save(ours.state_dict(), tmp_path / 'bank.pth')
@@ -192,7 +211,7 @@ def test_state_dict_resumes_bit_by_bit(tmp_path) -> None:
 
 
 def test_host_never_waits() -> None:
-    bank = MemoryBank(2, size=4, num_classes=3)
+    bank = MemoryBank(2, size=4, num_foreground=3)
     features, labels = rows(1, 2, 3), torch.tensor([1, 1, -1])
     with NoHostSync():
         for _ in range(2):
@@ -202,7 +221,7 @@ def test_host_never_waits() -> None:
 
 
 def test_full_graph() -> None:
-    plain, traced = (MemoryBank(2, size=4, num_classes=3) for _ in range(2))
+    plain, traced = (MemoryBank(2, size=4, num_foreground=3) for _ in range(2))
 
     def step(bank, features, labels):
         bank.enqueue(features, labels)
@@ -219,7 +238,7 @@ def test_full_graph() -> None:
 # ------------------------------------------------------------------ processes
 def gather_and_remember(rank: int, equal: bool) -> dict[str, Tensor]:
     """Rank r brings r + 1 rows, or 2; one process brings none at last."""
-    bank = MemoryBank(2, size=5, num_classes=3, equal_rows=equal)
+    bank = MemoryBank(2, size=5, num_foreground=3, equal_rows=equal)
     for step in range(2):
         number = 2 if equal else rank + 1
         values = [10 * step + 5 * rank + i + 1 for i in range(number)]
@@ -258,7 +277,7 @@ def test_gather_without_distribution_is_the_tensor_itself() -> None:
 @pytest.mark.skipif(not torch.cuda.is_available(), reason='needs a CUDA device')
 def test_on_the_gpu() -> None:
     """The same as on the CPU, and the host doesn't wait."""
-    cpu = MemoryBank(2, size=7, num_classes=3)
+    cpu = MemoryBank(2, size=7, num_foreground=3)
     gpu = copy.deepcopy(cpu).cuda()
     for seed in range(4):
         random_step(cpu, seed)

@@ -7,6 +7,7 @@ import numpy as np
 from mmengine.dist import get_dist_info, sync_random_seed
 from torch.utils.data import Sampler
 
+from mmwsss.datasets.seeded_wrappers import refuse_unseeded
 from mmwsss.datasets.seeding import mix_seed
 from mmwsss.registry import DATA_SAMPLERS
 
@@ -29,10 +30,11 @@ class SeededInfiniteSampler(Sampler):
         shuffle: permute each epoch.
         seed: by default one drawn by rank 0; give it to resume bit-equal.
         with_seed: yield ``(index, seed)``; False yields bare indices, for data
-            sets that do not take pairs (wrappers such as ``ConcatDataset``).
+            sets that do not take pairs. Ours do, and the wrappers ``ConcatDataset``,
+            ``RepeatDataset`` and ``ClassBalancedDataset`` of mmwsss.
 
     Raises:
-        ValueError: if the data set is empty.
+        ValueError: if the data set is empty, or a wrapper that takes no pairs.
     """
 
     def __init__(
@@ -46,6 +48,8 @@ class SeededInfiniteSampler(Sampler):
         self.size = len(dataset)
         if not self.size:
             raise ValueError('the data set is empty; check its ann_file and indices')
+        if with_seed:
+            refuse_unseeded(dataset)
         self.shuffle = shuffle
         self.seed = sync_random_seed() if seed is None else seed
         self.with_seed = with_seed

@@ -21,7 +21,8 @@ class LoadSideInputs(BaseTransform):
     gives; ``ori_shape`` (load the image first). Added keys: one array for each name;
     the side input ``mask`` becomes ``gt_seg_map``, as ``LoadMask`` names a mask. All of
     them follow the geometry of the image in the ``PIL...`` transforms; maps of ids
-    are added to ``seg_fields`` and so follow in mmseg's transforms as well.
+    are added to ``seg_fields`` and so follow in some of mmseg's transforms as well;
+    what doesn't is refused when the data set is built (:mod:`.geometry`).
 
     Args:
         names: which of them; all by default.

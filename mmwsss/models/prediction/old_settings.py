@@ -10,7 +10,7 @@ from typing import Any
 
 from mmengine.logging import print_log
 
-from mmwsss.registry import MODELS
+from mmwsss.registry import MODELS, PRETRAINED, class_of, name_of
 
 #: flat entry of ``test_cfg`` before → group and entry now
 TEST_KEYS = {
@@ -94,8 +94,10 @@ def backbone_cfg(backbone: Mapping[str, Any]) -> dict[str, Any]:
         ValueError: if both are given.
     """
     backbone = dict(backbone)
-    init, kind = backbone.get('init_cfg'), MODELS.get(backbone['type'])
-    if not isinstance(init, Mapping) or init.get('type') != 'Pretrained':
+    init, kind = backbone.get('init_cfg'), class_of(backbone['type'], MODELS)
+    if not isinstance(init, Mapping) or kind is None:
+        return backbone
+    if name_of(init.get('type')) not in PRETRAINED:
         return backbone
     # each class's own arguments, since one may hand on what it doesn't name
     makers = [base.__init__ for base in inspect.getmro(kind)]  # type: ignore[misc]

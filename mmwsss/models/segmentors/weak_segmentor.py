@@ -5,7 +5,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 import torch
-from mmseg.models.segmentors.base import BaseSegmentor
 from mmseg.structures import SegDataSample
 from torch import Tensor, nn
 
@@ -27,10 +26,11 @@ from ..prediction import old_settings as old
 from ..prediction.inference_cfg import InferenceCfg, MapFusion, make_group
 from ..prediction.predictor import Images, Predictor
 from ..teachers.averaged_parts import AveragedParts
+from .mmseg_contract import MMSegContract, turned_back
 
 
 @MODELS.register_module()
-class WeakSegmentor(BaseSegmentor):
+class WeakSegmentor(MMSegContract):
     """Base of all networks that learn from image labels; by itself the CAM baseline.
 
     It owns what every method shares: encode once, class maps, fusion of scales and
@@ -423,7 +423,7 @@ class WeakSegmentor(BaseSegmentor):
         overrides = old.grouped(overrides, old.TEST_KEYS, 'test_cfg')
         cfg = InferenceCfg.of(self.test_cfg, **overrides)
         model = self.teacher_network() if cfg.use_teacher else self
-        return Predictor(model, cfg)(inputs, data_samples)
+        return turned_back(Predictor(model, cfg)(inputs, data_samples))
 
     def teacher_network(self) -> WeakSegmentor:
         """This model with averaged networks in place of those that they follow.
@@ -432,17 +432,3 @@ class WeakSegmentor(BaseSegmentor):
             UserError: if the method keeps no average of its backbone.
         """
         return self.averaged.network()
-
-    # ---------------------------------------------------------------- mmseg's contract
-    def extract_feat(self, inputs: Tensor) -> tuple[Tensor, ...]:
-        """The backbone's maps."""
-        return self.encode(inputs).maps
-
-    def encode_decode(self, inputs: Tensor, batch_data_samples: Any = None) -> Tensor:
-        """Segmentation logits (B, C + 1, H, W) at input size."""
-        return resize(self.seg_logits(self.encode(inputs)), tuple(inputs.shape[-2:]))
-
-    def _forward(self, inputs: Tensor, data_samples: Any = None) -> tuple[Tensor, ...]:
-        features = self.encode(inputs)
-        heads = (self.cam_head, self.decode_head)
-        return tuple(head(features.maps) for head in heads if head is not None)

@@ -66,7 +66,7 @@ class RememberingTeacher(WeakSegmentor):
     def __init__(self, *, memory: Mapping[str, Any], **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.averaged = AveragedParts(self, ('backbone', 'cam_head', 'decode_head'))
-        self.memory = MemoryBank(**memory, num_classes=self.num_foreground)
+        self.memory = MemoryBank(**memory, num_foreground=self.num_foreground)
 
     def loss(
         self, inputs: Mapping[str, Tensor], data_samples: Sequence[SegDataSample]
