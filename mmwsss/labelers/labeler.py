@@ -37,6 +37,16 @@ class Labeler(nn.Module):
     side_inputs: tuple[str, ...] = ()
     #: settings that :meth:`with_thresholds` can replace
     THRESHOLDS: tuple[str, ...] = ()
+    #: whether :meth:`decide` looks at the pictures itself. ``False`` where only the
+    #: refiner does: without one, pictures then need not be read, and only their size
+    #: is right. It holds for the class that says so, not for one that overrides its
+    #: ``decide``.
+    READS_PIXELS: bool = True
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        if 'decide' in vars(cls) and 'READS_PIXELS' not in vars(cls):
+            cls.READS_PIXELS = True  # another rule than the one that declared it
 
     def __init__(self, refiner: dict[str, Any] | nn.Module | None = None) -> None:
         super().__init__()
@@ -81,8 +91,8 @@ class Labeler(nn.Module):
 
     @property
     def reads_pixels(self) -> bool:
-        """Whether the rule looks at the pictures, or only at their size."""
-        return self.refiner is not None
+        """Whether the pictures are looked at, or only their size."""
+        return self.READS_PIXELS or self.refiner is not None
 
     def with_thresholds(self, **thresholds: float) -> Labeler:
         """The same rule with other thresholds; this one stays as it is.

@@ -6,6 +6,7 @@ from __future__ import annotations
 import pytest
 import torch
 
+from mmwsss.labelers.labeler import Labeler
 from mmwsss.labelers.refiners.refiner import refiner_names
 from mmwsss.labelers.refiners.walk_refiner import RandomWalk
 from mmwsss.labelers.seeds import affinity_seeds
@@ -160,6 +161,37 @@ def test_it_has_no_state(name: str) -> None:
     if name == 'RandomWalkLabeler':
         assert labeler.walk.network.weight.dtype == torch.float64
         labeler.float()
+
+
+@pytest.mark.parametrize('name', SETTINGS)
+def test_who_looks_at_the_pictures(name: str) -> None:
+    """A rule that says it doesn't gives one label whatever they show."""
+    labeler = build(name)
+    assert labeler.reads_pixels == (name == 'RandomWalkLabeler')
+    black = run(labeler, pixels=torch.zeros(2, 3, *SIZE)).ids
+    assert labeler.reads_pixels or torch.equal(black, run(labeler).ids)
+    if name not in REFUSED:
+        assert build(name, refiner=dict(type='PAR')).reads_pixels
+
+
+def test_a_rule_of_its_own_gets_the_pictures() -> None:
+    """Unless its class says that it needs none; a parent's word doesn't count."""
+
+    class Bright(Labeler):
+        def decide(self, pixels, cam, labels, **side):
+            return PseudoLabel((pixels.mean(1) > 100).long())
+
+    class BrightThreshold(type(build('ThresholdLabeler'))):
+        decide = Bright.decide
+
+    class Renamed(type(build('ThresholdLabeler'))):
+        pass
+
+    class Blind(Bright):
+        READS_PIXELS = False
+
+    assert Bright().reads_pixels and BrightThreshold(0.4).reads_pixels
+    assert not Renamed(0.4).reads_pixels and not Blind().reads_pixels
 
 
 @pytest.mark.parametrize('name', SETTINGS)
