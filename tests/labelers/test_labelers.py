@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from mmwsss.labelers.labeler import Labeler
-from mmwsss.labelers.refiners.refiner import refiner_names
+from mmwsss.labelers.refiners.refiner import Refiner, refiner_names
 from mmwsss.labelers.refiners.walk_refiner import RandomWalk
 from mmwsss.labelers.seeds import affinity_seeds
 from mmwsss.ops import PAR
@@ -245,6 +245,69 @@ def test_refused_when_built(cfg: dict, message: str) -> None:
 def test_inputs_that_do_not_fit(changes: dict, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         run(build('ThresholdLabeler'), **changes)
+
+
+@pytest.mark.parametrize(
+    'found,error,message',
+    [
+        (
+            lambda ids: ids,
+            TypeError,
+            r'Rule.decide must return PseudoLabel.*got Tensor',
+        ),
+        (
+            lambda ids: PseudoLabel(ids.float()),
+            TypeError,
+            'ids as int64.*torch.float32',
+        ),
+        (lambda ids: PseudoLabel(ids > 0), TypeError, 'ids as int64.*torch.bool'),
+        (
+            lambda ids: PseudoLabel(ids[:, ::2, ::2]),
+            ValueError,
+            r"ids of the shape \(2, 33, 41\), at the pictures' size, got \(2, 17, 21\)",
+        ),
+        (lambda ids: PseudoLabel(None), ValueError, 'ids of the shape .* got None'),
+        (
+            lambda ids: PseudoLabel(ids, ids[:, None].float()),
+            ValueError,
+            r'soft of the shape \(2, 3, 33, 41\).*got \(2, 1, 33, 41\)',
+        ),
+        (
+            lambda ids: PseudoLabel(ids, None, ids),
+            TypeError,
+            'confidence as float32, got torch.int64',
+        ),
+    ],
+)
+def test_labels_that_are_none(found, error: type, message: str) -> None:
+    """What a rule gives is refused by type and shape, and the class is named."""
+
+    class Rule(Labeler):
+        def decide(self, pixels, cam, labels, **side):
+            return found(torch.zeros_like(pixels[:, 0], dtype=torch.long))
+
+    with pytest.raises(error, match=message):
+        run(Rule())
+
+
+def test_narrow_ids_are_widened() -> None:
+    class Rule(Labeler):
+        def decide(self, pixels, cam, labels, **side):
+            return PseudoLabel(torch.full_like(pixels[:, 0], 255, dtype=torch.uint8))
+
+    assert run(Rule()).ids.dtype == torch.int64 and (run(Rule()).ids == 255).all()
+
+
+@pytest.mark.parametrize('name', sorted(set(SETTINGS) - set(REFUSED)))
+@pytest.mark.parametrize('per_channel', [True, False])
+def test_refiners_that_change_the_shape(name: str, per_channel: bool) -> None:
+    class Halved(Refiner):
+        def forward(self, pixels, prob):
+            return prob[..., ::2, ::2]
+
+    Halved.per_channel = per_channel
+    with pytest.raises(ValueError, match='Halved must return .* that it is given'):
+        run(build(name, refiner=Halved()))
 
 
 # ------------------------------------------------------------------- published numbers

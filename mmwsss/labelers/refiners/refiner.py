@@ -91,7 +91,29 @@ def refine_maps(refiner: nn.Module | None, pixels: Tensor, prob: Tensor) -> Tens
     if refiner is None:
         return prob
     size = tuple(prob.shape[-2:])
-    return resize(refiner(pixels, resize(prob, refiner_grid(refiner, size))), size)
+    small = resize(prob, refiner_grid(refiner, size))
+    return resize(refined(refiner, pixels, small), size)
+
+
+def refined(refiner: nn.Module, pixels: Tensor, prob: Tensor) -> Tensor:
+    """What a refiner makes of maps; refused unless it keeps their shape.
+
+    Args:
+        refiner: the refiner.
+        pixels: (B, 3, H, W) RGB grey levels 0..255.
+        prob: (B, L, h, w) on the refiner's grid.
+
+    Raises:
+        ValueError: if it gives maps of another shape.
+    """
+    found: Tensor = refiner(pixels, prob)
+    if not isinstance(found, Tensor) or found.shape != prob.shape:
+        got = tuple(found.shape) if isinstance(found, Tensor) else type(found).__name__
+        raise ValueError(
+            f'{type(refiner).__name__} must return probabilities of the shape that it '
+            f'is given, {tuple(prob.shape)}, got {got}'
+        )
+    return found
 
 
 def refiner_names() -> tuple[str, ...]:
