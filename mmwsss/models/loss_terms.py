@@ -125,7 +125,8 @@ class LossTerms:
             terms: the active ones, 0-dim each.
 
         Raises:
-            ValueError: if there is none.
+            ValueError: if there is none, an active one is lacking, or one has no
+                weight.
         """
         if not terms:
             raise ValueError(
@@ -133,6 +134,7 @@ class LossTerms:
                 f'train_cfg.weights, which names {sorted(self.names)}'
             )
         weights = self.schedule(training_iteration())
+        self._refuse_others(type(model).__name__, set(terms), set(weights))
         losses = {f'loss_{term}': weights[term] * loss for term, loss in terms.items()}
         if self.inactive == 'zero_grad':
             idle = self.idle_parameters(model, set(terms))
@@ -140,6 +142,21 @@ class LossTerms:
             first = next(iter(losses))
             losses[first] = losses[first] + zero
         return losses
+
+    def _refuse_others(self, name: str, given: set[str], active: set[str]) -> None:
+        """A weight without its term would change nothing, and nobody would know."""
+        now = f'at iteration {training_iteration()}'
+        if active - given:
+            raise ValueError(
+                f'{name}.loss computes no {sorted(active - given)}, which '
+                f'train_cfg.weights makes active {now}; it gave {sorted(given)}. '
+                'Leave out the weight, or set it to 0'
+            )
+        if given - active:
+            raise ValueError(
+                f'{name}.loss gave {sorted(given - active)}, which train_cfg.weights '
+                f'gives no weight {now}: compute a term only where it is in self.active'
+            )
 
     def idle_parameters(
         self, model: nn.Module, active: set[str]
