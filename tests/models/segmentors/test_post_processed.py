@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from mmwsss.io.weights import load_weights_strict
 from mmwsss.labelers.refiners.crf_refiner import DenseCRF
+from mmwsss.models.prediction.seg_outputs import post_processor
 from mmwsss.models.segmentors.post_processed import PostProcessed
 from mmwsss.registry import MODELS
 
@@ -63,6 +64,9 @@ BACKBONES = dict(
 @MODELS.register_module(force=True)
 class KeepAsIs(nn.Module):
     """Remembers what it was given and changes nothing."""
+
+    downscale = 1
+    per_channel = False
 
     def __init__(self) -> None:
         super().__init__()
@@ -289,6 +293,32 @@ def test_training_is_the_plain_one() -> None:
     assert torch.equal(plain.eval()(image), refined.eval()(image))
 
 
+def test_a_refiner_works_on_its_grid() -> None:
+    """As in a labeler: PAR at half size, where nothing else is said."""
+    data, par = batch(), dict(type='mmwsss.PAR', num_iters=3)
+    refined = {}
+    for downscale in (None, 2, 1):
+        given = {} if downscale is None else dict(downscale=downscale)
+        torch.manual_seed(0)
+        plain, model = pair(stock(), par | given)
+        seen = []
+        model.post_processor.register_forward_pre_hook(
+            lambda _, args, seen=seen: seen.append(args[1].shape)
+        )
+        (out,) = model.test_step(copy.deepcopy(data))
+        assert [tuple(s[-2:]) for s in seen] == [
+            (40, 50) if downscale == 1 else (20, 25)
+        ]
+        refined[downscale] = out.pred_sem_seg.data
+    assert torch.equal(refined[None], refined[2])
+
+
+def test_what_refines_nothing_is_refused() -> None:
+    with pytest.raises(ValueError, match='Conv2d refines no probabilities'):
+        wrapped(stock(), dict(type='Conv2d', in_channels=3, out_channels=3,
+                              kernel_size=1))  # fmt: skip
+
+
 def test_copies_are_independent() -> None:
     _, model = pair(stock())
     twin = copy.deepcopy(model)
@@ -334,6 +364,21 @@ def test_our_own_networks_get_their_setting() -> None:
     model = wrapped(cfg)
     assert model.test_cfg['post_processor'] == CRF
     assert model.refined_inside
+
+
+def test_the_grid_of_a_refiner_in_our_own_networks() -> None:
+    from mmwsss.testing import build, predict_batch
+
+    init_default_scope('mmwsss')
+    model, sizes = build('configs/cam/cam_vit-t_shapes_seg.py').eval(), {}
+    for downscale in (1, 2):
+        par = dict(type='PAR', downscale=downscale)
+        seen = sizes.setdefault(downscale, [])
+        post_processor(model, par).register_forward_pre_hook(
+            lambda _, args, seen=seen: seen.append(tuple(args[1].shape[-2:]))
+        )
+        model.predict(**predict_batch(model), outputs=('seg',), post_processor=par)
+    assert sizes == {1: [(64, 85)] * 2, 2: [(32, 42)] * 2}  # of the label's size
 
 
 def test_what_is_no_segmentor_is_refused() -> None:
