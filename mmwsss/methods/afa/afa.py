@@ -12,7 +12,6 @@ from mmwsss.cam import (
     affinity_targets,
     label_shares,
     multi_scale,
-    truncate_to_unit,
     window_mask,
 )
 from mmwsss.labelers.refiners.par_refiner import PARRefiner
@@ -221,9 +220,9 @@ class AFA(WeakSegmentor):
     ) -> Tensor:
         """CAM propagated by the affinity, then refined inside the box."""
         stacks = self.propagated(cams, labels, thresholds[::-1])
-        pixels = truncate_to_unit(self.grey_levels(images))
         par = self.labeler.refiner
-        return refined_propagated_label(pixels, stacks, labels, par, box)
+        pixels = par.seen(self.grey_levels(images))
+        return refined_propagated_label(pixels, stacks, labels, par, box, par.downscale)
 
     def propagated(
         self, cams: AttendedCAMs, labels: ImageLabels, thresholds: Sequence[float]
