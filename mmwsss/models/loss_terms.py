@@ -22,7 +22,7 @@ def training_iteration() -> int:
 def refuse_unknown(
     name: str, train_cfg: Mapping[str, Any], known: Collection[str]
 ) -> None:
-    """Refuse entries of ``train_cfg`` that a model doesn't read.
+    """Refuse entries of ``train_cfg`` that a model doesn't read, or reads wrongly.
 
     Args:
         name: of the model's class.
@@ -30,7 +30,8 @@ def refuse_unknown(
         known: names of those that it reads.
 
     Raises:
-        ValueError: naming the unknown ones and those that are known.
+        ValueError: naming the unknown ones and those that are known; or a word like
+            ``'False'``, which would count as true.
     """
     unknown = set(train_cfg) - set(known)
     if unknown:
@@ -38,6 +39,11 @@ def refuse_unknown(
             f'{name} reads no train_cfg entries {sorted(unknown)}; it reads '
             f'{sorted(known)}'
         )
+    for key, value in train_cfg.items():
+        if isinstance(value, str) and value.lower() in ('true', 'false', 'yes', 'no'):
+            raise ValueError(
+                f'train_cfg.{key} must be True or False, got the word {value!r}'
+            )
 
 
 def part_of(model: nn.Module, path: str) -> Any:

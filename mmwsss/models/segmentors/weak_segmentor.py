@@ -24,7 +24,7 @@ from mmwsss.structures import (
 
 from ..loss_terms import LossTerms, refuse_unknown, training_iteration
 from ..prediction import old_settings as old
-from ..prediction.inference_cfg import InferenceCfg, MapFusion, make_group
+from ..prediction.inference_cfg import InferenceCfg, MapFusion
 from ..prediction.predictor import Images, Predictor
 from ..teachers.averaged_parts import AveragedParts
 
@@ -215,8 +215,7 @@ class WeakSegmentor(BaseSegmentor):
         refuse_unknown(type(self).__name__, self.train_cfg, self.TRAIN_KEYS)
         self.terms = LossTerms(self.train_cfg, self.TERM_MODULES)
         self.terms.check(self, self.TERM_NEEDS)
-        views = self.train_cfg.get('cam') or {}
-        self.train_maps = make_group(MapFusion, 'train_cfg.cam', views)
+        self.train_maps = MapFusion.of_training(self.train_cfg.get('cam'))
         InferenceCfg.of(self.test_cfg)  # refused now, not at the first validation
         self.averaged = AveragedParts(self, ())  # a method names its own
 
