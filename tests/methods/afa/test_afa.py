@@ -22,6 +22,9 @@ CRF_LABELS = dict(
 )
 
 
+ONE_THRESHOLD = dict(type='ThresholdLabeler', bkg_thr=0.4, refiner=dict(type='PAR'))
+
+
 class TestAFA(MethodTester):
     """Affinity from attention."""
 
@@ -157,6 +160,25 @@ class TestAFA(MethodTester):
                 not torch.equal(a, b)
                 for a, b in zip(labels[first], labels[second], strict=True)
             )
+
+    @pytest.mark.parametrize(
+        'term,key', [('seg', 'seg_source'), ('aff', 'aff_source'), (None, 'source')]
+    )
+    def test_propagated_labels_need_two_thresholds(self, term, key: str) -> None:
+        """Wherever they may be used, from the beginning or later."""
+        cfg = load_config(TINY)
+        cfg.model.labeler = ONE_THRESHOLD
+        cfg.model.train_cfg |= dict(seg_source='cam', aff_source='cam')
+        cfg.model.test_cfg.pseudo.source = 'cam'
+        build(cfg)
+        if term is None:
+            cfg.model.test_cfg.pseudo.source = 'propagated'
+            what = "pseudo.source='propagated' of AFA"
+        else:
+            cfg.model.train_cfg[key] = [(0, 'cam'), (200, 'propagated')]
+            what = f'the loss term {term}'.replace('seg', '(seg|reg)')
+        with pytest.raises(ValueError, match=f'{what} needs a labeler.thresholds'):
+            build(cfg)
 
     def test_the_refiner_s_settings_hold_for_the_propagated_label(
         self, monkeypatch
