@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from mmwsss.cam import outside_box_to_ignore, resize
 from mmwsss.structures import ImageLabels, PseudoLabel
 
-from .refiners.refiner import build_refiner, refined, refiner_grid
+from .refiners.refiner import build_refiner, refined, refiner_grid, without_keys
 
 #: types of class ids that a rule may give: they hold 255
 WHOLE = (torch.uint8, torch.int16, torch.int32, torch.int64)
@@ -22,9 +22,10 @@ class Labeler(nn.Module):
     """A rule that makes pseudo labels of pictures and class maps.
 
     A labeler is registered in ``LABELERS`` and means the same in a model, in
-    prediction, in the tools and in a stage of a pipeline. It has no parameters: the
-    checkpoints of a model don't change with it. A subclass writes :meth:`decide`; its
-    settings whose names are in ``THRESHOLDS`` are attributes of that name.
+    prediction, in the tools and in a stage of a pipeline. It learns nothing, and what
+    it holds (a buffer of its refiner, say) is in no checkpoint of a model. A subclass
+    writes :meth:`decide`; its settings whose names are in ``THRESHOLDS`` are attributes
+    of that name.
 
     Args:
         refiner: config of what makes maps follow the edges of their picture (a module
@@ -54,6 +55,7 @@ class Labeler(nn.Module):
     def __init__(self, refiner: dict[str, Any] | nn.Module | None = None) -> None:
         super().__init__()
         self.refiner = build_refiner(refiner)
+        without_keys(self)
 
     # ---------------------------------------------------------------- what is called
     def forward(

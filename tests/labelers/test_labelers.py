@@ -3,8 +3,12 @@
 
 from __future__ import annotations
 
+import copy
+from collections import OrderedDict
+
 import pytest
 import torch
+from mmengine.runner.checkpoint import get_state_dict, load_state_dict
 
 from mmwsss.labelers.labeler import Labeler
 from mmwsss.labelers.refiners.refiner import Refiner, refiner_names
@@ -161,6 +165,45 @@ def test_it_has_no_state(name: str) -> None:
     if name == 'RandomWalkLabeler':
         assert labeler.walk.network.weight.dtype == torch.float64
         labeler.float()
+
+
+class Buffered(Refiner):
+    """It has a buffer, a part with a buffer, and a weight."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer('kernel', torch.ones(3))
+        self.register_buffer('passing', torch.ones(3), persistent=False)
+        self.norm = torch.nn.BatchNorm2d(2)
+
+    def forward(self, pixels, prob):
+        return prob
+
+
+@pytest.mark.parametrize('name', sorted(set(SETTINGS) - set(REFUSED)))
+@pytest.mark.parametrize('by', ['torch', 'mmengine'])
+def test_a_refiner_has_no_key_in_a_checkpoint(name: str, by: str) -> None:
+    """Nothing of it is saved, lacking or set, and nothing of it trains."""
+    model = torch.nn.ModuleDict(
+        dict(head=torch.nn.Linear(2, 2), labeler=build(name, refiner=Buffered()))
+    )
+    refiner = model['labeler'].refiner
+    assert [k for k, p in model.named_parameters() if p.requires_grad] == [
+        'head.weight', 'head.bias'
+    ]  # fmt: skip
+    state = model.state_dict() if by == 'torch' else get_state_dict(model)
+    assert set(state) == {'head.weight', 'head.bias'}
+    refiner.kernel += 1
+    old = dict(state, **{'labeler.refiner.kernel': torch.zeros(3)})
+    for saved in (state, old):  # a file that was written before has the key
+        if by == 'torch':
+            model.load_state_dict(saved, strict=True)
+            copy.deepcopy(model).load_state_dict(saved, strict=True)
+        else:
+            load_state_dict(model, OrderedDict(saved), strict=True)
+        assert refiner.kernel.tolist() == [2.0] * 3
+    assert set(old) == {*state, 'labeler.refiner.kernel'}
+    assert not model['labeler'].with_thresholds().state_dict()
 
 
 @pytest.mark.parametrize('name', SETTINGS)

@@ -17,6 +17,7 @@ from mmwsss.io.weights import load_weights_strict
 from mmwsss.labelers.refiners.crf_refiner import DenseCRF
 from mmwsss.models.prediction.seg_outputs import post_processor
 from mmwsss.models.segmentors.post_processed import PostProcessed
+from mmwsss.models.segmentors.wrapped_segmentor import WrappedSegmentor
 from mmwsss.registry import MODELS
 
 MEAN, STD = (123.675, 116.28, 103.53), (58.395, 57.12, 57.375)
@@ -275,6 +276,50 @@ def test_checkpoints_fit_both_ways() -> None:
     load_weights_strict(refined, plain.state_dict())
     load_weights_strict(plain, refined.state_dict())
     assert isinstance(refined, PostProcessed) and type(refined.segmentor) is type(plain)
+
+
+@MODELS.register_module(force=True)
+class KeepWithBuffer(KeepAsIs):
+    """A refiner with a buffer."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer('kernel', torch.ones(3))
+
+
+def test_a_refiner_s_buffer_is_in_no_checkpoint() -> None:
+    plain = MODELS.build(stock())
+    refined = wrapped(stock(), dict(type='mmwsss.KeepWithBuffer'))
+    assert list(plain.state_dict()) == list(refined.state_dict())
+    refined.load_state_dict(refined.state_dict(), strict=True)
+    load_weights_strict(refined, plain.state_dict())
+    assert torch.equal(refined.post_processor.kernel, torch.ones(3))
+
+
+class Scaled(WrappedSegmentor):
+    """A wrapper with state of its own, and a part of the inner segmentor's."""
+
+    def __init__(self, segmentor) -> None:
+        super().__init__(segmentor)
+        self.register_buffer('scale', torch.zeros(1))
+        self.losses = nn.ModuleDict(dict(mine=nn.BatchNorm1d(2, affine=False)))
+        self.decode_head = segmentor.decode_head
+
+
+def test_a_wrapper_s_own_state_is_saved_beside() -> None:
+    plain, one, two = (MODELS.build(stock()) for _ in range(3))
+    one, two = Scaled(one), Scaled(two)
+    one.scale += 3
+    one.losses['mine'].running_mean += 2
+    state = one.state_dict()
+    own = {k for k in state if k == 'scale' or k.startswith('losses.mine.')}
+    assert len(own) == 4 and set(state) == own | set(plain.state_dict())
+    two.load_state_dict(state, strict=True)
+    for key, value in two.state_dict().items():
+        assert torch.equal(value, state[key]), key
+    outer = nn.ModuleDict(dict(model=Scaled(MODELS.build(stock()))))
+    assert 'model.scale' in outer.state_dict()
+    outer.load_state_dict(outer.state_dict(), strict=True)
 
 
 def test_training_is_the_plain_one() -> None:
