@@ -31,6 +31,8 @@ class BackgroundPowerLabeler(Labeler):
         ValueError: if ``alpha`` isn't positive, or the refiner is none.
     """
 
+    READS_PIXELS = False
+
     def __init__(
         self, alpha: float, refiner: dict[str, Any] | nn.Module | None = None
     ) -> None:

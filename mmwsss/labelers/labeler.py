@@ -12,16 +12,20 @@ from torch import Tensor, nn
 from mmwsss.cam import outside_box_to_ignore, resize
 from mmwsss.structures import ImageLabels, PseudoLabel
 
-from .refiners.refiner import build_refiner, refiner_grid
+from .refiners.refiner import build_refiner, refined, refiner_grid, without_keys
+
+#: types of class ids that a rule may give: they hold 255
+WHOLE = (torch.uint8, torch.int16, torch.int32, torch.int64)
 
 
 class Labeler(nn.Module):
     """A rule that makes pseudo labels of pictures and class maps.
 
     A labeler is registered in ``LABELERS`` and means the same in a model, in
-    prediction, in the tools and in a stage of a pipeline. It has no parameters: the
-    checkpoints of a model don't change with it. A subclass writes :meth:`decide`; its
-    settings whose names are in ``THRESHOLDS`` are attributes of that name.
+    prediction, in the tools and in a stage of a pipeline. It learns nothing, and what
+    it holds (a buffer of its refiner, say) is in no checkpoint of a model. A subclass
+    writes :meth:`decide`; its settings whose names are in ``THRESHOLDS`` are attributes
+    of that name.
 
     Args:
         refiner: config of what makes maps follow the edges of their picture (a module
@@ -37,10 +41,21 @@ class Labeler(nn.Module):
     side_inputs: tuple[str, ...] = ()
     #: settings that :meth:`with_thresholds` can replace
     THRESHOLDS: tuple[str, ...] = ()
+    #: whether :meth:`decide` looks at the pictures itself. ``False`` where only the
+    #: refiner does: without one, pictures then need not be read, and only their size
+    #: is right. It holds for the class that says so, not for one that overrides its
+    #: ``decide``.
+    READS_PIXELS: bool = True
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        if 'decide' in vars(cls) and 'READS_PIXELS' not in vars(cls):
+            cls.READS_PIXELS = True  # another rule than the one that declared it
 
     def __init__(self, refiner: dict[str, Any] | nn.Module | None = None) -> None:
         super().__init__()
         self.refiner = build_refiner(refiner)
+        without_keys(self)
 
     # ---------------------------------------------------------------- what is called
     def forward(
@@ -63,12 +78,14 @@ class Labeler(nn.Module):
             **side: the fields that ``side_inputs`` names.
 
         Raises:
+            TypeError, ValueError: if :meth:`decide` gives no such label.
             ValueError: if the shapes don't fit, or a side input is lacking.
         """
         self._check_inputs(pixels, cam, labels, side)
         with torch.no_grad(), torch.autocast(cam.device.type, enabled=False):
             if cam.shape[1]:
                 found = self.decide(pixels.float(), cam.float(), labels, **side)
+                found = check_label(type(self).__name__, found, pixels, labels)
             else:  # no image of the batch holds a class
                 found = PseudoLabel(torch.zeros_like(pixels[:, 0], dtype=torch.long))
             return found._replace(ids=outside_box_to_ignore(found.ids, box))
@@ -81,8 +98,8 @@ class Labeler(nn.Module):
 
     @property
     def reads_pixels(self) -> bool:
-        """Whether the rule looks at the pictures, or only at their size."""
-        return self.refiner is not None
+        """Whether the pictures are looked at, or only their size."""
+        return self.READS_PIXELS or self.refiner is not None
 
     def with_thresholds(self, **thresholds: float) -> Labeler:
         """The same rule with other thresholds; this one stays as it is.
@@ -135,7 +152,8 @@ class Labeler(nn.Module):
         """
         size = tuple(pixels.shape[-2:])
         if self.refiner is not None and self.refiner.per_channel:
-            out = self.refiner(pixels, stacks.flatten(1, 2)).reshape(stacks.shape)
+            out = refined(self.refiner, pixels, stacks.flatten(1, 2))
+            out = out.reshape(stacks.shape)
         elif self.refiner is not None:
             out = _one_by_one(self.refiner, pixels, stacks, labels)
         else:
@@ -175,6 +193,57 @@ class Labeler(nn.Module):
                 raise ValueError(f'{name} needs {key} {size}, got {tuple(value.shape)}')
 
 
+def check_label(
+    name: str, found: Any, pixels: Tensor, labels: ImageLabels
+) -> PseudoLabel:
+    """Refuse what a rule gives unless it is a :class:`PseudoLabel` of the pictures.
+
+    Types and shapes count, no value is looked at.
+
+    Args:
+        name: of the labeler's class.
+        found: what it gave.
+        pixels: (B, 3, H, W).
+        labels: the K classes of each image.
+
+    Returns:
+        The label, its ids int64.
+
+    Raises:
+        TypeError: if it is something else, or not of whole numbers.
+        ValueError: if a shape is another one.
+    """
+    if not isinstance(found, PseudoLabel):
+        raise TypeError(
+            f'{name}.decide must return PseudoLabel(ids, soft, confidence), got '
+            f'{type(found).__name__}'
+        )
+    batch, slots = labels.ids.shape
+    size = tuple(pixels.shape[-2:])
+    wanted = dict(
+        ids=(batch, *size),
+        soft=(batch, slots + 1, *size),
+        confidence=(batch, *size),
+    )
+    for field, shape in wanted.items():
+        value = getattr(found, field)
+        if value is None and field != 'ids':
+            continue
+        if not isinstance(value, Tensor) or tuple(value.shape) != shape:
+            got = tuple(value.shape) if isinstance(value, Tensor) else value
+            raise ValueError(
+                f'{name}.decide must give {field} of the shape {shape}, at the '
+                f"pictures' size, got {got}"
+            )
+        whole = value.dtype in WHOLE
+        if not (whole if field == 'ids' else value.is_floating_point()):
+            kind = 'int64 class ids 0..C and 255' if field == 'ids' else 'float32'
+            raise TypeError(
+                f'{name}.decide must give {field} as {kind}, got {value.dtype}'
+            )
+    return found._replace(ids=found.ids.long())
+
+
 def _one_by_one(
     refiner: nn.Module, pixels: Tensor, stacks: Tensor, labels: ImageLabels
 ) -> Tensor:
@@ -183,7 +252,7 @@ def _one_by_one(
     for count, members in of_one_count(labels):
         for t in range(stacks.shape[1] if count else 0):
             prob = stacks[members, t, : count + 1]
-            out[members, t, : count + 1] = refiner(pixels[members], prob)
+            out[members, t, : count + 1] = refined(refiner, pixels[members], prob)
     return out
 
 

@@ -55,11 +55,6 @@ class RandomWalkLabeler(Labeler):
         self.side_inputs = self.labeler.side_inputs
         self.THRESHOLDS = self.labeler.THRESHOLDS
 
-    @property
-    def reads_pixels(self) -> bool:
-        """The network of edges looks at the pictures."""
-        return True
-
     def decide(
         self, pixels: Tensor, cam: Tensor, labels: ImageLabels, **side: Tensor
     ) -> PseudoLabel:

@@ -38,6 +38,7 @@ class SeedLabeler(Labeler):
     """
 
     THRESHOLDS = ('fg_thr', 'bg_thr')
+    READS_PIXELS = False
 
     def __init__(
         self,

@@ -36,6 +36,7 @@ class SegmentVote(Labeler):
 
     side_inputs = ('segments',)
     THRESHOLDS = ('bkg_thr',)
+    READS_PIXELS = False
 
     def __init__(self, bkg_thr: float, refiner: dict[str, Any] | None = None) -> None:
         super().__init__()

@@ -33,6 +33,7 @@ class ThresholdLabeler(Labeler):
     """
 
     THRESHOLDS = ('bkg_thr',)
+    READS_PIXELS = False
 
     def __init__(
         self, bkg_thr: float, refiner: dict[str, Any] | nn.Module | None = None

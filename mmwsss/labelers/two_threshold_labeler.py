@@ -35,6 +35,7 @@ class TwoThresholdLabeler(Labeler):
     """
 
     THRESHOLDS = ('low_thr', 'high_thr')
+    READS_PIXELS = False
 
     def __init__(
         self,

@@ -22,7 +22,7 @@ def training_iteration() -> int:
 def refuse_unknown(
     name: str, train_cfg: Mapping[str, Any], known: Collection[str]
 ) -> None:
-    """Refuse entries of ``train_cfg`` that a model doesn't read.
+    """Refuse entries of ``train_cfg`` that a model doesn't read, or reads wrongly.
 
     Args:
         name: of the model's class.
@@ -30,7 +30,8 @@ def refuse_unknown(
         known: names of those that it reads.
 
     Raises:
-        ValueError: naming the unknown ones and those that are known.
+        ValueError: naming the unknown ones and those that are known; or a word like
+            ``'False'``, which would count as true.
     """
     unknown = set(train_cfg) - set(known)
     if unknown:
@@ -38,6 +39,11 @@ def refuse_unknown(
             f'{name} reads no train_cfg entries {sorted(unknown)}; it reads '
             f'{sorted(known)}'
         )
+    for key, value in train_cfg.items():
+        if isinstance(value, str) and value.lower() in ('true', 'false', 'yes', 'no'):
+            raise ValueError(
+                f'train_cfg.{key} must be True or False, got the word {value!r}'
+            )
 
 
 def part_of(model: nn.Module, path: str) -> Any:
@@ -125,7 +131,8 @@ class LossTerms:
             terms: the active ones, 0-dim each.
 
         Raises:
-            ValueError: if there is none.
+            ValueError: if there is none, an active one is lacking, or one has no
+                weight.
         """
         if not terms:
             raise ValueError(
@@ -133,6 +140,7 @@ class LossTerms:
                 f'train_cfg.weights, which names {sorted(self.names)}'
             )
         weights = self.schedule(training_iteration())
+        self._refuse_others(type(model).__name__, set(terms), set(weights))
         losses = {f'loss_{term}': weights[term] * loss for term, loss in terms.items()}
         if self.inactive == 'zero_grad':
             idle = self.idle_parameters(model, set(terms))
@@ -140,6 +148,21 @@ class LossTerms:
             first = next(iter(losses))
             losses[first] = losses[first] + zero
         return losses
+
+    def _refuse_others(self, name: str, given: set[str], active: set[str]) -> None:
+        """A weight without its term would change nothing, and nobody would know."""
+        now = f'at iteration {training_iteration()}'
+        if active - given:
+            raise ValueError(
+                f'{name}.loss computes no {sorted(active - given)}, which '
+                f'train_cfg.weights makes active {now}; it gave {sorted(given)}. '
+                'Leave out the weight, or set it to 0'
+            )
+        if given - active:
+            raise ValueError(
+                f'{name}.loss gave {sorted(given - active)}, which train_cfg.weights '
+                f'gives no weight {now}: compute a term only where it is in self.active'
+            )
 
     def idle_parameters(
         self, model: nn.Module, active: set[str]

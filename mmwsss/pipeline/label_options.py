@@ -64,7 +64,7 @@ def labeler_cfg(
     """The config of the labeler that the short options stand for.
 
     Args:
-        bkg_thr: background of the CAMs: one constant; two, low and high, between
+        bkg_thr: background of the CAMs: one constant; two, the low one first, between
             which a pixel is ignored; of seeds the background's, then the foreground's.
         alpha: background (1 - max CAM)^alpha instead.
         refiner: config of the refiner, or ``None``.
@@ -87,7 +87,7 @@ def labeler_cfg(
         return dict(type='BackgroundPowerLabeler', alpha=alpha, **given)
     if len(constants) == 1:
         return dict(type='ThresholdLabeler', bkg_thr=constants[0], **given)
-    low, high = sorted(constants) if refiner else constants
+    low, high = constants  # in this order, which the labeler checks
     return dict(type='TwoThresholdLabeler', low_thr=low, high_thr=high, **given)
 
 

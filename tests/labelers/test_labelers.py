@@ -3,10 +3,15 @@
 
 from __future__ import annotations
 
+import copy
+from collections import OrderedDict
+
 import pytest
 import torch
+from mmengine.runner.checkpoint import get_state_dict, load_state_dict
 
-from mmwsss.labelers.refiners.refiner import refiner_names
+from mmwsss.labelers.labeler import Labeler
+from mmwsss.labelers.refiners.refiner import Refiner, refiner_names
 from mmwsss.labelers.refiners.walk_refiner import RandomWalk
 from mmwsss.labelers.seeds import affinity_seeds
 from mmwsss.ops import PAR
@@ -162,6 +167,76 @@ def test_it_has_no_state(name: str) -> None:
         labeler.float()
 
 
+class Buffered(Refiner):
+    """It has a buffer, a part with a buffer, and a weight."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer('kernel', torch.ones(3))
+        self.register_buffer('passing', torch.ones(3), persistent=False)
+        self.norm = torch.nn.BatchNorm2d(2)
+
+    def forward(self, pixels, prob):
+        return prob
+
+
+@pytest.mark.parametrize('name', sorted(set(SETTINGS) - set(REFUSED)))
+@pytest.mark.parametrize('by', ['torch', 'mmengine'])
+def test_a_refiner_has_no_key_in_a_checkpoint(name: str, by: str) -> None:
+    """Nothing of it is saved, lacking or set, and nothing of it trains."""
+    model = torch.nn.ModuleDict(
+        dict(head=torch.nn.Linear(2, 2), labeler=build(name, refiner=Buffered()))
+    )
+    refiner = model['labeler'].refiner
+    assert [k for k, p in model.named_parameters() if p.requires_grad] == [
+        'head.weight', 'head.bias'
+    ]  # fmt: skip
+    state = model.state_dict() if by == 'torch' else get_state_dict(model)
+    assert set(state) == {'head.weight', 'head.bias'}
+    refiner.kernel += 1
+    old = dict(state, **{'labeler.refiner.kernel': torch.zeros(3)})
+    for saved in (state, old):  # a file that was written before has the key
+        if by == 'torch':
+            model.load_state_dict(saved, strict=True)
+            copy.deepcopy(model).load_state_dict(saved, strict=True)
+        else:
+            load_state_dict(model, OrderedDict(saved), strict=True)
+        assert refiner.kernel.tolist() == [2.0] * 3
+    assert set(old) == {*state, 'labeler.refiner.kernel'}
+    assert not model['labeler'].with_thresholds().state_dict()
+
+
+@pytest.mark.parametrize('name', SETTINGS)
+def test_who_looks_at_the_pictures(name: str) -> None:
+    """A rule that says it doesn't gives one label whatever they show."""
+    labeler = build(name)
+    assert labeler.reads_pixels == (name == 'RandomWalkLabeler')
+    black = run(labeler, pixels=torch.zeros(2, 3, *SIZE)).ids
+    assert labeler.reads_pixels or torch.equal(black, run(labeler).ids)
+    if name not in REFUSED:
+        assert build(name, refiner=dict(type='PAR')).reads_pixels
+
+
+def test_a_rule_of_its_own_gets_the_pictures() -> None:
+    """Unless its class says that it needs none; a parent's word doesn't count."""
+
+    class Bright(Labeler):
+        def decide(self, pixels, cam, labels, **side):
+            return PseudoLabel((pixels.mean(1) > 100).long())
+
+    class BrightThreshold(type(build('ThresholdLabeler'))):
+        decide = Bright.decide
+
+    class Renamed(type(build('ThresholdLabeler'))):
+        pass
+
+    class Blind(Bright):
+        READS_PIXELS = False
+
+    assert Bright().reads_pixels and BrightThreshold(0.4).reads_pixels
+    assert not Renamed(0.4).reads_pixels and not Blind().reads_pixels
+
+
 @pytest.mark.parametrize('name', SETTINGS)
 def test_thresholds_of_a_copy(name: str) -> None:
     labeler = build(name)
@@ -213,6 +288,69 @@ def test_refused_when_built(cfg: dict, message: str) -> None:
 def test_inputs_that_do_not_fit(changes: dict, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         run(build('ThresholdLabeler'), **changes)
+
+
+@pytest.mark.parametrize(
+    'found,error,message',
+    [
+        (
+            lambda ids: ids,
+            TypeError,
+            r'Rule.decide must return PseudoLabel.*got Tensor',
+        ),
+        (
+            lambda ids: PseudoLabel(ids.float()),
+            TypeError,
+            'ids as int64.*torch.float32',
+        ),
+        (lambda ids: PseudoLabel(ids > 0), TypeError, 'ids as int64.*torch.bool'),
+        (
+            lambda ids: PseudoLabel(ids[:, ::2, ::2]),
+            ValueError,
+            r"ids of the shape \(2, 33, 41\), at the pictures' size, got \(2, 17, 21\)",
+        ),
+        (lambda ids: PseudoLabel(None), ValueError, 'ids of the shape .* got None'),
+        (
+            lambda ids: PseudoLabel(ids, ids[:, None].float()),
+            ValueError,
+            r'soft of the shape \(2, 3, 33, 41\).*got \(2, 1, 33, 41\)',
+        ),
+        (
+            lambda ids: PseudoLabel(ids, None, ids),
+            TypeError,
+            'confidence as float32, got torch.int64',
+        ),
+    ],
+)
+def test_labels_that_are_none(found, error: type, message: str) -> None:
+    """What a rule gives is refused by type and shape, and the class is named."""
+
+    class Rule(Labeler):
+        def decide(self, pixels, cam, labels, **side):
+            return found(torch.zeros_like(pixels[:, 0], dtype=torch.long))
+
+    with pytest.raises(error, match=message):
+        run(Rule())
+
+
+def test_narrow_ids_are_widened() -> None:
+    class Rule(Labeler):
+        def decide(self, pixels, cam, labels, **side):
+            return PseudoLabel(torch.full_like(pixels[:, 0], 255, dtype=torch.uint8))
+
+    assert run(Rule()).ids.dtype == torch.int64 and (run(Rule()).ids == 255).all()
+
+
+@pytest.mark.parametrize('name', sorted(set(SETTINGS) - set(REFUSED)))
+@pytest.mark.parametrize('per_channel', [True, False])
+def test_refiners_that_change_the_shape(name: str, per_channel: bool) -> None:
+    class Halved(Refiner):
+        def forward(self, pixels, prob):
+            return prob[..., ::2, ::2]
+
+    Halved.per_channel = per_channel
+    with pytest.raises(ValueError, match='Halved must return .* that it is given'):
+        run(build(name, refiner=Halved()))
 
 
 # ------------------------------------------------------------------- published numbers

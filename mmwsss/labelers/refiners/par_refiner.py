@@ -61,9 +61,12 @@ class PARRefiner(PAR, Refiner):
         Returns:
             (B, L, h, w) float32. With ``w2`` > 0 the sum over L grows a little.
         """
-        if self.whole_levels:
-            pixels = truncate_to_unit(pixels)
+        pixels = self.seen(pixels)
         return super().forward(resize(pixels, tuple(prob.shape[-2:])), prob)
+
+    def seen(self, pixels: Tensor) -> Tensor:
+        """What the filter sees of pictures (B, 3, H, W) of levels 0..255."""
+        return truncate_to_unit(pixels) if self.whole_levels else pixels
 
     def extra_repr(self) -> str:
         """Parameters for ``print(module)``."""

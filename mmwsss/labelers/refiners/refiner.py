@@ -42,6 +42,8 @@ class Refiner(nn.Module):
 def build_refiner(refiner: dict[str, Any] | nn.Module | None) -> nn.Module | None:
     """Build a refiner and check that it is one.
 
+    What it holds is its own: no checkpoint of a model has it, and nothing trains it.
+
     Args:
         refiner: its config, or the module itself, or ``None``.
 
@@ -55,7 +57,7 @@ def build_refiner(refiner: dict[str, Any] | nn.Module | None) -> nn.Module | Non
     downscale = getattr(refiner, 'downscale', None)
     whole = isinstance(downscale, int) and downscale >= 1
     if whole and isinstance(getattr(refiner, 'per_channel', None), bool):
-        return refiner
+        return without_keys(refiner.requires_grad_(False))
     name = type(refiner).__name__
     if callable(getattr(getattr(refiner, 'network', None), 'walk', None)):
         raise ValueError(
@@ -68,6 +70,33 @@ def build_refiner(refiner: dict[str, Any] | nn.Module | None) -> nn.Module | Non
         f'(got {downscale!r}) and a bool per_channel '
         f'(got {getattr(refiner, "per_channel", None)!r}), see Refiner'
     )
+
+
+def without_keys(module: nn.Module) -> nn.Module:
+    """The module, whose buffers and weights no checkpoint of a model saves or sets.
+
+    Args:
+        module: a part that is whole once it is built.
+    """
+    if drop_keys not in module._state_dict_hooks.values():
+        module.register_state_dict_post_hook(drop_keys)
+        module.register_load_state_dict_pre_hook(keep_values)
+    return module
+
+
+def drop_keys(module: nn.Module, state: dict[str, Any], prefix: str, *_: Any) -> None:
+    """Saved keys: without those of the module."""
+    for key in [key for key in state if key.startswith(prefix)]:
+        del state[key]
+
+
+def keep_values(module: nn.Module, state: dict[str, Any], prefix: str, *_: Any) -> None:
+    """Loaded keys: in the place of the file's, what the module has already."""
+    drop_keys(module, state, prefix)
+    for name, part in module.named_modules():
+        for key, value in (*part._parameters.items(), *part._buffers.items()):
+            if value is not None and key not in part._non_persistent_buffers_set:
+                state[prefix + (f'{name}.' if name else '') + key] = value
 
 
 def refiner_grid(refiner: nn.Module | None, size: tuple[int, int]) -> tuple[int, int]:
@@ -91,7 +120,29 @@ def refine_maps(refiner: nn.Module | None, pixels: Tensor, prob: Tensor) -> Tens
     if refiner is None:
         return prob
     size = tuple(prob.shape[-2:])
-    return resize(refiner(pixels, resize(prob, refiner_grid(refiner, size))), size)
+    small = resize(prob, refiner_grid(refiner, size))
+    return resize(refined(refiner, pixels, small), size)
+
+
+def refined(refiner: nn.Module, pixels: Tensor, prob: Tensor) -> Tensor:
+    """What a refiner makes of maps; refused unless it keeps their shape.
+
+    Args:
+        refiner: the refiner.
+        pixels: (B, 3, H, W) RGB grey levels 0..255.
+        prob: (B, L, h, w) on the refiner's grid.
+
+    Raises:
+        ValueError: if it gives maps of another shape.
+    """
+    found: Tensor = refiner(pixels, prob)
+    if not isinstance(found, Tensor) or found.shape != prob.shape:
+        got = tuple(found.shape) if isinstance(found, Tensor) else type(found).__name__
+        raise ValueError(
+            f'{type(refiner).__name__} must return probabilities of the shape that it '
+            f'is given, {tuple(prob.shape)}, got {got}'
+        )
+    return found
 
 
 def refiner_names() -> tuple[str, ...]:

@@ -12,7 +12,6 @@ from mmwsss.cam import (
     affinity_targets,
     label_shares,
     multi_scale,
-    truncate_to_unit,
     window_mask,
 )
 from mmwsss.labelers.refiners.par_refiner import PARRefiner
@@ -71,7 +70,15 @@ class AFA(WeakSegmentor):
         'stochastic_cams',
         'norm_from_cams',
     }
-    PSEUDO_SOURCES = (*SOURCES, 'refined_propagated')
+    TERM_NEEDS: ClassVar[dict[str, tuple[str, ...]]] = {
+        **WeakSegmentor.TERM_NEEDS,
+        'aff': ('labeler',),
+    }
+    PSEUDO_SOURCES: ClassVar[Mapping[str, tuple[str, ...]]] = {
+        'cam': (),
+        'propagated': ('labeler.thresholds',),
+        'refined_propagated': ('labeler.thresholds',),
+    }
 
     def __init__(
         self, *, affinity_head: dict, affinity_radius: int = 8, **kwargs: Any
@@ -96,8 +103,9 @@ class AFA(WeakSegmentor):
                 self.backbone.num_heads[-1],
                 self.affinity_head.proj.in_channels,
             )
-        if 'aff' in self.terms.names and self.labeler is None:
-            raise ValueError('the loss term aff needs a labeler, got None')
+        sources = dict(seg=self.seg_source, reg=self.seg_source, aff=self.aff_source)
+        propagated = [t for t, one in sources.items() if 'propagated' in one.values]
+        self.terms.check(self, dict.fromkeys(propagated, ('labeler.thresholds',)))
         refiner = getattr(self.labeler, 'refiner', None)
         if self.labeler is not None and not isinstance(refiner, PARRefiner):
             raise ValueError(
@@ -221,9 +229,9 @@ class AFA(WeakSegmentor):
     ) -> Tensor:
         """CAM propagated by the affinity, then refined inside the box."""
         stacks = self.propagated(cams, labels, thresholds[::-1])
-        pixels = truncate_to_unit(self.grey_levels(images))
         par = self.labeler.refiner
-        return refined_propagated_label(pixels, stacks, labels, par, box)
+        pixels = par.seen(self.grey_levels(images))
+        return refined_propagated_label(pixels, stacks, labels, par, box, par.downscale)
 
     def propagated(
         self, cams: AttendedCAMs, labels: ImageLabels, thresholds: Sequence[float]

@@ -33,6 +33,8 @@ class EPS(WeakSegmentor):
         **WeakSegmentor.TERM_MODULES,
         'cam_head': ('cls', 'sal'),
     }
+    #: training makes neither CAMs nor a decoder's labels
+    TRAIN_KEYS: ClassVar[frozenset[str]] = frozenset(('weights', 'inactive'))
 
     def __init__(self, *, cam_head: dict, **kwargs: Any) -> None:
         super().__init__(cam_head=cam_head, **kwargs)

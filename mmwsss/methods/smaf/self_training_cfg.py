@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from mmwsss.cam.fusion import NORMALISE
 from mmwsss.io.errors import UserError, check_choice
+from mmwsss.models.prediction.inference_cfg import check_types
 
 SOURCES = ('online', 'fused')
 PAIRS = ('sum', 'max', 'mean')
@@ -46,6 +47,10 @@ class SelfTrainingCfg:
     stride: int = 4
 
     def __post_init__(self) -> None:
+        try:
+            check_types(self, 'self_training')
+        except ValueError as error:
+            raise UserError(str(error)) from None
         for key, known in (
             ('source', SOURCES),
             ('pair', (None, *PAIRS)),

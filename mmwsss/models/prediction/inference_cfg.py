@@ -3,8 +3,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
+from numbers import Integral, Real
 from typing import Any
 
 from mmwsss.cam import scale_order
@@ -16,10 +18,70 @@ FILTERS = ('gt', 'pred', 'none')
 PAIRS = ('sum', 'max', 'mean')
 
 
+def is_number(value: Any) -> bool:
+    """Whether it is a number; True and False are none."""
+    return isinstance(value, Real) and not isinstance(value, bool)
+
+
+def is_whole(value: Any) -> bool:
+    """Whether it is a whole number; True and False are none."""
+    return isinstance(value, Integral) and not isinstance(value, bool)
+
+
+def is_list_of(fits: Callable[[Any], bool], value: Any) -> bool:
+    """Whether it is a list or tuple of what fits; a word is none."""
+    listed = isinstance(value, Sequence) and not isinstance(value, str)
+    return listed and all(map(fits, value))
+
+
+#: annotation of a setting → what it must be, in words, and whether it is
+KINDS: dict[str, tuple[str, Callable[[Any], bool]]] = {
+    'bool': ('True or False', lambda v: isinstance(v, bool)),
+    'str': ('a word', lambda v: isinstance(v, str)),
+    'int': ('a whole number', is_whole),
+    'float': ('a number', is_number),
+    'Sequence[str]': (
+        'a list of words',
+        lambda v: is_list_of(lambda one: isinstance(one, str), v),
+    ),
+    'Sequence[int]': ('a list of whole numbers', lambda v: is_list_of(is_whole, v)),
+    'Sequence[float]': ('a list of numbers', lambda v: is_list_of(is_number, v)),
+    'Mapping[str, Any]': ('dict(...)', lambda v: isinstance(v, Mapping)),
+}
+
+
+def check_types(settings: Any, name: str) -> None:
+    """Refuse a value of another type than its field has.
+
+    A word like ``'False'`` would count as true, a number in the place of a list end in
+    a message that names neither.
+
+    Args:
+        settings: an instance of a dataclass of settings.
+        name: of the group in a config.
+
+    Raises:
+        ValueError: naming the entry, what it must be and what it is.
+    """
+    for one in fields(settings):
+        kind, _, optional = str(one.type).partition(' | ')
+        value = getattr(settings, one.name)
+        if kind not in KINDS or (optional and value is None):
+            continue
+        wanted, fits = KINDS[kind]
+        if not fits(value):
+            wanted += ' or None' if optional else ''
+            raise ValueError(f'{name}.{one.name} must be {wanted}, got {value!r}')
+
+
 def check_positive(name: str, values: Sequence[float]) -> None:
-    """Raise ValueError unless there are numbers, and all of them positive."""
-    if not values or min(values) <= 0:
-        raise ValueError(f'{name} must hold positive numbers, got {values}')
+    """Raise ValueError unless it is a list of numbers, and all of them positive."""
+    if (
+        not is_list_of(is_number, values)
+        or not values
+        or not all(0 < value < math.inf for value in values)
+    ):
+        raise ValueError(f'{name} must hold positive numbers, got {values!r}')
 
 
 @dataclass(frozen=True)
@@ -37,6 +99,16 @@ class InputCfg:
     long_side: int | None = None
 
     def __post_init__(self) -> None:
+        check_types(self, 'test_cfg.input')
+        if self.squash is not None and (len(self.squash) != 2 or min(self.squash) < 1):
+            raise ValueError(
+                f'test_cfg.input.squash must be (height, width), got {self.squash}'
+            )
+        if self.long_side is not None and self.long_side < 1:
+            raise ValueError(
+                'test_cfg.input.long_side must be 1 pixel or more, got '
+                f'{self.long_side}'
+            )
         if self.squash is not None and self.long_side is not None:
             raise ValueError(
                 f'test_cfg.input has squash={self.squash} and long_side='
@@ -64,6 +136,7 @@ class SegFusion:
     fuse_at: str = 'label'
 
     def __post_init__(self) -> None:
+        check_types(self, 'test_cfg.seg')
         check_positive('test_cfg.seg.scales', self.scales)
         check_choice('test_cfg.seg.pair', self.pair, PAIRS)
         check_choice('test_cfg.seg.fuse', self.fuse, ('max', 'sum'))
@@ -83,10 +156,12 @@ class MapFusion:
             image and its mirror.
         normalise: ``'minmax'`` (ToCo, FSR, AFA) or ``'max'`` (SemFormer, EPS).
         fuse_at: scales meet at the size of the network's ``'input'`` (ToCo), or on the
-            grid that is asked for (``'label'``; SemFormer, EPS). Training: ``'input'``.
+            grid that is asked for (``'label'``; SemFormer, EPS).
         multiple: maps at the size of the label are resized to the next multiple of
             this, then cut; above 1 only with ``fuse_at='label'``.
         strides: grids of the output ``class_maps``, in pixels of the label.
+
+    The last three are of prediction alone: training needs its maps at the input's size.
     """
 
     scales: Sequence[float] = (1.0, 0.5, 1.5)
@@ -99,6 +174,7 @@ class MapFusion:
     strides: Sequence[int] = (1,)
 
     def __post_init__(self) -> None:
+        check_types(self, 'cam')
         check_positive('cam.scales', self.scales)
         check_positive('cam.strides', self.strides)
         check_choice('cam.pair', self.pair, PAIRS)
@@ -109,6 +185,25 @@ class MapFusion:
                 'cam.multiple must be positive, and above 1 only with '
                 f"fuse_at='label', got {self.multiple} with {self.fuse_at!r}"
             )
+
+    @classmethod
+    def of_training(cls, entries: Mapping[str, Any] | None) -> MapFusion:
+        """From ``train_cfg.cam``; what training doesn't read is refused.
+
+        Raises:
+            ValueError: if an entry or a value is unknown.
+        """
+        entries = check_group('train_cfg.cam', entries)
+        unread = [
+            name for name in ('fuse_at', 'multiple', 'strides') if name in entries
+        ]
+        if unread:
+            raise ValueError(
+                f'training reads no train_cfg.cam.{unread[0]}, it fuses maps at the '
+                f'size of its input, got {entries[unread[0]]!r}: leave it out, or set '
+                f'test_cfg.cam.{unread[0]}'
+            )
+        return make_group(cls, 'train_cfg.cam', entries)
 
     @property
     def scale_order(self) -> tuple[float, ...]:
@@ -130,6 +225,9 @@ class PseudoCfg:
     low_thr: float | None = None
     high_thr: float | None = None
     bkg_thr: float | None = None
+
+    def __post_init__(self) -> None:
+        check_types(self, 'test_cfg.pseudo')
 
     @property
     def thresholds(self) -> dict[str, float]:
@@ -181,11 +279,16 @@ class InferenceCfg:
             raise ValueError(f'test_cfg has no {unknown}; it knows {sorted(known)}')
         given = {**settings, **overrides}
         for name, kind in GROUPS.items():
-            entries = {**(settings.get(name) or {}), **(overrides.get(name) or {})}
+            parts = [
+                check_group(f'test_cfg.{name}', given_in.get(name))
+                for given_in in (settings, overrides)
+            ]
+            entries = {**parts[0], **parts[1]}
             given[name] = make_group(kind, f'test_cfg.{name}', entries)
         return cls(**given)
 
     def __post_init__(self) -> None:
+        check_types(self, 'test_cfg')
         unknown = set(self.outputs) - set(OUTPUTS)
         if unknown:
             raise ValueError(
@@ -215,6 +318,17 @@ class InferenceCfg:
             for scale in self.cam.scale_order:
                 mirrors[scale] = self.cam.mirror or mirrors.get(scale, False)
         return {s: mirrors[s] for s in scale_order(tuple(mirrors))}
+
+
+def check_group(name: str, entries: Any) -> Mapping[str, Any]:
+    """The entries of a group; ``None``: none.
+
+    Raises:
+        ValueError: if it isn't a dict.
+    """
+    if entries is not None and not isinstance(entries, Mapping):
+        raise ValueError(f'{name} must be dict(...) or None, got {entries!r}')
+    return entries or {}
 
 
 def make_group(kind: type, name: str, entries: Mapping[str, Any]) -> Any:

@@ -13,12 +13,14 @@ from torch import Tensor
 
 from mmwsss.cam import long_side_size, resize, scale_views, scaled_size, with_mirror
 from mmwsss.io.errors import UserError
+from mmwsss.labelers.labeler import Labeler
 from mmwsss.structures import Features, ImageLabels
 
+from ..loss_terms import part_of
 from ..mode import traced
 from .inference_cfg import InferenceCfg
 from .map_outputs import MapOutputs
-from .seg_outputs import predict_seg
+from .seg_outputs import post_processor, predict_seg
 
 if TYPE_CHECKING:
     from ..segmentors.weak_segmentor import WeakSegmentor
@@ -33,6 +35,76 @@ MAKERS = dict(
 )
 
 
+def check_test_cfg(model: WeakSegmentor) -> None:
+    """Refuse a ``test_cfg`` that the model contradicts, as it is built.
+
+    One that doesn't say what it wants is asked later.
+
+    Raises:
+        ValueError: see :func:`check_settings`, and if an entry or a value is unknown.
+    """
+    check_settings(model, InferenceCfg.of({'outputs': (), **model.test_cfg}))
+
+
+def check_settings(model: WeakSegmentor, cfg: InferenceCfg) -> None:
+    """Refuse what a model can't predict.
+
+    Args:
+        model: the network, with its decoder, heads, labeler and ``averaged``.
+        cfg: what to predict and how.
+
+    Raises:
+        UserError: if the model lacks the part that an output comes from.
+        TypeError: if its labeler is none.
+        ValueError: if the method doesn't know the source of pseudo labels or lacks what
+            that needs, the labeler can't have the thresholds, or the post-processor is
+            no refiner.
+    """
+    for output in cfg.outputs:
+        part = MAKERS.get(output)
+        if part is not None and getattr(model, part) is None:
+            raise UserError(
+                f'test_cfg.outputs asks for {output!r}, but the model has no {part}'
+            )
+    _check_pseudo(model, cfg)
+    if cfg.post_processor is not None:
+        post_processor(model, cfg.post_processor)
+
+
+def _check_pseudo(model: WeakSegmentor, cfg: InferenceCfg) -> None:
+    name, sources, source = (
+        type(model).__name__,
+        model.PSEUDO_SOURCES,
+        cfg.pseudo.source,
+    )
+    if source not in sources:
+        raise ValueError(
+            f'test_cfg.pseudo.source must be one of {tuple(sources)} for {name}, got '
+            f'{source!r}'
+        )
+    if model.labeler is None:
+        return
+    if not isinstance(model.labeler, Labeler):
+        raise TypeError(
+            f'{type(model.labeler).__name__} is no labeler: derive it from '
+            'mmwsss.labelers.labeler.Labeler and write its method decide'
+        )
+    try:
+        model.labeler.with_thresholds(**cfg.pseudo.thresholds)
+    except ValueError as error:
+        given = ', '.join(f'{k}={v}' for k, v in cfg.pseudo.thresholds.items())
+        raise ValueError(
+            f'test_cfg.pseudo has {given} for the labeler: {error}'
+        ) from error
+    needs = sources[source] if isinstance(sources, Mapping) else ()
+    for path in needs if 'pseudo' in cfg.outputs else ():
+        if part_of(model, path) is None:
+            raise ValueError(
+                f'test_cfg.pseudo.source={source!r} of {name} needs a {path}, which '
+                f'{type(model.labeler).__name__} has not'
+            )
+
+
 class Predictor:
     """Predicts with a network: segmentation, CAMs and pseudo labels.
 
@@ -44,23 +116,13 @@ class Predictor:
         cfg: what to predict and how.
 
     Raises:
-        UserError: if the model lacks the part that an output comes from.
-        ValueError: if the method doesn't know the source of pseudo labels.
+        ValueError: if model and settings contradict each other, see
+            :func:`check_settings`.
     """
 
     def __init__(self, model: WeakSegmentor, cfg: InferenceCfg) -> None:
+        check_settings(model, cfg)
         self.model, self.cfg = model, cfg
-        for output in cfg.outputs:
-            part = MAKERS.get(output)
-            if part is not None and getattr(model, part) is None:
-                raise UserError(
-                    f'test_cfg.outputs asks for {output!r}, but the model has no {part}'
-                )
-        if cfg.pseudo.source not in model.PSEUDO_SOURCES:
-            raise ValueError(
-                f'test_cfg.pseudo.source must be one of {model.PSEUDO_SOURCES} for '
-                f'{type(model).__name__}, got {cfg.pseudo.source!r}'
-            )
 
     @torch.no_grad()
     def __call__(

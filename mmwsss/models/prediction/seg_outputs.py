@@ -11,7 +11,7 @@ from mmseg.structures import SegDataSample
 from torch import Tensor, nn
 
 from mmwsss.cam import fuse_seg_logits, resize
-from mmwsss.registry import MODELS
+from mmwsss.labelers.refiners.refiner import build_refiner, refine_maps
 
 from .inference_cfg import InferenceCfg
 
@@ -50,7 +50,11 @@ def predict_seg(
         refiner = cfg.post_processor
         if refiner is not None:
             pixels = resize(model.grey_levels(photos[i][None]), size)
-            scores = post_processor(model, refiner)(pixels, scores.softmax(1))
+            scores = refine_maps(
+                post_processor(model, refiner).to(pixels.device),
+                pixels,
+                scores.softmax(1),
+            )
         sample.set_field(PixelData(data=scores.argmax(1)), 'pred_sem_seg')
         if 'prob' in cfg.outputs:
             prob = scores.softmax(1) if refiner is None else scores
@@ -58,10 +62,14 @@ def predict_seg(
 
 
 def post_processor(model: WeakSegmentor, refiner: Mapping[str, Any]) -> nn.Module:
-    """The refiner of ``test_cfg.post_processor``, built once for a model."""
+    """The refiner of ``test_cfg.post_processor``, built once for a model.
+
+    Raises:
+        ValueError: if it is none.
+    """
     marks = model.averaged.owner.__dict__  # a teacher's network is a passing copy
     kept = marks.get('_post_processor')
     if kept is None or kept[0] != refiner:
-        kept = refiner, MODELS.build(dict(refiner))
+        kept = refiner, build_refiner(dict(refiner))
         marks['_post_processor'] = kept  # no child: it has no weights
     return kept[1]

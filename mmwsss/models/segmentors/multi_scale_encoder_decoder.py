@@ -14,6 +14,8 @@ from torch import Tensor
 from mmwsss.cam import resize
 from mmwsss.registry import MODELS
 
+from ..prediction.inference_cfg import check_positive
+
 FUSIONS = ('max', 'mean')
 
 
@@ -23,8 +25,7 @@ def check_scales(scales: Sequence[float], where: str) -> tuple[float, ...]:
     Raises:
         ValueError: if there are none, or one isn't positive.
     """
-    if not scales or min(scales) <= 0:
-        raise ValueError(f'{where} must hold positive numbers, got {scales}')
+    check_positive(where, scales)
     return tuple(float(s) for s in scales)
 
 
@@ -64,6 +65,8 @@ class MultiScaleEncoderDecoder(EncoderDecoder):
         )
         self.flip = test_cfg.pop('flip', False)
         self.fuse = test_cfg.pop('fuse', 'mean')
+        if not isinstance(self.flip, bool):
+            raise ValueError(f'test_cfg.flip must be True or False, got {self.flip!r}')
         if self.train_scales[0] != 1 or self.fuse not in FUSIONS:
             raise ValueError(
                 f'train_cfg.scales must begin with 1 and test_cfg.fuse be one of '

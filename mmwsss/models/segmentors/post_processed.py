@@ -14,6 +14,7 @@ from mmseg.structures import SegDataSample
 from torch import Tensor
 
 from mmwsss.cam import denormalise, resize
+from mmwsss.labelers.refiners.refiner import build_refiner, refine_maps
 from mmwsss.registry import MODELS
 
 from .weak_segmentor import WeakSegmentor
@@ -40,7 +41,8 @@ class PostProcessed(WrappedSegmentor):
     Args:
         segmentor: config of any segmentor whose predictions carry ``seg_logits``.
         post_processor: config of a refiner: (pixels (B, 3, H, W) RGB 0..255,
-            probabilities (B, L, H, W)) → (B, L, H, W), as ``DenseCRF``, ``PAR``.
+            probabilities (B, L, H, W)) → (B, L, H, W), as ``DenseCRF``, ``PAR``. It
+            works on its own grid (``PAR``: half size, ``downscale=2``).
         channel_order: ``'rgb'`` or ``'bgr'``, of the images as the network gets them;
             default: ``'rgb'`` where the data preprocessor is told ``bgr_to_rgb`` (or is
             ours), else ``'bgr'``, as mmseg's pipelines load them.
@@ -50,7 +52,7 @@ class PostProcessed(WrappedSegmentor):
 
     Raises:
         TypeError: if the model is no segmentor of mmseg.
-        ValueError: if ``channel_order`` is unknown.
+        ValueError: if ``channel_order`` is unknown, or the post-processor no refiner.
     """
 
     def __init__(
@@ -74,7 +76,7 @@ class PostProcessed(WrappedSegmentor):
                 f'PostProcessed needs a segmentor of mmseg, got {type(model).__name__}'
             )
         super().__init__(model)
-        self.post_processor = MODELS.build(dict(post_processor))
+        self.post_processor = build_refiner(dict(post_processor))
         self.channel_order = channel_order or _channel_order(model, segmentor)
         self.from_logits = from_logits
         inner = unwrap(model)
@@ -113,7 +115,9 @@ class PostProcessed(WrappedSegmentor):
         for group in self._together(samples, inputs.is_cuda):
             scores = torch.stack([samples[i].seg_logits.data for i in group])
             pixels = torch.cat([self._pixels(inputs[i], samples[i]) for i in group])
-            refined = self.post_processor(pixels, self._probabilities(scores))
+            refined = refine_maps(
+                self.post_processor, pixels, self._probabilities(scores)
+            )
             for i, prob in zip(group, refined, strict=True):
                 samples[i].pred_sem_seg = PixelData(data=self._decide(prob, samples[i]))
         return samples

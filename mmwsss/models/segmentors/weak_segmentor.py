@@ -1,7 +1,7 @@
 # Licensed under Apache-2.0.
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, ClassVar
 
 import torch
@@ -23,8 +23,8 @@ from mmwsss.structures import (
 
 from ..loss_terms import LossTerms, refuse_unknown, training_iteration
 from ..prediction import old_settings as old
-from ..prediction.inference_cfg import InferenceCfg, MapFusion, make_group
-from ..prediction.predictor import Images, Predictor
+from ..prediction.inference_cfg import InferenceCfg, MapFusion
+from ..prediction.predictor import Images, Predictor, check_test_cfg
 from ..teachers.averaged_parts import AveragedParts
 from .mmseg_contract import MMSegContract, turned_back
 
@@ -79,8 +79,8 @@ class WeakSegmentor(MMSegContract):
     TRAIN_KEYS: ClassVar[frozenset[str]] = frozenset(
         ('weights', 'inactive', 'cam', 'detach_decoder')
     )
-    #: values of ``test_cfg.pseudo.source``
-    PSEUDO_SOURCES: ClassVar[tuple[str, ...]] = ('cam',)
+    #: values of ``test_cfg.pseudo.source``; as a dict with the parts that each needs
+    PSEUDO_SOURCES: ClassVar[Collection[str]] = ('cam',)
     #: whether class maps are made of gradients: they are on where maps are made
     MAPS_NEED_GRAD: ClassVar[bool] = False
 
@@ -215,10 +215,9 @@ class WeakSegmentor(MMSegContract):
         refuse_unknown(type(self).__name__, self.train_cfg, self.TRAIN_KEYS)
         self.terms = LossTerms(self.train_cfg, self.TERM_MODULES)
         self.terms.check(self, self.TERM_NEEDS)
-        views = self.train_cfg.get('cam') or {}
-        self.train_maps = make_group(MapFusion, 'train_cfg.cam', views)
-        InferenceCfg.of(self.test_cfg)  # refused now, not at the first validation
+        self.train_maps = MapFusion.of_training(self.train_cfg.get('cam'))
         self.averaged = AveragedParts(self, ())  # a method names its own
+        check_test_cfg(self)  # refused now, not at the first validation
 
     def init_weights(self) -> None:
         """Initialise; a teacher of moving averages starts as the student's copy."""

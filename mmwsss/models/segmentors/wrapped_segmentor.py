@@ -20,7 +20,8 @@ class WrappedSegmentor(BaseSegmentor):
     ``PASSED_ON`` are its own too, and no others.
 
     Parameters and checkpoint keys carry the names of the inner segmentor: checkpoints
-    and optimizer settings fit both.
+    and optimizer settings fit both. State of the wrapper's own (a loss with a buffer)
+    stands beside them, under the name that it has here.
 
     Args:
         segmentor: the inner segmentor, built.
@@ -108,6 +109,15 @@ def unwrap(model: nn.Module) -> nn.Module:
     return model
 
 
+def own_keys(module: nn.Module) -> set[str]:
+    """Keys of what the wrapper has beside the inner segmentor."""
+    keys = {*module._parameters, *module._buffers}
+    for name, part in module._modules.items():
+        if part is not None and f'{name}.' != PREFIX:
+            keys.update(f'{name}.{key}' for key in part.state_dict())
+    return keys
+
+
 def take_prefix(module: nn.Module, state: dict[str, Any], prefix: str, *_: Any) -> None:
     """Saved keys: without ``segmentor.``."""
     for key in [k for k in state if k.startswith(prefix + PREFIX)]:
@@ -115,6 +125,15 @@ def take_prefix(module: nn.Module, state: dict[str, Any], prefix: str, *_: Any) 
 
 
 def add_prefix(module: nn.Module, state: dict[str, Any], prefix: str, *_: Any) -> None:
-    """Loaded keys: with ``segmentor.``."""
+    """Loaded keys: with ``segmentor.``, but for those of the wrapper's own parts.
+
+    A part that both have (a loss of the inner segmentor that the wrapper uses) gets its
+    values under both names.
+    """
+    own = own_keys(module)
+    inner = set(module.segmentor.state_dict()) if own else set()
     for key in [k for k in state if k.startswith(prefix)]:
-        state[prefix + PREFIX + key.removeprefix(prefix)] = state.pop(key)
+        name = key.removeprefix(prefix)
+        value = state[key] if name in own else state.pop(key)
+        if name not in own or name in inner:
+            state[prefix + PREFIX + name] = value

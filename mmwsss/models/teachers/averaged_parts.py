@@ -59,7 +59,13 @@ class AveragedParts:
         return getattr(self.owner, f'{part}_ema')
 
     def start(self) -> None:
-        """Take the student's weights as they are now."""
+        """Take the student's weights as they are now.
+
+        Raises:
+            UserError: if the model is to predict with a teacher that it lacks.
+        """
+        if (getattr(self.owner, 'test_cfg', None) or {}).get('use_teacher'):
+            self.network()  # refused before training, not at the first validation
         for part in self.parts:
             self.copy_of(part).start_from(getattr(self.owner, part))
 

@@ -8,7 +8,6 @@ from typing import Any
 
 from torch import nn
 
-from mmwsss.cam import check_thresholds
 from mmwsss.io.errors import check_choice
 from mmwsss.io.score_files import DTYPES
 from mmwsss.labelers.labeler import Labeler
@@ -54,8 +53,8 @@ class GenerateCfg:
             (``side_inputs.fused`` of a data set), at full size.
         source: ``'cam'``, or ``'seg'``: masks from the decoder's probabilities.
         split: of the data set; ``None``: that of the training.
-        bkg_thr: background of the CAMs. One constant or two (low, high); of seeds the
-            background's, then the foreground's constant, in whatever order they are.
+        bkg_thr: background of the CAMs. One constant or two, the low one first; of
+            seeds the background's, then the foreground's, whichever is larger.
         alpha: background of the CAMs: (1 - max)^alpha instead.
         preset: of the CRF; default: ``toco_cam`` for CAMs, ``toco_seg`` for
             probabilities, ``irn`` for seeds, no CRF after a walk.
@@ -156,8 +155,6 @@ class GenerateCfg:
                 "refine='seeds' needs two constants bkg_thr, the background's and the "
                 f"foreground's (published: SemFormer 0.15 0.11), got {self.bkg_thr}"
             )
-        if self.way == 'none' and len(self.bkg_thr) == 2 and self.alpha is None:
-            check_thresholds(*self.bkg_thr)
         if self.alpha is not None and (self.bkg_thr or self.way in ('own', 'seeds')):
             raise ValueError(
                 f'alpha={self.alpha} takes the place of bkg_thr, got '

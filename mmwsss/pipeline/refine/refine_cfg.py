@@ -56,8 +56,8 @@ class RefineCfg:
         kind: what the maps are: ``'prob'``, ``'cam'`` or ``'label'``.
         unary: of the CRF: ``'prob'`` or ``'labels'``, see
             ``DenseCRF``; default: ``'labels'`` for labels.
-        bkg_thr: background of CAMs: one constant, or two (low, high), between which a
-            pixel becomes 255.
+        bkg_thr: background of CAMs: one constant, or two, the low one first, between
+            which a pixel becomes 255.
         alpha: background of CAMs: (1 - max)^alpha instead.
         num_classes: of hard labels (kind ``'label'``, or unary ``'labels'``),
             background included; default: compact, those that occur in a file of labels,

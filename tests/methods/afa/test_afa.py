@@ -6,7 +6,10 @@ from __future__ import annotations
 import pytest
 import torch
 
+from mmwsss.methods.afa import afa
+from mmwsss.methods.afa.box_refine import refined_propagated_label
 from mmwsss.testing import MethodTester, begins, build, predict_batch, step, train_batch
+from mmwsss.testing.config_files import load_config
 
 TINY = 'configs/afa/afa_mit-t_shapes.py'
 
@@ -17,6 +20,9 @@ CRF_LABELS = dict(
     high_thr=0.55,
     refiner=dict(type='DenseCRF'),
 )
+
+
+ONE_THRESHOLD = dict(type='ThresholdLabeler', bkg_thr=0.4, refiner=dict(type='PAR'))
 
 
 class TestAFA(MethodTester):
@@ -154,6 +160,48 @@ class TestAFA(MethodTester):
                 not torch.equal(a, b)
                 for a, b in zip(labels[first], labels[second], strict=True)
             )
+
+    @pytest.mark.parametrize(
+        'term,key', [('seg', 'seg_source'), ('aff', 'aff_source'), (None, 'source')]
+    )
+    def test_propagated_labels_need_two_thresholds(self, term, key: str) -> None:
+        """Wherever they may be used, from the beginning or later."""
+        cfg = load_config(TINY)
+        cfg.model.labeler = ONE_THRESHOLD
+        cfg.model.train_cfg |= dict(seg_source='cam', aff_source='cam')
+        cfg.model.test_cfg.pseudo.source = 'cam'
+        build(cfg)
+        if term is None:
+            cfg.model.test_cfg.pseudo.source = 'propagated'
+            what = "pseudo.source='propagated' of AFA"
+        else:
+            cfg.model.train_cfg[key] = [(0, 'cam'), (200, 'propagated')]
+            what = f'the loss term {term}'.replace('seg', '(seg|reg)')
+        with pytest.raises(ValueError, match=f'{what} needs a labeler.thresholds'):
+            build(cfg)
+
+    def test_the_refiner_s_settings_hold_for_the_propagated_label(
+        self, monkeypatch
+    ) -> None:
+        """Its grid, and what it does to a picture."""
+        given = []
+
+        def spy(pixels, stacks, labels, par, box, downscale):
+            given.append((bool(pixels.max() <= 1), downscale))
+            return refined_propagated_label(pixels, stacks, labels, par, box, downscale)
+
+        monkeypatch.setattr(afa, 'refined_propagated_label', spy)
+        labels = []
+        for settings in (dict(), dict(downscale=4), dict(whole_levels=False)):
+            cfg = load_config(TINY)
+            cfg.model.labeler.refiner.update(settings)
+            model = build(cfg).eval()
+            samples = model.predict(
+                **predict_batch(model), pseudo=dict(source='refined_propagated')
+            )
+            labels.append(torch.stack([p.pred_pseudo.data for p in samples]))
+        assert given == [(True, 2), (True, 4), (False, 2)]
+        assert not torch.equal(labels[0], labels[1])
 
     @pytest.mark.parametrize(
         'settings,message',

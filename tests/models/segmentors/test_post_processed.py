@@ -15,7 +15,9 @@ from torch import Tensor, nn
 
 from mmwsss.io.weights import load_weights_strict
 from mmwsss.labelers.refiners.crf_refiner import DenseCRF
+from mmwsss.models.prediction.seg_outputs import post_processor
 from mmwsss.models.segmentors.post_processed import PostProcessed
+from mmwsss.models.segmentors.wrapped_segmentor import WrappedSegmentor
 from mmwsss.registry import MODELS
 
 MEAN, STD = (123.675, 116.28, 103.53), (58.395, 57.12, 57.375)
@@ -63,6 +65,9 @@ BACKBONES = dict(
 @MODELS.register_module(force=True)
 class KeepAsIs(nn.Module):
     """Remembers what it was given and changes nothing."""
+
+    downscale = 1
+    per_channel = False
 
     def __init__(self) -> None:
         super().__init__()
@@ -273,6 +278,50 @@ def test_checkpoints_fit_both_ways() -> None:
     assert isinstance(refined, PostProcessed) and type(refined.segmentor) is type(plain)
 
 
+@MODELS.register_module(force=True)
+class KeepWithBuffer(KeepAsIs):
+    """A refiner with a buffer."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer('kernel', torch.ones(3))
+
+
+def test_a_refiner_s_buffer_is_in_no_checkpoint() -> None:
+    plain = MODELS.build(stock())
+    refined = wrapped(stock(), dict(type='mmwsss.KeepWithBuffer'))
+    assert list(plain.state_dict()) == list(refined.state_dict())
+    refined.load_state_dict(refined.state_dict(), strict=True)
+    load_weights_strict(refined, plain.state_dict())
+    assert torch.equal(refined.post_processor.kernel, torch.ones(3))
+
+
+class Scaled(WrappedSegmentor):
+    """A wrapper with state of its own, and a part of the inner segmentor's."""
+
+    def __init__(self, segmentor) -> None:
+        super().__init__(segmentor)
+        self.register_buffer('scale', torch.zeros(1))
+        self.losses = nn.ModuleDict(dict(mine=nn.BatchNorm1d(2, affine=False)))
+        self.decode_head = segmentor.decode_head
+
+
+def test_a_wrapper_s_own_state_is_saved_beside() -> None:
+    plain, one, two = (MODELS.build(stock()) for _ in range(3))
+    one, two = Scaled(one), Scaled(two)
+    one.scale += 3
+    one.losses['mine'].running_mean += 2
+    state = one.state_dict()
+    own = {k for k in state if k == 'scale' or k.startswith('losses.mine.')}
+    assert len(own) == 4 and set(state) == own | set(plain.state_dict())
+    two.load_state_dict(state, strict=True)
+    for key, value in two.state_dict().items():
+        assert torch.equal(value, state[key]), key
+    outer = nn.ModuleDict(dict(model=Scaled(MODELS.build(stock()))))
+    assert 'model.scale' in outer.state_dict()
+    outer.load_state_dict(outer.state_dict(), strict=True)
+
+
 def test_training_is_the_plain_one() -> None:
     plain, refined = pair(stock())
     data = batch([(32, 32)] * 2)
@@ -287,6 +336,32 @@ def test_training_is_the_plain_one() -> None:
     assert torch.equal(*losses)
     image = torch.rand(1, 3, 32, 32)
     assert torch.equal(plain.eval()(image), refined.eval()(image))
+
+
+def test_a_refiner_works_on_its_grid() -> None:
+    """As in a labeler: PAR at half size, where nothing else is said."""
+    data, par = batch(), dict(type='mmwsss.PAR', num_iters=3)
+    refined = {}
+    for downscale in (None, 2, 1):
+        given = {} if downscale is None else dict(downscale=downscale)
+        torch.manual_seed(0)
+        plain, model = pair(stock(), par | given)
+        seen = []
+        model.post_processor.register_forward_pre_hook(
+            lambda _, args, seen=seen: seen.append(args[1].shape)
+        )
+        (out,) = model.test_step(copy.deepcopy(data))
+        assert [tuple(s[-2:]) for s in seen] == [
+            (40, 50) if downscale == 1 else (20, 25)
+        ]
+        refined[downscale] = out.pred_sem_seg.data
+    assert torch.equal(refined[None], refined[2])
+
+
+def test_what_refines_nothing_is_refused() -> None:
+    with pytest.raises(ValueError, match='Conv2d refines no probabilities'):
+        wrapped(stock(), dict(type='Conv2d', in_channels=3, out_channels=3,
+                              kernel_size=1))  # fmt: skip
 
 
 def test_copies_are_independent() -> None:
@@ -334,6 +409,21 @@ def test_our_own_networks_get_their_setting() -> None:
     model = wrapped(cfg)
     assert model.test_cfg['post_processor'] == CRF
     assert model.refined_inside
+
+
+def test_the_grid_of_a_refiner_in_our_own_networks() -> None:
+    from mmwsss.testing import build, predict_batch
+
+    init_default_scope('mmwsss')
+    model, sizes = build('configs/cam/cam_vit-t_shapes_seg.py').eval(), {}
+    for downscale in (1, 2):
+        par = dict(type='PAR', downscale=downscale)
+        seen = sizes.setdefault(downscale, [])
+        post_processor(model, par).register_forward_pre_hook(
+            lambda _, args, seen=seen: seen.append(tuple(args[1].shape[-2:]))
+        )
+        model.predict(**predict_batch(model), outputs=('seg',), post_processor=par)
+    assert sizes == {1: [(64, 85)] * 2, 2: [(32, 42)] * 2}  # of the label's size
 
 
 def test_what_is_no_segmentor_is_refused() -> None:

@@ -9,6 +9,7 @@ from mmengine.registry import init_default_scope
 
 from mmwsss.models.segmentors.weak_segmentor import WeakSegmentor
 from mmwsss.testing import MethodTester, at, begins, build, step, train_batch
+from mmwsss.testing.config_files import load_config
 
 
 class TestCAM(MethodTester):
@@ -46,6 +47,22 @@ def test_a_schedule_without_an_active_term_is_named() -> None:
     )
     with pytest.raises(ValueError, match='no loss term is active at iteration 0'):
         step(model, 0)
+
+
+def test_a_weight_without_its_term_is_refused() -> None:
+    """It would change nothing; so would a term that has no weight yet."""
+    cfg = load_config('configs/cam/cam_vit-t_shapes.py')
+    cfg.model.losses.ptc = dict(type='PatchTokenContrast')
+    cfg.model.train_cfg.weights.ptc = [(0, 0.0), (50, 0.2)]
+    model = build(cfg)
+    step(model, 49)
+    with pytest.raises(
+        ValueError, match=r"WeakSegmentor.loss computes no \['ptc'\].* iteration 50"
+    ):
+        step(model, 50)
+    with pytest.raises(ValueError, match=r"loss gave \['ptc'\].*in self.active"):
+        at(0)
+        model.weigh(dict(cls=torch.ones(()), ptc=torch.ones(())))
 
 
 def test_any_backbone() -> None:

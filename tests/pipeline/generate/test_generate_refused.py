@@ -10,6 +10,7 @@ from PIL import Image
 from mmwsss.io.data_errors import DataError, LabelError
 from mmwsss.pipeline.generate.generate_cfg import GenerateCfg
 from mmwsss.pipeline.generate.network_maps import NetworkMaps
+from mmwsss.pipeline.refine.refine_cfg import RefineCfg
 from tests.helpers.generation import CONFIGS, config_of, contents, draw_data
 from tests.helpers.methods import build
 
@@ -28,6 +29,8 @@ from tests.helpers.methods import build
         (dict(preset='irn'), 'settings of the CRF'),
         (dict(alpha=4.0, bkg_thr=(0.5,)), 'alpha=4.0 takes the place of bkg_thr'),
         (dict(bkg_thr=(0.6, 0.3)), 'low_thr <= high_thr'),
+        (dict(refine='crf', bkg_thr=(0.6, 0.3)), 'low_thr <= high_thr'),
+        (dict(refine='par', bkg_thr=(0.6, 0.3)), 'low_thr <= high_thr'),
         (dict(source='seg', bkg_thr=(0.5,)), 'background of its own'),
         (dict(refine='seeds', bkg_thr=(0.1, 0.2), unary='prob'), 'hard labels'),
         (dict(save=('fused',), cam_filter='pred'), "cam_filter='gt', got 'pred'"),
@@ -44,6 +47,19 @@ from tests.helpers.methods import build
 def test_bad_settings(settings, message) -> None:
     with pytest.raises(ValueError, match=message):
         GenerateCfg(**settings)
+
+
+@pytest.mark.parametrize('constants', [(0.15, 0.11), (0.05, 0.30)])
+def test_seeds_have_an_order_of_their_own(constants) -> None:
+    """The background's constant first, whichever is larger (SemFormer, IRNet)."""
+    labeler = GenerateCfg(refine='seeds', bkg_thr=constants).built_labeler
+    assert (labeler.bg_thr, labeler.fg_thr) == constants
+
+
+@pytest.mark.parametrize('refine', ['crf', 'par'])
+def test_maps_on_disk_have_the_same_order(refine: str) -> None:
+    with pytest.raises(ValueError, match='low_thr <= high_thr'):
+        RefineCfg(refine, kind='cam', bkg_thr=(0.6, 0.3))
 
 
 def test_what_the_network_lacks(run, place) -> None:
