@@ -349,20 +349,29 @@ def test_averages_follow_optimiser_steps(tmp_path, every):
         model__type='ToyTeacher',
         optim_wrapper__accumulative_counts=every,
         param_scheduler=[],
+        default_hooks__checkpoint__interval=2,
+        default_hooks__checkpoint__max_keep_ckpts=3,
     )
     whole = build_runner(CONFIG, tmp_path / 'whole', **options)
     whole.train()
     assert whole.model.moved == [i > 0 and i % every == 0 for i in range(6)]
     saved = torch.load(tmp_path / 'whole' / 'iter_6.pth', weights_only=True)
     assert 'accumulative_counts' not in saved['message_hub']['runtime_info']
-    stop = dict(train_cfg__max_iters=4, default_hooks__checkpoint__interval=2)
-    build_runner(CONFIG, tmp_path / 'part', **options, **stop).train()
-    options |= dict(resume=True, load_from=str(tmp_path / 'part' / 'iter_4.pth'))
+    options |= dict(resume=True, load_from=str(tmp_path / 'whole' / 'iter_4.pth'))
     resumed = build_runner(CONFIG, tmp_path / 'rest', **options)
     resumed.train()
     ours, theirs = whole.model.state_dict(), resumed.model.state_dict()
     assert any(key.startswith('backbone_ema.') for key in ours)
     assert all(torch.equal(ours[key], theirs[key]) for key in ours)
+
+
+def test_another_length_is_not_resumed(tmp_path):
+    """The rates would go on from those of the shorter schedule."""
+    build_runner(CONFIG, tmp_path, train_cfg__max_iters=3).train()
+    with pytest.raises(
+        UserError, match='a run of 3 iterations.*max_iters is 6: .*same'
+    ):
+        build_runner(CONFIG, tmp_path, resume=True).train()
 
 
 def test_a_finished_run_says_so(tmp_path):

@@ -107,6 +107,7 @@ class SetupCheckHook(Hook):
                     'of weights. Start from it with --cfg-options load_from=FILE, '
                     'without --resume.'
                 )
+            _compare_length(checkpoint, runner, source)
         saved = checkpoint.get('meta', {}).get('dataset_meta') or {}
         _compare_class_names(saved.get('classes'), runner, source)
         state = checkpoint.get('state_dict', checkpoint)
@@ -118,6 +119,18 @@ class SetupCheckHook(Hook):
             self.allow_unexpected,
             f'{FIX}, or name keys that may differ in SetupCheckHook('
             'allow_missing=[...], allow_unexpected=[...])',
+        )
+
+
+def _compare_length(checkpoint: dict, runner: Any, source: str) -> None:
+    """Refuse to resume with another length: the rates would be those of neither."""
+    known = checkpoint['message_hub'].get('runtime_info', {}).get('max_iters')
+    if known is not None and known != runner.max_iters:
+        raise UserError(
+            f'{source} is of a run of {known} iterations, and train_cfg.max_iters is '
+            f'{runner.max_iters}: a resumed run keeps the schedule that it was started '
+            'with. Give it the same --cfg-options, or begin a new run from its weights '
+            '(--cfg-options load_from=FILE, without --resume).'
         )
 
 

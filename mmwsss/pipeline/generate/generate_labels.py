@@ -215,7 +215,9 @@ def describe(settings: GenerateCfg, model: nn.Module) -> str:
     of = 'the decoder' if settings.source == 'seg' else f'the CAM, {background}'
     preset = f' with {settings.preset}' if settings.preset else ''
     count = f' on {settings.num_classes} labels' if settings.num_classes else ''
-    return f'{settings.refine}{preset}{count} of {of}'
+    plain = settings.way == 'none'
+    way = 'the strongest class' if plain else settings.refine
+    return f'{way}{preset}{count} of {of}'
 
 
 def generate(

@@ -153,7 +153,7 @@ def plan(
         scores,
         [n for n in wanted if n not in maps],
         f'no maps ({", ".join(SUFFIXES[kind])})',
-        'compute them, or give a list of the names to refine',
+        'compute them, or name those that have some: --list FILE',
     )
     if names is None:
         spare = sorted(set(maps) - set(photos))
