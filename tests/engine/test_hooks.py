@@ -369,7 +369,7 @@ def test_another_length_is_not_resumed(tmp_path):
     """The rates would go on from those of the shorter schedule."""
     build_runner(CONFIG, tmp_path, train_cfg__max_iters=3).train()
     with pytest.raises(
-        UserError, match='a run of 3 iterations.*max_iters is 6: .*same'
+        UserError, match='of 3 iterations.*max_iters is 6: .*same'
     ):
         build_runner(CONFIG, tmp_path, resume=True).train()
 
