@@ -33,6 +33,7 @@ from numpy._core import multiarray
 
 from .errors import UserError
 from .plain import restore_message_hub, to_plain
+from .weight_files import announce_stored, check_hash, stored_weights
 from .weights import CheckpointMismatch, compare_weights, load_weights_strict
 
 __all__ = [
@@ -96,7 +97,7 @@ def load_checkpoint_file(
     """
     url = _resolve_url(filename)
     if url is not None:
-        path = _download(url)
+        path = _stored_or_downloaded(url)
         checkpoint = _load(path, map_location, filename)
     elif '://' in filename:
         checkpoint = _load(_fetch(filename), map_location, filename)
@@ -221,6 +222,15 @@ def _resolve_url(filename: str) -> str | None:
     if name not in known:
         raise FileNotFoundError(f'{filename}: no weights of that name are listed.')
     return known[name]
+
+
+def _stored_or_downloaded(url: str) -> str:
+    stored = stored_weights(url)
+    if stored is None:
+        return _download(url)
+    check_hash(stored)
+    announce_stored(stored, url)
+    return str(stored)
 
 
 def _download(url: str) -> str:

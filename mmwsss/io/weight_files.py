@@ -1,0 +1,78 @@
+# Licensed under Apache-2.0.
+"""Weights that lie on this machine already, and whether they are what they say."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+from pathlib import Path
+
+from mmengine.logging import print_log
+
+from .errors import UserError
+
+WEIGHTS_ENV = 'MMWSSS_WEIGHTS'
+_HASH = re.compile(r'-([0-9a-f]{8,64})(?=\.[a-z]+$)')
+
+
+def file_hash(path: str | Path) -> str:
+    """The sha256 of a file, in hexadecimal digits."""
+    with open(path, 'rb') as file:
+        return hashlib.file_digest(file, 'sha256').hexdigest()
+
+
+def hash_in_name(name: str) -> str | None:
+    """The digits before the suffix of ``name-<8 to 64 digits>.pth``, if there are."""
+    found = _HASH.search(os.path.basename(name))
+    return found.group(1) if found else None
+
+
+def check_hash(path: str | Path) -> None:
+    """Refuse a file whose sha256 isn't the one that its name gives.
+
+    Raises:
+        UserError: naming the file and both hashes.
+    """
+    wanted = hash_in_name(str(path))
+    if wanted is None:
+        return
+    found = file_hash(path)
+    if not found.startswith(wanted):
+        raise UserError(
+            f'{path} has the sha256 {found[: len(wanted)]}…, and its name says '
+            f'{wanted}: it is damaged or another file. Delete it and fetch it again.'
+        )
+
+
+def stored_weights(name: str) -> Path | None:
+    """A file of that name under ``$MMWSSS_WEIGHTS``, with or without hash in its name.
+
+    Args:
+        name: a URL, of which the last part counts, or a file name.
+
+    Returns:
+        The file, or ``None`` where the variable isn't set or there is none.
+
+    Raises:
+        UserError: if the variable names no folder.
+    """
+    folder = os.environ.get(WEIGHTS_ENV)
+    if not folder:
+        return None
+    if not os.path.isdir(folder):
+        raise UserError(f'{WEIGHTS_ENV}={folder} is no folder: correct or unset it.')
+    name = os.path.basename(name.partition('?')[0])
+    for wanted in (name, _HASH.sub('', name)):
+        for path in sorted(Path(folder).rglob(wanted)):
+            if path.is_file():
+                return path
+    return None
+
+
+def announce_stored(path: Path, url: str) -> None:
+    """Say that a file of this machine takes the place of a URL, and which it is."""
+    print_log(
+        f'{url}: taken from {path} (${WEIGHTS_ENV}; sha256 {file_hash(path)[:8]}…)',
+        'current',
+    )
