@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from mmwsss.io import weight_files
 from mmwsss.io.checkpoint import load_checkpoint_file
 from mmwsss.io.errors import UserError
 from mmwsss.io.weight_files import (
@@ -76,12 +77,13 @@ def test_a_folder_that_is_not_there_is_refused(folder: Path, monkeypatch) -> Non
         stored_weights('net.pth')
 
 
-def test_a_url_is_taken_from_the_folder(folder: Path, capsys) -> None:
+def test_a_url_is_taken_from_the_folder(folder: Path, monkeypatch) -> None:
+    said = []
+    monkeypatch.setattr(weight_files, 'print_log', lambda text, _: said.append(text))
     file = save(folder / 'net' / 'net.pth')
     loaded = load_checkpoint_file(URL.format('a1311bcf'))
     assert torch.equal(loaded['weight'], torch.arange(3.0))
-    said = ''.join(capsys.readouterr())
-    assert f'taken from {file}' in said and file_hash(file)[:8] in said
+    assert f'taken from {file}' in said[0] and file_hash(file)[:8] in said[0]
 
 
 def test_a_damaged_file_is_refused(folder: Path) -> None:
