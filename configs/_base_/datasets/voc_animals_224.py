@@ -1,7 +1,9 @@
 # VOC Animals, made by tools/dataset_converters/voc_animals.py from VOC 2012: six
 # classes, long side 320, crops of 224. $MMWSSS_VOC_ANIMALS names a folder made before.
+import os
+
 num_classes = 7  # background included
-data_root = '{{$MMWSSS_VOC_ANIMALS:data/voc_animals}}'
+data_root = os.environ.get('MMWSSS_VOC_ANIMALS', 'data/voc_animals')
 
 train_pipeline = [
     dict(type='LoadRGBImage'),
