@@ -17,3 +17,6 @@ model = dict(
         cam=dict(scales=(1.0, 0.5, 1.5)),
     ),
 )
+
+# no decoder, no segmentation to be tested
+tta_cfg = None
