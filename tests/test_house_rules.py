@@ -127,6 +127,18 @@ def test_methods_do_not_import_each_other():
     assert not bad, bad
 
 
+def test_generating_and_refining_stand_beside_each_other():
+    """What both need lies below them."""
+    for one, other in (('generate', 'refine'), ('refine', 'generate')):
+        bad = [
+            f'{where(path, node)} {name}'
+            for path in sorted((PACKAGE / 'pipeline' / one).rglob('*.py'))
+            for name, node in imported(path)
+            if name.startswith(f'mmwsss.pipeline.{other}.')
+        ]
+        assert not bad, bad
+
+
 def test_testers_stand_on_their_own():
     """A package outside has no folder ``tests`` of ours; nothing else needs pytest."""
     names = [(path, name) for path in SOURCES for name, _ in imported(path)]

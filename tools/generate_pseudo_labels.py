@@ -3,7 +3,7 @@
 
 ::
 
-    python tools/generate_pseudo_labels.py CONFIG CHECKPOINT --out DIR --refine par
+    python tools/generate_pseudo_labels.py CONFIG CHECKPOINT --out DIR
     python tools/generate_pseudo_labels.py CONFIG CHECKPOINT --out DIR \\
         --refine crf --preset irn --unary labels --bkg-thr 0.25
     python tools/generate_pseudo_labels.py CONFIG CHECKPOINT --out DIR --save fused
@@ -50,10 +50,11 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         '--refine',
         choices=refine_names(),
-        default='none',
-        help='how a mask comes from the '
-        'CAM: threshold only; the refined label of the network (or PAR); dense CRF; '
-        'seeds of an affinity network; random walk; or another registered refiner',
+        help='how a mask comes from the CAM: own: by the labeler of the network, as '
+        'in training; none: threshold only; par: the label of the network where it '
+        'has two thresholds and a refiner, else PAR; crf: dense CRF; seeds of an '
+        'affinity network; rw: random walk; or another registered refiner. Default: '
+        'own where the network has a labeler and no background is given, else none',
     )
     parser.add_argument(
         '--labeler',

@@ -3,9 +3,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+from typing import Any
+
 
 class UserError(ValueError):
     """What a user gave can't be used; the message names it and the fix.
 
     The tools end with the message alone, without a traceback.
     """
+
+
+def check_choice(
+    name: str, value: Any, known: Collection[Any], error: type[UserError] = UserError
+) -> None:
+    """Refuse a setting that isn't one of those that are known.
+
+    Args:
+        name: of the setting, as a user writes it.
+        value: what was given.
+        known: what it may be.
+        error: the class to raise, where a caller has one of its own.
+
+    Raises:
+        UserError: naming the setting, what it may be and the value.
+    """
+    if value not in tuple(known):
+        raise error(f'{name} must be one of {tuple(known)}, got {value!r}')

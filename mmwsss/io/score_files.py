@@ -148,8 +148,10 @@ def stored_header(path: str | Path) -> tuple[tuple[int, int], np.ndarray]:
         if str(path).endswith('.npz'):
             with np.load(path, allow_pickle=False) as content:
                 if 'size' in content and 'keys' in content:
-                    height, width = (int(side) for side in content['size'])
-                    return (height, width), content['keys'].astype(np.int64)
+                    keys = content['keys'].astype(np.int64)
+                    return _size_in(path, content['size']), keys
+    except ScoreError:
+        raise
     except (OSError, EOFError, ValueError, TypeError, zipfile.BadZipFile) as err:
         raise ScoreError(path, f'cannot be read ({err})', 'write it again') from err
     maps = load_scores(path, 'cam', None)
@@ -190,9 +192,7 @@ def _read_arrays(path: str | Path, kind: str) -> ScoreMaps:
             f'holds {scores.shape} {scores.dtype}',
             'write floating maps (n, H, W)',
         )
-    size = scores.shape[1:] if stored is None else tuple(stored.tolist())
-    if len(size) != 2 or min(size) < 1:
-        raise ScoreError(path, f'has the size {size}', 'give height and width')
+    size = scores.shape[1:] if stored is None else _size_in(path, stored)
     first = 0 if kind == 'prob' else 1
     ids = np.arange(first, first + len(scores)) if ids is None else np.asarray(ids)
     if (
@@ -218,6 +218,19 @@ def _read_arrays(path: str | Path, kind: str) -> ScoreMaps:
             'take the softmax of logits' if kind == 'prob' else 'normalise the CAMs',
         )
     return ScoreMaps(scores.astype(np.float32).clip(0, 1), ids.astype(np.int64), size)
+
+
+def _size_in(path: str | Path, stored: np.ndarray) -> tuple[int, int]:
+    """(H, W) of the image, as a file's entry ``size`` has it."""
+    sides = stored.tolist() if stored.shape == (2,) else [0]
+    numbers = stored.dtype.kind in 'uif'
+    if not numbers or any(side < 1 or not float(side).is_integer() for side in sides):
+        raise ScoreError(
+            path,
+            f'has the size {stored.tolist()!r}, an array of shape {stored.shape}',
+            'give height and width: size=np.array([height, width])',
+        )
+    return int(sides[0]), int(sides[1])
 
 
 def _load(path: str | Path) -> tuple[np.ndarray, np.ndarray | None, np.ndarray | None]:

@@ -40,6 +40,23 @@ def refuse_unknown(
         )
 
 
+def part_of(model: nn.Module, path: str) -> Any:
+    """What a dotted path like ``labeler.thresholds`` or ``train_cfg.cam`` leads to.
+
+    Args:
+        model: where the path begins.
+        path: names of attributes, or of entries of a dict.
+
+    Returns:
+        The part, or ``None`` where there is none.
+    """
+    part: Any = model
+    for name in path.split('.'):
+        known = isinstance(part, Mapping)
+        part = part.get(name) if known else getattr(part, name, None)
+    return part
+
+
 class LossTerms:
     """The loss terms of a network.
 
@@ -94,10 +111,7 @@ class LossTerms:
             )
         for term in sorted(self.names):
             for path in needs.get(term, ()):
-                part: Any = model
-                for name in path.split('.'):
-                    part = getattr(part, name, None)
-                if part is None:
+                if part_of(model, path) is None:
                     raise ValueError(f'the loss term {term} needs a {path}, got None')
 
     def weigh(self, model: nn.Module, terms: Mapping[str, Tensor]) -> dict[str, Tensor]:

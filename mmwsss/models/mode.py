@@ -4,7 +4,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from torch import nn
+from torch import Tensor, nn
 
 
 @contextmanager
@@ -21,3 +21,16 @@ def evaluating(module: nn.Module, on: bool = True) -> Iterator[None]:
         yield
     finally:
         module.train(training)
+
+
+def traced(images: Tensor, on: bool) -> Tensor:
+    """Images from which a network makes class maps, where those are gradients.
+
+    A frozen network (a teacher) has no parameter that asks for gradients; what it
+    encodes then has them on account of its input.
+
+    Args:
+        images: normalised.
+        on: ``MAPS_NEED_GRAD`` of the network; ``False`` changes nothing.
+    """
+    return images.detach().requires_grad_() if on else images

@@ -19,7 +19,7 @@ from mmwsss.labelers.refiners.refiner import refiner_names
 from mmwsss.registry import LABELERS
 
 #: ways to a mask that are no refiner's name
-WAYS = ('none', 'seeds', 'rw')
+WAYS = ('own', 'none', 'seeds', 'rw')
 
 
 def refine_names() -> tuple[str, ...]:
@@ -108,6 +108,24 @@ def build_labeler(cfg: Mapping[str, Any]) -> Labeler:
         return LABELERS.build(dict(cfg))
     except (TypeError, KeyError) as err:  # a setting that it hasn't, an unknown refiner
         raise ValueError(f'labeler={dict(cfg)} cannot be built: {err}') from err
+
+
+def without_side_inputs(labeler: Labeler, fix: str) -> Labeler:
+    """A labeler that needs no more than pictures and a folder of maps.
+
+    Args:
+        labeler: the rule.
+        fix: what to do instead.
+
+    Raises:
+        ValueError: if it needs side inputs.
+    """
+    if labeler.side_inputs:
+        raise ValueError(
+            f'{type(labeler).__name__} needs {labeler.side_inputs}, which a folder '
+            f'of maps does not have: {fix}'
+        )
+    return labeler
 
 
 def read_labeler(text: str) -> dict[str, Any]:

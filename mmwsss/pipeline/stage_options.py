@@ -8,7 +8,7 @@ from dataclasses import replace
 from difflib import get_close_matches
 from typing import Any
 
-from .stages import ALL, PipelineError, Stage, check_choice, check_needs
+from .stages import ALL, PipelineError, Stage, check_choices, check_needs
 
 _ABSENT = object()
 _ALIKE = 0.85  # two keys are taken for one, misspelt
@@ -61,7 +61,7 @@ def _with_options(stage: Stage, seed: int | None, options: Mapping[str, Any]) ->
             head, _, rest = key.partition('.')
             if head == name and rest in stage.kind.keys:
                 if rest in stage.kind.choices:
-                    check_choice(
+                    check_choices(
                         f'stage {stage.name!r}', rest, value, stage.kind.choices[rest]
                     )
                 values[rest] = value

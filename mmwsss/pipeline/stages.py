@@ -12,7 +12,7 @@ from typing import Any
 
 from mmengine.config import Config
 
-from mmwsss.io.errors import UserError
+from mmwsss.io.errors import UserError, check_choice
 
 from .label_options import labeler_text
 from .stage_types import STAGE_TYPES, StageType
@@ -192,18 +192,13 @@ def _check_keys(where: str, entry: Mapping[str, Any], kind: StageType) -> None:
     if not isinstance(options, Mapping):
         raise PipelineError(f'cfg_options of {where} is {options!r}: write a dict')
     for key, allowed in kind.choices.items():
-        check_choice(where, key, entry.get(key), allowed)
+        check_choices(where, key, entry.get(key), allowed)
 
 
-def check_choice(where: str, key: str, given: Any, allowed: Sequence[str]) -> None:
+def check_choices(where: str, key: str, given: Any, allowed: Sequence[str]) -> None:
     """Refuse a value, or one of several, that a setting can't have."""
-    if given is None:
-        return
-    foreign = [v for v in as_list(given) if v not in allowed]
-    if foreign:
-        raise PipelineError(
-            f'{where} has {key}={foreign[0]!r}; choose from {list(allowed)}'
-        )
+    for value in () if given is None else as_list(given):
+        check_choice(f'{key} of {where}', value, allowed, PipelineError)
 
 
 def _as_word(value: Any) -> Any:

@@ -113,6 +113,11 @@ class CAMMethodTester(TrainingTester):
         views['inputs']['scale_0.5'] = torch.zeros_like(scaled)
         other = fields(model.predict(**views, **settings))
         assert not torch.equal(same[0]['pred_cam.score'], other[0]['pred_cam.score'])
+        for how in (dict(squash=(96, 96), long_side=None), dict(long_side=96)):
+            with pytest.raises(ValueError, match=r"InputCfg.*views \['scale_0.5'\]"):
+                model.predict(**views, **settings, input=dict(squash=None) | how)
+            alone = dict(data, inputs={'scale_1': data['inputs']})
+            assert model.predict(**alone, **settings, input=dict(squash=None) | how)
 
     @pytest.mark.parametrize('protocol', protocols)
     def test_a_batch_is_its_images(self, model, protocol: str) -> None:

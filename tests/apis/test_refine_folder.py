@@ -357,3 +357,11 @@ def test_compact_cams(folder) -> None:
     refine_folder(folder / 'images', folder / 'coarse', folder / 'out', cfg)
     for name in NAMES:
         assert np.array_equal(read_png(folder / 'out' / f'{name}.png'), fine[name])
+
+
+def test_a_labeler_with_side_inputs_is_refused_at_once() -> None:
+    """Not at the first picture: a folder of maps has none."""
+    with pytest.raises(
+        ValueError, match=r"SegmentVote needs \('segments',\).*generate"
+    ):
+        RefineCfg(kind='cam', labeler=dict(type='SegmentVote', bkg_thr=0.3))

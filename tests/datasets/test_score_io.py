@@ -9,7 +9,12 @@ import torch
 from PIL import Image
 
 from mmwsss.io.data_errors import ScoreError
-from mmwsss.io.score_files import PICKLE_FIX, load_scores, save_scores
+from mmwsss.io.score_files import (
+    PICKLE_FIX,
+    load_scores,
+    save_scores,
+    stored_header,
+)
 
 SIZE = (4, 6)
 
@@ -168,3 +173,13 @@ def test_bad_compact_files(tmp_path) -> None:
     np.savez(tmp_path / 'a.npz', scores=maps(), size=[4])
     with pytest.raises(ScoreError, match='give height and width'):
         load_scores(tmp_path / 'a.npz', 'cam', SIZE)
+
+
+@pytest.mark.parametrize('size', [4, 4.5, [4.5, 6], [4, np.nan], ['4', '6'], [0, 6]])
+def test_a_size_that_is_none_names_the_file(tmp_path, size) -> None:
+    """A bare number too, which can't be unpacked."""
+    path = tmp_path / 'a.npz'
+    np.savez(path, scores=maps(), size=size, keys=[1, 2, 3])
+    for read in (lambda: load_scores(path, 'cam', None), lambda: stored_header(path)):
+        with pytest.raises(ScoreError, match=r'a\.npz has the size .*give height and'):
+            read()

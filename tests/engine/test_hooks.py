@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 from mmengine.hooks import CheckpointHook
+from mmengine.logging import MessageHub
 from mmengine.runner import ValLoop
 from mmengine.structures import PixelData
 from mmseg.structures import SegDataSample
@@ -318,6 +319,8 @@ def test_class_names_of_an_earlier_stage(names, fits):
         _train_loop=loop,
         _val_loop=None,
         _test_loop=None,
+        optim_wrapper=None,
+        message_hub=MessageHub('names'),
         iter=0,
         max_iters=1,
     )
@@ -337,6 +340,29 @@ def test_class_names_against_the_checkpoint(tmp_path):
     torch.save(saved, file)
     with pytest.raises(CheckpointMismatch, match='in that order'):
         build_runner(CONFIG, tmp_path, load_from=str(file)).test()
+
+
+@pytest.mark.parametrize('every', [1, 2])
+def test_averages_follow_optimiser_steps(tmp_path, every):
+    """Not iterations; a resumed run goes on as the one that never stopped."""
+    options = dict(
+        model__type='ToyTeacher',
+        optim_wrapper__accumulative_counts=every,
+        param_scheduler=[],
+    )
+    whole = build_runner(CONFIG, tmp_path / 'whole', **options)
+    whole.train()
+    assert whole.model.moved == [i > 0 and i % every == 0 for i in range(6)]
+    saved = torch.load(tmp_path / 'whole' / 'iter_6.pth', weights_only=True)
+    assert 'accumulative_counts' not in saved['message_hub']['runtime_info']
+    stop = dict(train_cfg__max_iters=4, default_hooks__checkpoint__interval=2)
+    build_runner(CONFIG, tmp_path / 'part', **options, **stop).train()
+    options |= dict(resume=True, load_from=str(tmp_path / 'part' / 'iter_4.pth'))
+    resumed = build_runner(CONFIG, tmp_path / 'rest', **options)
+    resumed.train()
+    ours, theirs = whole.model.state_dict(), resumed.model.state_dict()
+    assert any(key.startswith('backbone_ema.') for key in ours)
+    assert all(torch.equal(ours[key], theirs[key]) for key in ours)
 
 
 def test_a_finished_run_says_so(tmp_path):

@@ -20,6 +20,7 @@ def tiny_afa(
     data: dict[str, np.ndarray],
     train_cfg: dict | None = None,
     freeze_norm: bool = False,
+    thresholds: tuple[float, float] = (0.25, 0.7),
     **settings,
 ) -> AFA:
     """The network that the file describes, with its weights (by the converter).
@@ -28,6 +29,7 @@ def tiny_afa(
         data: a file with sizes and ``sd.*``.
         train_cfg: of the model.
         freeze_norm: as released, or not, so that every parameter has a gradient.
+        thresholds: of the labeler, the low and the high one.
         **settings: further arguments of the model.
     """
     widths, heads, depths, strides, ratios = (
@@ -55,7 +57,12 @@ def tiny_afa(
             norm_cfg=dict(type='BN'),
         ),
         affinity_head=dict(type='AffinityHead', num_maps=2 * heads[-1]),
-        refine=dict(type='PAR'),
+        labeler=dict(
+            type='TwoThresholdLabeler',
+            low_thr=thresholds[0],
+            high_thr=thresholds[1],
+            refiner=dict(type='PAR'),
+        ),
         losses=LOSSES,
         train_cfg=train_cfg,
         **settings,

@@ -44,6 +44,7 @@ def tiny_fsr(
     data: dict[str, np.ndarray],
     prefix: str = 'state/',
     state: dict[str, np.ndarray] | None = None,
+    thresholds: tuple[float, float] = (0.25, 0.7),
     **train_cfg: Any,
 ) -> FSR:
     """The network of ``cfg/`` with the file's weights (through the converter).
@@ -52,6 +53,7 @@ def tiny_fsr(
         data: a file with ``cfg/*``.
         prefix: of its weights.
         state: the weights, where another file holds them.
+        thresholds: of the labeler, the low and the high one.
         **train_cfg: of the model.
     """
     cfg = {k: int(v) for k, v in below(data, 'cfg/').items()}
@@ -64,8 +66,6 @@ def tiny_fsr(
         dict(
             weights=WEIGHTS,
             cam=dict(scales=SCALES),
-            low_thr=0.25,
-            high_thr=0.7,
             mask=MASK | dict(scales=SCALES),
             teacher_temp=dict(start=0.04, end=0.07, iters=2),
             ema_momentum=dict(start=0.9, end=1.0, iters=6),
@@ -104,7 +104,12 @@ def tiny_fsr(
             bottleneck_channels=cfg['bottleneck_dim'],
             out_channels=cfg['out_dim'],
         ),
-        refine=dict(type='PAR'),
+        labeler=dict(
+            type='TwoThresholdLabeler',
+            low_thr=thresholds[0],
+            high_thr=thresholds[1],
+            refiner=dict(type='PAR'),
+        ),
         losses=dict(
             cls=dict(type='MultiLabelSoftMargin'),
             cls_aux=dict(type='MultiLabelSoftMargin'),

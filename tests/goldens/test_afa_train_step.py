@@ -211,11 +211,10 @@ def test_whole_step(golden, monkeypatch, seg_source: str, aff_source: str) -> No
     model = tiny_afa(
         data,
         affinity_radius=RADIUS,
+        thresholds=(LOW, HIGH),
         train_cfg=dict(
             weights=WEIGHTS,
             cam=dict(scales=SCALES),
-            low_thr=LOW,
-            high_thr=HIGH,
             seg_source=seg_source,
             aff_source=aff_source,
         ),

@@ -21,10 +21,7 @@ SCALES = (0.5, 1.0, 1.5, 2.0)
 TEST_CFG = dict(
     outputs=('cam',),
     cam_filter='gt',
-    cam_scales=SCALES,
-    cam_pair='sum',
-    cam_normalise='max',
-    cam_fuse_at='label',
+    cam=dict(scales=SCALES, pair='sum', normalise='max', fuse_at='label'),
 )
 
 

@@ -133,10 +133,7 @@ def test_inference(golden) -> None:
         for teacher in (False, True):  # equal weights here
             sample = model.predict(
                 x,
-                seg_scales=(1.0, 1.25, 1.5),
-                seg_flip=True,
-                seg_pair='sum',
-                seg_fuse='max',
+                seg=dict(scales=(1.0, 1.25, 1.5), mirror=True, pair='sum', fuse='max'),
                 use_teacher=teacher,
             )[0]
             np.testing.assert_array_equal(

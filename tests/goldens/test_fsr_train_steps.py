@@ -51,8 +51,7 @@ def model_of(data):
         data,
         'init/',
         weights=WEIGHTS | dict(seg=seg),
-        low_thr=float(data['low']),
-        high_thr=float(data['high']),
+        thresholds=(float(data['low']), float(data['high'])),
         mask=MASK
         | dict(
             block_size=int(data['block_size']),

@@ -14,13 +14,7 @@ from mmwsss.datasets.transforms.pil_multi_scale import PILMultiScale
 from mmwsss.testing.predictions import class_maps
 from tests.goldens.semformer_model import near, tiny_semformer
 
-TEST_CFG = dict(
-    cam_filter='gt',
-    cam_pair='sum',
-    cam_normalise='max',
-    cam_fuse_at='label',
-    cam_scale_one=False,
-)
+CAM_CFG = dict(pair='sum', normalise='max', fuse_at='label', add_one=False)
 
 
 def written(scales: np.ndarray) -> list[float]:
@@ -33,10 +27,11 @@ def case(golden):
     """The file, the model and its inputs as the loader makes them."""
     g = golden('semformer_infer_multiscale')
     scales = written(g['scales'])
+    cam = CAM_CFG | dict(scales=scales, multiple=int(g['strides'][1]))
     model = tiny_semformer(
         g,
         blocks=int(g['attn_blocks']),
-        test_cfg=TEST_CFG | dict(cam_scales=scales, cam_multiple=int(g['strides'][1])),
+        test_cfg=dict(cam_filter='gt', cam=cam),
     ).eval()
     patch = model.backbone.patch_embed.projection.stride[0]
     labels = tuple(map(int, np.flatnonzero(g['label'])))

@@ -36,11 +36,10 @@ def step(golden):
         return tiny_toco(
             data,
             temperature=float(data['temp']),
+            thresholds=(low, high),
             train_cfg=dict(
                 weights=weights,
                 cam=dict(scales=SCALES),
-                low_thr=low,
-                high_thr=high,
                 local_crops=dict(
                     crop_num=int(data['ncrops']) - 2, crop_size=int(data['crop_size'])
                 ),

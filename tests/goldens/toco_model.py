@@ -42,7 +42,10 @@ def state_dict(data: dict[str, np.ndarray]) -> dict[str, Tensor]:
 
 
 def tiny_toco(
-    data: dict[str, np.ndarray], train_cfg: dict | None = None, temperature: float = 0.5
+    data: dict[str, np.ndarray],
+    train_cfg: dict | None = None,
+    temperature: float = 0.5,
+    thresholds: tuple[float, float] = (0.25, 0.7),
 ) -> ToCo:
     """The network of ``meta``, with the file's weights (through the converter).
 
@@ -50,6 +53,7 @@ def tiny_toco(
         data: a file with ``meta`` and ``sd.*``.
         train_cfg: of the model.
         temperature: of the class-token contrast.
+        thresholds: of the labeler, the low and the high one.
     """
     (
         width,
@@ -94,7 +98,12 @@ def tiny_toco(
             bottleneck_channels=bottleneck,
             out_channels=proj_out,
         ),
-        refine=dict(type='PAR'),
+        labeler=dict(
+            type='TwoThresholdLabeler',
+            low_thr=thresholds[0],
+            high_thr=thresholds[1],
+            refiner=dict(type='PAR'),
+        ),
         train_cfg=train_cfg,
         losses=LOSSES
         | dict(ctc=dict(type='ClassTokenContrast', temperature=temperature)),

@@ -13,6 +13,10 @@ import torch
 from mmengine.config import Config
 from PIL import Image
 
+from mmwsss.datasets.transforms.load_rgb_image import LoadRGBImage
+from mmwsss.datasets.transforms.pack_weak_inputs import PackWeakInputs
+from mmwsss.pipeline.inference import init_model
+
 from .methods import ROOT, build, pictures
 from .training import free_port
 
@@ -32,6 +36,8 @@ LABELS = (
     ('dots', 'rings', 'zigzag'),
     ('grid',),
 )
+NAMES = tuple(f'im_{i:02d}' for i in range(len(SIZES)))
+IDS = {name: i for i, name in enumerate(CLASSES, start=1)}
 
 
 def read_png(path: Path) -> np.ndarray:
@@ -68,6 +74,26 @@ def weights_of(method: str, folder: Path, seed: int = 0) -> str:
         model = build(CONFIGS[method], seed)
         torch.save(dict(state_dict=model.state_dict()), path)
     return str(path)
+
+
+def predicted(place: Path, method: str, **overrides):
+    """The network's own predictions, image by image, without the tool."""
+    model = init_model(config_of(method, place / 'data'), weights_of(method, place))
+    for name, labels in zip(NAMES, LABELS, strict=True):
+        item = dict(
+            img_path=str(place / 'data' / 'JPEGImages' / f'{name}.jpg'),
+            gt_labels=tuple(IDS[one] - 1 for one in labels),
+            num_foreground=6,
+        )
+        packed = PackWeakInputs()(LoadRGBImage()(item))
+        batch = model.data_preprocessor(
+            dict(inputs=[packed['inputs']], data_samples=[packed['data_samples']])
+        )
+        yield (
+            name,
+            packed['inputs'],
+            model.predict(**batch, **dict(cam_filter='gt') | overrides)[0],
+        )
 
 
 def start_tool(

@@ -31,6 +31,8 @@ stages = [
          checkpoint='{segmenter.checkpoint}'),
 ]
 """
+#: of the stages
+NAMES = ['cam', 'masks', 'cam_score', 'mask_score', 'segmenter', 'test']
 NET = """
 randomness = dict(seed=0)
 iters = 12
@@ -95,6 +97,12 @@ def make_run(
     return PipelineRun(
         stages, work_dir, ROOT, select(stages, first, last, only), processes, Lines()
     )
+
+
+def actions(run: PipelineRun) -> list[str]:
+    """Run, and say what the plan said of each stage."""
+    run_pipeline(run)
+    return list(run.show.actions().values())
 
 
 def fork_run(run: PipelineRun) -> int:

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.utils.data import Dataset, Sampler
 
+from mmwsss.models.teachers.averaged_parts import AveragedParts
 from mmwsss.registry import DATA_SAMPLERS, DATASETS, MODELS
 
 SIZE = 24
@@ -169,3 +170,24 @@ class ToyWSSS(BaseModel):
             sample.pred_cam = PixelData(score=score[i], label=label[i] + 1)
             sample.pred_score = cam[i].amax((1, 2)).sigmoid()
         return data_samples
+
+
+@MODELS.register_module(force=True)
+class ToyTeacher(ToyWSSS):
+    """The same with a moving average; it notes after which iterations that moved."""
+
+    def __init__(self, momentum: float = 0.5, **kwargs) -> None:
+        super().__init__(**kwargs)
+        self.momentum, self.moved = momentum, []
+        self.averaged = AveragedParts(self, ['backbone'])
+
+    def init_weights(self) -> None:
+        super().init_weights()
+        self.averaged.start()
+
+    def loss(self, inputs: Tensor, data_samples: list) -> dict[str, Tensor]:
+        weight = self.backbone_ema.module[0].weight
+        before = weight.clone()
+        self.averaged.follow(self.momentum)
+        self.moved.append(not torch.equal(before, weight))
+        return super().loss(inputs, data_samples)

@@ -23,6 +23,12 @@ NAMES = ('ObjectnessLoss', 'MyMethod')
 SECTIONS = re.split(r'^## \d\. ', PAGE.read_text(encoding='utf-8'), flags=re.M)
 
 
+def test_a_whole_package_is_pointed_at() -> None:
+    folder = ROOT / 'tests' / 'extending' / 'outside_methods'
+    assert folder.relative_to(ROOT).as_posix() in SECTIONS[5] and folder.is_dir()
+    assert '(../../tests/extending/test_outside.py)' in SECTIONS[5]
+
+
 def first_code(section: str) -> str:
     """The first Python code of a section."""
     return re.search(r'```python\n(.*?)```', section, re.S)[1]

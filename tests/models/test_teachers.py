@@ -9,6 +9,7 @@ import pickle
 import pytest
 import torch
 from mmengine import Config
+from mmengine.logging import MessageHub
 from torch import nn
 
 from mmwsss.io.errors import UserError
@@ -57,6 +58,26 @@ def test_follow_by_hand(student) -> None:
     student.averaged.follow(0.75)
     torch.testing.assert_close(student.backbone_ema.module.weight, before + 0.25)
     assert torch.equal(student.backbone.weight, before + 1)
+
+
+def test_follow_waits_for_a_step(student) -> None:
+    """Gradients of three iterations make one step of the optimiser."""
+    hub = MessageHub.get_current_instance()
+    kept = dict(hub.runtime_info)
+    followed = []
+    try:
+        hub.update_info('accumulative_counts', 3, resumed=False)
+        for iteration in range(7):
+            hub.update_info('iter', iteration)
+            before = student.backbone_ema.module.weight.clone()
+            shift(student)
+            student.averaged.follow(0.5)
+            moved = not torch.equal(before, student.backbone_ema.module.weight)
+            followed.append(moved)
+    finally:
+        hub._runtime_info.clear()
+        hub._runtime_info.update(kept)
+    assert followed == [True, False, False, True, False, False, True]
 
 
 def test_start(student) -> None:

@@ -1,5 +1,5 @@
 # Licensed under Apache-2.0.
-"""The command line that generates labels (its runs: tests/apis/test_generate.py)."""
+"""The command line that generates labels (its runs: tests/pipeline/generate)."""
 
 from __future__ import annotations
 

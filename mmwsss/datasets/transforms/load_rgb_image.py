@@ -5,9 +5,11 @@ import io
 import os
 
 import numpy as np
+import torch
 from mmcv.transforms import BaseTransform
 from mmengine import fileio
 from PIL import Image
+from torch import Tensor
 
 from mmwsss.io.data_errors import UnreadableImageError
 from mmwsss.registry import TRANSFORMS
@@ -38,6 +40,12 @@ def read_rgb(path: str | os.PathLike, backend_args: dict | None = None) -> np.nd
         return decode_rgb(fileio.get(path, backend_args=backend_args))
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as err:
         raise UnreadableImageError(str(path), err) from err
+
+
+def read_pixels(path: str, device: str = 'cpu') -> Tensor:
+    """A picture as refiners take it: (1, 3, H, W) RGB grey levels 0..255, float32."""
+    pixels = torch.from_numpy(read_rgb(path).copy()).permute(2, 0, 1)
+    return pixels[None].to(device).float()
 
 
 @TRANSFORMS.register_module()

@@ -26,7 +26,8 @@ class SetupCheckHook(Hook):
     * a resumed file must hold a training state;
     * the classes that earlier stages' checkpoints were trained with.
 
-    A resumed run that has nothing left to do says so.
+    A resumed run that has nothing left to do says so. How many iterations share an
+    optimiser step is left in the message hub, where moving averages look for it.
 
     Args:
         allow_missing: Regular expressions of model keys that a checkpoint may lack.
@@ -77,6 +78,8 @@ class SetupCheckHook(Hook):
             classes = getattr(module, 'saved_classes', None)
             if classes is not None:
                 _compare_class_names(classes, runner, str(module.checkpoint))
+        every = getattr(runner.optim_wrapper, '_accumulative_counts', 1)
+        runner.message_hub.update_info('accumulative_counts', every, resumed=False)
         if runner.iter >= runner.max_iters:
             runner.logger.info(
                 f'All {runner.max_iters} iterations are done already: nothing is '

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from mmwsss.cam.fusion import NORMALISE
-from mmwsss.io.errors import UserError
+from mmwsss.io.errors import UserError, check_choice
 
 SOURCES = ('online', 'fused')
 PAIRS = ('sum', 'max', 'mean')
@@ -51,11 +51,7 @@ class SelfTrainingCfg:
             ('pair', (None, *PAIRS)),
             ('normalise', (None, *NORMALISE)),
         ):
-            if getattr(self, key) not in known:
-                raise UserError(
-                    f'self_training.{key} must be one of {known}, got '
-                    f'{getattr(self, key)!r}'
-                )
+            check_choice(f'self_training.{key}', getattr(self, key), known)
         if self.scales is not None and (not self.scales or min(self.scales) <= 0):
             raise UserError(
                 f'self_training.scales must hold positive numbers, got {self.scales}'

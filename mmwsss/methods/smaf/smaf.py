@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from mmwsss.cam import box_mask, label_shares, multi_scale, scale_box
 from mmwsss.io.errors import UserError
 from mmwsss.models.loss_terms import LossTerms, refuse_unknown
+from mmwsss.models.mode import traced
 from mmwsss.models.prediction.inference_cfg import InferenceCfg, MapFusion
 from mmwsss.models.prediction.old_settings import merged_test_cfg
 from mmwsss.models.segmentors.weak_segmentor import WeakSegmentor
@@ -115,6 +116,14 @@ class MultiScaleSelfTraining(WrappedSegmentor):
             parameter.requires_grad_(False)
 
     def _check(self, losses: Mapping[str, dict]) -> None:
+        student = self.segmentor
+        dense = type(student).dense_logits is not WeakSegmentor.dense_logits
+        if student.cam_head is None and not dense:
+            raise UserError(
+                f'self-training draws CAM logits to its target, but the base network '
+                f'{type(student).__name__} has no cam_head and no dense_logits of its '
+                'own (its class maps are made otherwise): override dense_logits'
+            )
         foreign = set(self.train_cfg['weights']) - set(TERMS)
         foreign |= set(losses) - {'mac'}
         if foreign:
@@ -123,6 +132,11 @@ class MultiScaleSelfTraining(WrappedSegmentor):
                 f"base's own loss; got {sorted(foreign)}"
             )
         refuse_unknown(type(self).__name__, self.train_cfg, self.TRAIN_KEYS)
+
+    def use_metainfo(self, metainfo: Mapping[str, Any]) -> None:
+        """Tell student and teacher what the data set says of its classes."""
+        super().use_metainfo(metainfo)
+        self.base.use_metainfo(metainfo)
 
     @property
     def active(self) -> set[str]:
@@ -180,7 +194,9 @@ class MultiScaleSelfTraining(WrappedSegmentor):
         assert cfg.scales and cfg.pair and cfg.normalise  # _settings fills them in
 
         def run(batch: Tensor) -> tuple[Tensor]:
-            return (teacher.compact_maps(teacher.encode(batch), labels)[0],)
+            with teacher.gradients_of_maps():
+                features = teacher.encode(traced(batch, teacher.MAPS_NEED_GRAD))
+            return (teacher.compact_maps(features, labels)[0],)
 
         (views,) = multi_scale(run, images, cfg.scales, add_one=False)
         size = tuple(images.shape[-2:])

@@ -45,8 +45,11 @@ class ToCo(WeakSegmentor):
     TERM_NEEDS: ClassVar[dict[str, tuple[str, ...]]] = {
         **WeakSegmentor.TERM_NEEDS,
         'ptc': ('aux_cam_head', 'labeler.thresholds'),
-        'ctc': ('aux_cam_head', 'labeler.thresholds'),
-    }
+        'ctc': (
+            'aux_cam_head', 'labeler.thresholds', 'train_cfg.ema_momentum',
+            'train_cfg.local_crops.crop_num', 'train_cfg.local_crops.crop_size',
+        ),
+    }  # fmt: skip
     TRAIN_KEYS: ClassVar[frozenset[str]] = WeakSegmentor.TRAIN_KEYS.union(
         ('local_crops', 'ema_momentum', 'pseudo_source', 'scale_token_box')
     )
@@ -57,11 +60,10 @@ class ToCo(WeakSegmentor):
         self.averaged = AveragedParts(self, ['proj_head'])  # makes proj_head_ema
         self.pseudo_source = StepSchedule(
             self.train_cfg.get('pseudo_source', 'cam'),
-            ('cam', 'aux_cam'),
+            ('cam', 'aux_cam') if self.aux_cam_head else ('cam',),
             'train_cfg.pseudo_source',
         )
-        if 'ctc' in self.terms.names and proj_head is None:
-            raise ValueError('the loss term ctc needs a proj_head, got None')
+        self.terms.check(self, {'ctc': ('proj_head',)})  # built after the base's check
 
     def loss(
         self, inputs: Mapping[str, Tensor], data_samples: Sequence[SegDataSample]
@@ -94,8 +96,7 @@ class ToCo(WeakSegmentor):
         if not self.active & {'seg', 'reg'}:
             return self.weigh(terms)
 
-        source = self.pseudo_source(self.iteration)
-        cam = cams.aux if source == 'aux_cam' else cams.cam
+        cam = cams.aux if self.pseudo_source(self.iteration) == 'aux_cam' else cams.cam
         side = self.side_inputs_of(data_samples)
         label = self.pseudo_label(view1, cam, labels, box, side)
         terms |= self.segmentation(features, view1, label, box)

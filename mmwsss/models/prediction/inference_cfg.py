@@ -3,22 +3,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any
 
 from mmwsss.cam import scale_order
 from mmwsss.cam.fusion import NORMALISE
+from mmwsss.io.errors import check_choice
 
 OUTPUTS = ('seg', 'prob', 'cam', 'aux_cam', 'pseudo', 'class_maps')
 FILTERS = ('gt', 'pred', 'none')
 PAIRS = ('sum', 'max', 'mean')
-
-
-def check_choice(name: str, value: Any, known: Collection[Any]) -> None:
-    """Raise ValueError unless a setting is one of those that are known."""
-    if value not in known:
-        raise ValueError(f'{name} must be one of {tuple(known)}, got {value!r}')
 
 
 def check_positive(name: str, values: Sequence[float]) -> None:

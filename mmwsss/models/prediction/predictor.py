@@ -15,6 +15,7 @@ from mmwsss.cam import long_side_size, resize, scale_views, scaled_size, with_mi
 from mmwsss.io.errors import UserError
 from mmwsss.structures import Features, ImageLabels
 
+from ..mode import traced
 from .inference_cfg import InferenceCfg
 from .map_outputs import MapOutputs
 from .seg_outputs import predict_seg
@@ -67,7 +68,11 @@ class Predictor:
         inputs: Images | Mapping[str, Images],
         data_samples: Sequence[SegDataSample] | None = None,
     ) -> list[SegDataSample]:
-        """The samples with predictions, see :meth:`.WeakSegmentor.predict`."""
+        """The samples with predictions, see :meth:`.WeakSegmentor.predict`.
+
+        Raises:
+            UserError: if views come ready that ``test_cfg.input`` would resize.
+        """
         return [
             sample
             for views, photos, samples in self._batches(inputs, data_samples)
@@ -86,12 +91,28 @@ class Predictor:
         samples = [SegDataSample() for _ in photos] if samples is None else samples
         resized = self._resized(photos)
         if resized is not None:
+            self._refuse_ready(views)
             views = {1.0: resized}
         if all(isinstance(view, Tensor) for view in views.values()):
             yield views, photos, list(samples)
             return
         for i, (photo, sample) in enumerate(zip(photos, samples, strict=True)):
             yield {s: view[i][None] for s, view in views.items()}, photo[None], [sample]
+
+    def _refuse_ready(self, views: Mapping[float, Images]) -> None:
+        """Views of other scales can't be resized together with the picture.
+
+        Raises:
+            UserError: if there are any beside scale 1.
+        """
+        ready = [f'scale_{scale:g}' for scale in views if scale != 1.0]
+        if ready:
+            raise UserError(
+                f'test_cfg.input={self.cfg.input} resizes the picture, but its views '
+                f'{ready} come ready from the data pipeline (PILMultiScale) and would '
+                'go unused: set test_cfg.input=dict(squash=None, long_side=None), or '
+                'take PILMultiScale out of the test pipeline'
+            )
 
     def _resized(self, photos: Images) -> Images | None:
         """The photos as ``test_cfg.input`` wants them; ``None``: as they are."""
@@ -114,8 +135,11 @@ class Predictor:
             if scaled is None:
                 scaled = resize(images, scaled_size(tuple(images.shape[-2:]), scale))
             batch = len(images)
+            views_of = with_mirror(scaled) if mirror else scaled
             with self.model.gradients_of_maps():  # also through the parts of the pass
-                features = self.model.encode(with_mirror(scaled) if mirror else scaled)
+                features = self.model.encode(
+                    traced(views_of, self.model.MAPS_NEED_GRAD)
+                )
                 passes[scale] = (
                     features.select(slice(batch)),
                     features.select(slice(batch, None)) if mirror else None,

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 from mmseg.models.segmentors import BaseSegmentor
 from mmseg.structures import SegDataSample
@@ -16,12 +16,26 @@ PREFIX = 'segmentor.'
 class WrappedSegmentor(BaseSegmentor):
     """A segmentor that has another one and passes on what it doesn't do itself.
 
+    What it does is written out below; of the inner segmentor's attributes those of
+    ``PASSED_ON`` are its own too, and no others.
+
     Parameters and checkpoint keys carry the names of the inner segmentor: checkpoints
     and optimizer settings fit both.
 
     Args:
         segmentor: the inner segmentor, built.
     """
+
+    #: what a segmentor is made of and made for: the same inside and outside. Nothing of
+    #: a training (terms, losses, weights), where a wrapper may have its own.
+    PASSED_ON: ClassVar[frozenset[str]] = frozenset(
+        (
+            *('backbone', 'neck', 'decode_head', 'auxiliary_head'),  # of mmseg
+            *('cam_head', 'aux_cam_head', 'labeler'),  # of ours
+            *('num_classes', 'num_foreground', 'align_corners', 'out_channels'),
+            *('test_cfg', 'teacher_network', 'image_labels'),
+        )
+    )
 
     def __init__(self, segmentor: BaseSegmentor) -> None:
         super().__init__(segmentor.data_preprocessor)
@@ -30,13 +44,23 @@ class WrappedSegmentor(BaseSegmentor):
         self.register_load_state_dict_pre_hook(add_prefix)
 
     def __getattr__(self, name: str) -> Any:
-        """What this doesn't have, the inner segmentor may (heads, settings)."""
+        """Of what this doesn't have, the inner segmentor's, if ``PASSED_ON`` says so.
+
+        Raises:
+            AttributeError: for all else: what trains or predicts may be another here.
+        """
         try:
             return super().__getattr__(name)
-        except AttributeError:
-            if name == 'segmentor':
+        except AttributeError as error:
+            if name in self.PASSED_ON:
+                return getattr(self.segmentor, name)
+            if name == 'segmentor' or not hasattr(self.segmentor, name):
                 raise
-            return getattr(self.segmentor, name)
+            raise AttributeError(
+                f'{type(self).__name__} has no {name!r}; the segmentor that it wraps '
+                f'has one, which need not be what counts here: read it there, as '
+                f'unwrap(model).{name}, or give {type(self).__name__} its own'
+            ) from error
 
     def named_parameters(
         self, prefix: str = '', recurse: bool = True, remove_duplicate: bool = True

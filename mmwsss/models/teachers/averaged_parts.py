@@ -4,11 +4,24 @@ from __future__ import annotations
 import copy
 from collections.abc import Sequence
 
+from mmengine.logging import MessageHub
 from torch import nn
 
 from mmwsss.io.errors import UserError
 
+from ..loss_terms import training_iteration
 from .ema_copy import EMACopy
+
+
+def follows_a_step() -> bool:
+    """Whether an optimiser step came right before this training iteration.
+
+    mmengine's wrapper steps where the number of finished iterations is divisible by its
+    ``accumulative_counts``, which ``SetupCheckHook`` leaves in the message hub. (The
+    step that it takes early, at the very end of a run, has no iteration after it.)
+    """
+    hub = MessageHub.get_current_instance()
+    return training_iteration() % int(hub.get_info('accumulative_counts', 1)) == 0
 
 
 class AveragedParts:
@@ -21,8 +34,9 @@ class AveragedParts:
     copy or a pickled copy of the model has one that belongs to the copy.
 
     Call :meth:`start` once the student has its first weights (the base segmentor's
-    ``init_weights`` does), :meth:`follow` once an optimiser step (as a rule where the
-    next training step begins), :meth:`network` to predict.
+    ``init_weights`` does), :meth:`follow` where a training step begins, :meth:`network`
+    to predict. The averages follow once an optimiser step: where gradients of several
+    iterations are accumulated, :meth:`follow` does nothing in the iterations between.
 
     Args:
         owner: the model; it keeps this object as its attribute ``averaged``.
@@ -52,9 +66,14 @@ class AveragedParts:
     def follow(self, momentum: float) -> None:
         """``teacher ← momentum * teacher + (1 − momentum) * student``, for each part.
 
+        Nothing happens if no optimiser step came before this iteration (gradient
+        accumulation, ``optim_wrapper.accumulative_counts`` above 1).
+
         Args:
             momentum: in [0, 1].
         """
+        if not follows_a_step():
+            return
         for part in self.parts:
             self.copy_of(part).follow(getattr(self.owner, part), momentum)
 

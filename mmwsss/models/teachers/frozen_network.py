@@ -37,7 +37,14 @@ class FrozenNetwork(nn.Module):
         self.cfg = dict(cfg)
         self.checkpoint = self.cfg.pop('checkpoint', None)
         self.unused, self.hint = tuple(unused), hint
+        self.metainfo: dict[str, Any] = {}
         object.__setattr__(self, 'network', None)  # no sub-module
+
+    def use_metainfo(self, metainfo: Mapping[str, Any]) -> None:
+        """What the data set says of its classes, for the network if it listens."""
+        self.metainfo = dict(metainfo)
+        if self.network is not None and hasattr(self.network, 'use_metainfo'):
+            self.network.use_metainfo(metainfo)
 
     def load(self, device: torch.device | str | None = None) -> nn.Module:
         """The network; the first call builds it and loads its weights, strictly.
@@ -75,6 +82,8 @@ class FrozenNetwork(nn.Module):
             object.__setattr__(
                 self, 'network', network.requires_grad_(False).eval().to(device)
             )
+            if self.metainfo:
+                self.use_metainfo(self.metainfo)
         return self.network
 
     def unload(self) -> None:

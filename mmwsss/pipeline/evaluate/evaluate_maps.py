@@ -24,7 +24,12 @@ from mmwsss.evaluation.sweep import default_thresholds, sweep_histogram
 from mmwsss.io.data_errors import DataError, MaskError
 from mmwsss.io.score_files import load_scores
 from mmwsss.labelers.labeler import Labeler, labels_of_ids
-from mmwsss.pipeline.label_options import build_labeler, labeler_cfg, refiner_cfg
+from mmwsss.pipeline.label_options import (
+    build_labeler,
+    labeler_cfg,
+    refiner_cfg,
+    without_side_inputs,
+)
 from mmwsss.pipeline.workers import parallel_map
 
 KINDS = ('cam', 'mask')
@@ -104,12 +109,7 @@ class EvalCfg:
                 (0.5,), None, refiner_cfg('crf', self.crf, self.unary, count)
             )
         )
-        if labeler.side_inputs:
-            raise ValueError(
-                f'{type(labeler).__name__} needs {labeler.side_inputs}, which a folder '
-                'of maps does not have: generate masks with it, and score those'
-            )
-        return labeler
+        return without_side_inputs(labeler, 'generate masks with it, and score those')
 
 
 @dataclass

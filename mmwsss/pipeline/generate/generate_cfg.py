@@ -9,6 +9,7 @@ from typing import Any
 from torch import nn
 
 from mmwsss.cam import check_thresholds
+from mmwsss.io.errors import check_choice
 from mmwsss.io.score_files import DTYPES
 from mmwsss.labelers.labeler import Labeler
 from mmwsss.labelers.refiners.refiner import build_refiner
@@ -38,9 +39,12 @@ class GenerateCfg:
     :mod:`mmwsss.pipeline.label_options` turns into one.
 
     Attributes:
-        refine: how a mask comes from the maps. ``'none'``: threshold ``bkg_thr`` on
-            the CAM (two: 255 between them). ``'par'``: the network's own refined
-            pseudo label where it has a refiner, else PAR on the CAM. ``'crf'``: dense
+        refine: how a mask comes from the maps. ``None``: as the config's labeler makes
+            labels, unless ``bkg_thr`` or ``alpha`` say how; ``'none'`` where it has
+            none (:func:`.network_maps.with_defaults`). ``'own'``: the pseudo label of
+            the network's own labeler. ``'none'``: threshold ``bkg_thr`` on
+            the CAM (two: 255 between them). ``'par'``: as ``'own'`` where the labeler
+            has two thresholds and a refiner, else PAR on the CAM. ``'crf'``: dense
             CRF. ``'seeds'``: labels for an affinity network, one CRF on the hard label
             of each constant (``affinity_seeds``). ``'rw'``: maps that
             walked within the edges of an affinity network; with a ``preset`` a CRF on
@@ -72,7 +76,7 @@ class GenerateCfg:
         ValueError: if a value is unknown, or they don't go together.
     """
 
-    refine: str = 'none'
+    refine: str | None = None
     save: tuple[str, ...] = ('cam', 'mask')
     source: str = 'cam'
     split: str | None = None
@@ -87,16 +91,13 @@ class GenerateCfg:
     labeler: Mapping[str, Any] | None = None
 
     def __post_init__(self) -> None:
-        check_refine(self.refine)
+        check_refine(self.way)
         for name, known in (
             ('source', SOURCES),
             ('cam_filter', FILTERS),
             ('dtype', DTYPES),
         ):
-            if getattr(self, name) not in known:
-                raise ValueError(
-                    f'{name} must be one of {known}, got {getattr(self, name)!r}'
-                )
+            check_choice(name, getattr(self, name), known)
         if not self.save or set(self.save) - set(SAVED):
             raise ValueError(f'save must name some of {SAVED}, got {self.save}')
         if self.stride is not None and self.stride < 1:
@@ -110,7 +111,7 @@ class GenerateCfg:
         if self.labeler is None:
             return
         short = dict(
-            refine=None if self.refine in ('none', 'rw') else self.refine,
+            refine=None if self.way in ('none', 'rw') else self.refine,
             bkg_thr=self.bkg_thr or None,
             alpha=self.alpha,
             preset=self.preset,
@@ -136,7 +137,7 @@ class GenerateCfg:
             raise ValueError(
                 "fused maps are the network's own; for walked ones save 'cam'"
             )
-        if 'mask' not in self.save and self.refine != 'none':
+        if 'mask' not in self.save and self.way != 'none':
             raise ValueError(
                 f'refine={self.refine!r} is of masks, fused maps stay as '
                 "they are: leave it out, or save 'mask' too"
@@ -144,25 +145,25 @@ class GenerateCfg:
 
     def _check_background(self) -> None:
         if self.source == 'seg' and (
-            self.bkg_thr or self.alpha is not None or self.refine in ('seeds', 'rw')
+            self.bkg_thr or self.alpha is not None or self.way in ('own', 'seeds', 'rw')
         ):
             raise ValueError(
                 "source='seg' has a background of its own: no bkg_thr, "
-                'alpha, seeds or rw'
+                'alpha, own label, seeds or rw'
             )
         if self.refine == 'seeds' and len(self.bkg_thr) != 2:
             raise ValueError(
                 "refine='seeds' needs two constants bkg_thr, the background's and the "
                 f"foreground's (published: SemFormer 0.15 0.11), got {self.bkg_thr}"
             )
-        if self.refine == 'none' and len(self.bkg_thr) == 2 and self.alpha is None:
+        if self.way == 'none' and len(self.bkg_thr) == 2 and self.alpha is None:
             check_thresholds(*self.bkg_thr)
-        if self.alpha is not None and (self.bkg_thr or self.refine == 'seeds'):
+        if self.alpha is not None and (self.bkg_thr or self.way in ('own', 'seeds')):
             raise ValueError(
                 f'alpha={self.alpha} takes the place of bkg_thr, got '
                 f'refine={self.refine!r}, bkg_thr={self.bkg_thr}'
             )
-        uses_crf = self.refine in ('seeds', 'rw') or self.refine.lower() in CRF_NAMES
+        uses_crf = self.way in ('seeds', 'rw') or self.way.lower() in CRF_NAMES
         if not uses_crf and (self.preset or self.unary):
             raise ValueError(
                 f'preset and unary are settings of the CRF; refine is {self.refine!r}'
@@ -181,6 +182,11 @@ class GenerateCfg:
             _ = self.built_labeler  # a preset that isn't there
 
     @property
+    def way(self) -> str:
+        """What ``refine`` says; where it says nothing, that of the short options."""
+        return 'none' if self.refine is None else self.refine
+
+    @property
     def has_background(self) -> bool:
         """Whether it is said what the background of the maps is."""
         return (
@@ -195,7 +201,7 @@ class GenerateCfg:
         """Whether finished maps are refined with the picture."""
         if self.labeler is not None:
             return self.built_labeler.reads_pixels
-        return self.refine not in ('none', 'rw') or self.preset is not None
+        return self.way not in ('own', 'none', 'rw') or self.preset is not None
 
     @property
     def hard_labels(self) -> bool:
@@ -203,7 +209,7 @@ class GenerateCfg:
         default = 'labels' if self.refine == 'rw' else 'prob'
         return (
             self.refines
-            and (self.refine == 'rw' or self.refine.lower() in CRF_NAMES)
+            and (self.way == 'rw' or self.way.lower() in CRF_NAMES)
             and (self.unary or default) == 'labels'
         )
 
@@ -216,7 +222,7 @@ class GenerateCfg:
         if not self.refines:
             return None
         hard = self.refine in ('seeds', 'rw')
-        refine = 'crf' if hard else self.refine
+        refine = 'crf' if hard else self.way
         if refine.lower() not in CRF_NAMES:
             return refiner_cfg(refine)
         default = 'toco_seg' if self.source == 'seg' else 'toco_cam'

@@ -25,6 +25,7 @@ from mmwsss.cli.processes import (
     on_first_process,
     start_processes,
 )
+from mmwsss.models.segmentors.wrapped_segmentor import unwrap
 from mmwsss.pipeline.fingerprint import MANIFEST, weights_hash
 from mmwsss.pipeline.inference import init_model
 from mmwsss.pipeline.lock import OUTPUT_LOCK, folder_lock
@@ -199,7 +200,11 @@ def describe(settings: GenerateCfg, model: nn.Module) -> str:
     if 'mask' not in settings.save:
         return 'none'
     if own_label(model, settings):
-        return f"the refined label of {type(model).__name__}'s own training rule"
+        network = unwrap(model)
+        return (
+            f"the label of {type(network).__name__}'s own training rule "
+            f'({type(network.labeler).__name__}: {network.labeler.extra_repr()})'
+        )
     if settings.labeler is not None:
         return f'{settings.labeler} of the CAM'
     background = (

@@ -107,8 +107,7 @@ class NetworkMaps:
             cam_filter=settings.cam_filter,
         )
         if own and settings.bkg_thr:
-            low, high = settings.bkg_thr
-            overrides |= dict(pseudo=dict(low_thr=low, high_thr=high))
+            overrides |= dict(pseudo=own_thresholds(settings))
         return overrides
 
     @torch.no_grad()
@@ -145,25 +144,35 @@ class NetworkMaps:
             info['img_path'],
             size,
             **{name: to_numpy(value) for name, value in found.items()},
-            side=self._side(sample) if 'full' in found else (),
+            side=side_of(settings, sample) if 'full' in found else (),
         )
 
-    def _side(self, sample: SegDataSample) -> tuple[tuple[str, np.ndarray], ...]:
-        """What the labeler takes by name."""
-        settings = self.settings
-        wanted = settings.built_labeler.side_inputs if settings.source == 'cam' else ()
-        lacking = [name for name in wanted if name not in sample]
-        if lacking:
-            raise ValueError(
-                f'the labeler {type(settings.built_labeler).__name__} needs '
-                f'{lacking[0]!r}, which the data set does not give: add '
-                f'side_inputs=dict({lacking[0]}=dict(dir=...)) to it'
-            )
-        fields = {name: sample.get(name) for name in wanted}
-        return tuple(
-            (name, to_numpy(getattr(field, 'data', field)).squeeze())
-            for name, field in fields.items()
+
+def side_of(
+    settings: GenerateCfg, sample: SegDataSample
+) -> tuple[tuple[str, np.ndarray], ...]:
+    """What the labeler of the masks takes besides maps and picture, by name.
+
+    Args:
+        settings: whose labeler makes the masks.
+        sample: of the image, as the data set gives it.
+
+    Raises:
+        ValueError: if the sample lacks one.
+    """
+    wanted = settings.built_labeler.side_inputs if settings.source == 'cam' else ()
+    lacking = [name for name in wanted if name not in sample]
+    if lacking:
+        raise ValueError(
+            f'the labeler {type(settings.built_labeler).__name__} needs '
+            f'{lacking[0]!r}, which the data set does not give: add '
+            f'side_inputs=dict({lacking[0]}=dict(dir=...)) to it'
         )
+    fields = {name: sample.get(name) for name in wanted}
+    return tuple(
+        (name, to_numpy(getattr(field, 'data', field)).squeeze())
+        for name, field in fields.items()
+    )
 
 
 def _present(prob: torch.Tensor) -> StoredMaps:
@@ -179,13 +188,17 @@ def to_numpy(value: StoredMaps | torch.Tensor) -> Any:
 
 
 def own_label(model: nn.Module, settings: GenerateCfg) -> bool:
-    """Whether masks are the network's own refined pseudo labels."""
-    return (
-        settings.refine in ('par', 'PAR')
-        and settings.source == 'cam'
-        and settings.alpha is None
-        and has_own_label(unwrap(model))
-    )
+    """Whether masks are the network's own pseudo labels."""
+    if settings.refine in ('par', 'PAR'):
+        fits = settings.source == 'cam' and settings.alpha is None
+        return fits and has_own_label(unwrap(model))
+    return settings.refine == 'own'
+
+
+def own_thresholds(settings: GenerateCfg) -> dict[str, float]:
+    """Thresholds that replace those of the network's labeler, by name."""
+    names = ('low_thr', 'high_thr') if len(settings.bkg_thr) == 2 else ('bkg_thr',)
+    return dict(zip(names, settings.bkg_thr, strict=False))
 
 
 def side_inputs_read(model: nn.Module, settings: GenerateCfg) -> tuple[str, ...]:
@@ -212,26 +225,30 @@ def has_own_label(model: nn.Module) -> bool:
 def with_defaults(settings: GenerateCfg, model: nn.Module, cfg: Config) -> GenerateCfg:
     """Settings in which the background of the masks is said.
 
-    A config's entry ``labeler`` counts where no other way is asked for. The network's
-    own label takes the thresholds of its labeler,
+    Where nothing is said of it (no ``refine``, no background), masks are made as the
+    config says that labels are made: by its entry ``labeler``, else by the labeler of
+    the network. The network's own label takes the thresholds of its labeler,
     everything else the threshold that the config's evaluator scores CAMs with.
 
     Raises:
-        ValueError: if neither is there, or one constant is given for the own label.
+        ValueError: if neither is there, or the own label hasn't such thresholds.
     """
-    if 'mask' not in settings.save or settings.source == 'seg':
+    masks = 'mask' in settings.save and settings.source == 'cam'
+    said, labeler = settings.has_background, getattr(unwrap(model), 'labeler', None)
+    of_config = cfg.get('labeler') if masks and not said else None
+    if of_config and settings.refine in (None, 'rw') and not settings.preset:
+        settings = replace(settings, labeler=of_config.to_dict())
+    elif settings.refine is None and masks and not said and labeler is not None:
+        settings = replace(settings, refine='own')
+    if settings.refine is None:
+        settings = replace(settings, refine='none')
+    if not masks or settings.labeler is not None:
         return settings
     if own_label(model, settings):
-        if len(settings.bkg_thr) == 1:
-            raise ValueError(
-                'the own label of the network needs two thresholds, low '
-                f'and high, got bkg_thr={settings.bkg_thr}'
-            )
+        _check_own(model, settings)
         return settings
     if settings.has_background:
         return settings
-    if cfg.get('labeler') and settings.refine in ('none', 'rw') and not settings.preset:
-        return replace(settings, labeler=cfg.labeler.to_dict())
     if settings.refine == 'rw':
         raise ValueError(
             'masks of walked maps need a background: give bkg_thr '
@@ -247,6 +264,22 @@ def with_defaults(settings: GenerateCfg, model: nn.Module, cfg: Config) -> Gener
         'masks from CAMs need a background: give bkg_thr or alpha (the '
         "config's test_evaluator has no WSSSMetric with one)"
     )
+
+
+def _check_own(model: nn.Module, settings: GenerateCfg) -> None:
+    """Refuse the own label of a network that has no labeler, or no such thresholds."""
+    labeler = getattr(unwrap(model), 'labeler', None)
+    if labeler is None:
+        raise ValueError(
+            f"refine='own' needs a labeler, {type(unwrap(model)).__name__} of this "
+            'config has none: give bkg_thr, alpha or labeler'
+        )
+    if len(settings.bkg_thr) == 1 and settings.refine != 'own':
+        raise ValueError(
+            'the own label of the network needs two thresholds, low '
+            f'and high, got bkg_thr={settings.bkg_thr}'
+        )
+    labeler.with_thresholds(**own_thresholds(settings))
 
 
 def plain_model(cfg: Config) -> dict[str, Any]:

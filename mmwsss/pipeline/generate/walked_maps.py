@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 from mmengine.config import Config
+from mmseg.structures import SegDataSample
 from torch import nn
 
 from mmwsss.cam import resize, strided_size
@@ -25,7 +26,7 @@ from mmwsss.pipeline.manifest import read_manifest
 from mmwsss.structures import StoredMaps
 
 from .generate_cfg import SUFFIX, GenerateCfg
-from .network_maps import ImageMaps, NetworkMaps, plain_model, to_numpy
+from .network_maps import ImageMaps, NetworkMaps, plain_model, side_of, to_numpy
 
 
 class FolderMaps:
@@ -118,14 +119,20 @@ class WalkMaps:
             [_pixels(maps) for maps in found],
             [torch.from_numpy(_cam(maps).maps) for maps in found],
         )
-        return [self._with(maps, one) for maps, one in zip(found, walked, strict=True)]
+        samples = batch['data_samples']
+        return [self._with(*each) for each in zip(found, walked, samples, strict=True)]
 
-    def _with(self, maps: ImageMaps, walked: torch.Tensor) -> ImageMaps:
+    def _with(
+        self, maps: ImageMaps, walked: torch.Tensor, sample: SegDataSample
+    ) -> ImageMaps:
+        """The walked maps, and what a mask is made of beside them."""
+        masks = 'mask' in self.settings.save
         grid = strided_size(maps.size, self.settings.stride_of('cam'))
         small = resize(walked[None], grid)[0]
         return maps._replace(
             full=StoredMaps(to_numpy(walked), _cam(maps).ids),
             cam=StoredMaps(to_numpy(small), _cam(maps).ids),
+            side=side_of(self.settings, sample) if masks else (),
         )
 
 

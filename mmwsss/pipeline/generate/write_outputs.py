@@ -8,12 +8,14 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from torch import Tensor
 
+from mmwsss.datasets.transforms.load_rgb_image import read_pixels
 from mmwsss.io.atomic_file import is_whole
 from mmwsss.io.label_png import save_label_png
 from mmwsss.io.score_files import save_scores
+from mmwsss.labelers.labeler import Labeler, labels_of_ids
 from mmwsss.labelers.refiners.refiner import refine_maps
-from mmwsss.pipeline.refine.refine_cfg import label_of, read_pixels
 from mmwsss.structures import StoredMaps
 
 from .generate_cfg import SUFFIX, GenerateCfg
@@ -40,6 +42,28 @@ def mask_of(settings: GenerateCfg, maps: ImageMaps, device: str = 'cpu') -> np.n
         return _of_the_decoder(settings, maps, full, device)
     side = {name: torch.from_numpy(value)[None] for name, value in maps.side}
     return label_of(settings.built_labeler, maps.image, full, device, **side)
+
+
+def label_of(
+    labeler: Labeler, image: str, maps: StoredMaps, device: str = 'cpu', **side: Tensor
+) -> np.ndarray:
+    """The label (H, W) uint8 of one image.
+
+    Args:
+        labeler: the rule.
+        image: path of the picture, which is read only where the rule looks at it.
+        maps: its class maps, at the size of the label.
+        device: where to compute.
+        **side: what the rule takes besides, (1, H, W) each.
+    """
+    cam = maps.maps[None].to(device)
+    pixels = cam.new_zeros(()).expand(1, 3, *cam.shape[2:])
+    if labeler.reads_pixels:
+        pixels = read_pixels(image, device)
+    side = {name: value.to(device) for name, value in side.items()}
+    labels = labels_of_ids(maps.ids[None].to(device))
+    found = labeler.to(device)(pixels, cam, labels, **side)
+    return found.ids[0].cpu().numpy().astype(np.uint8)
 
 
 def _of_the_decoder(

@@ -18,8 +18,12 @@ from mmwsss.io.data_errors import ScoreError
 from mmwsss.io.score_files import KINDS, load_scores
 from mmwsss.labelers.labeler import Labeler, labels_of_ids
 from mmwsss.labelers.refiners.refiner import build_refiner, refine_maps, refiner_names
-from mmwsss.pipeline.label_options import build_labeler, labeler_cfg, refiner_cfg
-from mmwsss.structures import StoredMaps
+from mmwsss.pipeline.label_options import (
+    build_labeler,
+    labeler_cfg,
+    refiner_cfg,
+    without_side_inputs,
+)
 
 #: presets of the dense CRF by what it is given
 DEFAULT_PRESETS = dict(prob='toco_seg', cam='toco_cam', label='irn')
@@ -133,10 +137,14 @@ class RefineCfg:
         """What makes labels of CAMs.
 
         Raises:
-            ValueError: if it isn't said what their background is.
+            ValueError: if it isn't said what their background is, or the labeler needs
+                what a folder of maps doesn't have.
         """
-        return build_labeler(
+        labeler = build_labeler(
             self.labeler or labeler_cfg(self.bkg_thr, self.alpha, self.refiner_cfg())
+        )
+        return without_side_inputs(
+            labeler, 'generate masks with it (tools/generate_pseudo_labels.py)'
         )
 
 
@@ -161,34 +169,6 @@ def read_item(cfg: RefineCfg, task: Task) -> Item:
         torch.from_numpy(maps.scores),
         torch.from_numpy(maps.ids),
     )
-
-
-def read_pixels(path: str, device: str = 'cpu') -> Tensor:
-    """A picture as refiners take it: (1, 3, H, W) RGB grey levels 0..255, float32."""
-    pixels = torch.from_numpy(read_rgb(path).copy()).permute(2, 0, 1)
-    return pixels[None].to(device).float()
-
-
-def label_of(
-    labeler: Labeler, image: str, maps: StoredMaps, device: str = 'cpu', **side: Tensor
-) -> np.ndarray:
-    """The label (H, W) uint8 of one image.
-
-    Args:
-        labeler: the rule.
-        image: path of the picture, which is read only where the rule looks at it.
-        maps: its class maps, at the size of the label.
-        device: where to compute.
-        **side: what the rule takes besides, (1, H, W) each.
-    """
-    cam = maps.maps[None].to(device)
-    pixels = cam.new_zeros(()).expand(1, 3, *cam.shape[2:])
-    if labeler.reads_pixels:
-        pixels = read_pixels(image, device)
-    side = {name: value.to(device) for name, value in side.items()}
-    labels = labels_of_ids(maps.ids[None].to(device))
-    found = labeler.to(device)(pixels, cam, labels, **side)
-    return found.ids[0].cpu().numpy().astype(np.uint8)
 
 
 @torch.no_grad()

@@ -22,7 +22,7 @@ from mmwsss.pipeline.inference import init_model
 from mmwsss.registry import MODELS
 from mmwsss.testing import NoHostSync, gradients, pictures
 from tests.helpers import ROOT
-from tests.models.test_published_settings import effective_sgd
+from tests.helpers.published import effective_sgd
 
 TINY = ROOT / 'configs/irn/irn_r18_shapes.py'
 FULL = ROOT / 'configs/irn/irn_r50_voc.py'

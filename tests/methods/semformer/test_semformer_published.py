@@ -7,7 +7,13 @@ import pytest
 from mmengine.config import Config
 
 from tests.helpers import ROOT
-from tests.models.test_published_settings import effective_sgd, plain, setting
+from tests.helpers.published import (
+    check_momentum_slip,
+    check_numbers,
+    check_real_momentum,
+    effective_sgd,
+    plain,
+)
 
 JITTER = dict(
     type='PILColorJitter', brightness=0.3, contrast=0.3, saturation=0.3, hue=0.1
@@ -101,6 +107,31 @@ SEGMENTOR = COMMON | {
     ),
     'val_evaluator.average': 'fixed',
 }
+#: on SemFormer's pseudo masks
+DEEPLAB_V1 = {
+    'model.backbone.dropout': (0.3, 0.5),
+    'model.backbone.norm_eval': False,
+    'model.backbone.norm_cfg': dict(type='BN', momentum=3e-4, requires_grad=False),
+    'model.decode_head.channels': 512,
+    'model.decode_head.dilation': 12,
+    'model.decode_head.dropout_ratio': 0.5,
+    'model.test_cfg': dict(
+        scales=(0.5, 0.75, 1.0, 1.25, 1.5, 1.75), flip=True, fuse='mean'
+    ),
+    'param_scheduler.0.total_iters': 20001,
+    'train_cfg.max_iters': 20000,
+    'train_dataloader.batch_size': 5,
+    'randomness.seed': 1,
+    'train_dataloader.dataset.pipeline': [
+        dict(type='LoadRGBImage'),
+        dict(type='LoadSideInputs'),
+        dict(type='HSVShift', limit=10),
+        dict(type='PILRandomFlip', prob=0.5),
+        dict(type='PILRandomScale', scale_range=(0.5, 1.5), resample='bicubic'),
+        dict(type='PILPadCrop', crop_size=448),
+        dict(type='PackWeakInputs'),
+    ],
+}
 
 
 @pytest.mark.parametrize(
@@ -108,8 +139,7 @@ SEGMENTOR = COMMON | {
     [('caae_deit-b-dist_voc', CAAE), ('semformer_deit-s_voc', SEGMENTOR)],
 )
 def test_numbers(name: str, published: dict) -> None:
-    cfg = Config.fromfile(ROOT / 'configs' / 'semformer' / f'{name}.py')
-    assert {path: plain(setting(cfg, path)) for path in published} == plain(published)
+    cfg = check_numbers(f'semformer/{name}', published)
     assert effective_sgd(cfg) == dict(momentum=5e-4, weight_decay=5e-4, nesterov=True)
     steps = [s.type for s in cfg.train_dataloader.dataset.pipeline]
     assert (
@@ -127,3 +157,29 @@ def test_both_stages_have_the_same_encoder() -> None:
     encoder = {k: v for k, v in one.backbone.items() if k != 'pretrained'}
     assert plain(encoder) == plain(two.caae.backbone)
     assert plain(one.semantics) == plain(two.caae.semantics)
+
+
+@pytest.mark.parametrize(
+    'name,published',
+    [('semformer/deeplabv1_wr38_voc-pseudo', DEEPLAB_V1)],
+)
+def test_numbers_of_stages(name: str, published: dict) -> None:
+    check_numbers(name, published)
+
+
+@pytest.mark.parametrize(
+    'name,slipped,meant',
+    [
+        ('semformer/semformer_deit-s_voc', 5e-4, 0.9),
+        ('semformer/caae_deit-b-dist_voc', 5e-4, 0.9),
+    ],
+)
+def test_momentum_slip(name: str, slipped: float, meant: float) -> None:
+    check_momentum_slip(name, slipped, meant)
+
+
+@pytest.mark.parametrize(
+    'name', ['semformer/semformer_deit-t_shapes', 'semformer/caae_deit-t_shapes']
+)
+def test_short_trainings_have_a_real_momentum(name: str) -> None:
+    check_real_momentum(name)

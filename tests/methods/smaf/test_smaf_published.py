@@ -4,11 +4,14 @@
 from __future__ import annotations
 
 import pytest
-from mmengine.config import Config
 
 from mmwsss.methods.smaf.self_training_cfg import SelfTrainingCfg
-from tests.helpers import ROOT
-from tests.models.test_published_settings import EPS, plain, setting
+from tests.helpers.published import (
+    EPS,
+    check_momentum_slip,
+    check_numbers,
+    check_real_momentum,
+)
 
 #: EPS's network and optimizer, on 20,000 iterations of 8 pictures
 COMMON = {
@@ -55,7 +58,22 @@ PAPER = COMMON | {
     [('smaf_eps_wr38_voc', RELEASED), ('smaf_eps_wr38_voc_online', PAPER)],
 )
 def test_numbers(name: str, published: dict) -> None:
-    cfg = Config.fromfile(ROOT / f'configs/smaf/{name}.py')
-    assert {path: plain(setting(cfg, path)) for path in published} == plain(published)
+    cfg = check_numbers(f'smaf/{name}', published)
     entries = SelfTrainingCfg(**cfg.model.self_training)
     assert (entries.stride, entries.reactivated) == (4, True)
+
+
+@pytest.mark.parametrize(
+    'name,slipped,meant',
+    [
+        ('smaf/smaf_eps_wr38_voc', 5e-4, 0.9),
+        ('smaf/smaf_semformer_deit-s_voc', 5e-4, 0.9),
+    ],
+)
+def test_momentum_slip(name: str, slipped: float, meant: float) -> None:
+    check_momentum_slip(name, slipped, meant)
+
+
+@pytest.mark.parametrize('name', ['smaf/smaf_semformer_deit-t_shapes'])
+def test_short_trainings_have_a_real_momentum(name: str) -> None:
+    check_real_momentum(name)

@@ -3,9 +3,10 @@
 
 from __future__ import annotations
 
+import pytest
 import torch
 
-from mmwsss.testing import MethodTester, build, step
+from mmwsss.testing import MethodTester, build, load_config, step
 
 TOCO = 'configs/toco/toco_vit-t_shapes.py'
 
@@ -41,6 +42,20 @@ class TestToCo(MethodTester):
         (dict(decode_head=None), 'needs a decode_head'),
         (dict(losses=dict(cls=dict(type='MultiLabelSoftMargin'))), r"\['cls_aux', "),
     )
+
+    @pytest.mark.parametrize('key', ['local_crops', 'ema_momentum'])
+    def test_missing_settings_are_refused(self, key: str) -> None:
+        with pytest.raises(ValueError, match=f'ctc needs a train_cfg.{key}'):
+            build(TOCO, **{key: None})
+
+    def test_labels_of_a_missing_auxiliary_cam_are_refused(self) -> None:
+        config = 'configs/cam/cam_vit-t_shapes.py'
+        build(config)
+        cfg = load_config(config)
+        cfg.model.type = 'ToCo'
+        cfg.model.train_cfg.pseudo_source = 'aux_cam'
+        with pytest.raises(ValueError, match=r"must be one of \('cam',\), got"):
+            build(cfg)
 
     def test_teacher_follows_the_student_before_it_is_used(self, model) -> None:
         student = model.proj_head.state_dict()

@@ -352,3 +352,16 @@ def test_other_than_three_channels_are_refused() -> None:
     cfg['backbone']['in_channels'] = 4
     with pytest.raises(ValueError, match='three channels, got 4'):
         wrapped(cfg).eval().predict(torch.rand(1, 4, 32, 32))
+
+
+def test_only_what_is_the_same_outside_is_passed_on() -> None:
+    """What a training reads of a wrapper must be the wrapper's: no silent other one."""
+    _, model = pair(stock())
+    inner = model.segmentor
+    assert model.decode_head is inner.decode_head and model.test_cfg is inner.test_cfg
+    assert model.with_decode_head and not model.with_auxiliary_head
+    inner.active = {'seg'}
+    with pytest.raises(AttributeError, match=r"no 'active'; .*unwrap\(model\)\.active"):
+        _ = model.active
+    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+        _ = model.nothing

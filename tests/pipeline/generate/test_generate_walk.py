@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from mmwsss.datasets.transforms.load_rgb_image import decode_rgb
 from mmwsss.io.data_errors import DataError
@@ -44,7 +45,12 @@ def place(tmp_path_factory) -> Path:
 
 
 def walk(
-    place: Path, out: Path, method: str = 'irn', cams: str | None = 'cams', **settings
+    place: Path,
+    out: Path,
+    method: str = 'irn',
+    cams: str | None = 'cams',
+    side_inputs: dict | None = None,
+    **settings,
 ) -> dict[str, bytes]:
     settings = dict(refine='rw', save=('mask',), bkg_thr=(THRESHOLD,)) | settings
     affinity = (
@@ -52,8 +58,11 @@ def walk(
         if cams
         else Affinity(config_of('irn', place / 'data'), weights_of('irn', place))
     )
+    cfg = config_of(method, place / 'data')
+    if side_inputs is not None:
+        cfg.train_dataloader.dataset.side_inputs = side_inputs
     generate_labels(
-        config_of(method, place / 'data'),
+        cfg,
         weights_of(method, place),
         out,
         GenerateCfg(**settings),
@@ -156,3 +165,28 @@ def test_other_cams_are_other_settings(place, tmp_path) -> None:
     )
     with pytest.raises(ValueError, match=r'cams: "\w+" → "\w+"'):
         walk(place, tmp_path / 'out', cams='others')
+
+
+def test_a_labeler_with_side_inputs(place, tmp_path) -> None:
+    """Segments vote over the walked maps, in one call and from saved CAMs."""
+    data = place / 'data'
+    (data / 'Segments').mkdir(exist_ok=True)
+    for path in (data / 'JPEGImages').iterdir():
+        with Image.open(path) as picture:
+            grey = np.asarray(picture.convert('L'))
+        halves = 1 + (np.arange(grey.shape[1]) >= grey.shape[1] // 2)
+        segments = np.broadcast_to(halves, grey.shape).astype(np.uint8)
+        Image.fromarray(segments).save(data / 'Segments' / f'{path.stem}.png')
+    declared = dict(segments=dict(dir='Segments', kind='ids'))
+    vote = dict(type='SegmentVote', bkg_thr=0.1)
+    settings = dict(bkg_thr=(), labeler=vote, side_inputs=declared)
+    two = walk(place, tmp_path / 'two', save=('mask', 'cam'), **settings)
+    one = walk(place, tmp_path / 'one', 'toco', None, **settings)
+    assert {name for name in two if 'mask' in name} == set(one)
+    masks = [read_png(tmp_path / 'two' / name) for name in one]
+    for mask in masks:  # one class for each segment
+        middle = mask.shape[1] // 2
+        assert len(np.unique(mask[:, :middle])) == 1 == len(np.unique(mask[:, middle:]))
+    assert any(mask.any() for mask in masks)
+    with pytest.raises(ValueError, match=r'side_inputs=dict\(segments=dict\(dir'):
+        walk(place, tmp_path / 'not', bkg_thr=(), labeler=vote)
