@@ -1,7 +1,7 @@
 # Licensed under Apache-2.0.
 """The models that metafiles list, and their weights in the folder ``zoo``.
 
-A clone, and ``.mim`` of an installed package, have ``configs/<method>/metafile.yml`` and
+A clone, like ``.mim`` of an installed package, has ``configs/*/metafile.yml`` and
 ``zoo/<name>-<8 hex digits>.pth``. An entry with weights has ``Weights: zoo/FILE`` and
 ``Metadata: {SHA256: ...}``.
 """
