@@ -19,6 +19,10 @@ The metafiles of the repository say `Weights: zoo/FILE`. `mim` fetches http(s) o
 those in `.mim/metafiles` say `$MMWSSS_ZOO_URL/FILE`, the address of a served `zoo/`.
 Where that variable isn't set, they have no `Weights`: no address is better than a dead
 one.
+
+A wheel has that index a second time, in its `.dist-info`: `mim` (onedl-mim 0.5.1) takes
+the folder of the first file that pip has recorded for the package itself, and
+`mmwsss-VERSION.dist-info` comes before `mmwsss`. Its configs are named from there.
 """
 
 from __future__ import annotations
@@ -33,6 +37,7 @@ from types import ModuleType
 from typing import Any
 
 from setuptools import setup
+from setuptools.command.bdist_wheel import bdist_wheel
 from setuptools.command.build_py import build_py
 from setuptools.command.editable_wheel import editable_wheel
 
@@ -62,19 +67,24 @@ def zoo_url() -> str:
     return f'{url}/' if url else ''
 
 
-def with_address(metafile: str, url: str) -> str:
+def for_mim(metafile: str, url: str, to_configs: str) -> str:
     """The text of a metafile with addresses in place of paths, or without `Weights`."""
-    address = rf'\1Weights: {url}\2\n' if url else ''
-    return re.sub(r'^(    )Weights: zoo/(\S+)\n', address, metafile, flags=re.MULTILINE)
+    address = rf'    Weights: {url}\1\n' if url else ''
+    text = re.sub(r'^    Weights: zoo/(\S+)\n', address, metafile, flags=re.MULTILINE)
+    return re.sub(r'^    Config: ', rf'\g<0>{to_configs}', text, flags=re.MULTILINE)
 
 
-def write_index(mim: Path) -> None:
-    """Write what `mim` reads: the metafiles, and the index that lists them."""
+def write_index(mim: Path, to_configs: str = '') -> None:
+    """Write what `mim` reads: the metafiles, and the index that lists them.
+
+    `to_configs` is the way from that folder to the one with `configs`, with a slash.
+    """
     url, lines = zoo_url(), ['Import:\n']
-    (mim / MIM_METAFILES).mkdir()
+    (mim / MIM_METAFILES).mkdir(parents=True)
     for path in sorted(ROOT.glob('configs/[!_.]*/metafile.yml')):
         name = f'{MIM_METAFILES}/{path.parent.name}.yml'
-        (mim / name).write_text(with_address(path.read_text('utf-8'), url), 'utf-8')
+        text = for_mim(path.read_text('utf-8'), url, to_configs)
+        (mim / name).write_text(text, 'utf-8')
         lines.append(f'  - {name}\n')
     (mim / MIM_INDEX).write_text(''.join(lines), 'utf-8')
 
@@ -107,6 +117,17 @@ class BuildPy(build_py):
         super().run()
         if not self.editable_mode:
             copy_mim(Path(self.build_lib) / 'mmwsss' / '.mim')
+
+
+class BdistWheel(bdist_wheel):
+    """Adds the index to the `.dist-info`, see above."""
+
+    def write_wheelfile(self, wheelfile_base: str, *args: Any, **kwargs: Any) -> None:
+        """Called once the `.dist-info` is there, for editable installs too."""
+        super().write_wheelfile(wheelfile_base, *args, **kwargs)
+        mim = Path(wheelfile_base) / '.mim'
+        remove(mim)
+        write_index(mim, '../../mmwsss/.mim/')
 
 
 class EditableWheel(editable_wheel):
@@ -195,5 +216,5 @@ def ops() -> dict[str, Any]:
 
 log = logging.getLogger('mmwsss')
 compiled = ops()
-commands = dict(build_py=BuildPy, editable_wheel=EditableWheel)
+commands = dict(build_py=BuildPy, bdist_wheel=BdistWheel, editable_wheel=EditableWheel)
 setup(cmdclass=commands | compiled.pop('cmdclass', {}), **compiled)
