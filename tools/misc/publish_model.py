@@ -187,14 +187,15 @@ def new_entry(
 def publish(args: argparse.Namespace) -> Path:
     """Make the file, test it, put it into the zoo; returns its path."""
     cfg = config_as_written(args.config)
+    if args.out is None:  # refused before the work
+        metafile, entry = find_entry(args.config)
+        origin = args.origin or origin_of(cfg)
     content, meta = make_file(cfg, args.checkpoint, args.drop)
     print_log(f'left out: {", ".join(meta["published"]["dropped"]) or "nothing"}')
     if args.out is not None:
         path = Path(hashed_name(args.out, content))
         write_atomic(content, path)
         return path
-    metafile, entry = find_entry(args.config)
-    origin = args.origin or origin_of(cfg)
     if len(content) > LIMIT * 1e6:
         raise UserError(
             f'{len(content) / 1e6:.1f} MB are more than the {LIMIT} MB that a file of '

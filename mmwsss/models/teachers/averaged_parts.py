@@ -67,21 +67,18 @@ class AveragedParts:
 
         Raises:
             UserError: if the backbone has no average: there is no teacher of the whole;
-                or if the averages were left out of the file that was loaded.
+                or if that average was left out of the file that was loaded.
         """
         if 'backbone' not in self.parts:
             raise UserError(
                 f'test_cfg.use_teacher=True, but {type(self.owner).__name__} keeps no '
                 'teacher of its backbone: leave it out'
             )
-        absent = {f'{part}_ema' for part in self.parts} & {
-            *getattr(self.owner, ABSENT, ())
-        }
-        if absent:
+        if 'backbone_ema' in getattr(self.owner, ABSENT, ()):
             raise UserError(
                 'test_cfg.use_teacher=True, but the checkpoint is a published file '
-                f'without {sorted(absent)}: predict with use_teacher=False, or with '
-                "the run's own checkpoint"
+                'without the teacher: predict with use_teacher=False, or with the '
+                "run's own checkpoint"
             )
         network = copy.copy(self.owner)
         averages = {part: self.copy_of(part).module for part in self.parts}
