@@ -125,6 +125,6 @@ $(STAMP)-docs: $(STAMP)-venv requirements/docs.txt
 	@touch $@
 
 clean:  ## remove .venv and build products (not data, runs or the wheel folder)
-	rm -rf '$(VENV)' build dist site mmwsss.egg-info mmwsss/.mim mmwsss/_ext* \
+	rm -rf '$(VENV)' build dist site mmwsss.egg-info .mim mmwsss/.mim mmwsss/_ext* \
 	    .ruff_cache .mypy_cache .hypothesis
 	find . -name __pycache__ -type d -not -path './.venv*' -prune -exec rm -rf {} +

@@ -33,7 +33,12 @@ from numpy._core import multiarray
 
 from .errors import UserError
 from .plain import restore_message_hub, to_plain
-from .weight_files import announce_stored, check_hash, stored_weights
+from .weight_files import (
+    announce_stored,
+    check_hash,
+    check_own_name,
+    stored_weights,
+)
 from .weights import CheckpointMismatch, compare_weights, load_weights_strict
 
 __all__ = [
@@ -94,6 +99,7 @@ def load_checkpoint_file(
         ConnectionError: A URL can't be fetched. The message says where to put the
             file by hand.
         UnsafeCheckpointError: The file needs pickled code, or isn't a checkpoint.
+        UserError: The name of a file on this machine gives another sha256 than it has.
     """
     url = _resolve_url(filename)
     if url is not None:
@@ -111,6 +117,7 @@ def load_checkpoint_file(
 def _existing(filename: str) -> str:
     path = osp.expanduser(filename)
     if osp.isfile(path):
+        check_own_name(path)
         return path
     folder = osp.dirname(osp.abspath(path))
     near = (

@@ -6,6 +6,7 @@ from __future__ import annotations
 import hashlib
 import os
 import re
+from functools import lru_cache
 from pathlib import Path
 
 from mmengine.logging import print_log
@@ -14,6 +15,9 @@ from .errors import UserError
 
 WEIGHTS_ENV = 'MMWSSS_WEIGHTS'
 _HASH = re.compile(r'-([0-9a-f]{8,64})(?=\.[a-z]+$)')
+#: how torch.hub, OpenMMLab and tools/misc/publish_model.py name files of weights
+_PUBLISHED = re.compile(r'-([0-9a-f]{8})\.pth$')
+_DATE = re.compile(r'(19|20)\d\d(0[1-9]|1[0-2])(0[1-9]|[12]\d|3[01])')
 
 
 def file_hash(path: str | Path) -> str:
@@ -43,6 +47,33 @@ def check_hash(path: str | Path) -> None:
             f'{path} has the sha256 {found[: len(wanted)]}…, and its name says '
             f'{wanted}: it is damaged or another file. Delete it and fetch it again.'
         )
+
+
+def check_own_name(path: str | Path) -> None:
+    """Refuse a file ``NAME-<8 hex digits>.pth`` whose sha256 has other digits.
+
+    Other names promise nothing: no such digits, or a day (``run-20240131.pth``). A file
+    is read for it once a process.
+
+    Raises:
+        UserError: naming the file, both hashes and what to do.
+    """
+    wanted = _PUBLISHED.search(os.path.basename(path))
+    if wanted is None or _DATE.fullmatch(wanted[1]):
+        return
+    state = os.stat(path)
+    found = _known_hash(str(path), state.st_size, state.st_mtime_ns)
+    if not found.startswith(wanted[1]):
+        raise UserError(
+            f'{path} has the sha256 {found[:8]}…, and its name says {wanted[1]}: it is '
+            'damaged or another file. Delete it and fetch it again; if you made it '
+            'yourself and these digits mean something else, rename it.'
+        )
+
+
+@lru_cache(maxsize=64)
+def _known_hash(path: str, size: int, changed: int) -> str:
+    return file_hash(path)
 
 
 def stored_weights(name: str) -> Path | None:

@@ -12,6 +12,7 @@ from mmwsss.io.errors import UserError
 from mmwsss.io.weight_files import (
     WEIGHTS_ENV,
     check_hash,
+    check_own_name,
     file_hash,
     hash_in_name,
     stored_weights,
@@ -90,3 +91,40 @@ def test_a_damaged_file_is_refused(folder: Path) -> None:
     save(folder / 'net-a1311bcf.pth')
     with pytest.raises(UserError, match='its name says a1311bcf'):
         load_checkpoint_file(URL.format('a1311bcf'))
+
+
+@pytest.mark.parametrize('digits', ['a1311bcf', '00000000', '20249931'])
+def test_the_name_of_a_local_file_is_taken_at_its_word(
+    tmp_path: Path, digits: str
+) -> None:
+    file = save(tmp_path / f'net-{digits}.pth')
+    with pytest.raises(UserError, match=f'its name says {digits}: .* rename it'):
+        load_checkpoint_file(str(file))
+
+
+def test_a_right_name_loads(tmp_path: Path) -> None:
+    file = save(tmp_path / 'net.pth')
+    file = file.rename(tmp_path / f'net-{file_hash(file)[:8]}.pth')
+    assert load_checkpoint_file(str(file))
+
+
+@pytest.mark.parametrize(
+    'name',
+    ['net.pth', 'run-20240131.pth', 'net-a1311bcf-old.pth', 'a1311bcf.pth',
+     'net-a1311bcf.pkl', 'net-A1311BCF.pth', 'net-a1311bcf0.pth'],
+)  # fmt: skip
+def test_names_that_promise_nothing(tmp_path: Path, name: str) -> None:
+    assert load_checkpoint_file(str(save(tmp_path / name)))
+
+
+def test_a_file_is_hashed_once(tmp_path: Path, monkeypatch) -> None:
+    file = save(tmp_path / 'net.pth')
+    file = file.rename(tmp_path / f'net-{file_hash(file)[:8]}.pth')
+    read, real = [], weight_files.file_hash
+    monkeypatch.setattr(weight_files, 'file_hash', lambda p: read.append(p) or real(p))
+    check_own_name(file)
+    check_own_name(file)
+    assert len(read) == 1
+    file.write_bytes(b'another')
+    with pytest.raises(UserError, match='damaged'):
+        check_own_name(file)

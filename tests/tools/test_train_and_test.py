@@ -129,28 +129,6 @@ def test_print_config(tmp_path, capsys):
     assert 'AtomicCheckpointHook' in (tmp_path / 'whole.py').read_text()
 
 
-def test_publish_model(tmp_path):
-    source = tmp_path / 'a.pth'
-    torch.save(
-        dict(
-            meta=dict(iter=3, cfg='x'),
-            optimizer=dict(a=1),
-            state_dict={
-                'module.w': torch.ones(2, 2)[:, 0],
-                'module.teacher.w': torch.ones(1),
-            },
-        ),
-        source,
-    )
-    module = tool('misc/publish_model')
-    path = module.publish(str(source), str(tmp_path / 'out.pth'), ('teacher.',))
-    assert path.name.startswith('out-') and len(path.stem) == len('out-') + 8
-    loaded = torch.load(path, weights_only=True)
-    assert loaded['meta'] == dict(iter=3)
-    assert list(loaded['state_dict']) == ['w']
-    assert loaded['state_dict']['w'].is_contiguous()
-
-
 @pytest.mark.parametrize(
     'script', ['dist_train.sh', 'dist_test.sh', 'slurm_train.sh', 'slurm_test.sh']
 )
