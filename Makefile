@@ -107,10 +107,10 @@ $(STAMP)-mmcv: $(STAMP)-torch requirements/mminstall.txt tools/misc/install_mmcv
 	$(PY) tools/misc/install_mmcv.py --ops $(MMCV_OPS) --wheels '$(MMWSSS_WHEELS)'
 	@touch $@
 
-$(STAMP)-deps: $(STAMP)-mmcv requirements/runtime.txt requirements/tests.txt
+$(STAMP)-deps: $(STAMP)-mmcv requirements/runtime.txt requirements/tests.txt requirements/demo.txt
 	@echo '== 4/5 the rest'
 	$(PIP) install --no-build-isolation --constraint $(CONSTRAINTS) \
-	    -r requirements/runtime.txt -r requirements/tests.txt
+	    -r requirements/runtime.txt -r requirements/tests.txt -r requirements/demo.txt
 	@tools/misc/fix_opencv.sh $(PY)
 	@touch $@
 
