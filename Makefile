@@ -107,10 +107,10 @@ $(STAMP)-mmcv: $(STAMP)-torch requirements/mminstall.txt tools/misc/install_mmcv
 	$(PY) tools/misc/install_mmcv.py --ops $(MMCV_OPS) --wheels '$(MMWSSS_WHEELS)'
 	@touch $@
 
-$(STAMP)-deps: $(STAMP)-mmcv requirements/runtime.txt requirements/tests.txt
+$(STAMP)-deps: $(STAMP)-mmcv requirements/runtime.txt requirements/tests.txt requirements/demo.txt
 	@echo '== 4/5 the rest'
 	$(PIP) install --no-build-isolation --constraint $(CONSTRAINTS) \
-	    -r requirements/runtime.txt -r requirements/tests.txt
+	    -r requirements/runtime.txt -r requirements/tests.txt -r requirements/demo.txt
 	@tools/misc/fix_opencv.sh $(PY)
 	@touch $@
 
@@ -125,6 +125,6 @@ $(STAMP)-docs: $(STAMP)-venv requirements/docs.txt
 	@touch $@
 
 clean:  ## remove .venv and build products (not data, runs or the wheel folder)
-	rm -rf '$(VENV)' build dist site mmwsss.egg-info mmwsss/.mim mmwsss/_ext* \
+	rm -rf '$(VENV)' build dist site mmwsss.egg-info .mim mmwsss/.mim mmwsss/_ext* \
 	    .ruff_cache .mypy_cache .hypothesis
 	find . -name __pycache__ -type d -not -path './.venv*' -prune -exec rm -rf {} +

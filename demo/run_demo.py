@@ -4,8 +4,9 @@
     python demo/run_demo.py
 
 draws the Shapes data set, trains a plain CAM, ToCo and the fully supervised
-upper bound with the same tiny ViT, tests them and shows a table and a picture. What
-is there already is not done again.
+upper bound with the same tiny ViT, tests them and shows a table and a picture. It ends
+with real photos, segmented by a network of the zoo. What is there already is not done
+again.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import sys
 import time
 from pathlib import Path
 
+import photos_picture
 from mmengine.logging import print_log
 from PIL import Image
 
@@ -135,6 +137,7 @@ def main(argv: list[str] | None = None) -> None:
         results[name] = run_experiment(experiment, progress(print_log, name))
     print_log('\n\n' + table(results) + '\n\n' + verdict(results))
     print_log(f'picture: {panel(results, args)}')
+    photos_picture.main(['--out', str(args.work_dir / 'photos.png')])
     print_log(f'{(time.time() - start) / 60:.1f} minutes')
 
 

@@ -89,7 +89,7 @@ ROOMS['engine'] = {'io', 'registry', 'visualization'}
 ROOMS['labelers'] = {'cam', 'io', 'ops', 'registry', 'structures'}
 ROOMS['models'] = {'cam', 'io', 'labelers', 'ops', 'registry', 'structures'}
 ROOMS['methods'] = {'models', *ROOMS['models']}
-ROOMS['cli'] = {'io', 'models', 'registry'}
+ROOMS['cli'] = {'env', 'io', 'models', 'registry'}
 ROOMS['pipeline'] = {'registry', 'version', *ROOMS} - {'methods', 'env'}
 ROOMS['apis'] = {'registry', 'version', *ROOMS} - {'methods', 'env'}
 #: the testers see everything; nobody imports them

@@ -20,6 +20,7 @@ from email import message_from_bytes
 from pathlib import Path
 
 import pytest
+import yaml
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 
@@ -29,6 +30,7 @@ IGNORED = (
     'work_dirs', 'tests', '_ext*', '__pycache__', '.hypothesis', '.ruff_cache',
     '.mypy_cache', 'site',
 )  # fmt: skip
+FOLDERS = ('configs', 'tools', 'zoo')
 pytestmark = pytest.mark.slow
 
 
@@ -87,33 +89,39 @@ def build_wheel(python: Path, project: Path) -> Path:
 
 
 def source_files(project: Path) -> set[str]:
-    """What `.mim` must hold: the index and every config and tool."""
-    paths = [
-        path for name in ('configs', 'tools') for path in (project / name).rglob('*')
-    ]
+    """What `.mim` must hold: the index and every config, tool and file of weights."""
+    paths = [path for name in FOLDERS for path in (project / name).rglob('*')]
     kept = {
         path.relative_to(project).as_posix()
         for path in paths
         if path.is_file() and '__pycache__' not in path.parts
     }
-    return kept | {'model-index.yml'}
+    return kept | index_files(project)
 
 
-def mim_files(wheel: Path) -> set[str]:
-    prefix = 'mmwsss/.mim/'
+def index_files(project: Path) -> set[str]:
+    """What mim reads."""
+    folders = [path.parent.name for path in project.glob('configs/*/metafile.yml')]
+    return {'model-index.yml', *(f'metafiles/{name}.yml' for name in folders)}
+
+
+def mim_files(wheel: Path, prefix: str = 'mmwsss/.mim/') -> set[str]:
     names = zipfile.ZipFile(wheel).namelist()
     return {name.removeprefix(prefix) for name in names if name.startswith(prefix)}
 
 
 def check_editable(python: Path, project: Path) -> None:
     mim = project / 'mmwsss' / '.mim'
-    for name in ('configs', 'tools'):
+    for name in FOLDERS:
         assert (mim / name).is_symlink()
         assert (mim / name).resolve() == project / name
     assert not (mim / 'model-index.yml').is_symlink()
-    assert (mim / 'model-index.yml').read_text() == (
-        project / 'model-index.yml'
-    ).read_text()
+    assert (project / '.mim').resolve() == mim  # where mim looks
+    index = yaml.safe_load((mim / 'model-index.yml').read_text())['Import']
+    assert {'model-index.yml', *index} == index_files(project)
+    text = ''.join((mim / name).read_text() for name in index)
+    # without an address there is none, but all else
+    assert '\n    Weights:' not in text and text.count('\n    Config: configs/') > 30
     found = run(
         python, '-c', 'import mmwsss; print(mmwsss.__file__)', cwd=project.parent
     )
@@ -131,7 +139,12 @@ def check_wheel(wheel: Path, project: Path) -> None:
             assert path.relative_to(project).as_posix() in packed
     assert 'mmwsss/py.typed' in packed  # type checkers look for it
     top = {name.split('/')[0] for name in names}
-    assert top == {'mmwsss', next(n for n in top if n.endswith('.dist-info'))}
+    (info,) = (name for name in top if name.endswith('.dist-info'))
+    assert top == {'mmwsss', info}
+    # mim takes the first folder that pip has recorded for the package
+    assert min(top) == info and mim_files(wheel, f'{info}/.mim/') == index_files(
+        project
+    )
 
 
 def requirements(name: str) -> set[str]:

@@ -19,6 +19,7 @@ from mmwsss.cli.inference_options import (
     POST_PROCESSOR_HELP,
     apply_post_processor,
     apply_tta,
+    keep_photo_areas,
     save_masks,
     show_panels,
 )
@@ -61,11 +62,12 @@ def build_config(args: argparse.Namespace) -> Config:
         show_panels(cfg, args.show_dir)
     if args.out is not None:
         save_masks(cfg, args.out)
+    keep_photo_areas(cfg)
     return prepare_run(cfg, args.launcher, allow_pickle=args.allow_pickle)
 
 
 def main(argv: list[str] | None = None) -> None:
-    """Build the runner, test, and write the scores to ``metrics.json``."""
+    """Test; write scores to ``metrics.json``, counts of photos to ``areas.npz``."""
     runner = make_runner(build_config(parse_args(argv)))
     save_metrics(runner.test(), runner.work_dir)
 

@@ -30,7 +30,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         'CHECKPOINT',
     )
     parser.add_argument(
-        '--amp', action='store_true', help='mixed precision (needs a GPU)'
+        '--amp', action='store_true', help='mixed precision (GPU, or CPU with bfloat16)'
     )
     parser.add_argument(
         '--auto-scale-lr',

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import inspect
+import os
 from typing import Any
 
 from mmengine.config import Config, ConfigDict
@@ -11,6 +12,8 @@ from mmengine.config import Config, ConfigDict
 from mmwsss.io.errors import UserError
 from mmwsss.registry import MODELS, name_of
 
+#: counts of each photo, which tools/test.py leaves in its work dir
+AREAS = 'areas.npz'
 #: what the short names are called in a config
 _NAMES = dict(crf='DenseCRF', par='PAR')
 POST_PROCESSOR_HELP = (
@@ -87,18 +90,31 @@ def show_panels(cfg: Config, folder: str) -> None:
     cfg.custom_hooks = hooks
 
 
+def wsss_metric(cfg: Config) -> dict[str, Any] | None:
+    """The config of the first ``WSSSMetric`` of the test, or ``None``."""
+    evaluator = cfg.get('test_evaluator')
+    entries = evaluator if isinstance(evaluator, (list, tuple)) else [evaluator or {}]
+    kinds = [name_of(entry.get('type')) for entry in entries]
+    return entries[kinds.index('WSSSMetric')] if 'WSSSMetric' in kinds else None
+
+
+def keep_photo_areas(cfg: Config) -> None:
+    """Let the metric leave the counts of each photo beside the scores."""
+    entry = wsss_metric(cfg)
+    if entry is not None:
+        entry.setdefault('areas_file', os.path.join(cfg.work_dir, AREAS))
+
+
 def save_masks(cfg: Config, folder: str) -> None:
     """Let the first ``WSSSMetric`` write the predictions to ``folder``.
 
     Raises:
         UserError: The config has no such metric.
     """
-    evaluator = cfg.get('test_evaluator')
-    entries = evaluator if isinstance(evaluator, (list, tuple)) else [evaluator or {}]
-    for entry in entries:
-        if name_of(entry.get('type')) == 'WSSSMetric':
-            entry['save_dir'] = folder
-            return
+    entry = wsss_metric(cfg)
+    if entry is not None:
+        entry['save_dir'] = folder
+        return
     raise UserError(
         '--out: test_evaluator has no WSSSMetric, which writes the masks; '
         "use test_evaluator=dict(type='WSSSMetric') or mmseg's "

@@ -13,6 +13,7 @@ from mmengine.config import Config
 from mmengine.runner import find_latest_checkpoint
 from torch import distributed
 
+from mmwsss.env.cpu_bfloat16 import has_bfloat16
 from mmwsss.io.checkpoint import use_safe_checkpoints
 from mmwsss.io.errors import UserError
 from mmwsss.registry import PRETRAINED, name_of
@@ -43,8 +44,8 @@ def prepare_run(
         ``cfg``.
 
     Raises:
-        UserError: ``amp`` without a GPU or with a foreign optimizer wrapper, or
-            ``auto_scale_lr`` without a base batch size.
+        UserError: ``amp`` where nothing computes in half precision or with a foreign
+            optimizer wrapper, or ``auto_scale_lr`` without a base batch size.
     """
     use_safe_checkpoints(allow_pickle)
     cfg.launcher = launcher
@@ -77,21 +78,30 @@ def skip_pretrained_on_resume(cfg: Config) -> None:
 
 
 def enable_amp(cfg: Config) -> None:
-    """Switch the optimizer wrapper to mixed precision."""
-    if not torch.cuda.is_available():
+    """Switch the optimizer wrapper to mixed precision, on a GPU or a CPU.
+
+    Raises:
+        UserError: on a CPU that has no bfloat16 instructions, or if the config has a
+            wrapper of its own.
+    """
+    on_gpu = torch.cuda.is_available()
+    if not on_gpu and not has_bfloat16():
         raise UserError(
-            '--amp needs a GPU, and none is visible: run without --amp '
-            '(float32 on the CPU), or check CUDA_VISIBLE_DEVICES.'
+            '--amp needs a GPU or a processor with bfloat16 instructions (avx512_bf16, '
+            'amx_bf16; Arm: bf16), and none is visible here, where it would be slower '
+            'than float32: run without --amp, or check CUDA_VISIBLE_DEVICES.'
         )
+    wrapper = 'AmpOptimWrapper' if on_gpu else 'CPUAmpOptimWrapper'
     kind = cfg.optim_wrapper.get('type', 'OptimWrapper')
-    if kind not in ('OptimWrapper', 'AmpOptimWrapper'):
+    if kind not in ('OptimWrapper', wrapper):
         raise UserError(
-            f'--amp replaces OptimWrapper by AmpOptimWrapper, but the '
+            f'--amp replaces OptimWrapper by {wrapper}, but the '
             f'config has optim_wrapper.type={kind!r}; set mixed precision '
             'there.'
         )
-    cfg.optim_wrapper.type = 'AmpOptimWrapper'
-    cfg.optim_wrapper.setdefault('loss_scale', 'dynamic')
+    cfg.optim_wrapper.type = wrapper
+    if on_gpu:
+        cfg.optim_wrapper.setdefault('loss_scale', 'dynamic')
 
 
 def enable_auto_scale_lr(cfg: Config) -> None:

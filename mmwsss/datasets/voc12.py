@@ -11,6 +11,19 @@ from .weak_seg_dataset import WeakSegDataset
 SPLITS = Path(__file__).parent / 'splits' / 'voc12'
 
 
+def shipped_split(folder: Path, split: str) -> str:
+    """The file of a split whose image labels come with mmwsss.
+
+    Raises:
+        ValueError: if there is no such split, naming those that there are.
+    """
+    file = folder / f'{split}.txt'
+    if not file.is_file():
+        known = sorted(file.stem for file in folder.glob('*.txt'))
+        raise ValueError(f'split={split!r} is unknown; use one of {known}')
+    return str(file)
+
+
 @DATASETS.register_module()
 class VOC12WeakDataset(WeakSegDataset):
     """PASCAL VOC 2012 with the standard splits, whose labels come with mmwsss.
@@ -66,11 +79,7 @@ class VOC12WeakDataset(WeakSegDataset):
         **kwargs,
     ) -> None:
         if not ann_file:
-            shipped = SPLITS / f'{split}.txt'
-            if not shipped.is_file():
-                known = sorted(file.stem for file in SPLITS.glob('*.txt'))
-                raise ValueError(f'split={split!r} is unknown; use one of {known}')
-            ann_file = str(shipped)
+            ann_file = shipped_split(SPLITS, split)
             if split == 'test':
                 with_masks = bool(with_masks)
                 kwargs.setdefault('allow_unlabelled', True)

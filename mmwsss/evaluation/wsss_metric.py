@@ -3,11 +3,12 @@ from __future__ import annotations
 
 import os.path as osp
 from collections.abc import Sequence
+from itertools import zip_longest
 from typing import Any
 
 import numpy as np
 import torch
-from mmengine.dist import all_gather_object, get_dist_info
+from mmengine.dist import all_gather_object, get_dist_info, master_only
 from mmengine.evaluator import BaseMetric
 from mmengine.logging import print_log
 from torch import Tensor
@@ -18,6 +19,7 @@ from mmwsss.registry import METRICS
 
 from .areas import ClassAreas, areas_from_labels
 from .classification import average_precision, multilabel_f1
+from .photo_areas import write_photo_areas
 from .scores import AVERAGES, SegScores, scores_from_areas
 from .sweep import SweepHistogram, default_thresholds, sweep_histogram
 from .tables import class_table, summary_table
@@ -52,6 +54,8 @@ class WSSSMetric(BaseMetric):
         save_dir: Folder for palette PNG masks in the format of the annotations.
         save_what: Which output is saved: a key X of above.
         ignore_index: Label of pixels that don't count.
+        areas_file: NPZ file for the counts of each image, see
+            :func:`.write_photo_areas`; written by the first process.
         **kwargs: Of ``BaseMetric``.
     """
 
@@ -67,6 +71,7 @@ class WSSSMetric(BaseMetric):
         save_dir: str | None = None,
         save_what: str = 'seg',
         ignore_index: int = 255,
+        areas_file: str | None = None,
         **kwargs: Any,
     ) -> None:
         kwargs.setdefault('prefix', None)
@@ -91,6 +96,7 @@ class WSSSMetric(BaseMetric):
         self.save_dir = save_dir
         self.save_what = save_what
         self.ignore_index = ignore_index
+        self.areas_file = areas_file
 
     @property
     def num_classes(self) -> int:
@@ -105,7 +111,7 @@ class WSSSMetric(BaseMetric):
             self.results.append(self._score(sample))
 
     def _score(self, sample: dict) -> dict[str, Any]:
-        entry: dict[str, Any] = {}
+        entry: dict[str, Any] = dict(name=_name(sample))
         score = sample.get('pred_score')
         if isinstance(score, Tensor) and sample.get('gt_score') is not None:
             entry['cls'] = (
@@ -150,10 +156,9 @@ class WSSSMetric(BaseMetric):
                 f'output (sample has {sorted(sample)}); add it to '
                 'model.test_cfg.outputs'
             )
-        name = sample.get('img_id') or osp.splitext(osp.basename(sample['img_path']))[0]
         save_label_png(
             label.cpu().numpy(),
-            osp.join(folder, f'{name}.png'),
+            osp.join(folder, f'{_name(sample)}.png'),
             self.dataset_meta.get('palette'),
         )
 
@@ -173,15 +178,28 @@ class WSSSMetric(BaseMetric):
         rank, world = get_dist_info()
         mine = self.results[: len(range(rank, size, world))]
         self.results.clear()
+        if self.areas_file is not None:
+            self._write_areas(all_gather_object(mine), self.areas_file)
         metrics = self.compute_metrics(all_gather_object(self._sum(mine)))
         if self.prefix:
             metrics = {f'{self.prefix}/{k}': v for k, v in metrics.items()}
         return metrics
 
+    @master_only
+    def _write_areas(self, of_ranks: Sequence[Sequence[dict]], path: str) -> None:
+        # rank r's j-th result belongs to image j * world + r
+        rounds = zip_longest(*of_ranks)
+        entries = [entry for one in rounds for entry in one if entry is not None]
+        outputs = [n for n in (*_LABELS, *_CAMS) if entries and n in entries[0]]
+        areas = {name: [entry[name] for entry in entries] for name in outputs}
+        write_photo_areas([entry['name'] for entry in entries], areas, path)
+
     def _sum(self, results: Sequence[dict]) -> dict[str, Any]:
         total: dict[str, Any] = {}
         for entry in results:
             for name, value in entry.items():
+                if name == 'name':
+                    continue
                 if name == 'cls':
                     total.setdefault(name, []).append(value)
                 elif isinstance(value, ClassAreas):
@@ -277,3 +295,8 @@ def _data(sample: dict, field: str, key: str = 'data') -> Tensor | None:
         return None
     value = pixels[key] if isinstance(pixels, dict) else getattr(pixels, key)
     return value.squeeze(0) if value.dim() == 3 else value
+
+
+def _name(sample: dict) -> str:
+    """Of the image: its id, or its file name without suffix."""
+    return sample.get('img_id') or osp.splitext(osp.basename(sample['img_path']))[0]

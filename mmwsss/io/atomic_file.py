@@ -3,16 +3,22 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 from pathlib import Path
 from typing import Any
 
 from mmengine.fileio import LocalBackend, register_backend
+from PIL import Image
 
 _TEMPORARY = '.tmp'
 #: how whole files of a kind end: so many bytes, which begin so
-_ENDS = {'.png': (12, b'\0\0\0\0IEND'), '.npz': (22, b'PK\5\6')}
+_ENDS = {
+    '.png': (12, b'\0\0\0\0IEND'),
+    '.npz': (22, b'PK\5\6'),
+    '.jpg': (2, b'\xff\xd9'),
+}
 
 
 def write_atomic(data: bytes, path: str | os.PathLike, durable: bool = True) -> None:
@@ -44,8 +50,24 @@ def write_json(content: Any, path: str | os.PathLike) -> None:
     write_atomic(f'{json.dumps(content, indent=2)}\n'.encode(), path)
 
 
+def write_picture(
+    picture: Image.Image, path: str | os.PathLike, **options: Any
+) -> None:
+    """Write an image file, complete or not at all; without waiting for the disk.
+
+    Args:
+        picture: PIL image.
+        path: file name, whose suffix says the format; folders are made.
+        **options: of PIL's ``save`` for that format.
+    """
+    buffer = io.BytesIO()
+    kind = Image.registered_extensions()[Path(path).suffix.lower()]
+    picture.save(buffer, format=kind, **options)
+    write_atomic(buffer.getvalue(), path, durable=False)
+
+
 def is_whole(path: str | os.PathLike) -> bool:
-    """Whether a file is there and, for PNG and NPZ files, was not cut off.
+    """Whether a file is there and, for PNG, NPZ and JPEG files, was not cut off.
 
     A power failure may leave files that were written without waiting for the disk
     empty or half; whoever goes on makes them again. Only the last bytes are read.

@@ -33,6 +33,12 @@ from numpy._core import multiarray
 
 from .errors import UserError
 from .plain import restore_message_hub, to_plain
+from .weight_files import (
+    announce_stored,
+    check_hash,
+    check_own_name,
+    stored_weights,
+)
 from .weights import CheckpointMismatch, compare_weights, load_weights_strict
 
 __all__ = [
@@ -93,10 +99,11 @@ def load_checkpoint_file(
         ConnectionError: A URL can't be fetched. The message says where to put the
             file by hand.
         UnsafeCheckpointError: The file needs pickled code, or isn't a checkpoint.
+        UserError: The name of a file on this machine gives another sha256 than it has.
     """
     url = _resolve_url(filename)
     if url is not None:
-        path = _download(url)
+        path = _stored_or_downloaded(url)
         checkpoint = _load(path, map_location, filename)
     elif '://' in filename:
         checkpoint = _load(_fetch(filename), map_location, filename)
@@ -110,6 +117,7 @@ def load_checkpoint_file(
 def _existing(filename: str) -> str:
     path = osp.expanduser(filename)
     if osp.isfile(path):
+        check_own_name(path)
         return path
     folder = osp.dirname(osp.abspath(path))
     near = (
@@ -221,6 +229,15 @@ def _resolve_url(filename: str) -> str | None:
     if name not in known:
         raise FileNotFoundError(f'{filename}: no weights of that name are listed.')
     return known[name]
+
+
+def _stored_or_downloaded(url: str) -> str:
+    stored = stored_weights(url)
+    if stored is None:
+        return _download(url)
+    check_hash(stored)
+    announce_stored(stored, url)
+    return str(stored)
 
 
 def _download(url: str) -> str:

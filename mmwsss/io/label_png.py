@@ -3,14 +3,13 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
-from .atomic_file import write_atomic
+from .atomic_file import write_picture
 from .palette import full_palette
 
 
@@ -36,6 +35,4 @@ def save_label_png(
         )
     picture = Image.fromarray(label.astype(np.uint8))
     picture.putpalette(full_palette(palette).tobytes())
-    buffer = io.BytesIO()
-    picture.save(buffer, format='PNG')
-    write_atomic(buffer.getvalue(), path, durable=False)
+    write_picture(picture, path)

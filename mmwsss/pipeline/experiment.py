@@ -19,10 +19,11 @@ from mmengine.config import Config
 
 from mmwsss.cli.inference_options import segmentor_cfg
 from mmwsss.io.atomic_file import write_json
+from mmwsss.io.weight_files import stored_weights
 
 from .fingerprint import changes_in_words, path_hash, settings_hash
 from .manifest import claim_folder, put_aside, read_manifest
-from .stage_process import Echo, ToolError, run_command
+from .stage_process import Cost, Echo, ToolError, run_command
 from .stage_types import file_metrics
 
 RESULT = 'result.json'
@@ -54,7 +55,8 @@ class Experiment:
         seed: ``randomness.seed``.
         threads: of each process.
         more_tests: name → options of further tests of the trained network, beside the
-            one with ``options`` alone.
+            one with ``options`` alone; those that begin with ``--`` are flags of
+            ``tools/test.py`` (``--tta``, ``--post-processor=crf``).
     """
 
     config: str
@@ -80,23 +82,28 @@ class Experiment:
 
     def test_command(self, checkpoint: Path, name: str = 'test') -> list[str]:
         """Arguments after ``python``."""
+        more = self.more_tests.get(name, ())
+        flags = [option for option in more if option.startswith('--')]
+        folder = self.work_dir / name
         return [
             'tools/test.py',
             self.config,
             str(checkpoint),
             '--work-dir',
-            str(self.work_dir / name),
+            str(folder),
+            *flags,
             '--cfg-options',
             *self.options,
-            *self.more_tests.get(name, ()),
+            *(option for option in more if option not in flags),
         ]
 
     def settings(self) -> dict[str, Any]:
         """All that the result depends on: config, options, seed, weights, data."""
         cfg = Config.fromfile(self.root / self.config)
         dataset = cfg.train_dataloader.dataset
+        pretrained = segmentor_cfg(cfg).backbone.get('pretrained')
         files = (
-            segmentor_cfg(cfg).backbone.get('pretrained'),
+            pretrained and (stored_weights(pretrained) or pretrained),
             cfg.model.get('checkpoint'),
             *(option.partition('=')[2] for option in self.options),
             f'{dataset.get("data_root")}/shapes.json',
@@ -132,7 +139,9 @@ def run_experiment(experiment: Experiment, echo: Echo | None = None) -> dict:
 
     Returns:
         ``metrics`` (test split, percent), those of each of ``more_tests`` under its
-        name, ``seconds``, ``checkpoint``, ``config``, ``seed``, ``fingerprint``.
+        name, ``seconds`` of all, ``train_cost`` and ``test_cost`` (``seconds`` and
+        ``peak_mib``; of a resumed training its last part), ``checkpoint``, ``config``,
+        ``seed``, ``fingerprint``.
 
     Raises:
         ToolError: if a tool fails.
@@ -142,17 +151,20 @@ def run_experiment(experiment: Experiment, echo: Echo | None = None) -> dict:
         return stored
     fingerprint = _claim_work_dir(experiment)
     start = time.time()
-    _call(experiment, experiment.train_command(), echo)
+    costs = {'train': _call(experiment, experiment.train_command(), echo)}
     checkpoint = Path((experiment.work_dir / 'last_checkpoint').read_text().strip())
     metrics = {}
     for name in ('test', *experiment.more_tests):
-        _call(experiment, experiment.test_command(checkpoint, name), echo)
+        command = experiment.test_command(checkpoint, name)
+        costs[name] = _call(experiment, command, echo)
         metrics[name] = _read_metrics(experiment.work_dir / name)
     result = dict(
         config=experiment.config,
         seed=experiment.seed,
         fingerprint=fingerprint,
         seconds=round(time.time() - start),
+        train_cost=_rounded(costs['train']),
+        test_cost=_rounded(costs['test']),
         checkpoint=str(checkpoint),
         metrics=metrics.pop('test'),
         **metrics,
@@ -182,9 +194,13 @@ def _claim_work_dir(experiment: Experiment) -> str:
     return claim_folder(work_dir, settings)['settings_hash']
 
 
-def _call(experiment: Experiment, command: Sequence[str], echo: Echo | None) -> None:
+def _rounded(cost: Cost) -> dict[str, int]:
+    return {key: round(value) for key, value in cost._asdict().items()}
+
+
+def _call(experiment: Experiment, command: Sequence[str], echo: Echo | None) -> Cost:
     threads = str(experiment.threads)
-    run_command(
+    return run_command(
         command,
         experiment.work_dir / 'output.log',
         echo or (lambda line: None),

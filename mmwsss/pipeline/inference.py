@@ -18,7 +18,7 @@ from torch import nn
 from mmwsss.cli.inference_options import apply_post_processor, segmentor_cfg
 from mmwsss.datasets.transforms.pack_weak_inputs import PackWeakInputs
 from mmwsss.io.checkpoint import load_checkpoint_file, use_safe_checkpoints
-from mmwsss.io.weights import load_weights_strict
+from mmwsss.io.published import load_to_predict
 from mmwsss.registry import DATASETS, MODELS, class_of
 
 
@@ -62,7 +62,7 @@ def init_model(
     saved: Mapping[str, Any] = {}
     if checkpoint is not None:
         saved = load_checkpoint_file(checkpoint, map_location='cpu')
-        load_weights_strict(model, saved.get('state_dict', saved), str(checkpoint))
+        load_to_predict(model, saved, str(checkpoint))
     model.cfg = cfg
     model.dataset_meta = saved.get('meta', {}).get('dataset_meta') or dataset_meta(cfg)
     if hasattr(model, 'use_metainfo'):  # a method may need the classes' names

@@ -15,11 +15,26 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
-from typing import IO
+from typing import IO, NamedTuple
 
 from .lock import BusyError, end_writers, try_lock
 
 Echo = Callable[[str], None]
+
+
+class Cost(NamedTuple):
+    """What a tool took.
+
+    Attributes:
+        seconds: from its start to its end.
+        peak_mib: the most memory that its process held at once, in MiB; workers that
+            load data aren't in it.
+    """
+
+    seconds: float
+    peak_mib: float
+
+
 _POLL = 0.1
 _OWN_END, _GRACE = 2.0, 20.0  # seconds
 _MARKS = re.compile(
@@ -46,7 +61,7 @@ def run_command(
     root: Path,
     cwd: Path | None = None,
     env: Mapping[str, str] | None = None,
-) -> None:
+) -> Cost:
     """Run ``python COMMAND`` to its end; all output goes to ``log``.
 
     The tool and all its processes print right into the file, and hold its lock while
@@ -61,6 +76,9 @@ def run_command(
         cwd: working directory of the tool; ``None``: this process's.
         env: further variables of the tool's environment.
 
+    Returns:
+        The time and memory that it took.
+
     Raises:
         ToolError: if it fails; its last lines are in the message.
     """
@@ -71,12 +89,14 @@ def run_command(
             f'{shlex.join(command)}\n'.encode()
         )
         file.flush()
-        code = _follow(command, file, log, echo, cwd, _environment(root, env))
+        start = time.monotonic()
+        code, peak = _follow(command, file, log, echo, cwd, _environment(root, env))
     if code:
         raise ToolError(
             f'{shlex.join(command)}\nfailed with code {code}; the whole output is in '
             f'{log}. It ends:\n{tail(log)}'
         )
+    return Cost(time.monotonic() - start, peak)
 
 
 def end_leftovers(log: Path) -> int:
@@ -115,7 +135,9 @@ def _follow(
     echo: Echo,
     cwd: Path | None,
     env: Mapping[str, str],
-) -> int:
+) -> tuple[int, float]:
+    """Wait for a tool's end; its exit code and peak memory in MiB."""
+    peak = 0.0
     with open(log, 'rb') as reader:
         reader.seek(0, os.SEEK_END)
         process = subprocess.Popen(
@@ -127,16 +149,29 @@ def _follow(
             env=env,
         )
         try:
-            while process.poll() is None:
+            while (ended := _ended(process)) is None:
                 time.sleep(_POLL)
                 _pass_on(reader, echo)
+            peak = ended
         except BaseException:
             _stop(process)
             raise
         finally:
             end_writers(log)
         _pass_on(reader, echo)
-    return process.returncode
+    return process.returncode, peak
+
+
+def _ended(process: subprocess.Popen) -> float | None:
+    """Peak memory (MiB) of a process that has ended, ``None`` while it runs.
+
+    ``Popen.poll`` would take the exit status and drop what the process has used.
+    """
+    pid, status, usage = os.wait4(process.pid, os.WNOHANG)
+    if pid == 0:
+        return None
+    process.returncode = os.waitstatus_to_exitcode(status)
+    return usage.ru_maxrss / 1024
 
 
 def _pass_on(reader: IO[bytes], echo: Echo) -> None:

@@ -39,9 +39,17 @@ def gpu(monkeypatch):
     monkeypatch.setattr(torch.cuda, 'is_available', lambda: True)
 
 
-def test_amp_needs_a_gpu(cfg, no_gpu):
-    with pytest.raises(ValueError, match='--amp needs a GPU'):
+def test_amp_needs_a_gpu_or_bfloat16(cfg, no_gpu, monkeypatch):
+    monkeypatch.setattr(launch, 'has_bfloat16', lambda: False)
+    with pytest.raises(ValueError, match='--amp needs a GPU or a processor with'):
         launch.prepare_run(cfg, amp=True)
+
+
+def test_amp_on_a_cpu(cfg, no_gpu, monkeypatch):
+    monkeypatch.setattr(launch, 'has_bfloat16', lambda: True)
+    launch.enable_amp(cfg)
+    assert cfg.optim_wrapper.type == 'CPUAmpOptimWrapper'
+    assert 'loss_scale' not in cfg.optim_wrapper
 
 
 def test_amp(cfg, gpu):

@@ -25,6 +25,7 @@ from mmwsss.engine.hooks.setup_check_hook import SetupCheckHook
 from mmwsss.io.atomic_file import AtomicLocalBackend, write_atomic
 from mmwsss.io.data_errors import DataError
 from mmwsss.io.errors import UserError
+from mmwsss.io.published import published_checkpoint
 from mmwsss.io.weights import CheckpointMismatch
 from mmwsss.registry import HOOKS
 from mmwsss.testing import build
@@ -368,9 +369,7 @@ def test_averages_follow_optimiser_steps(tmp_path, every):
 def test_another_length_is_not_resumed(tmp_path):
     """The rates would go on from those of the shorter schedule."""
     build_runner(CONFIG, tmp_path, train_cfg__max_iters=3).train()
-    with pytest.raises(
-        UserError, match='of 3 iterations.*max_iters is 6: .*same'
-    ):
+    with pytest.raises(UserError, match='of 3 iterations.*max_iters is 6: .*same'):
         build_runner(CONFIG, tmp_path, resume=True).train()
 
 
@@ -432,3 +431,50 @@ def test_published_file_cannot_be_resumed(tmp_path):
         build_runner(
             CONFIG, tmp_path, resume=True, load_from=str(tmp_path / 'weights.pth')
         ).train()
+
+
+@pytest.fixture
+def without_cam_head(tmp_path):
+    """A published file, and a folder for runs."""
+    build_runner(CONFIG, tmp_path / 'run', train_cfg__max_iters=3).train()
+    saved = torch.load(tmp_path / 'run/iter_3.pth', weights_only=True)
+    made = published_checkpoint(saved, ['cam_head'])
+    file = tmp_path / 'published.pth'
+    torch.save(made, file)
+    return file, tmp_path / 'other'
+
+
+def test_published_file_is_tested(without_cam_head):
+    """In single precision; the log names what it lacks."""
+    file, folder = without_cam_head
+    runner = build_runner(CONFIG, folder, load_from=str(file))
+    runner.test()
+    assert runner.model.decode_head.weight.dtype == torch.float32
+    (log,) = folder.glob('*/*.log')
+    assert 'published file without cam_head: only training reads' in log.read_text()
+
+
+@pytest.mark.parametrize('resume', [False, True])
+def test_published_file_is_no_start_of_a_training(without_cam_head, resume):
+    file, folder = without_cam_head
+    runner = build_runner(CONFIG, folder, load_from=str(file), resume=resume)
+    with pytest.raises(
+        CheckpointMismatch, match=r'made to predict: cam_head.*iter_N\.pth'
+    ):
+        runner.train()
+
+
+def test_published_file_as_a_start_that_was_asked_for(without_cam_head):
+    file, folder = without_cam_head
+    hooks = [dict(type='SetupCheckHook', allow_missing=['^cam_head'])]
+    build_runner(CONFIG, folder, load_from=str(file), custom_hooks=hooks).train()
+    assert (folder / 'iter_6.pth').is_file()
+
+
+def test_published_file_lacks_what_it_says_and_nothing_else(without_cam_head):
+    file, folder = without_cam_head
+    saved = torch.load(file, weights_only=True)
+    del saved['state_dict']['decode_head.bias']
+    torch.save(saved, file)
+    with pytest.raises(CheckpointMismatch, match=r'missing in the file \(1\)'):
+        build_runner(CONFIG, folder, load_from=str(file)).test()

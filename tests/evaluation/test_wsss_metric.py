@@ -9,6 +9,7 @@ from mmseg.structures import SegDataSample
 from PIL import Image
 
 from mmwsss.evaluation.areas import areas_from_labels
+from mmwsss.evaluation.photo_areas import mean_iou, read_photo_areas
 from mmwsss.evaluation.scores import scores_from_areas
 from mmwsss.registry import METRICS
 
@@ -147,3 +148,18 @@ def test_bad_settings(tmp_path):
         metric(save_what='x')
     with pytest.raises(KeyError, match='test_cfg.outputs'):
         run(metric(save_dir=str(tmp_path), save_what='cam'), [sample(0, wsss=False)])
+
+
+def test_counts_of_each_image(tmp_path):
+    samples = [sample(seed) for seed in range(3)]
+    file = tmp_path / 'areas.npz'
+    figures = run(metric(areas_file=str(file)), samples)
+    names, areas = read_photo_areas(file)
+    assert names == ['im_0', 'im_1', 'im_2']
+    assert set(areas) == {'seg', 'cam', 'aux_cam', 'pseudo'}
+    for name, of in areas.items():
+        assert mean_iou(of.sum(0)) == pytest.approx(figures[f'{name}_mIoU'])
+    one = areas_from_labels(
+        samples[1].gt_sem_seg.data[0], samples[1].pred_sem_seg.data[0], 4
+    )
+    assert np.array_equal(areas['seg'][1], [one.correct, one.predicted, one.truth])

@@ -15,7 +15,6 @@ of an earlier version gets what it lacks.
 from __future__ import annotations
 
 import argparse
-import io
 import json
 import os
 from dataclasses import asdict
@@ -34,7 +33,7 @@ from mmwsss.datasets.shapes.scenes import (
     ShapesStyle,
     draw_scene,
 )
-from mmwsss.io.atomic_file import write_atomic, write_json
+from mmwsss.io.atomic_file import write_atomic, write_json, write_picture
 from mmwsss.io.label_png import save_label_png
 
 # Splits never share a picture number, whatever their sizes.
@@ -66,19 +65,6 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     return parser.parse_args(argv)
 
 
-def encode(image: Image.Image, kind: str, **options: int) -> bytes:
-    """Content of an image file of that kind."""
-    buffer = io.BytesIO()
-    image.save(buffer, format=kind, **options)
-    return buffer.getvalue()
-
-
-def write_picture(pixels: np.ndarray, path: Path, kind: str, **options: int) -> None:
-    """Write an image file in one step."""
-    content = encode(Image.fromarray(pixels), kind, **options)
-    write_atomic(content, path, durable=False)
-
-
 def draw_picture(picture: Picture) -> str:
     """Draw one picture unless it is there; return its line of the split file."""
     root = Path(picture.root)
@@ -94,9 +80,10 @@ def draw_picture(picture: Picture) -> str:
             save_label_png(scene.mask, mask_path, SHAPES_PALETTE)
         if not sal_path.exists():
             saliency = draw_saliency(scene, picture.seed, picture.index)
-            write_picture(saliency, sal_path, 'PNG')
+            write_picture(Image.fromarray(saliency), sal_path)
         if not image_path.exists():
-            write_picture(scene.image, image_path, 'JPEG', quality=95, subsampling=0)
+            scene_picture = Image.fromarray(scene.image)
+            write_picture(scene_picture, image_path, quality=95, subsampling=0)
         labels = list(scene.labels)
     return ' '.join([picture.name, *(SHAPES_CLASSES[c] for c in labels)])
 
@@ -168,7 +155,7 @@ def main(argv: list[str] | None = None) -> None:
         draw_split(args.out, split, getattr(args, split), args)
     if args.preview:
         sheet = contact_sheet(args.seed, args.size)
-        write_atomic(encode(sheet, 'PNG'), args.preview)
+        write_picture(sheet, args.preview)
         print_log(f'preview: {args.preview}')
     print_log(f'Shapes is in {args.out}')
 

@@ -1,6 +1,7 @@
 # Licensed under Apache-2.0.
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -9,6 +10,7 @@ from mmengine.model import is_model_wrapper
 from torch import nn
 
 from mmwsss.io.errors import UserError
+from mmwsss.io.published import dropped_parts, dropped_patterns, mark_absent
 from mmwsss.io.weights import FIX, CheckpointMismatch, compare_weights
 from mmwsss.registry import HOOKS
 
@@ -24,6 +26,7 @@ class SetupCheckHook(Hook):
     * every checkpoint that the runner loads against the model, in keys and shapes
       (mmengine loads a file in which no key matches without an error);
     * a resumed file must hold a training state;
+    * a published file may lack what it says was left out of it, in tests only;
     * the classes that earlier stages' checkpoints were trained with.
 
     A resumed run that has nothing left to do says so. How many iterations share an
@@ -50,10 +53,7 @@ class SetupCheckHook(Hook):
             UserError: They disagree; names the data set, both counts and the fix.
         """
         model = _bare(runner.model)
-        if (getattr(model, 'test_cfg', None) or {}).get('use_teacher') and hasattr(
-            model, 'teacher_network'
-        ):
-            model.teacher_network()
+        _need_teacher(model)
         tell_metainfo(model, runner)
         expected = getattr(model, 'num_classes', None)
         if expected is None:
@@ -101,7 +101,7 @@ class SetupCheckHook(Hook):
                 else 'the resumed checkpoint'
             )
             lacking = [k for k in _RESUME_KEYS if k not in checkpoint]
-            if lacking:
+            if lacking and not dropped_parts(checkpoint):
                 raise CheckpointMismatch(
                     f'{source} holds no training state (lacks {lacking}): it is a file '
                     'of weights. Start from it with --cfg-options load_from=FILE, '
@@ -110,16 +110,65 @@ class SetupCheckHook(Hook):
             _compare_length(checkpoint, runner, source)
         saved = checkpoint.get('meta', {}).get('dataset_meta') or {}
         _compare_class_names(saved.get('classes'), runner, source)
-        state = checkpoint.get('state_dict', checkpoint)
+        absent = self._absent_parts(runner, checkpoint, source)
         compare_weights(
             _bare(runner.model),
-            state,
+            checkpoint.get('state_dict', checkpoint),
             source,
-            self.allow_missing,
+            (*self.allow_missing, *absent),
             self.allow_unexpected,
             f'{FIX}, or name keys that may differ in SetupCheckHook('
             'allow_missing=[...], allow_unexpected=[...])',
         )
+
+    def _absent_parts(
+        self, runner: Any, checkpoint: dict, source: str
+    ) -> tuple[str, ...]:
+        """Regular expressions of what a published file lacks; none but in a test.
+
+        Raises:
+            CheckpointMismatch: Training would go on from such a file.
+            UserError: The file lacks the teacher that is to predict.
+        """
+        parts = dropped_parts(checkpoint)
+        if not parts:
+            return ()
+        if hasattr(runner._train_loop, 'run'):
+            covered = all(_covered(part, self.allow_missing) for part in parts)
+            if covered and not runner._resume:
+                return ()
+            raise CheckpointMismatch(
+                f'{source} is a published file, made to predict: {", ".join(parts)}, '
+                'which only training reads, and the state of the training were left '
+                "out on purpose. Go on from the run's own iter_N.pth. To begin a new "
+                'run from these weights, with those parts initialised anew: '
+                'load_from=FILE without --resume, and SetupCheckHook('
+                f'allow_missing={[f"^{part}" for part in parts]}) in custom_hooks.'
+            )
+        runner.logger.info(
+            f'{source} is a published file without {", ".join(parts)}: only training '
+            'reads these.'
+        )
+        model = _bare(runner.model)
+        mark_absent(model, parts)
+        _need_teacher(model)
+        return dropped_patterns(checkpoint)
+
+
+def _covered(part: str, patterns: Sequence[str]) -> bool:
+    """Whether the keys of a part may be missing anyway."""
+    return any(re.search(pattern, f'{part}.') for pattern in patterns)
+
+
+def _need_teacher(model: nn.Module) -> None:
+    """A teacher that is to predict must be there.
+
+    Raises:
+        UserError: It isn't.
+    """
+    wants = (getattr(model, 'test_cfg', None) or {}).get('use_teacher')
+    if wants and hasattr(model, 'teacher_network'):
+        model.teacher_network()
 
 
 def _compare_length(checkpoint: dict, runner: Any, source: str) -> None:

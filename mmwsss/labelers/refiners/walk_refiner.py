@@ -7,7 +7,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from mmwsss.io.checkpoint import load_checkpoint_file
-from mmwsss.io.weights import load_weights_strict
+from mmwsss.io.published import load_to_predict
 from mmwsss.registry import MODELS
 
 
@@ -106,5 +106,5 @@ def _load(cfg: dict, checkpoint: str) -> nn.Module:
         cfg['backbone'] = {**cfg['backbone'], 'pretrained': None}
     network = MODELS.build(cfg)
     saved = load_checkpoint_file(checkpoint, map_location='cpu')
-    load_weights_strict(network, saved.get('state_dict', saved), checkpoint)
+    load_to_predict(network, saved, checkpoint)
     return network.requires_grad_(False)

@@ -8,6 +8,7 @@ from mmengine.logging import MessageHub
 from torch import nn
 
 from mmwsss.io.errors import UserError
+from mmwsss.io.published import ABSENT
 
 from ..loss_terms import training_iteration
 from .ema_copy import EMACopy
@@ -90,12 +91,19 @@ class AveragedParts:
         is copied.
 
         Raises:
-            UserError: if the backbone has no average: there is no teacher of the whole.
+            UserError: if the backbone has no average: there is no teacher of the whole;
+                or if that average was left out of the file that was loaded.
         """
         if 'backbone' not in self.parts:
             raise UserError(
                 f'test_cfg.use_teacher=True, but {type(self.owner).__name__} keeps no '
                 'teacher of its backbone: leave it out'
+            )
+        if 'backbone_ema' in getattr(self.owner, ABSENT, ()):
+            raise UserError(
+                'test_cfg.use_teacher=True, but the checkpoint is a published file '
+                'without the teacher: predict with use_teacher=False, or with the '
+                "run's own checkpoint"
             )
         network = copy.copy(self.owner)
         averages = {part: self.copy_of(part).module for part in self.parts}

@@ -9,7 +9,8 @@ from torch import nn
 
 from mmwsss.io.checkpoint import load_checkpoint_file
 from mmwsss.io.errors import UserError
-from mmwsss.io.weights import FIX, load_weights_strict
+from mmwsss.io.published import load_to_predict
+from mmwsss.io.weights import FIX
 from mmwsss.registry import MODELS
 
 
@@ -67,14 +68,13 @@ class FrozenNetwork(nn.Module):
                 loaded = load_checkpoint_file(self.checkpoint, map_location='cpu')
             except FileNotFoundError as error:
                 raise FileNotFoundError(f'{error} {self.hint}') from error
-            state = loaded.get('state_dict', loaded)
             meta = loaded.get('meta') or {}
             self.saved_classes = (meta.get('dataset_meta') or {}).get('classes')
             with torch.random.fork_rng(devices=()):  # a training draws on as before
                 network = MODELS.build(self.cfg)
-            load_weights_strict(
+            load_to_predict(
                 network,
-                state,
+                loaded,
                 f'{self.checkpoint}, the frozen {name},',
                 allow_unexpected=self.unused,
                 fix=self.hint or FIX,

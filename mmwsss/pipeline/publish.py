@@ -1,0 +1,121 @@
+# Licensed under Apache-2.0.
+"""What is to be known of a checkpoint before its weights are given away."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from mmengine.config import Config
+
+from mmwsss.cli.inference_options import segmentor_cfg
+from mmwsss.cli.launch import replace_sync_bn
+from mmwsss.io.errors import UserError
+from mmwsss.io.plain import restore_message_hub
+
+from .fingerprint import changes_in_words
+
+#: last iterations of which the training log's figures are the mean
+WINDOW = 50
+_LOGGED = ('train/loss', 'train/label_')
+#: where initial weights come from → whose they are, and under which licence
+_DEIT = 'Touvron et al., ICML 2021, ImageNet-1k, Apache-2.0'
+ORIGINS = {
+    'dl.fbaipublicfiles.com/deit/deit_tiny': f'DeiT-Ti/16 ({_DEIT})',
+    'dl.fbaipublicfiles.com/deit/deit_small': f'DeiT-S/16 ({_DEIT})',
+    'dl.fbaipublicfiles.com/deit/deit_base': f'DeiT-B/16 ({_DEIT})',
+    'demo/weights/': "mmwsss's own, from drawn pictures (Apache-2.0)",
+}
+
+
+def origin_of(cfg: Config) -> str:
+    """Whose initial weights a config trains from, with their licence.
+
+    Raises:
+        UserError: if that isn't known, so that nothing may be given away unseen.
+    """
+    backbone = segmentor_cfg(cfg).get('backbone', {})
+    init = backbone.get('init_cfg') or {}
+    source = backbone.get('pretrained') or init.get('checkpoint')
+    if source is None:
+        return 'none'
+    for part, origin in ORIGINS.items():
+        if part in source:
+            return origin
+    raise UserError(
+        f'the licence of the initial weights {source} is not known here: check that '
+        'they may be passed on, then say so with --origin "NAME (AUTHORS, LICENCE)"'
+    )
+
+
+@contextmanager
+def _without_own_folders() -> Iterator[None]:
+    """Without the variables that name this machine's folders in configs."""
+    mine = {k: v for k, v in os.environ.items() if k.startswith('MMWSSS_')}
+    for key in mine:
+        del os.environ[key]
+    try:
+        yield
+    finally:
+        os.environ.update(mine)
+
+
+def config_as_written(path: str | Path) -> Config:
+    """The whole config of a file, the same on every machine."""
+    with _without_own_folders():
+        return Config.fromfile(path)
+
+
+def check_same_settings(
+    cfg: Config, checkpoint: Mapping[str, Any], source: str
+) -> None:
+    """Refuse a checkpoint that was trained with other settings than the config's.
+
+    Args:
+        cfg: the config that the weights are to be published for.
+        checkpoint: what training saved; a bare state dict says nothing of settings.
+        source: its file name, for the message.
+
+    Raises:
+        UserError: with the differences.
+    """
+    text = (checkpoint.get('meta') or {}).get('cfg')
+    if text is None:
+        return
+    ran = Config.fromstring(text, '.py')
+    changes = changes_in_words(_decisive(cfg), _decisive(ran))
+    if changes:
+        raise UserError(
+            f'{source} was trained with other settings than {cfg.filename} (config → '
+            f'run): {changes}. Publish it for a config that has these settings'
+        )
+
+
+def _decisive(cfg: Config) -> dict[str, Any]:
+    """What the weights depend on, as it is on any machine."""
+    cfg = Config(cfg.to_dict())
+    replace_sync_bn(cfg.model)  # as on a CPU
+    backbone = segmentor_cfg(cfg).get('backbone', {})
+    backbone.pop('pretrained', None)  # which a resumed run doesn't ask for
+    backbone.pop('init_cfg', None)
+    wrapper = cfg.get('optim_wrapper') or {}
+    return dict(
+        model=cfg.model.to_dict(),
+        train_cfg=(cfg.get('train_cfg') or {}).get('max_iters'),
+        optimizer=wrapper.get('optimizer'),
+        paramwise_cfg=wrapper.get('paramwise_cfg'),
+        batch_size=(cfg.get('train_dataloader') or {}).get('batch_size'),
+    )
+
+
+def training_figures(checkpoint: Mapping[str, Any]) -> dict[str, float]:
+    """Losses and label shares of the last iterations, from a checkpoint's own log."""
+    logged = restore_message_hub(checkpoint.get('message_hub') or {})['log_scalars']
+    return {
+        name.removeprefix('train/'): round(float(buffer.mean(WINDOW)), 4)
+        for name, buffer in logged.items()
+        if name.startswith(_LOGGED) and buffer.data[0].size
+    }
