@@ -20,7 +20,7 @@ project = 'mmwsss'
 author = 'mmwsss contributors'
 extensions = ['myst_parser']
 root_doc = 'README'
-include_patterns = ['*.md', 'docs/en/**.md', 'configs/*/*.md']
+include_patterns = ['*.md', 'docs/en/**.md', 'configs/*/*.md', 'zoo/*.md']
 # folders that needn't be searched
 exclude_patterns = ['.*', 'mmwsss', 'tests', 'tools', 'data', 'work_dirs', 'site']
 myst_heading_anchors = 4

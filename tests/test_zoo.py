@@ -70,7 +70,7 @@ def run(*command: str | Path, cwd: Path, check: bool = True, **env: str) -> str:
         text=True,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
-        env=os.environ | env,
+        env=os.environ | dict(PYTHONPATH='') | env,
     )
     assert not check or done.returncode == 0, f'{command}\n{done.stdout}'
     assert check or done.returncode, f'{command} should have failed\n{done.stdout}'
@@ -164,6 +164,7 @@ def test_mim_downloads_from_a_wheel(
     # from the wheel's own zoo, without the server
     code = 'import mmwsss; print(mmwsss.__path__[0])'
     package = Path(run(python, '-c', code, cwd=tmp_path).strip().splitlines()[-1])
+    assert package.parent.name == 'site-packages'
     tool = package / '.mim/tools/download.py'
     run(python, tool, name, '--dest', tmp_path / 'copied', cwd=tmp_path)
     assert sorted(p.name for p in (tmp_path / 'copied').iterdir()) == sorted(

@@ -7,6 +7,7 @@ import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -28,12 +29,11 @@ def write_photo_areas(
             (N, 3, K) int64: correct, predicted and true pixels of each class.
         path: the file.
     """
-    arrays = {
-        name: np.stack([np.stack([a.correct, a.predicted, a.truth]) for a in of])
-        for name, of in areas.items()
-    }
+    arrays: dict[str, Any] = {_NAMES: np.asarray(names)}
+    for name, of in areas.items():
+        arrays[name] = np.stack([[a.correct, a.predicted, a.truth] for a in of])
     buffer = io.BytesIO()
-    np.savez_compressed(buffer, **{_NAMES: np.asarray(names)}, **arrays)
+    np.savez_compressed(buffer, **arrays)
     write_atomic(buffer.getvalue(), path)
 
 

@@ -20,6 +20,7 @@ from .fingerprint import changes_in_words
 
 #: last iterations of which the training log's figures are the mean
 WINDOW = 50
+_FILES = ('pretrained', 'init_cfg', 'checkpoint')
 _LOGGED = ('train/loss', 'train/label_')
 #: where initial weights come from → whose they are, and under which licence
 _DEIT = 'Touvron et al., ICML 2021, ImageNet-1k, Apache-2.0'
@@ -98,17 +99,27 @@ def _decisive(cfg: Config) -> dict[str, Any]:
     """What the weights depend on, as it is on any machine."""
     cfg = Config(cfg.to_dict())
     replace_sync_bn(cfg.model)  # as on a CPU
-    backbone = segmentor_cfg(cfg).get('backbone', {})
-    backbone.pop('pretrained', None)  # which a resumed run doesn't ask for
-    backbone.pop('init_cfg', None)
     wrapper = cfg.get('optim_wrapper') or {}
     return dict(
-        model=cfg.model.to_dict(),
+        model=_without_files(cfg.model.to_dict()),
         train_cfg=(cfg.get('train_cfg') or {}).get('max_iters'),
         optimizer=wrapper.get('optimizer'),
         paramwise_cfg=wrapper.get('paramwise_cfg'),
         batch_size=(cfg.get('train_dataloader') or {}).get('batch_size'),
     )
+
+
+def _without_files(value: Any) -> Any:
+    """Settings without the files of weights that they name.
+
+    A resumed run doesn't ask for initial ones, a pipeline names those of its stages.
+    """
+    if isinstance(value, Mapping):
+        kept = {k: v for k, v in value.items() if k not in _FILES}
+        return {key: _without_files(item) for key, item in kept.items()}
+    if isinstance(value, (list, tuple)):
+        return [_without_files(item) for item in value]
+    return value
 
 
 def training_figures(checkpoint: Mapping[str, Any]) -> dict[str, float]:

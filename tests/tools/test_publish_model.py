@@ -124,6 +124,7 @@ def test_a_config_without_entry(clone, trained, tmp_path) -> None:
 def test_other_settings_are_refused() -> None:
     cfg, ran = config_as_written(TOCO), config_as_written(TOCO)
     ran.model.backbone.pretrained = None  # a resumed run
+    ran.model.checkpoint = 'of/an/earlier/stage.pth'
     ran.train_dataloader.dataset.data_root = '/elsewhere'
     ran.optim_wrapper.type = 'AmpOptimWrapper'
     checkpoint = dict(meta=dict(cfg=ran.pretty_text))
