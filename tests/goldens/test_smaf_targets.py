@@ -20,7 +20,6 @@ from mmwsss.methods.smaf.reactivation import (
     softmax_attention,
 )
 from mmwsss.models.prediction.inference_cfg import MapFusion
-from mmwsss.models.segmentors.weak_segmentor import WeakSegmentor
 from mmwsss.pipeline.refine.refine_cfg import Item, RefineCfg, refine_items
 from mmwsss.structures import ImageLabels
 from tests.goldens.toco_model import close
@@ -67,12 +66,9 @@ def test_fusion(golden) -> None:
         )
         np.testing.assert_array_equal(labels.ids[labels.mask] - 1, data[f'{case}keys'])
         size = tuple(data[f'{case}size'].tolist())
-        fused = WeakSegmentor.fuse(
-            [(labels.gather(a), labels.gather(b)) for a, b in views(data, case)],
-            labels,
-            size,
-            MapFusion(pair='sum', normalise='max'),
-        )[0]
+        pairs = [(labels.gather(a), labels.gather(b)) for a, b in views(data, case)]
+        fusion = MapFusion(pair='sum', normalise='max')
+        fused = fusion.fuse(pairs, labels, size)[0]
         fused = fused[labels.mask[0]]  # none of an image without a class
         close(fused, data[f'{case}fused'])
         mask = seed(fused, data[f'{case}keys'], float(data['thr']))

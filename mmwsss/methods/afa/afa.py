@@ -184,7 +184,7 @@ class AFA(WeakSegmentor):
             )
         largest = scales.index(max(scales))
         return AttendedCAMs(
-            self.fuse(cam, labels, tuple(images.shape[-2:]), self.train_maps),
+            self.train_maps.fuse(cam, labels, tuple(images.shape[-2:])),
             self.affinity_head(attention[largest][0]) if affinity else None,
             tuple(cam[largest][0].shape[-2:]),
         )

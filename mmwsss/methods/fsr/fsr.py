@@ -211,7 +211,7 @@ class FSR(WeakSegmentor):
             else:
                 raw = multi_scale(run, images, cfg.scales)[0]
         size = images.shape[-2:] if cfg.grid == 'pixels' else raw[0][0].shape[-2:]
-        return self.fuse(raw, labels, tuple(size), self.train_maps)
+        return self.train_maps.fuse(raw, labels, tuple(size))
 
     def fused_cams(
         self, images: Tensor, labels: ImageLabels, features: Features | None = None

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from mmwsss.cam.fusion import NORMALISE
 from mmwsss.io.errors import UserError, check_choice
-from mmwsss.models.prediction.inference_cfg import check_types
+from mmwsss.io.setting_types import check_types
 
 SOURCES = ('online', 'fused')
 PAIRS = ('sum', 'max', 'mean')

@@ -201,7 +201,7 @@ class MultiScaleSelfTraining(WrappedSegmentor):
         (views,) = multi_scale(run, images, cfg.scales, add_one=False)
         size = tuple(images.shape[-2:])
         fusion = MapFusion(pair=cfg.pair, normalise=cfg.normalise)
-        fused = self.segmentor.fuse(views, labels, size, fusion)
+        fused = fusion.fuse(views, labels, size)
         return fused if box is None else fused * box_mask(box, size)[:, None]
 
     @staticmethod

@@ -3,85 +3,21 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
-from numbers import Integral, Real
 from typing import Any
 
-from mmwsss.cam import scale_order
+from torch import Tensor
+
+from mmwsss.cam import fuse_cams, scale_order
 from mmwsss.cam.fusion import NORMALISE
 from mmwsss.io.errors import check_choice
+from mmwsss.io.setting_types import check_positive, check_types
+from mmwsss.structures import ImageLabels
 
 OUTPUTS = ('seg', 'prob', 'cam', 'aux_cam', 'pseudo', 'class_maps')
 FILTERS = ('gt', 'pred', 'none')
 PAIRS = ('sum', 'max', 'mean')
-
-
-def is_number(value: Any) -> bool:
-    """Whether it is a number; True and False are none."""
-    return isinstance(value, Real) and not isinstance(value, bool)
-
-
-def is_whole(value: Any) -> bool:
-    """Whether it is a whole number; True and False are none."""
-    return isinstance(value, Integral) and not isinstance(value, bool)
-
-
-def is_list_of(fits: Callable[[Any], bool], value: Any) -> bool:
-    """Whether it is a list or tuple of what fits; a word is none."""
-    listed = isinstance(value, Sequence) and not isinstance(value, str)
-    return listed and all(map(fits, value))
-
-
-#: annotation of a setting → what it must be, in words, and whether it is
-KINDS: dict[str, tuple[str, Callable[[Any], bool]]] = {
-    'bool': ('True or False', lambda v: isinstance(v, bool)),
-    'str': ('a word', lambda v: isinstance(v, str)),
-    'int': ('a whole number', is_whole),
-    'float': ('a number', is_number),
-    'Sequence[str]': (
-        'a list of words',
-        lambda v: is_list_of(lambda one: isinstance(one, str), v),
-    ),
-    'Sequence[int]': ('a list of whole numbers', lambda v: is_list_of(is_whole, v)),
-    'Sequence[float]': ('a list of numbers', lambda v: is_list_of(is_number, v)),
-    'Mapping[str, Any]': ('dict(...)', lambda v: isinstance(v, Mapping)),
-}
-
-
-def check_types(settings: Any, name: str) -> None:
-    """Refuse a value of another type than its field has.
-
-    A word like ``'False'`` would count as true, a number in the place of a list end in
-    a message that names neither.
-
-    Args:
-        settings: an instance of a dataclass of settings.
-        name: of the group in a config.
-
-    Raises:
-        ValueError: naming the entry, what it must be and what it is.
-    """
-    for one in fields(settings):
-        kind, _, optional = str(one.type).partition(' | ')
-        value = getattr(settings, one.name)
-        if kind not in KINDS or (optional and value is None):
-            continue
-        wanted, fits = KINDS[kind]
-        if not fits(value):
-            wanted += ' or None' if optional else ''
-            raise ValueError(f'{name}.{one.name} must be {wanted}, got {value!r}')
-
-
-def check_positive(name: str, values: Sequence[float]) -> None:
-    """Raise ValueError unless it is a list of numbers, and all of them positive."""
-    if (
-        not is_list_of(is_number, values)
-        or not values
-        or not all(0 < value < math.inf for value in values)
-    ):
-        raise ValueError(f'{name} must hold positive numbers, got {values!r}')
 
 
 @dataclass(frozen=True)
@@ -204,6 +140,26 @@ class MapFusion:
                 f'test_cfg.cam.{unread[0]}'
             )
         return make_group(cls, 'train_cfg.cam', entries)
+
+    def fuse(
+        self,
+        views: Sequence[tuple[Tensor, Tensor | None]],
+        labels: ImageLabels,
+        size: tuple[int, int],
+        multiple: int = 1,
+    ) -> Tensor:
+        """Fuse compact maps of several views into CAMs (B, K, H, W) in [0, 1].
+
+        Args:
+            views: (image, mirror) for each scale, (B, K, h, w) each.
+            labels: their classes.
+            size: (H, W).
+            multiple: see :func:`mmwsss.cam.fusion.fuse_cams`.
+        """
+        fused = fuse_cams(
+            views, size, pair=self.pair, normalise=self.normalise, multiple=multiple
+        )
+        return labels.valid(fused)
 
     @property
     def scale_order(self) -> tuple[float, ...]:

@@ -59,10 +59,7 @@ class MapOutputs:
         if 'pseudo' in cfg.outputs:
             at_input.add('cam')
         size = tuple(images.shape[-2:])
-        self.fused = {
-            name: model.fuse(taps[name], labels, size, cfg.cam, multiple=1)
-            for name in at_input
-        }
+        self.fused = {name: cfg.cam.fuse(taps[name], labels, size) for name in at_input}
 
     def write(
         self, samples: Sequence[SegDataSample], sizes: Sequence[tuple[int, int]]
@@ -126,5 +123,5 @@ class MapOutputs:
                 for plain, mirrored in self.taps[name]
             ]
             labels = self.labels.select(one)
-            maps.append(self.model.fuse(views, labels, size, self.cfg.cam, multiple)[0])
+            maps.append(self.cfg.cam.fuse(views, labels, size, multiple)[0])
         return maps

@@ -12,9 +12,8 @@ from mmseg.structures import SegDataSample
 from torch import Tensor
 
 from mmwsss.cam import resize
+from mmwsss.io.setting_types import check_positive
 from mmwsss.registry import MODELS
-
-from ..prediction.inference_cfg import check_positive
 
 FUSIONS = ('max', 'mean')
 

@@ -5,10 +5,11 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any, ClassVar
 
 import torch
+from mmseg.models.segmentors.base import BaseSegmentor
 from mmseg.structures import SegDataSample
 from torch import Tensor, nn
 
-from mmwsss.cam import fuse_cams, label_shares, multi_scale, resize
+from mmwsss.cam import label_shares, multi_scale, resize
 from mmwsss.registry import LABELERS, MODELS
 from mmwsss.structures import (
     ClassMaps,
@@ -25,12 +26,12 @@ from ..loss_terms import LossTerms, refuse_unknown, training_iteration
 from ..prediction import old_settings as old
 from ..prediction.inference_cfg import InferenceCfg, MapFusion
 from ..prediction.predictor import Images, Predictor, check_test_cfg
+from ..prediction.turned_back import turned_back
 from ..teachers.averaged_parts import AveragedParts
-from .mmseg_contract import MMSegContract, turned_back
 
 
 @MODELS.register_module()
-class WeakSegmentor(MMSegContract):
+class WeakSegmentor(BaseSegmentor):
     """Base of all networks that learn from image labels; by itself the CAM baseline.
 
     It owns what every method shares: encode once, class maps, fusion of scales and
@@ -275,30 +276,8 @@ class WeakSegmentor(MMSegContract):
         plain = None if features is None else self.compact_maps(features, labels)
         how, size = self.train_maps, tuple(images.shape[-2:])
         taps = multi_scale(run, images, how.scales, plain, how.add_one, how.mirror)
-        fused = [self.fuse(tap, labels, size, how) for tap in taps]
+        fused = [how.fuse(tap, labels, size) for tap in taps]
         return FusedCAMs(fused[0], fused[1] if len(fused) > 1 else None)
-
-    @staticmethod
-    def fuse(
-        views: Sequence[tuple[Tensor, Tensor | None]],
-        labels: ImageLabels,
-        size: tuple[int, int],
-        how: MapFusion,
-        multiple: int = 1,
-    ) -> Tensor:
-        """Fuse compact maps of several views into CAMs (B, K, H, W) in [0, 1].
-
-        Args:
-            views: (image, mirror) for each scale, (B, K, h, w) each.
-            labels: their classes.
-            size: (H, W).
-            how: maps of a pair meet, and are normalised.
-            multiple: see :func:`mmwsss.cam.fusion.fuse_cams`.
-        """
-        fused = fuse_cams(
-            views, size, pair=how.pair, normalise=how.normalise, multiple=multiple
-        )
-        return labels.valid(fused)
 
     # ---------------------------------------------------------------- labels
     def image_labels(
@@ -431,3 +410,22 @@ class WeakSegmentor(MMSegContract):
             UserError: if the method keeps no average of its backbone.
         """
         return self.averaged.network()
+
+    # ---------------------------------------------------------------- mmseg's contract
+    @property
+    def out_channels(self) -> int:
+        """Channels of ``seg_logits``, C + 1: mmseg's ``SegTTAModel`` asks for them."""
+        return self.num_classes
+
+    def extract_feat(self, inputs: Tensor) -> tuple[Tensor, ...]:
+        """The backbone's maps."""
+        return self.encode(inputs).maps
+
+    def encode_decode(self, inputs: Tensor, batch_data_samples: Any = None) -> Tensor:
+        """Segmentation logits (B, C + 1, H, W) at input size."""
+        return resize(self.seg_logits(self.encode(inputs)), tuple(inputs.shape[-2:]))
+
+    def _forward(self, inputs: Tensor, data_samples: Any = None) -> tuple[Tensor, ...]:
+        features = self.encode(inputs)
+        heads = (self.cam_head, self.decode_head)
+        return tuple(head(features.maps) for head in heads if head is not None)

@@ -82,7 +82,7 @@ def test_half_precision_changes_no_label(dtype, compiled: bool) -> None:
         raw = tuple(labels.gather(model.cam_head.cam(m)).to(dtype) for m in maps)
 
     def label(pair) -> torch.Tensor:
-        cam = model.fuse([pair], labels, tuple(images.shape[-2:]), model.train_maps)
+        cam = model.train_maps.fuse([pair], labels, tuple(images.shape[-2:]))
         assert cam.dtype == torch.float32
         return model.pseudo_label(images, cam, labels)
 
