@@ -52,14 +52,15 @@ def build_refiner(refiner: dict[str, Any] | nn.Module | None) -> nn.Module | Non
     """
     if refiner is None:
         return None
-    if not isinstance(refiner, nn.Module):
-        refiner = MODELS.build(dict(refiner))
-    downscale = getattr(refiner, 'downscale', None)
+    built = isinstance(refiner, nn.Module)
+    module: nn.Module = refiner if built else MODELS.build(dict(refiner))
+    downscale = getattr(module, 'downscale', None)
     whole = isinstance(downscale, int) and downscale >= 1
-    if whole and isinstance(getattr(refiner, 'per_channel', None), bool):
-        return without_keys(refiner.requires_grad_(False))
-    name = type(refiner).__name__
-    if callable(getattr(getattr(refiner, 'network', None), 'walk', None)):
+    if whole and isinstance(getattr(module, 'per_channel', None), bool):
+        module.requires_grad_(False)
+        return without_keys(module)
+    name = type(module).__name__
+    if callable(getattr(getattr(module, 'network', None), 'walk', None)):
         raise ValueError(
             f'{name} moves class maps before they have a background, it refines no '
             f"probabilities: use labeler=dict(type='RandomWalkLabeler', walk=dict("
@@ -68,7 +69,7 @@ def build_refiner(refiner: dict[str, Any] | nn.Module | None) -> nn.Module | Non
     raise ValueError(
         f'{name} refines no probabilities: a refiner has a whole number downscale >= 1 '
         f'(got {downscale!r}) and a bool per_channel '
-        f'(got {getattr(refiner, "per_channel", None)!r}), see Refiner'
+        f'(got {getattr(module, "per_channel", None)!r}), see Refiner'
     )
 
 
