@@ -150,7 +150,7 @@ def test_the_labeler_of_the_page() -> None:
     assert labeler.with_thresholds(thr=0.5).thr == 0.5
     documented = set(re.findall(r'^\| `(\w+)`', part, re.M))
     assert documented == {
-        *('pixels', 'cam', 'side_inputs', 'THRESHOLDS', 'reads_pixels')
+        *('pixels', 'cam', 'side_inputs', 'THRESHOLDS', 'READS_PIXELS')
     }
 
 
