@@ -1,4 +1,4 @@
-# Your own images: copy this file, change the names and the folder. Layout:
+# Your own images; docs/en/get_started.md shows how to set classes and folder. Layout:
 #   data/my_images/train/cat/*.jpg, train/dog/*.jpg, train/cat+dog/*.jpg   or, with
 #   ann_file='labels.csv' (rows "name,class,class"), the images in data/my_images/images
 #   for validation, data/my_images/val.txt (lines "name class ..."), the images in
