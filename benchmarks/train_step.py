@@ -9,7 +9,9 @@ Random pictures of the config's crop size, random weights, all terms active. Wit
 of the main pass reused, the decoder run in CAM passes, each image refined twice) is
 measured in the same process, and the ratio of the medians is given. That is a lower
 bound of the release's work: fused attention and the restriction of maps to the classes
-present stay. On a CPU the memory is the process's peak so far.
+present stay. ``--also`` measures other ways of running the same step: ``amp`` (bfloat16
+on a CPU that has it), ``compiled`` (``torch.compile`` of the encoder's blocks). On a CPU
+the memory is the process's peak so far.
 """
 
 from __future__ import annotations
@@ -57,6 +59,8 @@ PARTS = {
         'losses.cer.forward',
     ),
 }
+#: other ways of running the same step
+VARIANTS = ('amp', 'compiled')
 LATE = 10**9  # an iteration at which every scheduled term is active
 
 
@@ -193,11 +197,17 @@ def build(cfg: Config, device: str) -> nn.Module:
     return MODELS.build(cfg.model).to(device).train()
 
 
-def measure(cfg: Config, args: argparse.Namespace, published: bool) -> dict:
+def measure(
+    cfg: Config, args: argparse.Namespace, published: bool = False, variant: str = ''
+) -> dict:
     """Median seconds and multiply-adds of each part."""
     model = build(cfg, args.device)
+    amp = args.amp or variant == 'amp'
     if published:
         published_order(model)
+    if variant == 'compiled':
+        for block in model.backbone.layers:
+            block.compile(dynamic=True)
     watch = Stopwatch(args.device)
     watch.watch(model)
     batch = make_batch(model, args.size or crop_size(cfg), args.batch)
@@ -206,7 +216,7 @@ def measure(cfg: Config, args: argparse.Namespace, published: bool) -> dict:
         torch.cuda.reset_peak_memory_stats()
     for index in range(args.repeat + 1):  # the first one warms up
         watch.seconds.clear()
-        step(model, batch, watch, args.amp)
+        step(model, batch, watch, amp)
         if index:
             rows.append(dict(watch.seconds))
     seconds = {p: statistics.median(r.get(p, 0.0) for r in rows) for p in rows[0]}
@@ -221,8 +231,8 @@ def measure(cfg: Config, args: argparse.Namespace, published: bool) -> dict:
     watch.counter = FlopCounterMode(display=False)
     watch.macs.clear()
     with watch.counter, sdpa_kernel(SDPBackend.MATH) if args.count else nullcontext():
-        if args.count:
-            step(model, batch, watch, args.amp)
+        if args.count and variant != 'compiled':
+            step(model, batch, watch, amp)
     return dict(seconds=seconds, total=total, macs=dict(watch.macs), memory=memory)
 
 
@@ -255,13 +265,20 @@ def main() -> None:
     parser.add_argument(
         '--published', action='store_true', help='also the released order of work'
     )
+    parser.add_argument(
+        '--also',
+        nargs='+',
+        choices=VARIANTS,
+        default=[],
+        help='also so, with the ratio',
+    )
     parser.add_argument('--out', type=Path, help='write the report to this file')
     args = parser.parse_args()
 
     torch.set_num_threads(args.threads)
     MessageHub.get_current_instance().update_info('iter', LATE)
     cfg = Config.fromfile(args.config)
-    ours = measure(cfg, args, published=False)
+    ours = measure(cfg, args)
     name = (
         torch.cuda.get_device_name()
         if args.device == 'cuda'
@@ -280,6 +297,12 @@ def main() -> None:
             table(theirs),
             f'\ntime ratio released / ours: {ratio:.2f}',
         ]
+    for variant in args.also:
+        seconds = measure(cfg, args, variant=variant)['total']
+        ratio = ours['total'] / seconds
+        report.append(
+            f'\n{variant}: {seconds:.3f} s, time ratio plain / it {ratio:.2f}'
+        )
     print_log('\n' + '\n'.join(report), 'current')
     if args.out:
         args.out.write_text('\n'.join(report) + '\n')
