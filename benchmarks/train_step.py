@@ -9,9 +9,9 @@ Random pictures of the config's crop size, random weights, all terms active. Wit
 of the main pass reused, the decoder run in CAM passes, each image refined twice) is
 measured in the same process, and the ratio of the medians is given. That is a lower
 bound of the release's work: fused attention and the restriction of maps to the classes
-present stay. ``--also`` measures other ways of running the same step: ``amp`` (bfloat16
-on a CPU that has it), ``compiled`` (``torch.compile`` of the encoder's blocks). On a CPU
-the memory is the process's peak so far.
+present stay. ``--also`` measures other ways of running the same step: ``amp``
+(bfloat16 on a CPU that has it), ``compiled`` (``torch.compile`` of the encoder's
+blocks). On a CPU the memory is the process's peak so far.
 """
 
 from __future__ import annotations
