@@ -1,5 +1,5 @@
-# ToCo on your own images with a small network, on a CPU or any GPU: DeiT-Ti/16 and crops
-# of 224. docs/en/get_started.md shows the few lines that set folder and classes.
+# ToCo on your own images with a small network, for a CPU or any GPU: DeiT-Ti/16 and
+# crops of 224. docs/en/get_started.md shows the lines that set folder and classes.
 _base_ = [
     '../_base_/models/toco_deit-t.py',
     '../_base_/datasets/folder.py',

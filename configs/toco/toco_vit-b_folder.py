@@ -1,5 +1,5 @@
-# ToCo on your own images, as on VOC; docs/en/get_started.md shows the few lines that set
-# folder and classes.
+# ToCo on your own images, as on VOC; docs/en/get_started.md shows the few lines that
+# set folder and classes.
 _base_ = [
     '../_base_/models/toco_vit-b.py',
     '../_base_/datasets/folder.py',

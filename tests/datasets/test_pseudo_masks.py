@@ -116,7 +116,10 @@ def test_contradiction(data):
 
 def small(cfg: Config) -> None:
     """Without downloads, and padded to a size that is quick."""
-    cfg.model.pretrained = cfg.model.backbone.init_cfg = None
+    if 'WSSSViT' in cfg.model.backbone.type:
+        cfg.model.backbone.pretrained = None
+    else:
+        cfg.model.pretrained = cfg.model.backbone.init_cfg = None
     cfg.model.data_preprocessor.size = (96, 96)
 
 
@@ -130,7 +133,7 @@ def test_a_stock_segmenter_takes_a_step(file, data):
     cfg = Config.fromfile(file)
     assert cfg.model.decode_head.num_classes == cfg.num_classes
     assert tuple(cfg.model.data_preprocessor.size) == tuple(cfg.crop_size)
-    if 'ResNetV1c' in cfg.model.backbone.type or 'Mix' in cfg.model.backbone.type:
+    if 'shapes' not in file.stem:
         small(cfg)
     replace_sync_bn(cfg.model)
     model = MODELS.build(cfg.model)

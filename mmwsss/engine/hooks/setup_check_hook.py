@@ -173,7 +173,8 @@ def _need_teacher(model: nn.Module) -> None:
 
 def _compare_length(checkpoint: dict, runner: Any, source: str) -> None:
     """Refuse to resume with another length: the rates would be those of neither."""
-    known = checkpoint['message_hub'].get('runtime_info', {}).get('max_iters')
+    hub = checkpoint.get('message_hub') or {}
+    known = hub.get('runtime_info', {}).get('max_iters')
     if known is not None and known != runner.max_iters:
         raise UserError(
             f'{source} is of a run of {known} iterations, and train_cfg.max_iters is '

@@ -48,6 +48,7 @@ def test_par_is_the_own_label_of_the_network(run, place, thresholds) -> None:
 def test_par_without_a_refiner_filters_the_cam(run, place) -> None:
     cfg = config_of('toco', place / 'data')
     cfg.model.labeler = None
+    cfg.model.test_cfg.outputs = ('cam',)
     cfg.model.train_cfg['weights'] = dict(cls=1.0)
     _, plain = run(out='plain', save=('mask',), bkg_thr=(0.5,))
     _, out = run(cfg=cfg, refine='par', save=('mask',), bkg_thr=(0.5,))

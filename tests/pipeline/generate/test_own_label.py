@@ -71,6 +71,7 @@ def test_an_own_label_that_there_is_not(run, place) -> None:
         run(refine='own', save=('mask',), bkg_thr=(0.5,))
     cfg = config_of('toco', place / 'data')
     cfg.model.labeler = None
+    cfg.model.test_cfg.outputs = ('cam',)
     cfg.model.train_cfg['weights'] = dict(cls=1.0)
     with pytest.raises(ValueError, match="'own' needs a labeler, ToCo of this config"):
         run(cfg=cfg, refine='own', save=('mask',))
