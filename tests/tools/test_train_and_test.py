@@ -143,8 +143,13 @@ def test_launchers_explain_themselves(script):
 def test_train_resume_and_test_on_two_processes(tmp_path):
     import os
 
-    train(CONFIG, tmp_path, options={'train_cfg.max_iters': 3})
-    done = train(CONFIG, tmp_path, '--resume')
+    keep = {
+        'default_hooks.checkpoint.interval': 3,
+        'default_hooks.checkpoint.max_keep_ckpts': 2,
+    }
+    train(CONFIG, tmp_path, options=keep)
+    (tmp_path / 'iter_6.pth').unlink()
+    done = train(CONFIG, tmp_path, '--resume', str(tmp_path / 'iter_3.pth'))
     assert 'resumed epoch: 0, iter: 3' in done.stdout + done.stderr
     env = {
         **os.environ,
