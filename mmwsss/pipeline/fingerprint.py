@@ -11,12 +11,14 @@ import json
 import os
 from collections.abc import Iterator, Mapping
 from functools import lru_cache
-from hashlib import file_digest, sha256
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import nn
+
+from mmwsss.io.weight_files import file_hash
 
 #: file in a folder of outputs that says what it was made with
 MANIFEST = 'manifest.json'
@@ -125,8 +127,7 @@ def path_hash(path: str | os.PathLike) -> str | None:
 
 @lru_cache(maxsize=256)
 def _file_hash(path: str, size: int, changed: int) -> str:
-    with open(path, 'rb') as file:
-        return file_digest(file, 'sha256').hexdigest()[:16]
+    return file_hash(path)[:16]
 
 
 def _folder_hash(folder: Path) -> str:
