@@ -12,31 +12,11 @@ skip and resume.
 from __future__ import annotations
 
 import argparse
-import json
-import os
-import subprocess
-import sys
 from pathlib import Path
-from statistics import mean
-from typing import NamedTuple
 
 from mmengine.logging import print_log
-from tables import read_results, spread, write_results
-
-from mmwsss.pipeline.experiment import SINGLE_PROCESS
-
-ROOT = Path(__file__).resolve().parents[1]
-#: results: pipeline → seed → the rows of its summary
-Results = dict[str, dict[str, list[dict]]]
-
-
-class Pipeline(NamedTuple):
-    """A pipeline, and the title of each of its stages that the table shows."""
-
-    title: str
-    config: str
-    stages: dict[str, str]
-
+from pipeline_rows import ROOT, Pipeline, Results, run, table
+from tables import read_results, write_results
 
 PIPELINES = {
     'semformer': Pipeline(
@@ -78,71 +58,17 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     return parser.parse_args(argv)
 
 
-def run(name: str, seed: int, args: argparse.Namespace) -> list[dict]:
-    """Run one pipeline to its end; the rows of its summary."""
-    folder = args.work_dir.resolve() / name / f'seed_{seed}'
-    threads = str(args.threads)
-    # The loader's processes only wait for each other where threads are few.
-    options = [f'all.{option}' for option in SINGLE_PROCESS if 'train' in option]
-    subprocess.run(
-        [
-            sys.executable,
-            'tools/run_pipeline.py',
-            PIPELINES[name].config,
-            '--work-dir',
-            str(folder),
-            '--seed',
-            str(seed),
-            '--cfg-options',
-            *options,
-        ],
-        cwd=ROOT,
-        env=dict(os.environ, OMP_NUM_THREADS=threads, MKL_NUM_THREADS=threads),
-        check=True,
-    )
-    return json.loads((folder / 'summary.json').read_text())
-
-
-def score(row: dict) -> float | None:
-    """The score of a stage; where a network has several, that of its segmentation."""
-    return next((v for v in reversed(row['scores'].values()) if v is not None), None)
-
-
-def labelled(rows: list[dict]) -> str:
-    """What share of the pixels is scored, where it isn't all of them."""
-    shares = [row['metrics'].get('mask_labelled', 100.0) for row in rows]
-    return f', {mean(shares):.0f} % labelled' if min(shares) < 99.5 else ''
-
-
-def table(results: Results) -> str:
-    """The markdown table of all that has results."""
-    lines = [
-        '| pipeline | what | scored on | mIoU | seeds |',
-        '|---|---|---|---:|---:|',
-    ]
-    for name, pipeline in PIPELINES.items():
-        runs = results.get(name, {})
-        for stage, title in pipeline.stages.items():
-            rows = [r for found in runs.values() for r in found if r['stage'] == stage]
-            values = [v for v in map(score, rows) if v is not None]
-            if values:
-                lines.append(
-                    f'| {pipeline.title} | {title}{labelled(rows)} | '
-                    f'{rows[0]["scored_on"]} | {spread(values)} | '
-                    f'{len(values)} |'
-                )
-    return '\n'.join(lines) + '\n'
-
-
 def main(argv: list[str] | None = None) -> None:
     """Run all that was asked for; keep what other calls have written."""
     args = parse_args(argv)
     results: Results = read_results(args.out, PIPELINES)
     for seed in args.seeds:
         for name in args.pipelines:
-            results.setdefault(name, {})[str(seed)] = run(name, seed, args)
-            write_results(results, table(results), args.out)
-            print_log('\n' + table(results))
+            folder = args.work_dir.resolve() / name / f'seed_{seed}'
+            found = run(PIPELINES[name].config, folder, seed, args.threads)
+            results.setdefault(name, {})[str(seed)] = found
+            write_results(results, table(results, PIPELINES), args.out)
+            print_log('\n' + table(results, PIPELINES))
 
 
 if __name__ == '__main__':

@@ -1,5 +1,6 @@
 # SMAF on top of ToCo: ToCo -> self-training -> CRF masks of the training pictures ->
-# mmseg's DeepLabV3, on VOC Animals. For another base name its two configs.
+# mmseg's DeepLabV3, on VOC Animals. For another base name its two configs. In the work
+# dir of configs/toco/toco_animals_pipeline.py the base is there already.
 #   python tools/run_pipeline.py configs/smaf/smaf_animals_pipeline.py
 import os
 
@@ -10,18 +11,18 @@ root = os.environ.get('MMWSSS_VOC_ANIMALS', 'data/voc_animals')
 truth = f'{root}/masks'  # read to score, never to train
 
 stages = [
-    dict(name='base', type='train', config=base),
-    dict(name='base_test', type='test', config=base, checkpoint='{base.checkpoint}'),
+    dict(name='toco', type='train', config=base),
+    dict(name='toco_test', type='test', config=base, checkpoint='{toco.checkpoint}'),
     dict(
         name='smaf',
         type='train',
         config=smaf,
-        cfg_options={'model.checkpoint': '{base.checkpoint}'},
+        cfg_options={'model.checkpoint': '{toco.checkpoint}'},
     ),
     dict(name='smaf_test', type='test', config=smaf, checkpoint='{smaf.checkpoint}'),
     # Hard labels of confidence 0.7, all 7 labels in the CRF.
     dict(
-        name='masks',
+        name='smaf_masks',
         type='generate',
         config=smaf,
         checkpoint='{smaf.checkpoint}',
@@ -33,15 +34,24 @@ stages = [
         bkg_thr=0.45,
         save=('cam', 'mask'),
     ),
-    dict(name='cam_score', type='evaluate', maps='{masks.cam}', ann_dir=truth),
-    dict(name='mask_score', type='evaluate', maps='{masks.mask}', ann_dir=truth),
     dict(
-        name='segmenter',
-        type='train',
-        config=segmenter,
-        cfg_options={'train_dataloader.dataset.side_inputs.mask.dir': '{masks.mask}'},
+        name='smaf_cam_score', type='evaluate', maps='{smaf_masks.cam}', ann_dir=truth
     ),
     dict(
-        name='test', type='test', config=segmenter, checkpoint='{segmenter.checkpoint}'
+        name='smaf_mask_score', type='evaluate', maps='{smaf_masks.mask}', ann_dir=truth
+    ),
+    dict(
+        name='smaf_segmenter',
+        type='train',
+        config=segmenter,
+        cfg_options={
+            'train_dataloader.dataset.side_inputs.mask.dir': '{smaf_masks.mask}'
+        },
+    ),
+    dict(
+        name='smaf_segmenter_test',
+        type='test',
+        config=segmenter,
+        checkpoint='{smaf_segmenter.checkpoint}',
     ),
 ]
