@@ -24,7 +24,8 @@ from mmwsss.cli.arguments import OptionsAction, plain_errors
 from mmwsss.cli.inference_options import POST_PROCESSOR_HELP
 from mmwsss.io.image_files import IMAGE_SUFFIXES
 from mmwsss.io.label_png import save_label_png
-from mmwsss.pipeline.inference import init_model, predict_image, read_photo
+from mmwsss.io.pictures.reader import read_picture, shown
+from mmwsss.pipeline.inference import init_model, predict_image
 from mmwsss.visualization.panels import compose_panel, sample_tiles
 from mmwsss.visualization.samples import sample_outputs
 
@@ -47,7 +48,7 @@ def photos(path: Path) -> list[Path]:
 
 def show(model: nn.Module, photo: Path, out_dir: Path, options: dict) -> None:
     """Write the mask and the panel of one photo."""
-    pixels = read_photo(photo)
+    pixels = read_picture(photo, model.picture).pixels
     sample = predict_image(model, pixels, **options)
     classes = model.dataset_meta['classes']
     palette = model.dataset_meta.get('palette')
@@ -57,7 +58,9 @@ def show(model: nn.Module, photo: Path, out_dir: Path, options: dict) -> None:
     predicted = []
     if 'pred_score' in sample:  # a plain segmentor doesn't classify
         predicted = (np.flatnonzero(sample.pred_score.cpu() > 0.5) + 1).tolist()
-    tiles = sample_tiles(pixels, outputs, classes, palette, predicted)
+    tiles = sample_tiles(
+        shown(pixels, model.picture), outputs, classes, palette, predicted
+    )
     panel = compose_panel([tiles], classes, palette, heading=f'{photo.name}, predicted')
     Image.fromarray(panel).save(out_dir / f'{photo.stem}_panel.png')
 
