@@ -65,21 +65,31 @@ def read_picture(
         PictureError: if it is a picture that the rule doesn't cover, with the values
             found.
     """
-    rule, content = rule or _PLAIN_RULE, _content(path, backend_args)
-    try:
-        kind = _kind(io.BytesIO(content))
-        values = _stored(content, kind)
-    except UserError:
-        raise
-    except _BROKEN as err:
-        raise unreadable(str(path), content, err) from err
-    if kind.pages > 1:
-        _say_once(f'{path} holds {kind.pages} pictures: the first of a file is read')
+    rule = rule or _PLAIN_RULE
+    values, kind = _read(path, backend_args)
     pixels = _as_levels(str(path), _taken(str(path), values, kind, rule), rule)
     if pixels.shape[2] == 1 and rule.bands is None:
         pixels = np.repeat(pixels, 3, 2)  # grey
     turned = turn_upright(pixels, kind.orientation) if rule.turns else pixels
     return Picture(np.ascontiguousarray(turned), kind)
+
+
+def read_stored(path: Path, rule: PictureRule | None = None) -> np.ndarray:
+    """The values (H, W, N) as the file holds them, of the rule's bands or of all.
+
+    They are turned as the rule says; ordinary pictures are RGB, an alpha channel counts
+    only where the rule takes it.
+
+    Raises:
+        UnreadableImageError, PictureError: as :func:`read_picture`.
+    """
+    rule = rule or _PLAIN_RULE
+    values, kind = _read(path, None)
+    if rule.bands is not None:
+        values = _taken(str(path), values, kind, rule)
+    elif kind.alpha:
+        values = values[..., :-1]
+    return turn_upright(values, kind.orientation) if rule.turns else values
 
 
 def read_rgb(
@@ -158,6 +168,21 @@ def check_kind(path: str, kind: PictureKind, rule: PictureRule) -> None:
 
 
 # ------------------------------------------------------------------------- the steps
+def _read(path: Path, backend_args: dict | None) -> tuple[np.ndarray, PictureKind]:
+    """Values as they are stored, and what is known of the file."""
+    content = _content(path, backend_args)
+    try:
+        kind = _kind(io.BytesIO(content))
+        values = _stored(content, kind)
+    except UserError:
+        raise
+    except _BROKEN as err:
+        raise unreadable(str(path), content, err) from err
+    if kind.pages > 1:
+        _say_once(f'{path} holds {kind.pages} pictures: the first of a file is read')
+    return values, kind
+
+
 def _content(path: Path, backend_args: dict | None) -> bytes:
     try:
         return fileio.get(path, backend_args=backend_args)
