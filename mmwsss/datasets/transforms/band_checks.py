@@ -44,10 +44,12 @@ def check_bands(steps: Iterable[Any], rule: PictureRule) -> None:
     if rule.bands is None:
         return
     for step in steps:
+        inner = getattr(step, 'transforms', step)  # of RandomApply and the like
         if isinstance(step, MultiView):
-            for _, inner in (*step.shared.values(), *step.views.values()):
-                check_bands(inner, rule)
-        elif isinstance(getattr(step, 'transforms', step), (list, tuple)):
-            check_bands(getattr(step, 'transforms', step), rule)
+            inner = [part for _, part in (*step.shared.values(), *step.views.values())]
+        if isinstance(inner, (list, tuple)):
+            check_bands(inner, rule)
+        elif inner is not step:
+            check_bands([inner], rule)
         elif hasattr(step, 'refuse_bands'):
             step.refuse_bands(len(rule.bands))

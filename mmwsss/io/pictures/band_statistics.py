@@ -11,6 +11,7 @@ from mmwsss.io.errors import UserError
 
 from .picture_rule import PictureRule
 from .reader import Path, read_picture, read_stored
+from .running_moments import RunningMoments
 
 #: pixels of a picture that percentiles are made of
 _PIXELS = 4096
@@ -70,7 +71,8 @@ def band_statistics(
         )
     rule = rule or PictureRule()
     chosen = np.linspace(0, len(paths) - 1, min(limit, len(paths))).astype(int)
-    total, samples = _Sums(), []
+    total = RunningMoments()
+    samples: list[np.ndarray] = []
     for path in (paths[i] for i in chosen):
         values = read_stored(path, rule) if stored else read_picture(path, rule).pixels
         flat = values.reshape(-1, values.shape[2])
@@ -83,45 +85,8 @@ def band_statistics(
         total.add(flat.astype(np.float64))
         samples.append(flat[:: -(-len(flat) // _PIXELS)].astype(np.float64))
     low, high = _percentiles(np.concatenate(samples))
-    return BandStatistics(len(chosen), total.pixels, *total.result(), low, high)
-
-
-class _Sums:
-    """Means and squared deviations of pixels that come in parts, without cancellation.
-
-    Source: Chan, Golub and LeVeque (1979), the update for two parts.
-    """
-
-    def __init__(self) -> None:
-        self.pixels = 0
-        self.count: np.ndarray | None = None
-
-    def add(self, flat: np.ndarray) -> None:
-        """Add the pixels (P, N) float64 of a picture."""
-        self.pixels += len(flat)
-        flat = np.where(np.isfinite(flat), flat, np.nan)
-        count = np.isfinite(flat).sum(0).astype(np.float64)
-        there = np.maximum(count, 1)
-        mean = np.nansum(flat, 0) / there
-        squares = np.nansum((flat - mean) ** 2, 0)
-        low = np.min(flat, 0, initial=np.inf, where=np.isfinite(flat))
-        high = np.max(flat, 0, initial=-np.inf, where=np.isfinite(flat))
-        if self.count is None:
-            self.count, self.mean, self.squares = count, mean, squares
-            self.low, self.high = low, high
-            return
-        both = np.maximum(self.count + count, 1)
-        apart = mean - self.mean
-        self.squares = self.squares + squares + apart**2 * self.count * count / both
-        self.mean = self.mean + apart * count / both
-        self.count = self.count + count
-        self.low, self.high = np.minimum(self.low, low), np.maximum(self.high, high)
-
-    def result(self) -> tuple[np.ndarray, ...]:
-        """Mean, deviation, smallest and largest value of each band."""
-        assert self.count is not None  # there is at least one picture
-        std = np.sqrt(self.squares / np.maximum(self.count, 1))
-        return self.mean, std, self.low, self.high
+    mean, std, least, most = total.result()
+    return BandStatistics(len(chosen), total.pixels, mean, std, least, most, low, high)
 
 
 def _percentiles(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -36,14 +36,20 @@ def unreadable(path: str, content: bytes, err: Exception) -> UnreadableImageErro
         content: its bytes, or the first thousand.
         err: what the reader raised.
     """
-    cause, fix = _what(content, err)
+    cause, fix = what_it_is(content, err)
     return UnreadableImageError(path, cause, fix)
 
 
-def _what(content: bytes, err: Exception) -> tuple[str, str]:
-    """What it is, and what to do about it."""
+def what_it_is(content: bytes, err: Exception, again: str = _AGAIN) -> tuple[str, str]:
+    """What a file is instead of a picture, and what to do about it.
+
+    Args:
+        content: its bytes, or the first thousand.
+        err: what the reader raised.
+        again: what to do where the file is damaged.
+    """
     if not content:
-        return 'it is empty, 0 bytes', _AGAIN
+        return 'it is empty, 0 bytes', again
     begin = content[:1000].lstrip(b'\xef\xbb\xbf \t\r\n').lower()
     if begin.startswith(_HTML) or (begin.startswith(b'<?xml') and b'<html' in begin):
         return (
@@ -61,16 +67,16 @@ def _what(content: bytes, err: Exception) -> tuple[str, str]:
     if isinstance(err, Image.DecompressionBombError):
         return str(err), 'cut it into tiles'
     if not content.strip(b'\0'):
-        return 'it holds nothing but zeros, as after a full disk', _AGAIN
+        return 'it holds nothing but zeros, as after a full disk', again
     if _is_text(content[:1000]):
         shown = content[:40].decode('utf-8', 'replace').split('\n')[0]
-        return f'it is a text file beginning with {shown!r}', _AGAIN
+        return f'it is a text file beginning with {shown!r}', again
     if isinstance(err, UnidentifiedImageError):
-        return 'it has the form of no picture that Pillow knows', _AGAIN
+        return 'it has the form of no picture that Pillow knows', again
     text = str(err) or type(err).__name__
     if any(word in text.lower() for word in _CUT):
-        return f'it is cut off: {text}', _AGAIN
-    return text, _AGAIN
+        return f'it is cut off: {text}', again
+    return text, again
 
 
 def _is_text(begin: bytes) -> bool:

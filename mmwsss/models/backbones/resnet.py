@@ -51,7 +51,7 @@ class WSSSResNet(ResNet):
             return
         loaded = load_checkpoint_file(self.pretrained, map_location='cpu')
         try:
-            first = 'stem.0.weight' if self.deep_stem else 'conv1.weight'
+            first = 'stem.0.conv.weight' if self.deep_stem else 'conv1.weight'
             state = _plain_state(loaded)
             state = inflated(state, first, self.in_channels, self.inflate)
             self.load_state_dict(state, strict=True)
