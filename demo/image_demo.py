@@ -22,9 +22,12 @@ from torch import nn
 
 from mmwsss.cli.arguments import OptionsAction, plain_errors
 from mmwsss.cli.inference_options import POST_PROCESSOR_HELP
+from mmwsss.io.data_errors import DataError
 from mmwsss.io.image_files import IMAGE_SUFFIXES
 from mmwsss.io.label_png import save_label_png
-from mmwsss.pipeline.inference import init_model, predict_image, read_photo
+from mmwsss.io.pictures.georeference import copy_georeference, georeference_of
+from mmwsss.io.pictures.reader import read_picture, shown
+from mmwsss.pipeline.inference import init_model, predict_image
 from mmwsss.visualization.panels import compose_panel, sample_tiles
 from mmwsss.visualization.samples import sample_outputs
 
@@ -45,19 +48,39 @@ def photos(path: Path) -> list[Path]:
     return found
 
 
-def show(model: nn.Module, photo: Path, out_dir: Path, options: dict) -> None:
-    """Write the mask and the panel of one photo."""
-    pixels = read_photo(photo)
+def refuse_unplaced(found: list[Path]) -> None:
+    """Refuse pictures without a georeference before anything is predicted.
+
+    Raises:
+        DataError: naming the first.
+    """
+    for photo in found:
+        if not georeference_of(photo):
+            raise DataError(
+                photo, 'has no georeference, as a GeoTIFF has', 'leave out --geotiff'
+            )
+
+
+def show(
+    model: nn.Module, photo: Path, out_dir: Path, options: dict, geotiff: bool = False
+) -> None:
+    """Write the mask and the panel of one photo; of a GeoTIFF a GeoTIFF mask too."""
+    pixels = read_picture(photo, model.picture).pixels
     sample = predict_image(model, pixels, **options)
     classes = model.dataset_meta['classes']
     palette = model.dataset_meta.get('palette')
     outputs = sample_outputs(sample, truth=False)
     if 'seg' in outputs:
         save_label_png(outputs['seg'], out_dir / f'{photo.stem}.png', palette)
+        if geotiff:
+            mask = out_dir / f'{photo.stem}.tif'
+            copy_georeference(photo, outputs['seg'], mask, palette)
     predicted = []
     if 'pred_score' in sample:  # a plain segmentor doesn't classify
         predicted = (np.flatnonzero(sample.pred_score.cpu() > 0.5) + 1).tolist()
-    tiles = sample_tiles(pixels, outputs, classes, palette, predicted)
+    tiles = sample_tiles(
+        shown(pixels, model.picture), outputs, classes, palette, predicted
+    )
     panel = compose_panel([tiles], classes, palette, heading=f'{photo.name}, predicted')
     Image.fromarray(panel).save(out_dir / f'{photo.stem}_panel.png')
 
@@ -79,15 +102,22 @@ def main() -> None:
         help='entries of test_cfg to replace, e.g. input.squash=None cam_filter=none',
     )
     parser.add_argument('--post-processor', metavar='NAME', help=POST_PROCESSOR_HELP)
+    parser.add_argument(
+        '--geotiff',
+        action='store_true',
+        help='write each mask as NAME.tif too, at the place of its picture, a GeoTIFF',
+    )
     args = parser.parse_args()
 
     found = photos(args.photo)
+    if args.geotiff:
+        refuse_unplaced(found)
     test_cfg = Config({})
     test_cfg.merge_from_dict(args.test_cfg)  # a.b=c belongs to the group a
     model = init_model(args.config, args.checkpoint, args.device, args.post_processor)
     args.out_dir.mkdir(parents=True, exist_ok=True)
     for photo in track_iter_progress(found):
-        show(model, photo, args.out_dir, test_cfg.to_dict())
+        show(model, photo, args.out_dir, test_cfg.to_dict(), args.geotiff)
     print_log(f'{len(found)} masks and panels in {args.out_dir}', 'current')
 
 

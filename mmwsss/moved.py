@@ -64,6 +64,7 @@ datasets.shapes_generator datasets.shapes.scenes
 datasets.shapes_patterns datasets.shapes.patterns
 datasets.shapes_saliency datasets.shapes.drawn_saliency
 datasets.transforms.load_fused_maps datasets.transforms.load_side_inputs
+datasets.transforms.load_rgb_image datasets.transforms.load_picture
 datasets.transforms.load_saliency datasets.transforms.load_side_inputs
 datasets.utils.coco_masks datasets.coco_masks
 datasets.utils.mask_io io.mask_files
@@ -157,6 +158,8 @@ cam.refine.denormalise cam.pixels.denormalise
 cam.refine.label_shares cam.labels.label_shares
 cam.refine.truncate_to_unit cam.pixels.truncate_to_unit
 datasets.errors.SaliencyError io.data_errors.SideInputError
+datasets.transforms.load_rgb_image.read_pixels io.pictures.reader.read_pixels
+datasets.transforms.load_rgb_image.read_rgb io.pictures.reader.read_rgb
 models.utils.convert.TOCO_HEADS methods.toco.toco_keys.TOCO_HEADS
 models.utils.convert.convert_toco methods.toco.toco_keys.convert_toco
 utils.manifest.differences pipeline.fingerprint.differences
@@ -189,6 +192,7 @@ GONE = {
     'datasets.transforms.load_saliency.saliency_size': f"{_KIND}: kind='grey'",
     'datasets.utils.parallel.clean_processes': 'mmwsss.pipeline.workers.Workers',
     'datasets.utils.parallel.start_worker': 'mmwsss.pipeline.workers.Workers',
+    'datasets.transforms.load_rgb_image.decode_rgb': 'mmwsss.io.pictures.reader',
     'engine.processes.tell': 'mmengine.logging.print_log',
     'models.segmentors.loss_terms_mixin': 'mmwsss.models.loss_terms.LossTerms',
     'models.segmentors.predict_mixin': 'mmwsss.models.prediction.predictor.Predictor',

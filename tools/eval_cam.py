@@ -24,9 +24,11 @@ from pathlib import Path
 
 from mmengine.logging import print_log
 
+from mmwsss.cli.arguments import add_picture
 from mmwsss.datasets.label_sources import read_names
 from mmwsss.io.atomic_file import write_json
 from mmwsss.io.image_files import image_stem
+from mmwsss.io.pictures.picture_rule import PictureRule
 from mmwsss.ops import DENSE_CRF_PRESETS
 from mmwsss.pipeline.evaluate.eval_tasks import (
     classes_of,
@@ -115,6 +117,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         '--workers', type=int, default=os.cpu_count() or 1, help='processes'
     )
+    add_picture(parser)
     return parser.parse_args(argv)
 
 
@@ -140,7 +143,11 @@ def find_truth(
         option = '--crf' if args.crf else '--labeler'
         raise ValueError(f'{option} needs the pictures: give --img-dir, or --config')
     return folder_infos(
-        args.ann_dir, listed or names_in(folder, kind), len(classes), args.img_dir
+        args.ann_dir,
+        listed or names_in(folder, kind),
+        len(classes),
+        args.img_dir,
+        PictureRule.of(args.picture),
     ), classes
 
 

@@ -24,6 +24,7 @@ from pathlib import Path
 
 from mmengine.logging import print_log
 
+from mmwsss.cli.arguments import add_picture
 from mmwsss.datasets.coco14 import COCO14WeakDataset
 from mmwsss.datasets.label_sources import read_names
 from mmwsss.io.score_files import KINDS
@@ -91,6 +92,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         '--list', metavar='FILE', help='names to refine, one a line; default: all'
     )
+    add_picture(parser)
     parser.add_argument('--palette', choices=sorted(PALETTES), default='voc')
     parser.add_argument(
         '--workers',
@@ -120,6 +122,7 @@ def main(argv: list[str] | None = None) -> int:
         alpha=args.alpha,
         num_classes=args.num_classes,
         labeler=args.labeler and read_labeler(args.labeler),
+        picture=args.picture,
         palette=PALETTES[args.palette],
     )
     report = refine_folder(

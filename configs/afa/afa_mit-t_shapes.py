@@ -9,7 +9,7 @@ model = dict(num_classes={{_base_.num_classes}})
 
 # One view, no colours; the scales are milder for the sake of the textures.
 train_pipeline = [
-    dict(type='LoadRGBImage'),
+    dict(type='LoadPicture'),
     dict(type='PILRandomScale', scale_range=(0.75, 1.5)),
     dict(type='PILRandomFlip', prob=0.5),
     dict(type='PILPadCrop', crop_size=96),

@@ -23,7 +23,7 @@ model = dict(
 
 # no saliency map is read
 train_pipeline = [
-    dict(type='LoadRGBImage'),
+    dict(type='LoadPicture'),
     dict(type='PILResizeLongSide', side_range=(80, 128), resample='bicubic'),
     dict(type='PILRandomFlip', prob=0.5),
     dict(type='PILColorJitter', brightness=0.3, contrast=0.3, saturation=0.3, hue=0.1),

@@ -28,7 +28,7 @@ view = [
     ),
 ]
 train_pipeline = [
-    dict(type='LoadRGBImage'),
+    dict(type='LoadPicture'),
     dict(type='MultiView', views=dict(view1=view, view2=view)),
     dict(type='PackWeakInputs'),
 ]

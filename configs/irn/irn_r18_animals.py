@@ -30,7 +30,7 @@ model = dict(
 )
 
 train_pipeline = [
-    dict(type='LoadRGBImage'),
+    dict(type='LoadPicture'),
     dict(type='LoadSideInputs'),
     dict(type='PILRandomScale', scale_range=(0.5, 1.5)),
     dict(type='PILRandomFlip', prob=0.5),

@@ -28,7 +28,7 @@ model = dict(
 )
 
 train_pipeline = [
-    dict(type='LoadRGBImage'),
+    dict(type='LoadPicture'),
     dict(type='LoadSideInputs'),
     dict(type='PILRandomScale', scale_range=(0.75, 1.5)),
     dict(type='PILRandomFlip', prob=0.5),

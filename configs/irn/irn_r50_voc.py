@@ -15,7 +15,7 @@ side_inputs = dict(mask=dict(dir='work_dirs/seeds/voc/mask', root='.', kind='ids
 model = dict(num_classes={{_base_.num_classes}})
 
 train_pipeline = [
-    dict(type='LoadRGBImage'),
+    dict(type='LoadPicture'),
     dict(type='LoadSideInputs'),
     dict(type='PILResizeLongSide', side_range=(320, 640), resample='bicubic'),
     dict(type='PILRandomFlip', prob=0.5),

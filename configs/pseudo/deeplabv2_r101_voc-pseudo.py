@@ -23,8 +23,8 @@ model = dict(
 )
 
 train_pipeline = [
-    # B, G, R; masks are drawn on the stored pixels
-    dict(type='LoadImageFromFile', color_type='color_ignore_orientation'),
+    # B, G, R
+    dict(type='LoadPicture', channel_order='bgr'),
     dict(type='LoadSideInputs'),
     dict(type='PILRandomScale', factors=(0.5, 0.75, 1.0, 1.25, 1.5)),
     dict(type='PILPadCrop', crop_size=321, random_pad=False),
@@ -32,7 +32,7 @@ train_pipeline = [
     dict(type='PackWeakInputs'),
 ]
 test_pipeline = [
-    dict(type='LoadImageFromFile', color_type='color_ignore_orientation'),
+    dict(type='LoadPicture', channel_order='bgr'),
     dict(type='LoadMask'),
     dict(type='PackWeakInputs'),
 ]

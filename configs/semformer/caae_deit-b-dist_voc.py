@@ -14,7 +14,7 @@ pretrained = (
 model = dict(num_classes={{_base_.num_classes}}, backbone=dict(pretrained=pretrained))
 
 train_pipeline = [
-    dict(type='LoadRGBImage'),
+    dict(type='LoadPicture'),
     dict(type='PILColorJitter', brightness=0.3, contrast=0.3, saturation=0.3, hue=0.1),
     # Published; before the crop it changes nothing but blur, and costs most of the
     # loader's time. Without: --cfg-options
@@ -26,7 +26,7 @@ train_pipeline = [
 ]
 # Images squashed to the network's size; their labels are compared, no masks.
 test_pipeline = [
-    dict(type='LoadRGBImage'),
+    dict(type='LoadPicture'),
     dict(type='Resize', scale=(224, 224), backend='pillow', interpolation='bilinear'),
     dict(type='PackWeakInputs'),
 ]

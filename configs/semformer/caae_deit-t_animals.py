@@ -18,7 +18,7 @@ model = dict(
 
 # As on VOC, without the enlargement, which costs most of the loader's time.
 train_pipeline = [
-    dict(type='LoadRGBImage'),
+    dict(type='LoadPicture'),
     dict(type='PILColorJitter', brightness=0.3, contrast=0.3, saturation=0.3, hue=0.1),
     dict(type='PILRandomResizedCrop', size=224, area=(0.32, 1.0), resample='bilinear'),
     dict(type='PILRandomFlip'),
@@ -26,7 +26,7 @@ train_pipeline = [
 ]
 # Photos squashed to the network's size; their labels are compared, no masks.
 test_pipeline = [
-    dict(type='LoadRGBImage'),
+    dict(type='LoadPicture'),
     dict(type='Resize', scale=(224, 224), backend='pillow', interpolation='bilinear'),
     dict(type='PackWeakInputs'),
 ]

@@ -11,13 +11,13 @@ model = dict(num_classes={{_base_.num_classes}})
 # As on VOC, without the enlargement; a larger smallest part, for objects fill little of
 # these pictures.
 train_pipeline = [
-    dict(type='LoadRGBImage'),
+    dict(type='LoadPicture'),
     dict(type='PILColorJitter', brightness=0.3, contrast=0.3, saturation=0.3, hue=0.1),
     dict(type='PILRandomResizedCrop', size=96, area=(0.5, 1.0), resample='bilinear'),
     dict(type='PILRandomFlip'),
     dict(type='PackWeakInputs'),
 ]
-test_pipeline = [dict(type='LoadRGBImage'), dict(type='PackWeakInputs')]
+test_pipeline = [dict(type='LoadPicture'), dict(type='PackWeakInputs')]
 train_dataloader = dict(batch_size=16, dataset=dict(pipeline=train_pipeline))
 val_dataloader = dict(
     batch_size=64, dataset=dict(with_masks=False, pipeline=test_pipeline)

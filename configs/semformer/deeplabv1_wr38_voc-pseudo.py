@@ -15,7 +15,7 @@ model = dict(
 )
 
 train_pipeline = [
-    dict(type='LoadRGBImage'),
+    dict(type='LoadPicture'),
     dict(type='LoadSideInputs'),
     dict(type='HSVShift', limit=10),
     dict(type='PILRandomFlip', prob=0.5),
@@ -24,7 +24,7 @@ train_pipeline = [
     dict(type='PackWeakInputs'),
 ]
 test_pipeline = [
-    dict(type='LoadRGBImage'),
+    dict(type='LoadPicture'),
     dict(type='LoadMask'),
     dict(type='PackWeakInputs'),
 ]

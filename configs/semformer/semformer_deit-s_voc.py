@@ -14,7 +14,7 @@ pretrained = 'https://dl.fbaipublicfiles.com/deit/deit_small_patch16_224-cd65a15
 model = dict(num_classes={{_base_.num_classes}}, backbone=dict(pretrained=pretrained))
 
 train_pipeline = [
-    dict(type='LoadRGBImage'),
+    dict(type='LoadPicture'),
     dict(type='PILColorJitter', brightness=0.3, contrast=0.3, saturation=0.3, hue=0.1),
     dict(type='PILResizeLongSide', side_range=(224, 896), resample='bicubic'),
     dict(type='PILRandomFlip'),
@@ -23,7 +23,7 @@ train_pipeline = [
 ]
 # The published protocol: the 8-bit image resized by PIL, sides whole patches.
 test_pipeline = [
-    dict(type='LoadRGBImage'),
+    dict(type='LoadPicture'),
     dict(type='LoadMask'),
     dict(type='PILMultiScale', scales=(0.5, 1.0, 1.5, 2.0), rounding=16),
     dict(type='PackWeakInputs'),

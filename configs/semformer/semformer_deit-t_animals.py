@@ -27,7 +27,7 @@ model = dict(
 
 # As on VOC, halved.
 train_pipeline = [
-    dict(type='LoadRGBImage'),
+    dict(type='LoadPicture'),
     dict(type='PILColorJitter', brightness=0.3, contrast=0.3, saturation=0.3, hue=0.1),
     dict(type='PILResizeLongSide', side_range=(112, 448), resample='bicubic'),
     dict(type='PILRandomFlip'),
@@ -35,7 +35,7 @@ train_pipeline = [
     dict(type='PackWeakInputs'),
 ]
 test_pipeline = [
-    dict(type='LoadRGBImage'),
+    dict(type='LoadPicture'),
     dict(type='LoadMask'),
     dict(type='PILMultiScale', scales=(0.5, 1.0, 1.5), rounding=16),
     dict(type='PackWeakInputs'),

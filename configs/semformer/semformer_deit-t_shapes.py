@@ -13,7 +13,7 @@ model = dict(
 
 # As on VOC; the long side in [72, 144] instead of [48, 192], where textures drown.
 train_pipeline = [
-    dict(type='LoadRGBImage'),
+    dict(type='LoadPicture'),
     dict(type='PILColorJitter', brightness=0.3, contrast=0.3, saturation=0.3, hue=0.1),
     dict(type='PILResizeLongSide', side_range=(72, 144), resample='bicubic'),
     dict(type='PILRandomFlip'),
@@ -21,7 +21,7 @@ train_pipeline = [
     dict(type='PackWeakInputs'),
 ]
 test_pipeline = [
-    dict(type='LoadRGBImage'),
+    dict(type='LoadPicture'),
     dict(type='LoadMask'),
     dict(type='PILMultiScale', scales=(0.5, 1.0, 1.5), rounding=8),
     dict(type='PackWeakInputs'),

@@ -20,7 +20,7 @@ model = dict(
 # As EPS, without its colour jitter; no saliency map is read. The released order of
 # resamplings: maps go with the picture, then to a quarter of the crop.
 train_pipeline = [
-    dict(type='LoadRGBImage'),
+    dict(type='LoadPicture'),
     dict(type='LoadSideInputs'),
     dict(
         type='PILResizeLongSide',

@@ -8,7 +8,7 @@ model = dict(
 )
 
 train_pipeline = [
-    dict(type='LoadRGBImage'),
+    dict(type='LoadPicture'),
     dict(type='PILResizeLongSide', side_range=(256, 512), resample='bicubic'),
     dict(type='PILRandomFlip', prob=0.5),
     dict(type='PILPadCrop', crop_size=448),

@@ -14,7 +14,7 @@ model = dict(
 
 # The published geometry (long side 256 to 512, crop 448), halved; no colour jitter.
 train_pipeline = [
-    dict(type='LoadRGBImage'),
+    dict(type='LoadPicture'),
     dict(type='PILResizeLongSide', side_range=(160, 256), resample='bicubic'),
     dict(type='PILRandomFlip'),
     dict(type='PILPadCrop', crop_size=224),

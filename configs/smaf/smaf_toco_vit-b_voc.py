@@ -14,7 +14,7 @@ model = dict(
 
 # No colour jitter. 1 GPU x 8 images.
 train_pipeline = [
-    dict(type='LoadRGBImage'),
+    dict(type='LoadPicture'),
     dict(type='PILResizeLongSide', side_range=(256, 512), resample='bicubic'),
     dict(type='PILRandomFlip'),
     dict(type='PILPadCrop', crop_size=448),

@@ -20,7 +20,7 @@ model = dict(
 tta_cfg = None
 
 train_pipeline = [
-    dict(type='LoadRGBImage'),
+    dict(type='LoadPicture'),
     dict(type='LoadMask'),
     dict(type='PILRandomScale', scale_range=(0.5, 2.0)),
     dict(type='PILRandomFlip'),

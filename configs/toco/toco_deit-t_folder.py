@@ -10,7 +10,7 @@ _base_ = [
 model = dict(num_classes={{_base_.num_classes}})
 
 train_pipeline = [
-    dict(type='LoadRGBImage'),
+    dict(type='LoadPicture'),
     dict(type='ToCoViews', crop_size=224),
     dict(type='PackWeakInputs'),
 ]

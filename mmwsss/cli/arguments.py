@@ -58,6 +58,19 @@ def add_cfg_options(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_picture(parser: argparse.ArgumentParser) -> None:
+    """``--picture``, for tools that read pictures without the config of a data set."""
+    parser.add_argument(
+        '--picture',
+        nargs='+',
+        action=OptionsAction,
+        default={},
+        metavar='KEY=VALUE',
+        help='how pictures are read that are not 8-bit RGB, as picture=dict(...) of a '
+        'data set: value_range=0,12000 or percentiles=2,98; bands=0,1,2; exif=ignore',
+    )
+
+
 def merged_config(args: argparse.Namespace) -> Config:
     """The config file with ``--cfg-options`` merged in."""
     cfg = Config.fromfile(args.config)

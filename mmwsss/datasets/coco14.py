@@ -1,6 +1,8 @@
 # Licensed under Apache-2.0.
 from __future__ import annotations
 
+from typing import ClassVar
+
 from mmwsss.io.palette import voc_palette
 from mmwsss.registry import DATASETS
 
@@ -23,6 +25,7 @@ class COCO14WeakDataset(WeakSegDataset):
         **kwargs: those of :class:`WeakSegDataset`.
     """
 
+    PICTURE: ClassVar = dict(exif='ignore')  # masks lie on the pixels as stored
     METAINFO = dict(
         classes=(
             'background',

@@ -4,11 +4,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 
 from mmwsss.datasets.transforms.load_mask import LoadMask
-from mmwsss.datasets.transforms.load_rgb_image import LoadRGBImage
+from mmwsss.datasets.transforms.load_picture import LoadPicture
 from mmwsss.datasets.transforms.load_side_inputs import LoadSideInputs
-from mmwsss.io.data_errors import DataError
+from mmwsss.io.data_errors import DataError, UnreadableImageError
+from mmwsss.io.pictures.picture_rule import PictureRule
+from mmwsss.io.pictures.reader import check_kind, picture_kind
+
+from .side_inputs.declaration import spread
+from .side_inputs.exif_masks import check_decided
+
+#: how many headers of pictures are looked at when a data set is opened
+HEADERS = 200
 
 
 def verify_item(info: dict, ignore_index: int = 255) -> None:
@@ -21,11 +30,46 @@ def verify_item(info: dict, ignore_index: int = 255) -> None:
     Raises:
         DataError: naming the file that is unreadable or does not fit.
     """
-    results = LoadRGBImage().transform({**info, 'seg_fields': []})
+    results = LoadPicture().transform({**info, 'seg_fields': []})
     if 'seg_map_path' in info:
         LoadMask(ignore_index).transform(results)
     if info.get('side_inputs'):
         LoadSideInputs().transform(results)
+
+
+def verify_kinds(
+    infos: Sequence[dict], rule: PictureRule, masks: bool, samples: int
+) -> None:
+    """Whether a data set's rule covers its pictures: by a bounded number of them.
+
+    Pictures that can't be read are passed over: training replaces them, a test names
+    them.
+
+    Args:
+        infos: dicts of the data set's list.
+        rule: how its pictures are read.
+        masks: whether it has true masks, which photos may be turned against.
+        samples: how many pictures are read whole, spread over the list; of at most
+            ``HEADERS`` the header.
+
+    Raises:
+        PictureError: naming a picture that isn't 8-bit RGB, with the values found.
+        MaskError: naming a mask whose photo is turned, where nothing says which way
+            masks lie.
+    """
+    for info in spread(infos, HEADERS):
+        path = info['img_path']
+        try:
+            kind = picture_kind(path)
+            check_kind(path, kind, rule)
+        except UnreadableImageError:
+            continue
+        if masks and kind.orientation != 1:
+            turned = {**info, 'exif_orientation': kind.orientation}
+            check_decided(turned, info['seg_map_path'])
+    for info in spread(infos, samples):
+        with suppress(UnreadableImageError):
+            LoadPicture().transform(dict(info))
 
 
 def verify_items(infos: Sequence[dict], ignore_index: int = 255) -> list[str]:

@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import ClassVar
 
 from mmwsss.io.palette import voc_palette
 from mmwsss.registry import DATASETS
@@ -43,6 +44,7 @@ class VOC12WeakDataset(WeakSegDataset):
         ValueError: if the split is unknown.
     """
 
+    PICTURE: ClassVar = dict(exif='ignore')  # masks lie on the pixels as stored
     METAINFO = dict(
         classes=(
             'background',

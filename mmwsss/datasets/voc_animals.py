@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import ClassVar
 
 from mmwsss.io.palette import voc_palette
 from mmwsss.registry import DATASETS
@@ -35,6 +36,7 @@ class VOCAnimalsDataset(WeakSegDataset):
         ValueError: if the split is unknown.
     """
 
+    PICTURE: ClassVar = dict(exif='ignore')  # masks lie on the pixels as stored
     METAINFO = dict(
         classes=('background', 'cat', 'cow', 'dog', 'horse', 'person', 'sheep'),
         palette=voc_palette(7).tolist(),

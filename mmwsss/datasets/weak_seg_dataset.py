@@ -5,20 +5,24 @@ import logging
 import os
 import random
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any, ClassVar
 
 from mmengine.logging import print_log
 from mmseg.datasets import BaseSegDataset
 
 from mmwsss.io.data_errors import DataError, LabelError, UnreadableImageError
 from mmwsss.io.image_files import FileFinder, image_stem
+from mmwsss.io.pictures.picture_rule import PictureRule
 from mmwsss.registry import DATASETS, TRANSFORMS
 
 from .label_sources import Labels, read_labels, read_names
 from .seeding import seed_everything
 from .side_inputs.declaration import MASK, read_declarations, spread
 from .side_inputs.old_arguments import translate
+from .transforms.band_checks import check_bands
 from .transforms.geometry import check_geometry
-from .verify import verify_item
+from .transforms.load_picture import one_reader
+from .verify import verify_item, verify_kinds
 
 BACKGROUND = 'background'
 _MASK_FIX = (
@@ -48,6 +52,9 @@ class WeakSegDataset(BaseSegDataset):
             line); all of ``ann_file`` by default.
         img_suffix: suffix or suffixes tried, in order, for names without one.
         seg_map_suffix: suffix of the masks.
+        picture: how pictures are read, by every stage: ``value_range`` or
+            ``percentiles`` of what isn't 8 bits, ``bands``, ``show_bands``, ``exif``;
+            see :class:`.PictureRule`.
         side_inputs: dense inputs beside the pictures, by the name of their field in
             the sample, which ``LoadSideInputs`` in the pipeline reads. Each is
             ``None``, for none, or ``dict(dir, kind)``, with a file for each image,
@@ -81,6 +88,9 @@ class WeakSegDataset(BaseSegDataset):
             and the fix, if labels or files are missing or unknown.
     """
 
+    #: how pictures of this kind of data set are read, where the config says nothing
+    PICTURE: ClassVar[dict[str, Any]] = {}
+
     def __init__(
         self,
         ann_file: str = '',
@@ -88,6 +98,7 @@ class WeakSegDataset(BaseSegDataset):
         split_file: str = '',
         img_suffix: str | Sequence[str] = '.jpg',
         seg_map_suffix: str = '.png',
+        picture: Mapping[str, Any] | None = None,
         side_inputs: Mapping[str, Mapping | None] | None = None,
         with_masks: bool | None = None,
         allow_unlabelled: bool | None = None,
@@ -105,6 +116,7 @@ class WeakSegDataset(BaseSegDataset):
                 "means that nothing is labelled, write it as 255; 'background' stays "
                 'the first class, a mask needs not hold it'
             )
+        self.picture = PictureRule.of({**self.PICTURE, **(picture or {})})
         self.label_format = label_format
         self.split_file = split_file
         self.side_inputs = read_declarations(
@@ -127,6 +139,7 @@ class WeakSegDataset(BaseSegDataset):
         self.unreadable: set[str] = set()
         steps = [_build(item) for item in pipeline]
         check_geometry(steps, {side.name: side.kind for side in self.side_inputs})
+        check_bands(steps, self.picture)
         super().__init__(
             ann_file=ann_file,
             img_suffix=img_suffix,
@@ -135,6 +148,8 @@ class WeakSegDataset(BaseSegDataset):
             pipeline=steps,
             **kwargs,
         )
+        if picture:  # goes with the weights, for photos that they predict
+            self._metainfo['picture'] = PictureRule.of(picture).entries()
 
     # ---------------------------------------------------------------- classes
 
@@ -248,6 +263,7 @@ class WeakSegDataset(BaseSegDataset):
     def _info(self, img_path: str, name: str, gt_labels: tuple[int, ...]) -> dict:
         info = dict(
             img_path=img_path,
+            picture=self.picture,
             img_id=image_stem(name),
             gt_labels=gt_labels,
             num_foreground=self.num_classes - 1,
@@ -276,6 +292,7 @@ class WeakSegDataset(BaseSegDataset):
             for info in infos:
                 files.find(info['seg_map_path'], '')
             files.refuse_missing(DataError, 'masks', len(infos), _MASK_FIX)
+        verify_kinds(infos, self.picture, self.has_true_masks, self.check_samples)
         if self.side_inputs or self.with_masks:
             for info in spread(infos, self.check_samples):
                 verify_item(info, self.ignore_index)
@@ -329,4 +346,5 @@ class WeakSegDataset(BaseSegDataset):
 
 def _build(item: dict | Callable) -> Callable:
     """Build by our registry, so that no default scope is needed."""
+    item = one_reader(item)
     return TRANSFORMS.build(item) if isinstance(item, Mapping) else item

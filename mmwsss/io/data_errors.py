@@ -54,5 +54,12 @@ class UnreadableImageError(DataError):
         return type(self), (self.path, self.cause, self.fix)
 
 
+class PictureError(DataError):
+    """A picture isn't 8-bit RGB, and its data set doesn't say how to read it.
+
+    It is no :class:`UnreadableImageError`: nothing takes its place.
+    """
+
+
 class ScoreError(DataError):
     """A file of score maps is missing, unreadable or does not fit its image."""

@@ -7,9 +7,9 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from PIL import Image
-
-from .data_errors import DataError, UnreadableImageError
+from .data_errors import DataError
+from .pictures.picture_rule import PictureRule
+from .pictures.reader import size_of
 
 
 def image_stem(name: str) -> str:
@@ -18,17 +18,13 @@ def image_stem(name: str) -> str:
     return stem if suffix.lower() in IMAGE_SUFFIXES else name
 
 
-def picture_size(path: str) -> tuple[int, int]:
-    """(H, W) of a picture, from its header alone.
+def picture_size(path: str, rule: PictureRule | None = None) -> tuple[int, int]:
+    """(H, W) of a picture as its data set's rule turns it, from its header alone.
 
     Raises:
         UnreadableImageError: if it can't be read.
     """
-    try:
-        with Image.open(path) as picture:
-            return picture.size[::-1]
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as err:
-        raise UnreadableImageError(path, err) from err
+    return size_of(path, rule)
 
 
 class FileFinder:

@@ -8,6 +8,7 @@ from mmengine.model import BaseDataPreprocessor
 from torch import Tensor
 
 from mmwsss.cam import box_mask, denormalise
+from mmwsss.io.errors import UserError
 from mmwsss.registry import MODELS
 
 
@@ -26,14 +27,14 @@ class WeakDataPreProcessor(BaseDataPreprocessor):
     """Batch the views, move them to the device, normalise.
 
     Args:
-        mean: of R, G, B on 0..255.
-        std: of R, G, B on 0..255.
+        mean: of R, G, B on 0..255; or of each of N bands.
+        std: likewise.
         zero_padding: names of the views (``'img'`` where there is only one) whose
             pixels outside ``valid_box`` are set to 0 after normalising, for methods
             that pad a normalised image. ToCo pads before, so its padding is black.
         non_blocking: copy to the device without waiting.
 
-    The buffers ``mean`` and ``std``, (3, 1, 1), turn a normalised image back
+    The buffers ``mean`` and ``std``, (N, 1, 1), turn a normalised image back
     (:meth:`denormalise`), as refinement and pictures need it.
     """
 
@@ -48,30 +49,31 @@ class WeakDataPreProcessor(BaseDataPreprocessor):
         non_blocking: bool = False,
     ) -> None:
         super().__init__(non_blocking)
-        if len(mean) != 3 or len(std) != 3 or min(std) <= 0:
+        if not mean or len(mean) != len(std) or min(std) <= 0:
             raise ValueError(
-                'mean and std must be three numbers each, std positive;'
-                f' got mean={mean}, std={std}'
+                'mean and std must be one number a band each (three for RGB), std '
+                f'positive; got mean={mean}, std={std}'
             )
         self.zero_padding = tuple(zero_padding)
-        self.register_buffer('mean', torch.tensor(mean).view(3, 1, 1), False)
-        self.register_buffer('std', torch.tensor(std).view(3, 1, 1), False)
+        self.register_buffer('mean', torch.tensor(mean).view(-1, 1, 1), False)
+        self.register_buffer('std', torch.tensor(std).view(-1, 1, 1), False)
 
     def forward(self, data: dict, training: bool = False) -> dict:
         """Prepare a collated batch.
 
         Args:
-            data: ``inputs``, a list of (3, H, W) uint8 or a dict of such lists,
+            data: ``inputs``, a list of (N, H, W) uint8 or a dict of such lists,
                 and ``data_samples``.
             training: views must then agree in size.
 
         Returns:
-            ``inputs``: (B, 3, H, W) float32 or a dict of such; in testing with
-            images of several sizes a list of (3, H, W). ``data_samples``: on the
+            ``inputs``: (B, N, H, W) float32 or a dict of such; in testing with
+            images of several sizes a list of (N, H, W). ``data_samples``: on the
             device.
 
         Raises:
             ValueError: if training views of one batch differ in size.
+            UserError: if pictures have another number of bands than ``mean``.
         """
         inputs = data['inputs']
         if isinstance(inputs, dict):
@@ -111,9 +113,16 @@ class WeakDataPreProcessor(BaseDataPreprocessor):
         return self.normalise(self.cast_data(images))
 
     def normalise(self, images: Tensor) -> Tensor:
-        """(..., 3, H, W) on 0..255 to float32 of mean 0, deviation 1."""
+        """(..., N, H, W) on 0..255 to float32 of mean 0, deviation 1."""
+        if images.shape[-3] != len(self.mean):
+            raise UserError(
+                f'pictures of {images.shape[-3]} bands meet a data_preprocessor with '
+                f'{len(self.mean)} numbers in mean and std: give it one a band '
+                '(tools/analysis_tools/check_dataset.py counts them), or take '
+                f'{len(self.mean)} bands by picture=dict(bands=...) of the data set'
+            )
         return (images.float() - self.mean) / self.std
 
     def denormalise(self, images: Tensor) -> Tensor:
-        """(..., 3, H, W) normalised, back to 0..255 (float, not rounded)."""
+        """(..., N, H, W) normalised, back to 0..255 (float, not rounded)."""
         return denormalise(images, self.mean, self.std)

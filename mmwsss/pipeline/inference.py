@@ -12,12 +12,13 @@ from mmengine.config import Config
 from mmengine.model import ImgDataPreprocessor
 from mmengine.registry import init_default_scope
 from mmseg.structures import SegDataSample
-from PIL import Image, ImageOps
 from torch import nn
 
 from mmwsss.cli.inference_options import apply_post_processor, segmentor_cfg
 from mmwsss.datasets.transforms.pack_weak_inputs import PackWeakInputs
 from mmwsss.io.checkpoint import load_checkpoint_file, use_safe_checkpoints
+from mmwsss.io.pictures.picture_rule import PictureRule
+from mmwsss.io.pictures.reader import read_picture, read_rgb
 from mmwsss.io.published import load_to_predict
 from mmwsss.registry import DATASETS, MODELS, class_of
 
@@ -38,8 +39,8 @@ def init_model(
             with the image, as ``tools/test.py --post-processor``.
 
     Returns:
-        The model in eval mode, with ``cfg`` and ``dataset_meta`` (class names and
-        palette) attached.
+        The model in eval mode, with ``cfg``, ``dataset_meta`` (class names and palette)
+        and ``picture`` (how it reads photos) attached.
 
     Raises:
         FileNotFoundError: if the config or checkpoint isn't there.
@@ -64,6 +65,7 @@ def init_model(
         saved = load_checkpoint_file(checkpoint, map_location='cpu')
         load_to_predict(model, saved, str(checkpoint))
     model.cfg = cfg
+    model.picture = picture_rule(cfg, saved)
     model.dataset_meta = saved.get('meta', {}).get('dataset_meta') or dataset_meta(cfg)
     if hasattr(model, 'use_metainfo'):  # a method may need the classes' names
         model.use_metainfo(model.dataset_meta)
@@ -79,20 +81,38 @@ def dataset_meta(cfg: Config) -> dict[str, Any]:
     return {**getattr(kind, 'METAINFO', {}), **dataset.get('metainfo', {})}
 
 
-def read_photo(path: str | Path) -> np.ndarray:
-    """Read a photo as RGB (H, W, 3) uint8, turned as its camera says.
+def picture_rule(cfg: Config, saved: Mapping[str, Any] | None = None) -> PictureRule:
+    """How photos are read that a model predicts: as the data set of its config says.
 
-    (Training and test pipelines ignore the EXIF orientation, since masks are drawn on
-    the stored pixels; a user's photo should come out upright.)
+    Where the config says nothing, as the data set that it was trained on did.
+
+    Args:
+        cfg: with the test or training data set.
+        saved: the checkpoint.
 
     Raises:
-        ValueError: if it isn't a readable image.
+        UserError: if an entry is wrong.
     """
-    try:
-        with Image.open(path) as photo:
-            return np.asarray(ImageOps.exif_transpose(photo).convert('RGB'))
-    except OSError as error:
-        raise ValueError(f'{path} is not a readable image: {error}') from error
+    for part in ('test', 'val', 'train'):
+        dataset = (cfg.get(f'{part}_dataloader') or {}).get('dataset', {})
+        if dataset.get('picture'):
+            return PictureRule.of(dataset['picture'])
+    meta = (saved or {}).get('meta', {}).get('dataset_meta') or {}
+    return PictureRule.of(meta.get('picture'))
+
+
+def read_photo(path: str | Path, rule: PictureRule | None = None) -> np.ndarray:
+    """Read a photo as RGB (H, W, 3) uint8, upright unless the rule says otherwise.
+
+    Args:
+        path: of the photo.
+        rule: ``model.picture`` of :func:`init_model`, for pictures that aren't 8-bit
+            RGB; of several bands those that are shown.
+
+    Raises:
+        DataError: if it isn't a readable image, or the rule doesn't cover it.
+    """
+    return read_rgb(path, rule)
 
 
 def predict_image(
@@ -102,7 +122,7 @@ def predict_image(
 
     Args:
         model: from :func:`init_model`.
-        image: path of a photo, or RGB (H, W, 3) uint8.
+        image: path of a photo, or RGB (H, W, 3) uint8 (N bands for a network of N).
         **overrides: entries of ``test_cfg`` to replace, see
             :class:`~mmwsss.models.prediction.inference_cfg.InferenceCfg`.
 
@@ -113,10 +133,16 @@ def predict_image(
     Raises:
         ValueError: if the file isn't a readable image, or the array has another form.
     """
-    pixels = image if isinstance(image, np.ndarray) else read_photo(image)
-    if pixels.ndim != 3 or pixels.shape[2] != 3 or pixels.dtype != np.uint8:
+    if isinstance(image, np.ndarray):
+        pixels = image
+    else:
+        pixels = read_picture(image, getattr(model, 'picture', None)).pixels
+    ours = hasattr(model.data_preprocessor, 'denormalise')
+    count = len(model.data_preprocessor.mean) if ours else 3
+    if pixels.ndim != 3 or pixels.shape[2] != count or pixels.dtype != np.uint8:
+        form = 'RGB (H, W, 3)' if count == 3 else f'(H, W, {count})'
         raise ValueError(
-            f'image must be RGB (H, W, 3) uint8, got {pixels.shape} {pixels.dtype}'
+            f'image must be {form} uint8, got {pixels.shape} {pixels.dtype}'
         )
     size = pixels.shape[:2]
     if isinstance(model.data_preprocessor, ImgDataPreprocessor):

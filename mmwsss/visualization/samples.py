@@ -3,10 +3,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 from torch import Tensor
+
+from mmwsss.io.pictures.levels import shown_channels
+from mmwsss.io.pictures.picture_rule import PictureRule
 
 _FIELDS = {
     'cam': ('pred_cam', 'score'),
@@ -45,6 +49,16 @@ def image_labels(sample: Any) -> list[int]:
     return [int(c) + 1 for c in channels or ()]
 
 
-def to_picture(image: Tensor) -> np.ndarray:
-    """RGB tensor (3, H, W) in 0..255 as an (H, W, 3) uint8 array."""
+def to_picture(image: Tensor, picture: Mapping[str, Any] | None = None) -> np.ndarray:
+    """A tensor (N, H, W) in 0..255 as an (H, W, 3) uint8 array.
+
+    Args:
+        image: RGB, or other bands.
+        picture: entry ``picture`` of the data set's metainfo, which may say what bands
+            are shown.
+    """
+    channels = shown_channels(len(image), PictureRule.of(picture))
+    image = (
+        image if len(image) == 3 and channels == (0, 1, 2) else image[list(channels)]
+    )
     return image.detach().clamp(0, 255).byte().permute(1, 2, 0).cpu().numpy()

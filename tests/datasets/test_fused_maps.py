@@ -16,12 +16,12 @@ from tests.datasets.conftest import CLASSES, LABELS
 
 SIZE = (24, 32)
 WHOLE = [
-    dict(type='LoadRGBImage'),
+    dict(type='LoadPicture'),
     dict(type='LoadSideInputs'),
     dict(type='PackWeakInputs'),
 ]
 CHAIN = [
-    dict(type='LoadRGBImage'),
+    dict(type='LoadPicture'),
     dict(type='LoadSideInputs'),
     dict(type='PILResizeLongSide', side_range=(20, 40)),
     dict(type='PILRandomFlip'),
@@ -67,7 +67,7 @@ def test_maps_of_the_labels_in_their_order(folder, fused) -> None:
 
 def test_geometry_is_that_of_the_image(folder, fused) -> None:
     """Maps that equal the picture stay equal to it, wherever it goes."""
-    pictures = build(folder, fused, [dict(type='LoadRGBImage')])
+    pictures = build(folder, fused, [dict(type='LoadPicture')])
     for i, name in enumerate(LABELS):
         image = pictures[i]['img'][..., 0].astype(np.float32) / 255
         smooth = F.resize_map(F.resize_map(image[None], (3, 4), True), SIZE, True)

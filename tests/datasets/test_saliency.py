@@ -24,7 +24,7 @@ GEOMETRY = (
     dict(type='PILPadCrop', crop_size=40),
 )
 PIPELINE = [
-    dict(type='LoadRGBImage'),
+    dict(type='LoadPicture'),
     dict(type='LoadSideInputs'),
     *GEOMETRY,
     dict(type='PILColorJitter', brightness=0.3, hue=0.1),

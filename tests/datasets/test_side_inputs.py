@@ -28,7 +28,7 @@ from tests.datasets.conftest import CLASSES, LABELS
 SIZE = (24, 32)
 NAMES = [c.replace(' ', '_') for c in CLASSES]
 LOAD = [
-    dict(type='LoadRGBImage'),
+    dict(type='LoadPicture'),
     dict(type='LoadSideInputs'),
     dict(type='PackWeakInputs'),
 ]

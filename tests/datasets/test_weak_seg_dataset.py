@@ -25,11 +25,11 @@ from mmwsss.registry import DATASETS
 
 CLASSES = ('background', 'cat', 'dog', 'red fox')
 TRAIN = [
-    dict(type='LoadRGBImage'),
+    dict(type='LoadPicture'),
     dict(type='ToCoViews', crop_size=16),
     dict(type='PackWeakInputs'),
 ]
-TEST = [dict(type='LoadRGBImage'), dict(type='LoadMask'), dict(type='PackWeakInputs')]
+TEST = [dict(type='LoadPicture'), dict(type='LoadMask'), dict(type='PackWeakInputs')]
 
 
 def build(folder, **kwargs):

@@ -10,7 +10,7 @@ from PIL import Image
 from mmwsss.datasets.side_inputs.declaration import SideFile
 from mmwsss.datasets.side_inputs.maps_kind import MapsKind
 from mmwsss.datasets.transforms import draw
-from mmwsss.datasets.transforms.load_rgb_image import LoadRGBImage
+from mmwsss.datasets.transforms.load_picture import LoadPicture
 from mmwsss.datasets.transforms.load_side_inputs import LoadSideInputs
 from mmwsss.datasets.transforms.pack_weak_inputs import PackWeakInputs
 from mmwsss.datasets.transforms.pil_pad_crop import PILPadCrop
@@ -45,7 +45,7 @@ def test_picture_and_maps_go_together(golden, tmp_path, monkeypatch) -> None:
         )
         target = int(one['target_long'])
         for transform in (
-            LoadRGBImage(),
+            LoadPicture(),
             LoadSideInputs(),
             PILResizeLongSide((target, target)),
             PILRandomFlip(float(one['flip'])),

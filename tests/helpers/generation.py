@@ -13,7 +13,7 @@ import torch
 from mmengine.config import Config
 from PIL import Image
 
-from mmwsss.datasets.transforms.load_rgb_image import LoadRGBImage
+from mmwsss.datasets.transforms.load_picture import LoadPicture
 from mmwsss.datasets.transforms.pack_weak_inputs import PackWeakInputs
 from mmwsss.pipeline.inference import init_model
 
@@ -85,7 +85,7 @@ def predicted(place: Path, method: str, **overrides):
             gt_labels=tuple(IDS[one] - 1 for one in labels),
             num_foreground=6,
         )
-        packed = PackWeakInputs()(LoadRGBImage()(item))
+        packed = PackWeakInputs()(LoadPicture()(item))
         batch = model.data_preprocessor(
             dict(inputs=[packed['inputs']], data_samples=[packed['data_samples']])
         )

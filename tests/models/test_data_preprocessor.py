@@ -70,7 +70,7 @@ def test_padding_after_normalising():
 
 
 def test_bad_input():
-    with pytest.raises(ValueError, match='three numbers'):
+    with pytest.raises(ValueError, match='one number a band'):
         WeakDataPreProcessor(mean=(0.5,))
     with pytest.raises(ValueError, match='std positive'):
         WeakDataPreProcessor(std=(1, 0, 1))

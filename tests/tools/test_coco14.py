@@ -152,7 +152,7 @@ def test_real_photos(photos, tmp_path):
             test_mode=True,
             check_samples=5,
             pipeline=[
-                dict(type='LoadRGBImage'),
+                dict(type='LoadPicture'),
                 dict(type='LoadMask'),
                 dict(type='PackWeakInputs'),
             ],

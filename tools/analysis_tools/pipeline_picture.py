@@ -22,7 +22,9 @@ import numpy as np
 from mmengine.logging import print_log
 from PIL import Image
 
+from mmwsss.cli.arguments import add_picture
 from mmwsss.io.image_files import IMAGE_SUFFIXES, FileFinder
+from mmwsss.io.pictures.picture_rule import PictureRule
 from mmwsss.io.score_files import load_scores
 from mmwsss.pipeline.inference import read_photo
 from mmwsss.visualization.panels import Tile, compose_panel, sample_tiles
@@ -42,6 +44,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument('--names', nargs='+', help='which; default: the first')
     parser.add_argument('--count', type=int, default=4, help='how many; default 4')
     parser.add_argument('--out', type=Path, required=True, help='PNG to write')
+    add_picture(parser)
     return parser.parse_args(argv)
 
 
@@ -84,7 +87,7 @@ def row(
 ) -> list[Tile]:
     """All stages for one picture."""
     picture = FileFinder(str(args.img_dir), True).find(name, IMAGE_SUFFIXES)
-    pixels = read_photo(picture)
+    pixels = read_photo(picture, PictureRule.of(args.picture))
     tiles = []
     for stage, run in folders.items():
         found = sample_tiles(

@@ -24,10 +24,12 @@ from pathlib import Path
 from mmengine.logging import print_log
 from PIL import Image
 
+from mmwsss.cli.arguments import add_picture
 from mmwsss.datasets.side_inputs.declaration import spread
 from mmwsss.io.atomic_file import write_json
 from mmwsss.io.data_errors import DataError
 from mmwsss.io.image_files import IMAGE_SUFFIXES, FileFinder
+from mmwsss.io.pictures.picture_rule import PictureRule
 from mmwsss.pipeline.evaluate.eval_tasks import classes_of, maps_in, names_in
 from mmwsss.pipeline.evaluate.folder_stats import (
     contact_sheet,
@@ -73,6 +75,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         '--workers', type=int, default=os.cpu_count() or 1, help='processes'
     )
+    add_picture(parser)
     args = parser.parse_args(argv)
     if args.sheet and not args.img_dir:
         parser.error('--sheet needs the pictures: give --img-dir')
@@ -96,7 +99,13 @@ def draw_sheet(
     cams = Path(args.masks) / 'cam'
     palette = (read_manifest(args.masks) or {}).get('palette')
     sheet = contact_sheet(
-        folder, cams if cams.is_dir() else None, pictures, classes, palette, labels
+        folder,
+        cams if cams.is_dir() else None,
+        pictures,
+        classes,
+        palette,
+        labels,
+        PictureRule.of(args.picture),
     )
     Path(args.sheet).parent.mkdir(parents=True, exist_ok=True)
     Image.fromarray(sheet).save(args.sheet)

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import argparse
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -52,12 +52,15 @@ def side_panel(values: np.ndarray) -> np.ndarray:
 
 
 def panels(
-    item: dict, palette: list, side_inputs: Sequence[str] = ()
+    item: dict,
+    palette: list,
+    side_inputs: Sequence[str] = (),
+    picture: Mapping | None = None,
 ) -> list[np.ndarray]:
     """The pictures of one item, (H, W, 3) uint8 each."""
     inputs, sample = item['inputs'], item['data_samples']
     views = inputs if isinstance(inputs, dict) else dict(img=inputs)
-    pictures = [to_picture(view) for view in views.values()]
+    pictures = [to_picture(view, picture) for view in views.values()]
     if 'valid_box' in sample:
         pictures[0] = draw_box(pictures[0], sample.valid_box.tolist())
     if 'gt_sem_seg' in sample:
@@ -97,7 +100,8 @@ def browse(dataset, out: Path, number: int, seed: int) -> list[Path]:
         sample = item['data_samples']
         names = ', '.join(classes[c + 1] for c in sample.gt_labels)
         files.append(out / f'{index:04d}_{Path(sample.img_path).stem}.png')
-        pictures = panels(item, palette, side_inputs)
+        picture = dataset.metainfo.get('picture')
+        pictures = panels(item, palette, side_inputs, picture)
         sheet(pictures, f'{sample.img_id}: {names}').save(files[-1])
     return files
 

@@ -3,7 +3,7 @@
 _base_ = ['./coco14_448.py']
 
 train_pipeline = [
-    dict(type='LoadRGBImage'),
+    dict(type='LoadPicture'),
     dict(type='PILRandomScale', scale_range=(0.5, 2.0)),
     dict(type='PILRandomFlip', prob=0.5),
     dict(type='PILPadCrop', crop_size=512),

@@ -6,7 +6,7 @@ data_root = 'data/coco14'
 side_inputs = dict(saliency=dict(dir='Saliency/train2014', kind='grey'))
 
 train_pipeline = [
-    dict(type='LoadRGBImage'),
+    dict(type='LoadPicture'),
     dict(type='LoadSideInputs'),
     dict(type='PILResizeLongSide', side_range=(256, 448), resample='bicubic'),
     dict(type='PILRandomFlip', prob=0.5),
@@ -15,7 +15,7 @@ train_pipeline = [
     dict(type='PackWeakInputs'),
 ]
 test_pipeline = [
-    dict(type='LoadRGBImage'),
+    dict(type='LoadPicture'),
     dict(type='LoadMask'),
     dict(type='PILMultiScale', scales=(0.5, 1.0, 1.5, 2.0)),
     dict(type='PackWeakInputs'),

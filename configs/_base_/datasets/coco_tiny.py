@@ -5,13 +5,13 @@ num_classes = 81  # background included
 data_root = 'data/coco_tiny'
 
 train_pipeline = [
-    dict(type='LoadRGBImage'),
+    dict(type='LoadPicture'),
     dict(type='ToCoViews', crop_size=224),
     dict(type='PackWeakInputs'),
 ]
 # At native size: where a method squashes, the model does it.
 test_pipeline = [
-    dict(type='LoadRGBImage'),
+    dict(type='LoadPicture'),
     dict(type='LoadMask'),
     dict(type='PackWeakInputs'),
 ]

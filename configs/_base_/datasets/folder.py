@@ -8,15 +8,18 @@
 classes = ('background', 'cat', 'dog')
 num_classes = len(classes)
 data_root = 'data/my_images'
+# Not 8-bit photos, or masks beside photos that are turned by their EXIF: see
+# "Pictures" in docs/en/data.md, e.g. dict(value_range=(0, 12000), bands=(0, 1, 2))
+picture = None
 
 train_pipeline = [
-    dict(type='LoadRGBImage'),
+    dict(type='LoadPicture'),
     dict(type='ToCoViews', crop_size=448),
     dict(type='PackWeakInputs'),
 ]
 # At native size: where a method squashes, the model does it.
 test_pipeline = [
-    dict(type='LoadRGBImage'),
+    dict(type='LoadPicture'),
     dict(type='LoadMask'),
     dict(type='PackWeakInputs'),
 ]
@@ -30,6 +33,7 @@ train_dataloader = dict(
     dataset=dict(
         type='FolderWeakDataset',
         data_root=data_root,
+        picture=picture,
         ann_file='train',
         metainfo=dict(classes=classes),
         pipeline=train_pipeline,
@@ -43,6 +47,7 @@ val_dataloader = dict(
     dataset=dict(
         type='FolderWeakDataset',
         data_root=data_root,
+        picture=picture,
         ann_file='val.txt',
         metainfo=dict(classes=classes),
         test_mode=True,

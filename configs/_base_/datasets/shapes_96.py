@@ -4,7 +4,7 @@ num_classes = 7  # background included
 data_root = 'data/shapes'
 
 train_pipeline = [
-    dict(type='LoadRGBImage'),
+    dict(type='LoadPicture'),
     # Textures of 6 pixels' period don't survive ToCo's blur (radius up to 2) and
     # scales (0.5 to 2), so both are milder. Boxes and local crops follow the flips.
     dict(
@@ -22,7 +22,7 @@ train_pipeline = [
 ]
 # At native size: where a method squashes, the model does it.
 test_pipeline = [
-    dict(type='LoadRGBImage'),
+    dict(type='LoadPicture'),
     dict(type='LoadMask'),
     dict(type='PackWeakInputs'),
 ]

@@ -11,8 +11,7 @@ side_inputs = dict(
 crop_size = (96, 96)
 
 train_pipeline = [
-    # masks are drawn on the stored pixels
-    dict(type='LoadImageFromFile', color_type='color_ignore_orientation'),
+    dict(type='LoadPicture', channel_order='bgr'),
     dict(type='LoadSideInputs'),
     dict(
         type='RandomResize', scale=crop_size, ratio_range=(0.75, 1.5), keep_ratio=True
@@ -23,7 +22,7 @@ train_pipeline = [
     dict(type='PackSegInputs'),
 ]
 test_pipeline = [
-    dict(type='LoadImageFromFile', color_type='color_ignore_orientation'),
+    dict(type='LoadPicture', channel_order='bgr'),
     dict(type='LoadMask'),
     dict(type='PackSegInputs'),
 ]

@@ -4,7 +4,7 @@ _base_ = ['./shapes_96.py']
 side_inputs = dict(saliency=dict(dir='Saliency', kind='grey'))
 
 train_pipeline = [
-    dict(type='LoadRGBImage'),
+    dict(type='LoadPicture'),
     dict(type='LoadSideInputs'),
     # the textures bear milder scales than photos do
     dict(type='PILResizeLongSide', side_range=(80, 128), resample='bicubic'),
@@ -15,7 +15,7 @@ train_pipeline = [
 ]
 # The network sees images that PIL has resized: a view a scale.
 test_pipeline = [
-    dict(type='LoadRGBImage'),
+    dict(type='LoadPicture'),
     dict(type='LoadMask'),
     dict(type='PILMultiScale', scales=(1.0, 1.5, 2.0)),
     dict(type='PackWeakInputs'),

@@ -4,13 +4,13 @@ num_classes = 21  # background included
 data_root = 'data/VOCdevkit/VOC2012'
 
 train_pipeline = [
-    dict(type='LoadRGBImage'),
+    dict(type='LoadPicture'),
     dict(type='ToCoViews', crop_size=448),
     dict(type='PackWeakInputs'),
 ]
 # At native size: where a method squashes, the model does it.
 test_pipeline = [
-    dict(type='LoadRGBImage'),
+    dict(type='LoadPicture'),
     dict(type='LoadMask'),
     dict(type='PackWeakInputs'),
 ]

@@ -11,8 +11,7 @@ side_inputs = dict(
 crop_size = (512, 512)
 
 train_pipeline = [
-    # masks are drawn on the stored pixels
-    dict(type='LoadImageFromFile', color_type='color_ignore_orientation'),
+    dict(type='LoadPicture', channel_order='bgr'),
     dict(type='LoadSideInputs'),
     dict(
         type='RandomResize', scale=(2048, 512), ratio_range=(0.5, 2.0), keep_ratio=True
@@ -24,7 +23,7 @@ train_pipeline = [
 ]
 # At native size.
 test_pipeline = [
-    dict(type='LoadImageFromFile', color_type='color_ignore_orientation'),
+    dict(type='LoadPicture', channel_order='bgr'),
     dict(type='LoadMask'),
     dict(type='PackSegInputs'),
 ]

@@ -6,7 +6,7 @@ data_root = 'data/VOCdevkit/VOC2012'
 side_inputs = dict(saliency=dict(dir='Saliency', kind='grey'))
 
 train_pipeline = [
-    dict(type='LoadRGBImage'),
+    dict(type='LoadPicture'),
     dict(type='LoadSideInputs'),
     dict(type='PILResizeLongSide', side_range=(256, 512), resample='bicubic'),
     dict(type='PILRandomFlip', prob=0.5),
@@ -16,7 +16,7 @@ train_pipeline = [
 ]
 # The network sees images that PIL has resized: a view a scale.
 test_pipeline = [
-    dict(type='LoadRGBImage'),
+    dict(type='LoadPicture'),
     dict(type='LoadMask'),
     dict(type='PILMultiScale', scales=(0.5, 1.0, 1.5, 2.0)),
     dict(type='PackWeakInputs'),

@@ -6,13 +6,13 @@ num_classes = 7  # background included
 data_root = os.environ.get('MMWSSS_VOC_ANIMALS', 'data/voc_animals')
 
 train_pipeline = [
-    dict(type='LoadRGBImage'),
+    dict(type='LoadPicture'),
     dict(type='ToCoViews', crop_size=224),
     dict(type='PackWeakInputs'),
 ]
 # At native size: where a method squashes, the model does it.
 test_pipeline = [
-    dict(type='LoadRGBImage'),
+    dict(type='LoadPicture'),
     dict(type='LoadMask'),
     dict(type='PackWeakInputs'),
 ]

@@ -83,7 +83,8 @@ class GreyKind(SideInputKind):
 
     def check(self, path: str, info: Mapping[str, Any]) -> None:
         """Check size and number of bits."""
-        self.check_size(path, grey_size(path), info, picture_size(info['img_path']))
+        wanted = picture_size(info['img_path'], info.get('picture'))
+        self.check_size(path, grey_size(path), info, wanted)
 
     def check_all(self, paths: Sequence[str]) -> None:
         """Refuse maps of 0 and 1, which would pass for pictures of nothing."""

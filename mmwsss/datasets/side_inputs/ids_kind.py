@@ -12,6 +12,7 @@ from PIL import Image, UnidentifiedImageError
 
 from mmwsss.datasets.transforms import functional as F
 from mmwsss.io.data_errors import MaskError
+from mmwsss.io.pictures.broken import what_it_is
 from mmwsss.registry import SIDE_INPUT_KINDS
 
 from .side_input_kind import SideInputKind
@@ -36,7 +37,8 @@ def decode_mask(content: bytes, path: str) -> np.ndarray:
                 )
             return np.asarray(img)
     except (UnidentifiedImageError, OSError, SyntaxError) as err:
-        raise MaskError(path, f'cannot be read ({err})', 'write it again') from err
+        cause, fix = what_it_is(content, err, 'write it again')
+        raise MaskError(path, f'cannot be read ({cause})', fix) from err
 
 
 def check_mask(

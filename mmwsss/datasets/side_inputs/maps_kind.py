@@ -41,7 +41,7 @@ class MapsKind(SideInputKind):
 
     def check(self, path: str, info: Mapping[str, Any]) -> None:
         """Check size and classes."""
-        size = picture_size(info['img_path'])
+        size = picture_size(info['img_path'], info.get('picture'))
         made_of, ids = stored_header(path)
         if made_of != size:
             raise ScoreError(

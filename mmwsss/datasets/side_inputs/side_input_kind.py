@@ -13,6 +13,8 @@ from mmwsss.datasets.transforms import functional as F
 from mmwsss.io.data_errors import DataError, SideInputError, UnreadableImageError
 from mmwsss.io.image_files import picture_size
 
+from .exif_masks import turned_hint
+
 
 class SideInputKind(ABC):
     """What is done with the files of one kind of dense side input.
@@ -71,7 +73,8 @@ class SideInputKind(ABC):
             raise self.error(
                 path, f'cannot be read ({err.cause})', 'write it again'
             ) from err
-        self.check_size(path, size, info, picture_size(info['img_path']))
+        wanted = picture_size(info['img_path'], info.get('picture'))
+        self.check_size(path, size, info, wanted)
 
     def check_all(self, paths: Sequence[str]) -> None:
         """Check a few files, spread over the list, against each other.
@@ -97,11 +100,12 @@ class SideInputKind(ABC):
             DataError: if they differ.
         """
         if tuple(size) != tuple(wanted):
+            hint, fix = turned_hint(info, tuple(size))
             raise self.error(
                 path,
                 f'is {size[0]}x{size[1]} but its image {info["img_path"]} is '
-                f'{wanted[0]}x{wanted[1]} (height x width)',
-                'make it from this very image, at its full size',
+                f'{wanted[0]}x{wanted[1]} (height x width){hint}',
+                fix or 'make it from this very image, at its full size',
             )
 
     def read(self, path: str, backend_args: dict | None = None) -> bytes:

@@ -16,6 +16,8 @@ from typing import Any, Protocol
 from .functional import Box, Jitter
 
 Range = tuple[float, float]
+#: strengths of brightness, contrast, saturation and hue in DINO
+DINO_JITTER = (0.4, 0.4, 0.2, 0.1)
 
 
 class Rng(Protocol):
@@ -162,7 +164,7 @@ def draw_photo(
     *,
     flip_prob: float = 0.5,
     jitter_prob: float = 0.8,
-    jitter: Sequence[float] = (0.4, 0.4, 0.2, 0.1),
+    jitter: Sequence[float] = DINO_JITTER,
     grey_prob: float = 0.2,
     blur_prob: float = 0.0,
     blur_radius: Range = (0.1, 2.0),

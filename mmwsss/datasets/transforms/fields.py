@@ -13,10 +13,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import numpy as np
-from PIL import Image
 
 from mmwsss.datasets.side_inputs.ids_kind import IdsKind
 from mmwsss.datasets.side_inputs.side_input_kind import SideInputKind
+
+from .band_stack import AnyImage
 
 #: where a mask lies, true or pseudo, as mmseg names it
 MASK_KEY = 'gt_seg_map'
@@ -67,7 +68,7 @@ def crop_fields(
         results[name] = kind.crop(results[name], place, ignore_index)
 
 
-def set_image(results: dict, img: Image.Image) -> dict:
+def set_image(results: dict, img: AnyImage) -> dict:
     """Store the picture and its size."""
     results['img'] = np.asarray(img)
     results['img_shape'] = results['img'].shape[:2]

@@ -3,7 +3,8 @@
 
 All published pipelines work on PIL images, whose filters round to 8 bits after
 every step; the same numbers come out only of the same arithmetic. So these
-functions take and return PIL images (RGB, 8 bits), or uint8 arrays where no
+functions take and return PIL images (RGB, 8 bits; a :class:`.BandStack` for another
+number of bands), or uint8 arrays where no
 interpolation is involved. What they do is given entirely by their arguments;
 the random choices are made in :mod:`.draw`.
 
@@ -14,13 +15,16 @@ cropping, which give the box of real pixels too.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 
 import numpy as np
 import torch
 from PIL import Image, ImageFilter, ImageOps
 from torch.nn.functional import interpolate
 from torchvision.transforms import functional as tv
+
+from .band_stack import AnyImage, BandStack
 
 Box = tuple[int, int, int, int]
 #: of :func:`pad_crop`: size of the crop, corner of the image, corner of the crop
@@ -47,17 +51,13 @@ def interpolation(name: str) -> Image.Resampling:
     return INTERPOLATIONS[name]
 
 
-def scale_image(
-    img: Image.Image, factor: float, resample: str = 'bilinear'
-) -> Image.Image:
+def scale_image(img: AnyImage, factor: float, resample: str = 'bilinear') -> AnyImage:
     """Resize by one factor, both sides truncated as ``int(factor * side)``."""
     width, height = (max(int(factor * side), 1) for side in img.size)
     return img.resize((width, height), interpolation(resample))
 
 
-def resize_long_side(
-    img: Image.Image, target: int, resample: str = 'bicubic'
-) -> Image.Image:
+def resize_long_side(img: AnyImage, target: int, resample: str = 'bicubic') -> AnyImage:
     """Resize so that the longer side is ``target`` pixels, aspect kept.
 
     The shorter side is ``round(short * target / long)``.
@@ -70,14 +70,14 @@ def resize_long_side(
     return img.resize(size, interpolation(resample))
 
 
-def flip_image(img: Image.Image) -> Image.Image:
+def flip_image(img: AnyImage) -> AnyImage:
     """Mirror left and right."""
     return img.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
 
 
 def resized_crop(
-    img: Image.Image, box: Box, size: tuple[int, int], resample: str = 'bicubic'
-) -> Image.Image:
+    img: AnyImage, box: Box, size: tuple[int, int], resample: str = 'bicubic'
+) -> AnyImage:
     """Cut ``box`` out, then resize it; nothing outside the box bleeds in.
 
     Args:
@@ -108,14 +108,14 @@ def pad_crop(
     crop_size: tuple[int, int],
     pad_yx: tuple[int, int],
     crop_yx: tuple[int, int],
-    fill: int | tuple[int, int, int] = 0,
+    fill: int | Sequence[int] = 0,
 ) -> np.ndarray:
     """Paste on a canvas of at least the crop's size, then cut the crop out.
 
     Only the overlap is copied; the canvas itself is never made.
 
     Args:
-        array: (H, W) or (H, W, 3).
+        array: (H, W) or (H, W, N).
         crop_size: ``(height, width)`` of the crop.
         pad_yx: where the image's corner lies on the canvas; non-zero only along
             a side that is shorter than the crop.
@@ -161,7 +161,7 @@ _CHANGES = dict(
 )
 
 
-def color_jitter(img: Image.Image, steps: Jitter) -> Image.Image:
+def color_jitter(img: AnyImage, steps: Jitter) -> AnyImage:
     """Apply named colour changes in the order given.
 
     Args:
@@ -171,8 +171,17 @@ def color_jitter(img: Image.Image, steps: Jitter) -> Image.Image:
             [-0.5, 0.5], in steps of 1/255) and its value.
     """
     for name, value in steps:
-        img = _CHANGES[name](img, value)
+        img = _of_bands(img, partial(_changed, name, value))
     return img
+
+
+def _changed(name: str, value: float, img: Image.Image) -> Image.Image:
+    return _CHANGES[name](img, value)
+
+
+def _of_bands(img: AnyImage, change: Callable[[Image.Image], Image.Image]) -> AnyImage:
+    """Change a picture, or each band of one that isn't RGB."""
+    return img.each(change) if isinstance(img, BandStack) else change(img)
 
 
 def grey_image(img: Image.Image) -> Image.Image:
@@ -180,11 +189,11 @@ def grey_image(img: Image.Image) -> Image.Image:
     return img.convert('L').convert('RGB')
 
 
-def blur_image(img: Image.Image, radius: float) -> Image.Image:
+def blur_image(img: AnyImage, radius: float) -> AnyImage:
     """PIL's Gaussian blur; ``radius`` is its standard deviation in pixels."""
     return img.filter(ImageFilter.GaussianBlur(radius))
 
 
-def solarise_image(img: Image.Image, threshold: int = 128) -> Image.Image:
+def solarise_image(img: AnyImage, threshold: int = 128) -> AnyImage:
     """Invert every value that reaches the threshold."""
-    return ImageOps.solarize(img, threshold)
+    return _of_bands(img, lambda one: ImageOps.solarize(one, threshold))

@@ -10,6 +10,8 @@ from mmcv.transforms import BaseTransform
 
 from mmwsss.registry import TRANSFORMS
 
+from .band_checks import refuse_bands
+
 HUES = 180  # OpenCV counts hue in steps of two degrees
 
 
@@ -49,8 +51,17 @@ class HSVShift(BaseTransform):
         self.limit = limit
         self.rgb = rgb
 
+    def refuse_bands(self, count: int) -> None:
+        """Refuse pictures of another number of bands than 3.
+
+        Raises:
+            UserError: always: they have no hue.
+        """
+        refuse_bands('HSVShift', count, 'take it out of the pipeline')
+
     def transform(self, results: dict) -> dict:
         """Shift the colours."""
+        self.refuse_bands(results['img'].shape[2])
         shifts = [random.uniform(-self.limit, self.limit) for _ in range(3)]
         results['img'] = shift_hsv(results['img'], shifts, self.rgb)
         return results

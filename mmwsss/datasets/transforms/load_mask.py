@@ -3,6 +3,7 @@ from __future__ import annotations
 
 from mmcv.transforms import BaseTransform
 
+from mmwsss.datasets.side_inputs.exif_masks import check_decided
 from mmwsss.datasets.side_inputs.ids_kind import IdsKind
 from mmwsss.io.data_errors import MaskError
 from mmwsss.registry import TRANSFORMS
@@ -35,7 +36,8 @@ class LoadMask(BaseTransform):
 
         Raises:
             MaskError: if it is missing, unreadable, of another size than the
-                image, or holds ids out of range.
+                image, or holds ids out of range; if the photo carries an EXIF
+                orientation and the data set doesn't say which of both it fits.
         """
         path = results.get('seg_map_path')
         if path is None:
@@ -45,6 +47,8 @@ class LoadMask(BaseTransform):
                 'take LoadMask out of the pipeline, or set with_masks=True (never '
                 'in weakly supervised training)',
             )
+        if 'exif_orientation' in results:
+            check_decided(results, path)
         if MASK_KEY not in results:  # LoadSideInputs has read the same file
             results[MASK_KEY] = self.kind.load(path, results, self.backend_args)
             results.setdefault('seg_fields', []).append(MASK_KEY)

@@ -17,6 +17,7 @@ from .fields import MASK_KEY, loaded_side_inputs
 
 META_KEYS = (
     'img_path',
+    'picture',
     'img_id',
     'seg_map_path',
     'ori_shape',
@@ -33,7 +34,7 @@ META_KEYS = (
 
 
 def to_chw(img: np.ndarray) -> torch.Tensor:
-    """(H, W, 3) uint8 array to a contiguous (3, H, W) tensor."""
+    """(H, W, N) uint8 array to a contiguous (N, H, W) tensor."""
     return torch.from_numpy(np.ascontiguousarray(img.transpose(2, 0, 1)))
 
 
@@ -69,8 +70,8 @@ class PackWeakInputs(BaseTransform):
     Required keys: ``views`` or ``img``; ``gt_labels`` with ``num_foreground``,
     ``valid_box``, ``gt_seg_map`` and loaded side inputs where known.
 
-    Gives ``inputs``: (3, H, W) uint8 or a dict of such; and ``data_samples``:
-    a ``SegDataSample`` with ``gt_score`` (C,) float32 multi-hot, ``valid_box``
+    Gives ``inputs``: (N, H, W) uint8, or a dict of such; and ``data_samples``: a
+    ``SegDataSample`` with ``gt_score`` (C,) float32 multi-hot, ``valid_box``
     (4,) int64 (y0, y1, x0, x1), ``gt_sem_seg`` (1, H, W) int64 and each side input
     under its name, as its kind packs it: ``saliency`` (1, H, W) float32 in [0, 1],
     ``fused`` (K, H, W) float32. Image labels stay on the CPU too, as the tuple

@@ -4,12 +4,13 @@ from __future__ import annotations
 import random
 
 from mmcv.transforms import BaseTransform
-from PIL import Image
 
 from mmwsss.datasets.transforms import draw
 from mmwsss.datasets.transforms import functional as F
 from mmwsss.registry import TRANSFORMS
 
+from .band_checks import refuse_bands
+from .band_stack import to_image
 from .fields import set_image
 
 
@@ -17,7 +18,7 @@ from .fields import set_image
 class PILColorJitter(BaseTransform):
     """Brightness, contrast, saturation and hue in random order.
 
-    Changed key: ``img``.
+    Changed key: ``img``. Brightness and contrast are changed of any bands, each alone.
 
     Args:
         brightness, contrast, saturation: strength v of a factor U(1 - v, 1 + v).
@@ -38,10 +39,22 @@ class PILColorJitter(BaseTransform):
         self.strengths = (brightness, contrast, saturation, hue)
         self.prob = prob
 
+    def refuse_bands(self, count: int) -> None:
+        """Refuse pictures of another number of bands than 3.
+
+        Raises:
+            UserError: if saturation or hue is to change.
+        """
+        if any(self.strengths[2:]):
+            refuse_bands(
+                'PILColorJitter', count, 'set saturation=0 and hue=0, or take it out'
+            )
+
     def transform(self, results: dict) -> dict:
         """Change the colours."""
         if not draw.chance(random, self.prob):
             return results
+        self.refuse_bands(results['img'].shape[2])
         steps = draw.draw_jitter(random, *self.strengths)
-        img = F.color_jitter(Image.fromarray(results['img']), steps)
+        img = F.color_jitter(to_image(results['img']), steps)
         return set_image(results, img)

@@ -5,10 +5,11 @@ from collections.abc import Sequence
 
 import numpy as np
 from mmcv.transforms import BaseTransform
-from PIL import Image
 
 from mmwsss.datasets.transforms import functional as F
 from mmwsss.registry import TRANSFORMS
+
+from .band_stack import AnyImage, to_image
 
 
 def view_size(
@@ -64,13 +65,13 @@ class PILMultiScale(BaseTransform):
 
     def transform(self, results: dict) -> dict:
         """Make the views."""
-        img = Image.fromarray(results.pop('img'))
+        img = to_image(results.pop('img'))
         results['views'] = {
             f'scale_{scale:g}': self._view(img, scale) for scale in self.scales
         }
         return results
 
-    def _view(self, img: Image.Image, scale: float) -> np.ndarray:
+    def _view(self, img: AnyImage, scale: float) -> np.ndarray:
         size = view_size(img.size, scale, self.rounding)
         if size == img.size:
             return np.asarray(img)

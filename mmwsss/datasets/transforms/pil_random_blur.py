@@ -4,12 +4,12 @@ from __future__ import annotations
 import random
 
 from mmcv.transforms import BaseTransform
-from PIL import Image
 
 from mmwsss.datasets.transforms import draw
 from mmwsss.datasets.transforms import functional as F
 from mmwsss.registry import TRANSFORMS
 
+from .band_stack import to_image
 from .fields import set_image
 
 
@@ -34,5 +34,5 @@ class PILRandomBlur(BaseTransform):
             return results
         return set_image(
             results,
-            F.blur_image(Image.fromarray(results['img']), random.uniform(*self.radius)),
+            F.blur_image(to_image(results['img']), random.uniform(*self.radius)),
         )

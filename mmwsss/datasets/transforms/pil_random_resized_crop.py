@@ -4,12 +4,12 @@ from __future__ import annotations
 import random
 
 from mmcv.transforms import BaseTransform
-from PIL import Image
 
 from mmwsss.datasets.transforms import draw
 from mmwsss.datasets.transforms import functional as F
 from mmwsss.registry import TRANSFORMS
 
+from .band_stack import to_image
 from .fields import crop_fields, resize_fields, set_image
 from .number_pairs import height_width, pair
 
@@ -53,5 +53,5 @@ class PILRandomResizedCrop(BaseTransform):
         resize_fields(results, self.size, self.align_corners, self.resample)
         results['valid_box'] = (0, self.size[0], 0, self.size[1])
         return set_image(
-            results, F.resized_crop(Image.fromarray(img), box, self.size, self.resample)
+            results, F.resized_crop(to_image(img), box, self.size, self.resample)
         )

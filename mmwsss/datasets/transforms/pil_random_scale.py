@@ -5,11 +5,11 @@ import random
 from collections.abc import Sequence
 
 from mmcv.transforms import BaseTransform
-from PIL import Image
 
 from mmwsss.datasets.transforms import functional as F
 from mmwsss.registry import TRANSFORMS
 
+from .band_stack import to_image
 from .fields import resize_fields, set_image
 
 
@@ -46,6 +46,6 @@ class PILRandomScale(BaseTransform):
             if self.factors
             else random.uniform(*self.scale_range)
         )
-        img = F.scale_image(Image.fromarray(results['img']), factor, self.resample)
+        img = F.scale_image(to_image(results['img']), factor, self.resample)
         resize_fields(results, img.size[::-1], self.align_corners, self.resample)
         return set_image(results, img)

@@ -4,12 +4,12 @@ from __future__ import annotations
 import random
 
 from mmcv.transforms import BaseTransform
-from PIL import Image
 
 from mmwsss.datasets.transforms import draw
 from mmwsss.datasets.transforms import functional as F
 from mmwsss.registry import TRANSFORMS
 
+from .band_stack import to_image
 from .fields import set_image
 
 
@@ -33,5 +33,5 @@ class PILRandomSolarise(BaseTransform):
         if not draw.chance(random, self.prob):
             return results
         return set_image(
-            results, F.solarise_image(Image.fromarray(results['img']), self.threshold)
+            results, F.solarise_image(to_image(results['img']), self.threshold)
         )

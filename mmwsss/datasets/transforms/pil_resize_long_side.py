@@ -4,11 +4,11 @@ from __future__ import annotations
 import random
 
 from mmcv.transforms import BaseTransform
-from PIL import Image
 
 from mmwsss.datasets.transforms import functional as F
 from mmwsss.registry import TRANSFORMS
 
+from .band_stack import to_image
 from .fields import resize_fields, set_image
 
 
@@ -38,6 +38,6 @@ class PILResizeLongSide(BaseTransform):
     def transform(self, results: dict) -> dict:
         """Resize the image and its fields."""
         target = random.randint(*self.side_range)
-        img = F.resize_long_side(Image.fromarray(results['img']), target, self.resample)
+        img = F.resize_long_side(to_image(results['img']), target, self.resample)
         resize_fields(results, img.size[::-1], self.align_corners, self.resample)
         return set_image(results, img)

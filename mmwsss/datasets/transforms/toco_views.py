@@ -7,12 +7,13 @@ from dataclasses import dataclass
 
 import numpy as np
 from mmcv.transforms import BaseTransform
-from PIL import Image
 
 from mmwsss.datasets.transforms import draw
 from mmwsss.datasets.transforms import functional as F
 from mmwsss.registry import TRANSFORMS
 
+from .band_checks import refuse_bands
+from .band_stack import AnyImage, to_image
 from .fields import loaded_side_inputs
 from .number_pairs import height_width, pair
 
@@ -44,8 +45,8 @@ class ToCoParams:
     view2: draw.PhotoParams
 
 
-def photo(img: Image.Image, params: draw.PhotoParams) -> np.ndarray:
-    """Mirror and recolour one view; gives (H, W, 3) uint8."""
+def photo(img: AnyImage, params: draw.PhotoParams) -> np.ndarray:
+    """Mirror and recolour one view; gives (H, W, N) uint8."""
     if params.flip:
         img = F.flip_image(img)
     img = F.color_jitter(img, params.jitter)
@@ -59,7 +60,7 @@ def photo(img: Image.Image, params: draw.PhotoParams) -> np.ndarray:
 
 
 def toco_views(
-    img: Image.Image,
+    img: AnyImage,
     params: ToCoParams,
     crop_size: tuple[int, int],
     mirror_box: bool = False,
@@ -70,21 +71,21 @@ def toco_views(
     crops of the local source feed the class-token contrast.
 
     Args:
-        img: the raw RGB image.
+        img: the raw picture, RGB or a stack of bands.
         params: the random choices.
         crop_size: ``(height, width)`` of all three views.
         mirror_box: mirror the box when view 1 is mirrored a second time. The
             published runs do not, so their box is then off.
 
     Returns:
-        ``view1``, ``view2`` and ``local`` as (H, W, 3) uint8, and the box
+        ``view1``, ``view2`` and ``local`` as (H, W, N) uint8, and the box
         (y0, y1, x0, x1) of the real pixels of view 1.
     """
     scaled = F.scale_image(img, params.scale)
     if params.flip:
         scaled = F.flip_image(scaled)
     place = (crop_size, params.pad_yx, params.crop_yx)
-    crop = Image.fromarray(F.pad_crop(np.asarray(scaled), *place))
+    crop = to_image(F.pad_crop(np.asarray(scaled), *place))
     box = F.crop_box(scaled.size[::-1], *place)
     if mirror_box and params.view1.flip:
         box = F.mirror_box(box, crop_size[1])
@@ -104,7 +105,7 @@ class ToCoViews(BaseTransform):
     Local source: the same crop with its own flip and colours. View 2: random
     resized crop of the raw image, then flip and colours.
 
-    Required keys: ``img`` (H, W, 3) uint8 RGB. Added keys: ``views``,
+    Required keys: ``img`` (H, W, N) uint8, RGB or other bands. Added keys: ``views``,
     ``valid_box``, ``img_shape``. The key ``img`` is removed.
 
     Args:
@@ -172,6 +173,22 @@ class ToCoViews(BaseTransform):
             view2=draw.draw_photo(rng, **self.photo['view2']),
         )
 
+    def refuse_bands(self, count: int) -> None:
+        """Refuse pictures of another number of bands than 3.
+
+        Raises:
+            UserError: if a view changes saturation or hue, or becomes grey.
+        """
+        for name, changes in self.photo.items():
+            jitter = changes.get('jitter', draw.DINO_JITTER)
+            colours = changes.get('jitter_prob', 1) and any(jitter[2:])
+            if colours or changes.get('grey_prob', 1):
+                refuse_bands(
+                    f'ToCoViews.{name}',
+                    count,
+                    f'set {name}=dict(jitter=(0.4, 0.4, 0, 0), grey_prob=0)',
+                )
+
     def transform(self, results: dict) -> dict:
         """Replace ``img`` by ``views`` and add the box of view 1.
 
@@ -185,10 +202,11 @@ class ToCoViews(BaseTransform):
                 'inputs. Take LoadMask and LoadSideInputs out of the train pipeline, '
                 'or use PILRandomScale, PILRandomFlip and PILPadCrop'
             )
+        self.refuse_bands(results['img'].shape[2])
         img = results.pop('img')
         params = self.draw(random, img.shape[:2])
         results['views'], results['valid_box'] = toco_views(
-            Image.fromarray(img), params, self.crop_size, self.mirror_box
+            to_image(img), params, self.crop_size, self.mirror_box
         )
         results['img_shape'] = self.crop_size
         return results

@@ -152,7 +152,7 @@ class CAMPanelHook(Hook):
 
     def _tiles(self, image: Tensor, sample: Any, meta: dict, truth: bool) -> list[Tile]:
         return sample_tiles(
-            to_picture(image),
+            to_picture(image, meta.get('picture')),
             sample_outputs(sample, truth),
             meta.get('classes', ()),
             meta.get('palette'),

@@ -17,6 +17,8 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from mmwsss.io.checkpoint import load_checkpoint_file
+from mmwsss.io.errors import check_choice
+from mmwsss.models.converters.inflate import INFLATIONS, check_channels, inflated
 from mmwsss.registry import MODELS
 from mmwsss.structures import Features
 
@@ -47,6 +49,9 @@ class WSSSMiT(MixVisionTransformer):
         pretrained: path or URL of ImageNet weights in mmseg's or SegFormer's layout,
             loaded by :meth:`init_weights`; a file that can't be had or doesn't fit is
             an error, never a random start.
+        in_channels: bands of the pictures.
+        inflate: how RGB weights of ``pretrained`` are spread over other bands:
+            ``'mean'`` or ``'rgb'``, see :func:`.inflate_weight`.
         **kwargs: further arguments of mmseg's ``MixVisionTransformer``.
 
     Raises:
@@ -65,8 +70,11 @@ class WSSSMiT(MixVisionTransformer):
         attention_blocks: int = 2,
         freeze_norm: bool = False,
         pretrained: str | None = None,
+        in_channels: int = 3,
+        inflate: str = 'mean',
         **kwargs: Any,
     ) -> None:
+        check_choice('inflate', inflate, INFLATIONS)
         _check_stages(embed_dims, num_heads, sr_ratios)
         if not 0 <= attention_blocks <= num_layers[-1]:
             raise ValueError(
@@ -81,11 +89,13 @@ class WSSSMiT(MixVisionTransformer):
             strides=list(strides),
             sr_ratios=list(sr_ratios),
             drop_path_rate=drop_path_rate,
+            in_channels=in_channels,
             **kwargs,
         )
         self.embed_dims, self.num_heads = tuple(embed_dims), tuple(num_heads)
         self.attention_blocks = attention_blocks
         self.pretrained = pretrained
+        self.in_channels, self.inflate = in_channels, inflate
         self._correct_stages()
         if freeze_norm:
             for module in self.modules():
@@ -112,7 +122,13 @@ class WSSSMiT(MixVisionTransformer):
             return
         loaded = load_checkpoint_file(self.pretrained, map_location='cpu')
         try:
-            self.load_state_dict(unwrap_mit(loaded), strict=True)
+            state = inflated(
+                unwrap_mit(loaded),
+                'layers.0.0.projection.weight',
+                self.in_channels,
+                self.inflate,
+            )
+            self.load_state_dict(state, strict=True)
         except (RuntimeError, ValueError) as error:
             raise ValueError(
                 f'{self.pretrained} does not fit this {type(self).__name__} (widths '
@@ -128,6 +144,7 @@ class WSSSMiT(MixVisionTransformer):
         Raises:
             ValueError: if an image is too small for a spatial reduction.
         """
+        check_channels(images, self.in_channels)
         self._check_size(tuple(images.shape[-2:]))
         x, maps = images, []
         taps: list[tuple[Tensor, Tensor]] = []

@@ -7,6 +7,8 @@ from mmpretrain.models import ResNet
 from torch import Tensor
 
 from mmwsss.io.checkpoint import load_checkpoint_file
+from mmwsss.io.errors import check_choice
+from mmwsss.models.converters.inflate import INFLATIONS, check_channels, inflated
 from mmwsss.registry import MODELS
 
 
@@ -18,13 +20,25 @@ class WSSSResNet(ResNet):
         pretrained: path or URL of ImageNet weights in torchvision's (and mmpretrain's)
             layout, e.g. ``'torchvision://resnet50'``, loaded by :meth:`init_weights`;
             a file that can't be had or doesn't fit is an error.
+        in_channels: bands of the pictures.
+        inflate: how RGB weights of ``pretrained`` are spread over other bands:
+            ``'mean'`` or ``'rgb'``, see :func:`.inflate_weight`.
         **kwargs: of mmpretrain's ``ResNet``. ``frozen_stages=4, norm_eval=True``
             freezes all of it, statistics included; no graph is recorded then.
     """
 
-    def __init__(self, *, pretrained: str | None = None, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
+    def __init__(
+        self,
+        *,
+        pretrained: str | None = None,
+        in_channels: int = 3,
+        inflate: str = 'mean',
+        **kwargs: Any,
+    ) -> None:
+        check_choice('inflate', inflate, INFLATIONS)
+        super().__init__(in_channels=in_channels, **kwargs)
         self.pretrained = pretrained
+        self.in_channels, self.inflate = in_channels, inflate
 
     def init_weights(self) -> None:
         """Initialise, from ``pretrained`` where it is given.
@@ -37,7 +51,10 @@ class WSSSResNet(ResNet):
             return
         loaded = load_checkpoint_file(self.pretrained, map_location='cpu')
         try:
-            self.load_state_dict(_plain_state(loaded), strict=True)
+            first = 'stem.0.conv.weight' if self.deep_stem else 'conv1.weight'
+            state = _plain_state(loaded)
+            state = inflated(state, first, self.in_channels, self.inflate)
+            self.load_state_dict(state, strict=True)
         except (RuntimeError, ValueError) as error:
             raise ValueError(
                 f'{self.pretrained} does not fit this {type(self).__name__} (depth '
@@ -46,6 +63,7 @@ class WSSSResNet(ResNet):
 
     def forward(self, images: Tensor) -> tuple[Tensor, ...]:
         """Stem and stages: maps (B, D, h, w), the final one last."""
+        check_channels(images, self.in_channels)
         if self.deep_stem:
             stem = self.stem(images)
         else:

@@ -9,6 +9,8 @@ from mmpretrain.models import VisionTransformer
 from torch import Tensor
 
 from mmwsss.io.checkpoint import load_checkpoint_file
+from mmwsss.io.errors import check_choice
+from mmwsss.models.converters.inflate import INFLATIONS, check_channels, inflated
 from mmwsss.models.converters.vit_keys import unwrap_vit
 from mmwsss.registry import MODELS
 from mmwsss.structures import Features
@@ -35,6 +37,9 @@ class WSSSViT(VisionTransformer):
         pretrained: path or URL of ImageNet weights in timm's, DeiT's or mmpretrain's
             layout, loaded by :meth:`init_weights`; a file that can't be had or doesn't
             fit is an error, never a random start.
+        in_channels: bands of the pictures.
+        inflate: how RGB weights of ``pretrained`` are spread over other bands:
+            ``'mean'`` or ``'rgb'``, see :func:`.inflate_weight`.
         **kwargs: further arguments of mmpretrain's ``VisionTransformer``.
 
     Raises:
@@ -49,10 +54,14 @@ class WSSSViT(VisionTransformer):
         freeze_pos_embed: bool = False,
         patch_bias: bool = True,
         pretrained: str | None = None,
+        in_channels: int = 3,
+        inflate: str = 'mean',
         **kwargs: Any,
     ) -> None:
+        check_choice('inflate', inflate, INFLATIONS)
         super().__init__(
             arch=arch,
+            in_channels=in_channels,
             out_indices=list(out_indices),
             out_type='raw',
             patch_cfg=dict(bias=patch_bias, padding=0),
@@ -65,6 +74,7 @@ class WSSSViT(VisionTransformer):
             )
         self.pos_embed.requires_grad_(not freeze_pos_embed)
         self.pretrained = pretrained
+        self.in_channels, self.inflate = in_channels, inflate
 
     def init_weights(self) -> None:
         """Initialise, from ``pretrained`` where it is given.
@@ -77,7 +87,12 @@ class WSSSViT(VisionTransformer):
             return
         loaded = load_checkpoint_file(self.pretrained, map_location='cpu')
         try:
-            state = self.fit_pretrained(unwrap_vit(loaded))
+            state = inflated(
+                self.fit_pretrained(unwrap_vit(loaded)),
+                'patch_embed.projection.weight',
+                self.in_channels,
+                self.inflate,
+            )
             self.load_state_dict(state, strict=True)  # resizes the position embedding
         # mmpretrain asserts that the position embedding is a square
         except (RuntimeError, ValueError, AssertionError) as error:
@@ -107,11 +122,13 @@ class WSSSViT(VisionTransformer):
         return grid, x[:, 0] if self.num_extra_tokens else None
 
     def check_size(self, images: Tensor) -> None:
-        """Refuse images (B, 3, H, W) without a single patch.
+        """Refuse images (B, N, H, W) of other bands, or without a single patch.
 
         Raises:
+            UserError: if they have another number of bands than the network.
             ValueError: if an image is smaller than one patch.
         """
+        check_channels(images, self.in_channels)
         patch = self.patch_embed.projection.stride
         if images.shape[-2] < patch[0] or images.shape[-1] < patch[1]:
             raise ValueError(
@@ -120,7 +137,7 @@ class WSSSViT(VisionTransformer):
             )
 
     def encode(self, images: Tensor) -> Features:
-        """Encode normalised images (B, 3, H, W) into maps and the class token.
+        """Encode normalised images (B, N, H, W) into maps and the class token.
 
         Raises:
             ValueError: if an image is smaller than one patch.

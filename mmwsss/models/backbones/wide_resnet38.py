@@ -8,6 +8,8 @@ from mmengine.model import BaseModule
 from mmengine.utils.dl_utils.parrots_wrapper import _BatchNorm
 from torch import Tensor, nn
 
+from mmwsss.io.errors import check_choice
+from mmwsss.models.converters.inflate import INFLATIONS, check_channels, inflated
 from mmwsss.models.converters.wide_resnet_keys import load_wide_resnet
 from mmwsss.registry import MODELS
 
@@ -127,6 +129,9 @@ class WideResNet38(BaseModule):
         pretrained: path or URL of weights: the public ImageNet file of MXNet
             (``.params``), one converted to .pth, or ours; a file that can't be had or
             doesn't fit is an error, never a random start.
+        in_channels: bands of the pictures.
+        inflate: how RGB weights of ``pretrained`` are spread over other bands:
+            ``'mean'`` or ``'rgb'``, see :func:`.inflate_weight`.
         init_cfg: mmengine initialisation; default: Kaiming normal.
 
     Raises:
@@ -142,8 +147,11 @@ class WideResNet38(BaseModule):
         norm_cfg: dict | None = None,
         norm_eval: bool = False,
         pretrained: str | None = None,
+        in_channels: int = 3,
+        inflate: str = 'mean',
         init_cfg: dict | None = None,
     ) -> None:
+        check_choice('inflate', inflate, INFLATIONS)
         super().__init__(
             init_cfg
             or [
@@ -155,8 +163,9 @@ class WideResNet38(BaseModule):
         self.widths, self.out_indices = tuple(widths), tuple(out_indices)
         self.frozen_stages, self.norm_eval = frozen_stages, norm_eval
         self.pretrained = pretrained
+        self.in_channels, self.inflate = in_channels, inflate
         norm_cfg = norm_cfg or dict(type='BN')
-        self.conv1a = conv3x3(3, widths[0])
+        self.conv1a = conv3x3(in_channels, widths[0])
         for stage, name in enumerate(STAGES):
             for k in range(DEPTHS[stage]):
                 unit = self._unit(stage, k, dropout, norm_cfg)
@@ -187,7 +196,8 @@ class WideResNet38(BaseModule):
         )
 
     def forward(self, images: Tensor) -> tuple[Tensor, ...]:
-        """Normalised RGB images (B, 3, H, W) → taps (B, D, ⌈H/8⌉, ⌈W/8⌉)."""
+        """Normalised images (B, N, H, W) → taps (B, D, ⌈H/8⌉, ⌈W/8⌉)."""
+        check_channels(images, self.in_channels)
         x, taps = self.conv1a(images), {}
         for name, unit in self.named_children():
             if name not in ('conv1a', 'bn7'):
@@ -206,7 +216,12 @@ class WideResNet38(BaseModule):
         super().init_weights()
         if self.pretrained is None:
             return
-        state = load_wide_resnet(self.pretrained)
+        state = inflated(
+            load_wide_resnet(self.pretrained),
+            'conv1a.weight',
+            self.in_channels,
+            self.inflate,
+        )
         counters = {k for k in self.state_dict() if k.endswith('num_batches_tracked')}
         try:
             found = self.load_state_dict(state, strict=False)

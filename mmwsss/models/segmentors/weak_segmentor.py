@@ -10,6 +10,8 @@ from mmseg.structures import SegDataSample
 from torch import Tensor, nn
 
 from mmwsss.cam import label_shares, multi_scale, resize
+from mmwsss.io.pictures.levels import shown_channels
+from mmwsss.io.pictures.picture_rule import PictureRule
 from mmwsss.registry import LABELERS, MODELS
 from mmwsss.structures import (
     ClassMaps,
@@ -303,8 +305,17 @@ class WeakSegmentor(BaseSegmentor):
         }
 
     def grey_levels(self, images: Tensor) -> Tensor:
-        """Normalised images → grey levels 0..255, float32."""
-        return self.data_preprocessor.denormalise(images)
+        """Normalised images (B, N, H, W) → grey levels 0..255 (B, 3, H, W), float32.
+
+        Of other bands than RGB: those that the data set's ``show_bands`` names, else
+        the first three.
+        """
+        levels = self.data_preprocessor.denormalise(images)
+        rule = PictureRule.of(self.dataset_meta.get('picture'))
+        channels = shown_channels(levels.shape[1], rule)
+        if levels.shape[1] == 3 and channels == (0, 1, 2):
+            return levels
+        return torch.stack([levels[:, channel] for channel in channels], 1)
 
     @torch.no_grad()
     def pseudo_label(

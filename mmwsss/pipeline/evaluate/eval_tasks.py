@@ -12,6 +12,7 @@ from mmengine.registry import init_default_scope
 
 from mmwsss.io.data_errors import DataError
 from mmwsss.io.image_files import IMAGE_SUFFIXES, FileFinder
+from mmwsss.io.pictures.picture_rule import PictureRule
 from mmwsss.pipeline.generate.generate_cfg import SUFFIX
 from mmwsss.pipeline.generate.split_images import build_split, split_cfg
 from mmwsss.pipeline.manifest import read_manifest
@@ -79,8 +80,9 @@ def folder_infos(
     names: Sequence[str],
     num_classes: int,
     image_dir: str | Path | None = None,
+    picture: PictureRule | None = None,
 ) -> list[dict[str, Any]]:
-    """The same of a folder of pixel labels.
+    """The same of a folder of pixel labels, with pictures read by a rule.
 
     Raises:
         DataError: if files are missing.
@@ -92,6 +94,7 @@ def folder_infos(
             img_id=name,
             seg_map_path=truths.find(name, '.png'),
             img_path=f'{image_dir}/{name}',
+            picture=picture,
             num_foreground=num_classes - 1,
         )
         if image_dir is not None:

@@ -16,12 +16,12 @@ from torch import Tensor
 from mmwsss.cam import strongest_class
 from mmwsss.datasets.side_inputs.ids_kind import check_mask, decode_mask
 from mmwsss.datasets.transforms.load_mask import LoadMask
-from mmwsss.datasets.transforms.load_rgb_image import read_rgb
 from mmwsss.evaluation.areas import ClassAreas, areas_from_labels
 from mmwsss.evaluation.erosion import eroded_score
 from mmwsss.evaluation.scores import SegScores, scores_from_areas
 from mmwsss.evaluation.sweep import default_thresholds, sweep_histogram
 from mmwsss.io.data_errors import DataError, MaskError
+from mmwsss.io.pictures.reader import read_pixels
 from mmwsss.io.score_files import load_scores
 from mmwsss.labelers.labeler import Labeler, labels_of_ids
 from mmwsss.pipeline.label_options import (
@@ -237,8 +237,7 @@ def score_refined_cam(cfg: EvalCfg, task: EvalTask) -> dict[str, list[ClassAreas
     truth = read_truth(task.truth)
     maps = load_scores(task.maps, 'cam', tuple(truth.shape))
     _check_ids(task.maps, maps.ids, cfg.num_classes)
-    picture = read_rgb(task.truth['img_path'])
-    pixels = torch.from_numpy(picture.transpose(2, 0, 1).copy())[None].float()
+    pixels = read_pixels(task.truth['img_path'], rule=task.truth.get('picture'))
     classes = labels_of_ids(torch.from_numpy(maps.ids)[None])
     cam = torch.from_numpy(maps.scores)[None]
     labeler = cfg.built_labeler

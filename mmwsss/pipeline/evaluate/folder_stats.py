@@ -11,11 +11,12 @@ from typing import Any
 import numpy as np
 
 from mmwsss.datasets.label_sources import read_labels
-from mmwsss.datasets.transforms.load_rgb_image import read_rgb
 from mmwsss.evaluation.label_stats import LabelStats, mask_stats
 from mmwsss.evaluation.tables import percent, text_table
 from mmwsss.io.data_errors import LabelError
 from mmwsss.io.image_files import image_stem
+from mmwsss.io.pictures.picture_rule import PictureRule
+from mmwsss.io.pictures.reader import read_rgb
 from mmwsss.io.score_files import load_scores
 from mmwsss.pipeline.workers import parallel_map
 from mmwsss.visualization.panels import compose_panel, sample_tiles
@@ -151,6 +152,7 @@ def contact_sheet(
     classes: Sequence[str],
     palette: Any = None,
     labels: Labels | None = None,
+    rule: PictureRule | None = None,
 ) -> np.ndarray:
     """A row for each picture: image, CAM where there is one, mask.
 
@@ -161,13 +163,14 @@ def contact_sheet(
         classes: names, background first.
         palette: colours by class id.
         labels: class ids of the image labels by name, or ``None``.
+        rule: how the pictures are read; ``None``: 8-bit RGB, turned upright.
 
     Returns:
         RGB (H, W, 3) uint8.
     """
     rows = []
     for name, path in pictures.items():
-        image = read_rgb(path)
+        image = read_rgb(path, rule)
         outputs = dict(pseudo=read_mask(masks / f'{name}.png', len(classes)))
         if cams is not None:
             scores = load_scores(cams / f'{name}.npz', 'cam', image.shape[:2]).scores

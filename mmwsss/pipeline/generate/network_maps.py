@@ -18,6 +18,7 @@ from torch import nn
 from mmwsss.cam import resize, strided_size
 from mmwsss.cli.inference_options import segmentor_cfg
 from mmwsss.evaluation.wsss_metric import WSSSMetric
+from mmwsss.io.pictures.picture_rule import PictureRule
 from mmwsss.models.segmentors.weak_segmentor import WeakSegmentor
 from mmwsss.models.segmentors.wrapped_segmentor import unwrap
 from mmwsss.structures import StoredMaps
@@ -44,6 +45,7 @@ class ImageMaps(NamedTuple):
         label: (H, W) finished label, 255 = ignored, or ``None``.
         prob: probabilities on the grid that is saved, or ``None``.
         side: by name, what the labeler takes besides picture and maps, (H, W) each.
+        picture: how its data set reads the picture.
     """
 
     name: str
@@ -55,6 +57,7 @@ class ImageMaps(NamedTuple):
     label: np.ndarray | None = None
     prob: StoredMaps | None = None
     side: tuple[tuple[str, np.ndarray], ...] = ()
+    picture: PictureRule | None = None
 
 
 class NetworkMaps:
@@ -145,6 +148,7 @@ class NetworkMaps:
             size,
             **{name: to_numpy(value) for name, value in found.items()},
             side=side_of(settings, sample) if 'full' in found else (),
+            picture=info.get('picture'),
         )
 
 

@@ -22,7 +22,7 @@ from mmwsss.registry import DATASETS
 LOADERS = ('train', 'val', 'test')
 #: what a training data set reads besides images and image labels
 SIDE_INPUTS = frozenset(('side_inputs', *OLD_ARGUMENTS))
-PLAIN = [dict(type='LoadRGBImage'), dict(type='PackWeakInputs')]
+PLAIN = [dict(type='LoadPicture'), dict(type='PackWeakInputs')]
 MASK_LOADERS = ('LoadMask', 'LoadAnnotations', 'LoadSideInputs')
 
 
@@ -162,7 +162,8 @@ def groups_of_one_size(dataset: WeakSegDataset, batch_size: int) -> list[list[in
     order: Sequence[int] = range(len(dataset))
     if batch_size == 1:
         return [[i] for i in order]
-    sizes = [picture_size(dataset.get_data_info(i)['img_path']) for i in order]
+    infos = map(dataset.get_data_info, order)
+    sizes = [picture_size(info['img_path'], info.get('picture')) for info in infos]
     by_size: dict[tuple[int, int], list[int]] = {}
     for i in order:
         by_size.setdefault(sizes[i], []).append(i)

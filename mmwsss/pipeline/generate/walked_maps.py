@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from mmengine.config import Config
 from mmseg.structures import SegDataSample
@@ -16,8 +15,8 @@ from torch import nn
 
 from mmwsss.cam import resize, strided_size
 from mmwsss.cli.launch import replace_sync_bn
-from mmwsss.datasets.transforms.load_rgb_image import read_rgb
 from mmwsss.io.data_errors import DataError, ScoreError
+from mmwsss.io.pictures.reader import read_picture, to_tensor
 from mmwsss.io.score_files import load_scores
 from mmwsss.labelers.refiners.walk_refiner import RandomWalk, check_walkable
 from mmwsss.pipeline.fingerprint import weights_hash
@@ -72,7 +71,11 @@ class FolderMaps:
                 f'generate the CAMs of these images with --stride {self.stride}',
             )
         return ImageMaps(
-            info['img_id'], info['img_path'], size, StoredMaps(found.scores, found.ids)
+            info['img_id'],
+            info['img_path'],
+            size,
+            StoredMaps(found.scores, found.ids),
+            picture=info.get('picture'),
         )
 
 
@@ -144,14 +147,14 @@ def _cam(maps: ImageMaps) -> StoredMaps:
 
 def _pixels(maps: ImageMaps) -> torch.Tensor:
     """The picture itself: test pipelines may resize what the CAM network sees."""
-    pixels = read_rgb(maps.image)
+    pixels = read_picture(maps.image, maps.picture).pixels
     if pixels.shape[:2] != tuple(maps.size):
         raise DataError(
             maps.image,
             f'is {pixels.shape[:2]}, its maps are for {maps.size}',
             'generate the maps again',
         )
-    return torch.from_numpy(np.ascontiguousarray(pixels.transpose(2, 0, 1))).float()
+    return to_tensor(pixels).float()
 
 
 @dataclass(frozen=True)

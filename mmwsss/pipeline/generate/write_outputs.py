@@ -10,9 +10,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mmwsss.datasets.transforms.load_rgb_image import read_pixels
 from mmwsss.io.atomic_file import is_whole
 from mmwsss.io.label_png import save_label_png
+from mmwsss.io.pictures.picture_rule import PictureRule
+from mmwsss.io.pictures.reader import read_pixels
 from mmwsss.io.score_files import save_scores
 from mmwsss.labelers.labeler import Labeler, labels_of_ids
 from mmwsss.labelers.refiners.refiner import refine_maps
@@ -41,17 +42,24 @@ def mask_of(settings: GenerateCfg, maps: ImageMaps, device: str = 'cpu') -> np.n
     if settings.source == 'seg':
         return _of_the_decoder(settings, maps, full, device)
     side = {name: torch.from_numpy(value)[None] for name, value in maps.side}
-    return label_of(settings.built_labeler, maps.image, full, device, **side)
+    source = maps.image, maps.picture
+    return label_of(settings.built_labeler, source, full, device, **side)
 
 
 def label_of(
-    labeler: Labeler, image: str, maps: StoredMaps, device: str = 'cpu', **side: Tensor
+    labeler: Labeler,
+    picture: tuple[str, PictureRule | None],
+    maps: StoredMaps,
+    device: str = 'cpu',
+    /,
+    **side: Tensor,
 ) -> np.ndarray:
     """The label (H, W) uint8 of one image.
 
     Args:
         labeler: the rule.
-        image: path of the picture, which is read only where the rule looks at it.
+        picture: its path and how it is read, which is done only where the labeler looks
+            at it.
         maps: its class maps, at the size of the label.
         device: where to compute.
         **side: what the rule takes besides, (1, H, W) each.
@@ -59,7 +67,7 @@ def label_of(
     cam = maps.maps[None].to(device)
     pixels = cam.new_zeros(()).expand(1, 3, *cam.shape[2:])
     if labeler.reads_pixels:
-        pixels = read_pixels(image, device)
+        pixels = read_pixels(picture[0], device, picture[1])
     side = {name: value.to(device) for name, value in side.items()}
     labels = labels_of_ids(maps.ids[None].to(device))
     found = labeler.to(device)(pixels, cam, labels, **side)
@@ -73,9 +81,8 @@ def _of_the_decoder(
     refiner, prob = settings.built_refiner, full.maps[None].to(device)
     if refiner is not None:
         with torch.no_grad():
-            prob = refine_maps(
-                refiner.to(device), read_pixels(maps.image, device), prob
-            )
+            pixels = read_pixels(maps.image, device, maps.picture)
+            prob = refine_maps(refiner.to(device), pixels, prob)
     return full.ids[prob[0].argmax(0).cpu()].numpy().astype(np.uint8)
 
 

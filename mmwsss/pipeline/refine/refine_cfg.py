@@ -13,8 +13,9 @@ import torch
 from torch import Tensor, nn
 
 from mmwsss.cam import IGNORE
-from mmwsss.datasets.transforms.load_rgb_image import read_rgb
 from mmwsss.io.data_errors import ScoreError
+from mmwsss.io.pictures.picture_rule import PictureRule
+from mmwsss.io.pictures.reader import read_rgb, to_tensor
 from mmwsss.io.score_files import KINDS, load_scores
 from mmwsss.labelers.labeler import Labeler, labels_of_ids
 from mmwsss.labelers.refiners.refiner import build_refiner, refine_maps, refiner_names
@@ -65,6 +66,8 @@ class RefineCfg:
         labeler: config of the labeler of CAMs, in the place of all settings but
             ``kind`` and ``palette``. (Probabilities and labels have a background: only
             a refiner is theirs.)
+        picture: how the pictures are read, entries of :class:`.PictureRule`; default:
+            8-bit RGB, turned upright.
         palette: colours (K, 3) of the PNGs, default VOC's.
     """
 
@@ -76,6 +79,7 @@ class RefineCfg:
     alpha: float | None = None
     num_classes: int | None = None
     labeler: Mapping[str, Any] | None = None
+    picture: Mapping[str, Any] | None = None
     palette: Sequence[Sequence[int]] | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
@@ -92,6 +96,7 @@ class RefineCfg:
             raise ValueError(
                 f'bkg_thr and alpha give CAMs a background; kind is {self.kind!r}'
             )
+        PictureRule.of(self.picture)  # checks the entries
         hard = self.kind == 'label' or self.unary == 'labels'
         if self.num_classes is not None and not hard:
             raise ValueError(
@@ -154,7 +159,7 @@ def read_item(cfg: RefineCfg, task: Task) -> Item:
     Raises:
         DataError: if one can't be read, or they don't fit.
     """
-    pixels = read_rgb(task.image)
+    pixels = read_rgb(task.image, PictureRule.of(cfg.picture))
     maps = load_scores(task.scores, cfg.kind, pixels.shape[:2], cfg.num_classes)
     if cfg.num_classes is not None and maps.ids.max() >= cfg.num_classes:
         raise ScoreError(
@@ -165,7 +170,7 @@ def read_item(cfg: RefineCfg, task: Task) -> Item:
     if len(maps.ids) > IGNORE:
         raise ScoreError(task.scores, f'has {len(maps.ids)} maps', 'give 255 at most')
     return Item(
-        torch.from_numpy(pixels.copy()).permute(2, 0, 1),
+        to_tensor(pixels),
         torch.from_numpy(maps.scores),
         torch.from_numpy(maps.ids),
     )

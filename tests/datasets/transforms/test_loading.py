@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from mmwsss.datasets.transforms.load_mask import LoadMask
-from mmwsss.datasets.transforms.load_rgb_image import decode_rgb
+from mmwsss.io.pictures.reader import read_rgb
 from tests.helpers.transforms import picture, same
 
 
@@ -16,7 +16,7 @@ from tests.helpers.transforms import picture, same
 def test_every_kind_of_image_becomes_rgb(tmp_path, mode):
     path = tmp_path / ('x.tif' if mode == 'CMYK' else 'x.png')
     Image.fromarray(picture()).convert(mode).save(path)
-    img = decode_rgb(path.read_bytes())
+    img = read_rgb(path)
     assert img.shape == (50, 60, 3)
     assert img.dtype == np.uint8
 

@@ -19,7 +19,7 @@ EPS_VOC = EPS | {
     'model.train_cfg.weights': dict(cls=1.0, sal=1.0),
     SAL: dict(type='SaliencyLoss', overlap_thr=0.4, fg_weight=0.5),
     'train_dataloader.dataset.pipeline': [
-        dict(type='LoadRGBImage'),
+        dict(type='LoadPicture'),
         dict(type='LoadSideInputs'),
         dict(type='PILResizeLongSide', side_range=(256, 512), resample='bicubic'),
         dict(type='PILRandomFlip', prob=0.5),
@@ -36,7 +36,7 @@ EPS_COCO = EPS | {
     'model.train_cfg.weights': dict(cls=1.0, sal=1.0),
     SAL: dict(type='SaliencyLoss', overlap_thr=0.4, fg_weight=0.9),
     'train_dataloader.dataset.pipeline': [
-        dict(type='LoadRGBImage'),
+        dict(type='LoadPicture'),
         dict(type='LoadSideInputs'),
         dict(type='PILResizeLongSide', side_range=(256, 448), resample='bicubic'),
         dict(type='PILRandomFlip', prob=0.5),

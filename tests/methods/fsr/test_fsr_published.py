@@ -126,5 +126,5 @@ def test_single_stage_numbers(name: str, published: dict) -> None:
     cfg = check_numbers(name, published)
     steps = cfg.train_dataloader.dataset.pipeline
     views = steps[1].views
-    assert [s.type for s in steps] == ['LoadRGBImage', 'MultiView', 'PackWeakInputs']
+    assert [s.type for s in steps] == ['LoadPicture', 'MultiView', 'PackWeakInputs']
     assert views.view1 == views.view2 and len(views.view1) == 3 and len(views) == 2

@@ -123,7 +123,7 @@ DEEPLAB_V1 = {
     'train_dataloader.batch_size': 5,
     'randomness.seed': 1,
     'train_dataloader.dataset.pipeline': [
-        dict(type='LoadRGBImage'),
+        dict(type='LoadPicture'),
         dict(type='LoadSideInputs'),
         dict(type='HSVShift', limit=10),
         dict(type='PILRandomFlip', prob=0.5),
@@ -144,7 +144,7 @@ def test_numbers(name: str, published: dict) -> None:
     steps = [s.type for s in cfg.train_dataloader.dataset.pipeline]
     assert (
         len(steps) == 6
-        and steps[0] == 'LoadRGBImage'
+        and steps[0] == 'LoadPicture'
         and steps[-1] == ('PackWeakInputs')
     )
 

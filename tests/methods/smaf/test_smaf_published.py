@@ -36,7 +36,7 @@ RELEASED = COMMON | {
     'model.self_training': dict(source='fused', bkg_thr=0.2),
     'model.train_cfg.weights': dict(mac=100.0),
     'train_dataloader.dataset.pipeline': [
-        dict(type='LoadRGBImage'),
+        dict(type='LoadPicture'),
         dict(type='LoadSideInputs'),
         RESIZE | dict(align_corners=True),
         *CROP,
@@ -49,7 +49,7 @@ PAPER = COMMON | {
     ),
     'model.train_cfg.weights': dict(mac=100.0, cls=1.0),
     'train_dataloader.dataset.side_inputs.fused': None,
-    'train_dataloader.dataset.pipeline': [dict(type='LoadRGBImage'), RESIZE, *CROP],
+    'train_dataloader.dataset.pipeline': [dict(type='LoadPicture'), RESIZE, *CROP],
 }
 
 

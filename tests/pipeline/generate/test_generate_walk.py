@@ -10,8 +10,8 @@ import pytest
 import torch
 from PIL import Image
 
-from mmwsss.datasets.transforms.load_rgb_image import decode_rgb
 from mmwsss.io.data_errors import DataError
+from mmwsss.io.pictures.reader import read_rgb
 from mmwsss.io.score_files import load_scores
 from mmwsss.labelers.refiners.walk_refiner import RandomWalk
 from mmwsss.pipeline.generate.generate_cfg import GenerateCfg
@@ -79,7 +79,7 @@ def test_saved_cams_walk(place, tmp_path) -> None:
     moved = 0
     for path in sorted((place / 'cams' / 'cam').iterdir()):
         photo = place / 'data' / 'JPEGImages' / f'{path.stem}.jpg'
-        pixels = torch.from_numpy(decode_rgb(photo.read_bytes()).copy())
+        pixels = torch.from_numpy(read_rgb(photo).copy())
         cam = load_scores(path, 'cam', None)
         (walked,) = network([pixels.permute(2, 0, 1)], [torch.from_numpy(cam.scores)])
         score, slot = walked.max(0)
@@ -117,7 +117,7 @@ def test_pixel_labels_are_not_read(place) -> None:
     assert not dataset['with_masks']
     assert not {'side_inputs', 'sal_dir', 'fused_dir'} & set(dataset)
     assert [step['type'] for step in dataset['pipeline']] == [
-        'LoadRGBImage',
+        'LoadPicture',
         'PackWeakInputs',
     ]
 

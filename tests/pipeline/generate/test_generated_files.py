@@ -100,7 +100,7 @@ def test_fused_maps_are_at_full_size(run, place) -> None:
         cam = load_scores(out / 'cam' / f'{name}.npz', 'cam', None)
         assert cam.scores.shape[1:] == strided_size(size, 4)
     pipeline = [
-        dict(type='LoadRGBImage'),
+        dict(type='LoadPicture'),
         dict(type='LoadSideInputs'),
         dict(type='PackWeakInputs'),
     ]

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mmwsss.datasets.transforms.load_rgb_image import LoadRGBImage
+from mmwsss.datasets.transforms.load_picture import LoadPicture
 from mmwsss.datasets.transforms.pack_weak_inputs import PackWeakInputs
 from mmwsss.pipeline.generate.generate_cfg import GenerateCfg
 from mmwsss.pipeline.inference import init_model
@@ -52,7 +52,7 @@ def test_the_labeler_of_the_network_makes_the_masks(run, place, refiner) -> None
             gt_labels=tuple(IDS[one] - 1 for one in labels),
             num_foreground=6,
         )
-        packed = PackWeakInputs()(LoadRGBImage()(item))
+        packed = PackWeakInputs()(LoadPicture()(item))
         batch = {key: [value] for key, value in packed.items()}
         sample = model.predict(
             **model.data_preprocessor(batch), outputs=('pseudo',), cam_filter='gt'

@@ -31,7 +31,7 @@ _base_ = [{base!r}]
 model = dict(self_training=dict(source='fused', scales=None))
 train_dataloader = dict(dataset=dict(
   side_inputs=dict(fused=dict(dir={maps!r}, kind='maps')), pipeline=[
-    dict(type='LoadRGBImage'), dict(type='LoadSideInputs'),
+    dict(type='LoadPicture'), dict(type='LoadSideInputs'),
     dict(type='PILResizeLongSide', side_range=(80, 112)),
     dict(type='PILRandomFlip'), dict(type='PILPadCrop', crop_size=96),
     dict(type='PackWeakInputs')]))

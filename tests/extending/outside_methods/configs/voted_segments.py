@@ -5,7 +5,7 @@ _base_ = ['mmwsss::cam/cam_vit-t_shapes_seg.py']
 labeler = dict(type='SegmentVote', bkg_thr=0.4)
 side_inputs = dict(segments=dict(dir='Segments', kind='ids'))
 train_pipeline = [
-    dict(type='LoadRGBImage'),
+    dict(type='LoadPicture'),
     dict(type='LoadSideInputs'),
     dict(type='PILRandomScale', scale_range=(0.75, 1.5)),
     dict(type='PILRandomFlip'),
@@ -13,7 +13,7 @@ train_pipeline = [
     dict(type='PackWeakInputs'),
 ]
 test_pipeline = [
-    dict(type='LoadRGBImage'),
+    dict(type='LoadPicture'),
     dict(type='LoadMask'),
     dict(type='LoadSideInputs'),
     dict(type='PackWeakInputs'),

@@ -1,0 +1,92 @@
+# Licensed under Apache-2.0.
+"""What a file is that can't be read as a picture, called by its name."""
+
+from __future__ import annotations
+
+from os import PathLike
+
+from PIL import Image, UnidentifiedImageError
+
+from mmwsss.io.data_errors import UnreadableImageError
+
+_AGAIN = 'copy or download it again, or take its line out of the list of images'
+_HTML = (b'<!doctype html', b'<html', b'<head', b'<body')
+#: beginnings of files that aren't pictures, or none that Pillow reads
+_BEGINNINGS: tuple[tuple[bytes, str, str], ...] = (
+    (
+        b'version https://git-lfs.github.com/spec/',
+        'it is a git-lfs pointer, not the picture itself',
+        'fetch the pictures: git lfs install, then git lfs pull, in their repository',
+    ),
+    (b'%PDF', 'it is a PDF', 'export its pictures as PNG or JPEG'),
+    (b'PK\x03\x04', 'it is a zip archive', 'unpack it'),
+    (b'\x1f\x8b', 'it is a gzip archive', 'unpack it'),
+    (b'\x89HDF', 'it is an HDF5 file', 'export its bands as a TIFF'),
+    (b'\x93NUMPY', 'it is a numpy array', 'write it as a TIFF'),
+)
+_CUT = ('truncated', 'unexpected end', 'failed to read')
+_HEIC = (b'ftypheic', b'ftypheix', b'ftypmif1', b'ftypmsf1')
+
+
+def unreadable(path: str, content: bytes, err: Exception) -> UnreadableImageError:
+    """The error for a file that no reader takes, saying what it is.
+
+    Args:
+        path: of the file.
+        content: its bytes, or the first thousand.
+        err: what the reader raised.
+    """
+    cause, fix = what_it_is(content, err)
+    return UnreadableImageError(path, cause, fix)
+
+
+def what_it_is(content: bytes, err: Exception, again: str = _AGAIN) -> tuple[str, str]:
+    """What a file is instead of a picture, and what to do about it.
+
+    Args:
+        content: its bytes, or the first thousand.
+        err: what the reader raised.
+        again: what to do where the file is damaged.
+    """
+    if not content:
+        return 'it is empty, 0 bytes', again
+    begin = content[:1000].lstrip(b'\xef\xbb\xbf \t\r\n').lower()
+    if begin.startswith(_HTML) or (begin.startswith(b'<?xml') and b'<html' in begin):
+        return (
+            'it is an HTML page saved under the name of a picture',
+            'open it in a browser to see why (a login, an error, a preview page), then '
+            'download the picture itself',
+        )
+    if begin.startswith((b'<svg', b'<?xml')):
+        return 'it is XML (an SVG drawing?)', 'export it as PNG'
+    for beginning, cause, fix in _BEGINNINGS:
+        if content.startswith(beginning):
+            return cause, fix
+    if content[4:12] in _HEIC:
+        return 'it is a HEIC photo', 'convert it to JPEG'
+    if isinstance(err, Image.DecompressionBombError):
+        return str(err), 'cut it into tiles'
+    if not content.strip(b'\0'):
+        return 'it holds nothing but zeros, as after a full disk', again
+    if _is_text(content[:1000]):
+        shown = content[:40].decode('utf-8', 'replace').split('\n')[0]
+        return f'it is a text file beginning with {shown!r}', again
+    if isinstance(err, UnidentifiedImageError):
+        return 'it has the form of no picture that Pillow knows', again
+    text = str(err) or type(err).__name__
+    if any(word in text.lower() for word in _CUT):
+        return f'it is cut off: {text}', again
+    return text, again
+
+
+def _is_text(begin: bytes) -> bool:
+    return not any(byte < 9 or 13 < byte < 32 for byte in begin)
+
+
+def first_bytes(path: str | PathLike, count: int = 1000) -> bytes:
+    """The beginning of a file; empty where there is none."""
+    try:
+        with open(path, 'rb') as file:
+            return file.read(count)
+    except OSError:
+        return b''
