@@ -27,6 +27,8 @@ from mmengine.logging import print_log
 from mmwsss.datasets.label_sources import read_names
 from mmwsss.io.atomic_file import write_json
 from mmwsss.io.image_files import image_stem
+from mmwsss.io.inputs_read import folders_of
+from mmwsss.io.output_folder import claim_file
 from mmwsss.ops import DENSE_CRF_PRESETS
 from mmwsss.pipeline.evaluate.eval_tasks import (
     classes_of,
@@ -43,6 +45,9 @@ from mmwsss.pipeline.evaluate.evaluate_maps import (
 )
 from mmwsss.pipeline.evaluate.score_report import metrics_of, tables_of
 from mmwsss.pipeline.label_options import read_labeler
+
+#: keys of the report that ``--out`` holds
+REPORT = ('images', 'classes', 'sweep')
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
@@ -149,6 +154,9 @@ def main(argv: list[str] | None = None) -> dict:
     args = parse_args(argv)
     folder, kind = maps_in(args.maps, args.kind)
     infos, classes = find_truth(args, folder, kind)
+    if args.out:
+        read = [folder, *folders_of(infos), *filter(None, (args.list, args.config))]
+        claim_file(args.out, read, keys=REPORT)
     cfg = EvalCfg(
         len(classes),
         kind,

@@ -27,6 +27,9 @@ from PIL import Image, ImageDraw
 from mmwsss.cli.arguments import add_cfg_options, merged_config
 from mmwsss.datasets.seeding import mix_seed
 from mmwsss.datasets.verify import verify_items
+from mmwsss.io.atomic_file import write_picture
+from mmwsss.io.inputs_read import inputs_read
+from mmwsss.io.output_folder import claim_outputs
 from mmwsss.io.palette import full_palette
 from mmwsss.registry import DATASETS
 from mmwsss.visualization.samples import to_picture
@@ -88,17 +91,20 @@ def sheet(pictures: list[np.ndarray], title: str) -> Image.Image:
 
 def browse(dataset, out: Path, number: int, seed: int) -> list[Path]:
     """Write the first ``number`` items; gives the files."""
-    out.mkdir(parents=True, exist_ok=True)
+    shown = range(min(number, len(dataset)))
+    paths = [dataset.get_data_info(index)['img_path'] for index in shown]
+    names = [f'{i:04d}_{Path(path).stem}.png' for i, path in enumerate(paths)]
+    claim_outputs(out, zip(names, paths, strict=True), inputs_read(dataset))
     classes, palette = dataset.metainfo['classes'], dataset.metainfo['palette']
     side_inputs = [side.name for side in dataset.side_inputs]
     files = []
-    for index in range(min(number, len(dataset))):
+    for index, name in enumerate(names):
         item = dataset[index, mix_seed(seed, index)]
         sample = item['data_samples']
-        names = ', '.join(classes[c + 1] for c in sample.gt_labels)
-        files.append(out / f'{index:04d}_{Path(sample.img_path).stem}.png')
+        labels = ', '.join(classes[c + 1] for c in sample.gt_labels)
+        files.append(out / name)
         pictures = panels(item, palette, side_inputs)
-        sheet(pictures, f'{sample.img_id}: {names}').save(files[-1])
+        write_picture(sheet(pictures, f'{sample.img_id}: {labels}'), files[-1])
     return files
 
 

@@ -25,6 +25,8 @@ from mmwsss.cli.processes import (
     on_first_process,
     start_processes,
 )
+from mmwsss.io.inputs_read import inputs_read
+from mmwsss.io.output_folder import one_file_each, refuse_inputs
 from mmwsss.models.segmentors.wrapped_segmentor import unwrap
 from mmwsss.pipeline.fingerprint import MANIFEST, weights_hash
 from mmwsss.pipeline.inference import init_model
@@ -158,6 +160,8 @@ def generate_labels(
         side_inputs=side_inputs_read(model, settings),
     )
     dataset = build_split(dataset_cfg)
+    read = [*inputs_read(dataset), *([cams] if cams else [])]
+    refuse_inputs(out, read)
     _check_classes(model, dataset.metainfo['classes'], settings)
     identity = dict(
         settings.settings(),
@@ -272,11 +276,8 @@ def _plan(
     batch_size: int,
 ) -> list[list[int]]:
     """Claim the folder; the batches in which an image is not done."""
-    if len(set(names)) < len(names):
-        raise ValueError(
-            'two images of the data set have one name: their outputs '
-            'would overwrite each other'
-        )
+    pictures = (dataset.get_data_info(i)['img_path'] for i in range(len(dataset)))
+    one_file_each(zip(names, pictures, strict=True))
     if (out / MANIFEST).is_file():
         if run.overwrite:
             _empty(out)
