@@ -76,6 +76,8 @@ def resize(maps: Tensor, size: tuple[int, int]) -> Tensor:
     """
     if tuple(maps.shape[-2:]) == tuple(size):
         return maps
+    if not maps.shape[1]:  # of a picture without objects
+        return maps.new_zeros(*maps.shape[:2], *size)
     return F.interpolate(maps, size=size, mode='bilinear', align_corners=False)
 
 

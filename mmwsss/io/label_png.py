@@ -17,7 +17,7 @@ _COLOUR_TYPE, _INDEXED = 25, 3
 
 
 def is_label_png(path: str | Path) -> bool:
-    """Whether a whole PNG of indexed colours is there, as :func:`save_label_png` writes.
+    """Whether a whole PNG of indexed colours is there, as :func:`save_label_png` does.
 
     A photo of that name is none. Only the first and the last bytes are read.
     """

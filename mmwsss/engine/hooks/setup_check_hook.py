@@ -10,6 +10,7 @@ from mmengine.model import is_model_wrapper
 from torch import nn
 
 from mmwsss.io.errors import UserError
+from mmwsss.io.known_labels import refuse_unlabelled
 from mmwsss.io.published import dropped_parts, dropped_patterns, mark_absent
 from mmwsss.io.weights import FIX, CheckpointMismatch, compare_weights
 from mmwsss.registry import HOOKS
@@ -22,6 +23,7 @@ class SetupCheckHook(Hook):
     """Refuse contradictory settings before the first iteration.
 
     * ``model.num_classes`` against the classes of every data set of the run;
+    * image labels that ``cam_filter='gt'`` reads must be known, of every picture;
     * ``test_cfg.use_teacher`` against the networks that the model has;
     * every checkpoint that the runner loads against the model, in keys and shapes
       (mmengine loads a file in which no key matches without an error);
@@ -50,11 +52,13 @@ class SetupCheckHook(Hook):
         """Compare class counts; a teacher that predicts must be there.
 
         Raises:
+            LabelError: Image labels are to be read that aren't known.
             UserError: They disagree; names the data set, both counts and the fix.
         """
         model = _bare(runner.model)
         _need_teacher(model)
         tell_metainfo(model, runner)
+        _need_labels(model, runner)
         expected = getattr(model, 'num_classes', None)
         if expected is None:
             return
@@ -169,6 +173,24 @@ def _need_teacher(model: nn.Module) -> None:
     wants = (getattr(model, 'test_cfg', None) or {}).get('use_teacher')
     if wants and hasattr(model, 'teacher_network'):
         model.teacher_network()
+
+
+def _need_labels(model: nn.Module, runner: Any) -> None:
+    """Image labels that choose the classes of CAMs must be known.
+
+    Raises:
+        LabelError: They aren't, of some picture.
+    """
+    if (getattr(model, 'test_cfg', None) or {}).get('cam_filter') != 'gt':
+        return
+    for loop in (runner._val_loop, runner._test_loop):
+        dataset = getattr(getattr(loop, 'dataloader', None), 'dataset', None)
+        if hasattr(dataset, 'get_data_info'):
+            refuse_unlabelled(
+                dataset,
+                'let the network choose the classes (--cfg-options '
+                'model.test_cfg.cam_filter=pred)',
+            )
 
 
 def _compare_length(checkpoint: dict, runner: Any, source: str) -> None:

@@ -239,9 +239,8 @@ class Predictor:
         if self.cfg.cam_filter == 'none':
             batch, num_foreground = scores.shape
             return ImageLabels.every_class(batch, num_foreground, scores.device)
-        # 'pred': every class above 0.5, or the best one where there is none
-        keep = (scores > 0) | (scores == scores.amax(1, keepdim=True))
-        lists = [row.nonzero().flatten().tolist() for row in keep.cpu()]
+        # 'pred': every class above 0.5, and none where none is
+        lists = [row.nonzero().flatten().tolist() for row in (scores > 0).cpu()]
         return ImageLabels.from_lists(lists, scores.shape[1], scores.device)
 
 

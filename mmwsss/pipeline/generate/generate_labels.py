@@ -159,7 +159,7 @@ def generate_labels(
         plain=from_folder,
         side_inputs=side_inputs_read(model, settings),
     )
-    dataset = build_split(dataset_cfg)
+    dataset = build_split(dataset_cfg, cam_filter)
     read = [*inputs_read(dataset), *([cams] if cams else [])]
     refuse_inputs(out, read)
     _check_classes(model, dataset.metainfo['classes'], settings)

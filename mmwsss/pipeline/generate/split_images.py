@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from mmwsss.datasets.side_inputs.old_arguments import OLD_ARGUMENTS
 from mmwsss.datasets.weak_seg_dataset import WeakSegDataset
 from mmwsss.io.data_errors import LabelError
 from mmwsss.io.image_files import picture_size
+from mmwsss.io.known_labels import refuse_unlabelled
 from mmwsss.pipeline.fingerprint import settings_hash
 from mmwsss.registry import DATASETS
 
@@ -23,6 +24,7 @@ LOADERS = ('train', 'val', 'test')
 #: what a training data set reads besides images and image labels
 SIDE_INPUTS = frozenset(('side_inputs', *OLD_ARGUMENTS))
 PLAIN = [dict(type='LoadRGBImage'), dict(type='PackWeakInputs')]
+_PRED = 'let the network choose the classes (--cam-filter pred)'
 MASK_LOADERS = ('LoadMask', 'LoadAnnotations', 'LoadSideInputs')
 
 
@@ -89,8 +91,13 @@ def split_cfg(
         'pipeline': pipeline,
         'test_mode': True,
         'with_masks': False,
-        'allow_unlabelled': cam_filter != 'gt',
+        'allow_unlabelled': cam_filter != 'gt' or trains_on_negatives(base),
     }
+
+
+def trains_on_negatives(dataset: Mapping[str, Any]) -> bool:
+    """Whether a data set says that it takes pictures without any class."""
+    return dataset.get('allow_unlabelled') is True
 
 
 def _declared(
@@ -122,19 +129,32 @@ def _of_split(found: dict[str, dict], kind: type, split: str) -> dict[str, Any]:
     return kept | dict(split=split)
 
 
-def build_split(cfg: dict[str, Any]) -> WeakSegDataset:
-    """Build it; a missing image label names the way out."""
+def build_split(cfg: dict[str, Any], cam_filter: str = 'pred') -> WeakSegDataset:
+    """Build it; a missing image label names the way out.
+
+    Args:
+        cfg: from :func:`split_cfg`.
+        cam_filter: with ``'gt'`` every picture's labels must be known: those that it
+            has, or that it has none.
+
+    Raises:
+        LabelError: naming the first picture without.
+    """
     try:
-        return DATASETS.build(cfg)
+        dataset = DATASETS.build(cfg)
+        if cam_filter == 'gt':
+            negatives = trains_on_negatives(cfg)
+            refuse_unlabelled(dataset, _PRED, negatives)
+        return dataset
     except LabelError as err:
-        if cfg['allow_unlabelled']:
+        if cfg['allow_unlabelled'] or err.fix.endswith(_PRED):
             raise
         if not Path(err.path).exists():  # rather a split that there isn't
             raise LabelError(err.path, err.problem, f'{err.fix}, and --split') from None
         raise LabelError(
             err.path,
             err.problem,
-            f'{err.fix}; or let the network choose the classes (--cam-filter pred)',
+            f'{err.fix}; or {_PRED}',
         ) from None
 
 
