@@ -178,8 +178,8 @@ def settings_of(args: argparse.Namespace) -> GenerateCfg:
     )
 
 
-def main(argv: list[str] | None = None) -> None:
-    """Generate as the command line says."""
+def main(argv: list[str] | None = None) -> int:
+    """Generate as the command line says; gives the exit code."""
     args = parse_args(argv)
     affinity = None
     if args.affinity or args.cams:
@@ -199,17 +199,23 @@ def main(argv: list[str] | None = None) -> None:
     sizes = ', '.join(
         f'{kind} {size} bytes' for kind, size in report.bytes_per_image.items()
     )
+    made = report.images - report.skipped - len(report.failed)
     log_once(
-        f'{report.images - report.skipped} images in {report.seconds:.0f} s, '
+        f'{made} images in {report.seconds:.0f} s, '
         f'{report.skipped} were there; in {report.out}: {sizes} an image'
     )
+    if report.failed:
+        listed = '\n'.join(report.failed.values())
+        log_once(f'{len(report.failed)} of {report.images} left out:\n{listed}')
+    return 1 if report.failed else 0
 
 
 if __name__ == '__main__':
     try:
-        main()
+        code = main()
     except (ValueError, OSError, RuntimeError) as error:  # DataError is a ValueError
         raise SystemExit(f'error: {error}') from None
     except KeyboardInterrupt:
         print_log('\ninterrupted; run it again to go on', level=logging.ERROR)
-        raise SystemExit(130) from None
+        code = 130
+    raise SystemExit(code)

@@ -2,6 +2,7 @@
 """Pure functions on class activation maps that several methods share."""
 
 from .fusion import (
+    at_least,
     fuse_cams,
     fuse_seg_logits,
     long_side_size,

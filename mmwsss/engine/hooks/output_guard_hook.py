@@ -74,6 +74,7 @@ def _folders(runner: Any, loop: Any) -> Iterator[str]:
 
 def _files(dataset: Any) -> Iterator[tuple[str, str]]:
     """(name of the output, picture) of each image of a data set."""
-    for index in range(len(dataset)):
+    known = hasattr(dataset, 'get_data_info')  # else metrics say where they write
+    for index in range(len(dataset) if known else 0):
         info: Mapping[str, Any] = dataset.get_data_info(index)
         yield f'{output_stem(info)}.png', os.fspath(info['img_path'])

@@ -8,6 +8,7 @@ import torch
 from mmpretrain.models import VisionTransformer
 from torch import Tensor
 
+from mmwsss.cam import at_least
 from mmwsss.io.checkpoint import load_checkpoint_file
 from mmwsss.models.converters.vit_keys import unwrap_vit
 from mmwsss.registry import MODELS
@@ -106,27 +107,32 @@ class WSSSViT(VisionTransformer):
         grid = patches.transpose(1, 2).unflatten(2, tuple(hw))
         return grid, x[:, 0] if self.num_extra_tokens else None
 
-    def check_size(self, images: Tensor) -> None:
-        """Refuse images (B, 3, H, W) without a single patch.
+    def fit_size(self, images: Tensor) -> Tensor:
+        """Images (B, 3, H, W) with at least one patch: sides below are stretched.
+
+        Whoever predicts resizes the maps to the picture anyway, as after any other
+        change of its size.
 
         Raises:
-            ValueError: if an image is smaller than one patch.
+            ValueError: in training, whose crops are of one size.
         """
         patch = self.patch_embed.projection.stride
-        if images.shape[-2] < patch[0] or images.shape[-1] < patch[1]:
+        if self.training and (
+            images.shape[-2] < patch[0] or images.shape[-1] < patch[1]
+        ):
             raise ValueError(
                 f'images of {tuple(images.shape[-2:])} pixels are smaller than one '
-                f'{patch[0]}x{patch[1]} patch'
+                f'{patch[0]}x{patch[1]} patch: raise crop_size'
             )
+        return at_least(images, max(patch))
 
     def encode(self, images: Tensor) -> Features:
         """Encode normalised images (B, 3, H, W) into maps and the class token.
 
         Raises:
-            ValueError: if an image is smaller than one patch.
+            ValueError: in training, if an image is smaller than one patch.
         """
-        self.check_size(images)
-        taps = super().forward(images)
+        taps = super().forward(self.fit_size(images))
         return Features(tuple(grid for grid, _ in taps), taps[-1][1])
 
     def forward(self, images: Tensor) -> tuple[Tensor, ...]:

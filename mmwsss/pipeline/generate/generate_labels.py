@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from mmengine.config import Config
-from mmengine.dist import barrier, get_dist_info
+from mmengine.dist import all_gather_object, get_dist_info
 from mmengine.utils import ProgressBar
 from torch import nn
 
@@ -70,6 +70,7 @@ class GenerateReport:
         skipped: those whose outputs were there already.
         seconds: of the network and the writing.
         bytes_per_image: mean size of a file, by kind.
+        failed: by name, what is wrong with pictures that can't be read.
     """
 
     out: str
@@ -77,6 +78,7 @@ class GenerateReport:
     skipped: int = 0
     seconds: float = 0.0
     bytes_per_image: dict[str, int] = field(default_factory=dict)
+    failed: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -132,7 +134,8 @@ def generate_labels(
     Raises:
         ValueError: before any work, if network, data and settings don't go together,
             or the folder holds outputs of other settings.
-        DataError: if an image or label is missing or broken.
+        DataError: if a file is missing, or a label is broken. (A picture that can't be
+            read is left out and stands in the report.)
         BusyError: if another run writes into the folder.
     """
     run = run or RunOptions()
@@ -247,7 +250,7 @@ def generate(
     rank, world = get_dist_info()
     mine = groups[rank::world]
     loaders = run.loaders if run.loaders is not None else 2 * (device != 'cpu')
-    _run(
+    failed = _run(
         mine,
         loader_of(dataset, mine, loaders),
         source,
@@ -257,10 +260,14 @@ def generate(
         _workers(run.workers, settings, device),
         device,
     )
-    barrier()
+    for part in all_gather_object(failed):  # waits for all processes
+        report.failed |= part
+    names = [name for name in names if name not in report.failed]
     report.seconds = time.time() - begin
     report.bytes_per_image = on_first_process(
-        lambda: _finish(out, settings, identity, facts, names)
+        lambda: _finish(
+            out, settings, identity, facts | dict(unreadable=[*report.failed]), names
+        )
     )
     return report
 
@@ -326,15 +333,18 @@ def _run(
     palette: Any,
     count: int,
     device: str,
-) -> None:
+) -> dict[str, str]:
+    """Make and write the outputs; gives what can't be read, by name."""
     show = get_dist_info()[0] == 0 and groups
     bar = ProgressBar(sum(map(len, groups)), file=sys.stderr) if show else None
     refines = 'mask' in settings.save and settings.refines
     threads = not refines or device != 'cpu'
+    failed: dict[str, str] = {}
 
     def maps_to_write() -> Iterator[ImageMaps]:
-        for group, batch in zip(groups, loader, strict=True):
-            for maps in source(batch):
+        for group, (batch, unread) in zip(groups, loader, strict=True):
+            failed.update(unread)
+            for maps in () if batch is None else source(batch):
                 if not is_done(out, settings.save, maps.name):
                     yield maps
             if bar is not None:
@@ -349,6 +359,7 @@ def _run(
             pass
     if bar is not None:
         bar.file.write('\n')
+    return failed
 
 
 def _workers(count: int | None, settings: GenerateCfg, device: str) -> int:

@@ -9,16 +9,17 @@ from pathlib import Path
 from typing import Any
 
 from mmengine.config import Config
-from mmengine.dataset import pseudo_collate
 from torch.utils.data import DataLoader
 
 from mmwsss.datasets.side_inputs.old_arguments import OLD_ARGUMENTS
 from mmwsss.datasets.weak_seg_dataset import WeakSegDataset
-from mmwsss.io.data_errors import LabelError
+from mmwsss.io.data_errors import LabelError, UnreadableImageError
 from mmwsss.io.image_files import picture_size
 from mmwsss.io.known_labels import refuse_unlabelled
 from mmwsss.pipeline.fingerprint import settings_hash
 from mmwsss.registry import DATASETS
+
+from .readable_pictures import ReadablePictures, collate_readable
 
 LOADERS = ('train', 'val', 'test')
 #: what a training data set reads besides images and image labels
@@ -174,18 +175,18 @@ def groups_of_one_size(dataset: WeakSegDataset, batch_size: int) -> list[list[in
 
     They depend on the whole split and the batch size alone, neither on what is done
     already nor on the number of processes: a batch can change the last digits, so an
-    image always has the same company.
-
-    Raises:
-        UnreadableImageError: if an image's size can't be read.
+    image always has the same company. One that can't be read stands by itself.
     """
     order: Sequence[int] = range(len(dataset))
     if batch_size == 1:
         return [[i] for i in order]
-    sizes = [picture_size(dataset.get_data_info(i)['img_path']) for i in order]
-    by_size: dict[tuple[int, int], list[int]] = {}
+    by_size: dict[tuple[int, ...], list[int]] = {}
     for i in order:
-        by_size.setdefault(sizes[i], []).append(i)
+        try:
+            size: tuple[int, ...] = picture_size(dataset.get_data_info(i)['img_path'])
+        except UnreadableImageError:
+            size = (i,)
+        by_size.setdefault(size, []).append(i)
     return [
         members[start : start + batch_size]
         for members in by_size.values()
@@ -196,10 +197,10 @@ def groups_of_one_size(dataset: WeakSegDataset, batch_size: int) -> list[list[in
 def loader_of(
     dataset: WeakSegDataset, groups: Sequence[Sequence[int]], workers: int
 ) -> DataLoader:
-    """Collated batches, one for each group, in order."""
+    """For each group, in order: its collated batch, and what can't be read of it."""
     return DataLoader(
-        dataset,
+        ReadablePictures(dataset),
         batch_sampler=[list(g) for g in groups],
         num_workers=workers,
-        collate_fn=pseudo_collate,
+        collate_fn=collate_readable,
     )
