@@ -31,6 +31,7 @@ from mmwsss.io.image_files import IMAGE_SUFFIXES
 from mmwsss.io.label_png import save_label_png
 from mmwsss.io.output_folder import claim_outputs
 from mmwsss.pipeline.inference import init_model, predict_image, read_photo
+from mmwsss.pipeline.prediction_cost import LargePictures
 from mmwsss.visualization.panels import compose_panel, sample_tiles
 from mmwsss.visualization.samples import sample_outputs
 
@@ -64,14 +65,15 @@ def show_all(
     model: nn.Module, found: Sequence[Path], out_dir: Path, options: dict
 ) -> dict[Path, str]:
     """Predict all photos; gives the messages of those that can't be read."""
-    failed = {}
+    failed, large = {}, LargePictures(model, options, fewer_views=True)
     for photo in track_iter_progress(found, file=sys.stderr):
         try:
             pixels = read_photo(photo)
         except (ValueError, OSError) as error:
             failed[photo] = str(error)
         else:
-            show(model, photo, pixels, out_dir, options)
+            windows = large.overrides(pixels.shape[:2], photo.name)
+            show(model, photo, pixels, out_dir, options | windows)
     return failed
 
 
