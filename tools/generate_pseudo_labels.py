@@ -24,11 +24,8 @@ processes: tools/dist_generate.sh CONFIG CHECKPOINT GPUS --out DIR ...
 from __future__ import annotations
 
 import argparse
-import logging
 
-from mmengine.logging import print_log
-
-from mmwsss.cli.arguments import add_common_arguments, parse, read_config
+from mmwsss.cli.arguments import add_common_arguments, parse, plain_errors, read_config
 from mmwsss.cli.processes import log_once
 from mmwsss.io.score_files import DTYPES
 from mmwsss.models.prediction.inference_cfg import FILTERS
@@ -211,11 +208,5 @@ def main(argv: list[str] | None = None) -> int:
 
 
 if __name__ == '__main__':
-    try:
-        code = main()
-    except (ValueError, OSError, RuntimeError) as error:  # DataError is a ValueError
-        raise SystemExit(f'error: {error}') from None
-    except KeyboardInterrupt:
-        print_log('\ninterrupted; run it again to go on', level=logging.ERROR)
-        code = 130
-    raise SystemExit(code)
+    with plain_errors(ValueError, RuntimeError):
+        raise SystemExit(main())

@@ -34,6 +34,7 @@ from .labels import (
 from .pixels import denormalise, truncate_to_unit
 
 __all__ = [
+    'at_least',
     'IGNORE',
     'affinity_targets',
     'box_mask',

@@ -18,7 +18,7 @@ from torch import nn
 from mmwsss.cli.inference_options import apply_post_processor, segmentor_cfg
 from mmwsss.datasets.transforms.pack_weak_inputs import PackWeakInputs
 from mmwsss.io.checkpoint import load_checkpoint_file, use_safe_checkpoints
-from mmwsss.io.published import load_to_predict
+from mmwsss.io.published import compare_classes, load_to_predict, saved_classes
 from mmwsss.registry import DATASETS, MODELS, class_of
 
 
@@ -38,8 +38,8 @@ def init_model(
             with the image, as ``tools/test.py --post-processor``.
 
     Returns:
-        The model in eval mode, with ``cfg`` and ``dataset_meta`` (class names and
-        palette) attached.
+        The model in eval mode, with ``cfg``, ``dataset_meta`` (class names and
+        palette) and ``trained_classes`` (those that the checkpoint names) attached.
 
     Raises:
         FileNotFoundError: if the config or checkpoint isn't there.
@@ -63,7 +63,11 @@ def init_model(
     if checkpoint is not None:
         saved = load_checkpoint_file(checkpoint, map_location='cpu')
         load_to_predict(model, saved, str(checkpoint))
+        compare_classes(
+            saved_classes(saved), dataset_meta(cfg).get('classes'), str(checkpoint)
+        )
     model.cfg = cfg
+    model.trained_classes = saved_classes(saved)
     model.dataset_meta = saved.get('meta', {}).get('dataset_meta') or dataset_meta(cfg)
     if hasattr(model, 'use_metainfo'):  # a method may need the classes' names
         model.use_metainfo(model.dataset_meta)

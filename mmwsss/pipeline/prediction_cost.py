@@ -142,7 +142,7 @@ class LargePictures:
 
 
 def count_encoder(model: WeakSegmentor, size: tuple[int, int]) -> tuple[float, float]:
-    """Operations (a multiplication and an addition are two) and bytes of the largest map.
+    """Operations (multiplications and additions), and bytes of the largest map.
 
     Counted on shapes alone: nothing is computed, no memory is taken. A network that
     can't be run so is taken to be linear in the pixels.

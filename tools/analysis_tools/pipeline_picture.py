@@ -22,6 +22,7 @@ import numpy as np
 from mmengine.logging import print_log
 from PIL import Image
 
+from mmwsss.cli.arguments import plain_errors
 from mmwsss.io.image_files import IMAGE_SUFFIXES, FileFinder
 from mmwsss.io.output_folder import claim_file, write_drawing
 from mmwsss.io.score_files import load_scores
@@ -124,7 +125,5 @@ def main(argv: list[str] | None = None) -> None:
 
 
 if __name__ == '__main__':
-    try:
+    with plain_errors():
         main()
-    except (ValueError, OSError) as error:  # DataError is a ValueError
-        raise SystemExit(f'error: {error}') from None

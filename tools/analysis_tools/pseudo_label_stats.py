@@ -24,6 +24,7 @@ from pathlib import Path
 from mmengine.logging import print_log
 from PIL import Image
 
+from mmwsss.cli.arguments import plain_errors
 from mmwsss.datasets.side_inputs.declaration import spread
 from mmwsss.io.atomic_file import write_json
 from mmwsss.io.data_errors import DataError
@@ -127,7 +128,5 @@ def main(argv: list[str] | None = None) -> dict:
 
 
 if __name__ == '__main__':
-    try:
+    with plain_errors(ValueError, RuntimeError):
         main()
-    except (ValueError, OSError) as error:  # DataError is a ValueError
-        raise SystemExit(f'error: {error}') from None

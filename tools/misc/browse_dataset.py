@@ -4,11 +4,11 @@
 ::
 
     python tools/misc/browse_dataset.py configs/toco/toco_vit-b_voc.py --out browse
-    python tools/misc/browse_dataset.py CONFIG --part val --number 20
-    python tools/misc/browse_dataset.py CONFIG --verify     (reads every file)
+    python tools/misc/browse_dataset.py CONFIG --split val --number 20
+    python tools/misc/browse_dataset.py CONFIG --verify   (reads its files)
 
 For training: the views side by side, the box of real pixels on the first, the image
-labels above, and the side inputs. For ``--part val`` and ``test``: the image, its mask,
+labels above, and the side inputs. For the splits val and test: the image, its mask,
 both overlaid.
 """
 
@@ -24,7 +24,12 @@ from mmengine.logging import print_log
 from mmengine.registry import init_default_scope
 from PIL import Image, ImageDraw
 
-from mmwsss.cli.arguments import add_cfg_options, merged_config
+from mmwsss.cli.arguments import (
+    RenamedAction,
+    add_cfg_options,
+    merged_config,
+    plain_errors,
+)
 from mmwsss.datasets.seeding import mix_seed
 from mmwsss.datasets.verify import verify_items
 from mmwsss.io.atomic_file import write_picture
@@ -120,7 +125,11 @@ def verify(dataset) -> None:
         print_log(problem, 'current', logging.ERROR)
     if problems:
         raise SystemExit(f'{len(problems)} of {len(infos)} items have a problem')
-    print_log(f'all {len(infos)} items can be read', 'current')
+    print_log(
+        f'all {len(infos)} items of this split can be read: pictures, and what it '
+        'gives of masks and side inputs',
+        'current',
+    )
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
@@ -128,12 +137,19 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument('config', help='a config with <part>_dataloader')
-    parser.add_argument('--part', default='train', choices=('train', 'val', 'test'))
+    parser.add_argument('config', help='a config with <split>_dataloader')
+    parser.add_argument(
+        '--split', default='train', choices=('train', 'val', 'test'), help='which part'
+    )
+    parser.add_argument('--part', action=RenamedAction, dest='split')
     parser.add_argument('--out', type=Path, default=Path('browse'))
     parser.add_argument('--number', type=int, default=10)
     parser.add_argument('--seed', type=int, default=0, help='of the augmentation')
-    parser.add_argument('--verify', action='store_true', help='read every file instead')
+    parser.add_argument(
+        '--verify',
+        action='store_true',
+        help='read every file of the split whole instead: pictures, masks, side inputs',
+    )
     add_cfg_options(parser)
     return parser.parse_args(argv)
 
@@ -143,9 +159,9 @@ def main(argv: list[str] | None = None) -> None:
     args = parse_args(argv)
     cfg = merged_config(args)
     init_default_scope(cfg.get('default_scope', 'mmwsss'))
-    loader = cfg.get(f'{args.part}_dataloader')
+    loader = cfg.get(f'{args.split}_dataloader')
     if loader is None:
-        raise SystemExit(f'{args.config} has no {args.part}_dataloader')
+        raise SystemExit(f'{args.config} has no {args.split}_dataloader')
     dataset = DATASETS.build(loader.dataset)
     if args.verify:
         verify(dataset)
@@ -155,4 +171,5 @@ def main(argv: list[str] | None = None) -> None:
 
 
 if __name__ == '__main__':
-    main()
+    with plain_errors():
+        main()

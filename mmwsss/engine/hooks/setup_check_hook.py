@@ -9,9 +9,16 @@ from mmengine.hooks import Hook
 from mmengine.model import is_model_wrapper
 from torch import nn
 
+from mmwsss.engine.batch_of_one import refuse_batch_of_one
 from mmwsss.io.errors import UserError
 from mmwsss.io.known_labels import refuse_unlabelled
-from mmwsss.io.published import dropped_parts, dropped_patterns, mark_absent
+from mmwsss.io.published import (
+    compare_classes,
+    dropped_parts,
+    dropped_patterns,
+    mark_absent,
+    saved_classes,
+)
 from mmwsss.io.weights import FIX, CheckpointMismatch, compare_weights
 from mmwsss.registry import HOOKS
 
@@ -77,11 +84,13 @@ class SetupCheckHook(Hook):
 
         Raises:
             CheckpointMismatch: They are others, or in another order.
+            UserError: Batch norm would meet a batch of one value.
         """
         for module in _bare(runner.model).modules():
             classes = getattr(module, 'saved_classes', None)
             if classes is not None:
                 _compare_class_names(classes, runner, str(module.checkpoint))
+        refuse_batch_of_one(_bare(runner.model), runner)
         every = getattr(runner.optim_wrapper, '_accumulative_counts', 1)
         runner.message_hub.update_info('accumulative_counts', every, resumed=False)
         if runner.iter >= runner.max_iters:
@@ -112,8 +121,7 @@ class SetupCheckHook(Hook):
                     'without --resume.'
                 )
             _compare_length(checkpoint, runner, source)
-        saved = checkpoint.get('meta', {}).get('dataset_meta') or {}
-        _compare_class_names(saved.get('classes'), runner, source)
+        _compare_class_names(saved_classes(checkpoint), runner, source)
         absent = self._absent_parts(runner, checkpoint, source)
         compare_weights(
             _bare(runner.model),
@@ -211,16 +219,7 @@ def _compare_class_names(saved: Sequence[str] | None, runner: Any, source: str) 
     for loop in (runner._train_loop, runner._val_loop, runner._test_loop):
         dataset = getattr(getattr(loop, 'dataloader', None), 'dataset', None)
         classes = (getattr(dataset, 'metainfo', None) or {}).get('classes')
-        if (
-            saved
-            and classes
-            and len(saved) == len(classes)
-            and (list(saved) != list(classes))
-        ):
-            raise CheckpointMismatch(
-                f'{source} was trained with the classes {list(saved)}, the data set '
-                f'has {list(classes)}: give the data set these classes in that order.'
-            )
+        compare_classes(saved, classes, source)
 
 
 def tell_metainfo(model: nn.Module, runner: Any) -> None:

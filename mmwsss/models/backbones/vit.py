@@ -10,6 +10,7 @@ from torch import Tensor
 
 from mmwsss.cam import at_least
 from mmwsss.io.checkpoint import load_checkpoint_file
+from mmwsss.io.errors import UserError, first_lines
 from mmwsss.models.converters.vit_keys import unwrap_vit
 from mmwsss.registry import MODELS
 from mmwsss.structures import Features
@@ -82,9 +83,10 @@ class WSSSViT(VisionTransformer):
             self.load_state_dict(state, strict=True)  # resizes the position embedding
         # mmpretrain asserts that the position embedding is a square
         except (RuntimeError, ValueError, AssertionError) as error:
-            raise ValueError(
+            raise UserError(
                 f'{self.pretrained} does not fit this {type(self).__name__} (width '
-                f'{self.embed_dims}, {self.num_layers} blocks): {error}'
+                f'{self.embed_dims}, {self.num_layers} blocks): '
+                f'{first_lines(str(error))}'
             ) from error
 
     def fit_pretrained(self, state: dict[str, Tensor]) -> dict[str, Tensor]:

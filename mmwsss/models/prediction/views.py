@@ -1,5 +1,5 @@
 # Licensed under Apache-2.0.
-"""What a network says of a batch: its scores and maps at each scale, mirrored or not."""
+"""What a network says of a batch: scores, and maps at each scale, also mirrored."""
 
 from __future__ import annotations
 

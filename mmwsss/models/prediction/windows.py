@@ -131,7 +131,7 @@ def _grid(span: Sequence[int], end: int, count: int) -> tuple[int, int, int]:
     if length % count or begin % pixel or end % pixel:
         raise UserError(
             f'test_cfg.windows: a window of {length} pixels gives {count} values of a '
-            f'map, and windows begin at {begin}: give a windows.size that is a multiple '
-            "of the network's reduction (32 fits all of ours)"
+            f'map, and windows begin at {begin}: give a windows.size that is a '
+            "multiple of the network's reduction (32 fits all of ours)"
         )
     return begin // pixel, begin // pixel + count, end // pixel

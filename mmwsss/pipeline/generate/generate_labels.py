@@ -27,6 +27,7 @@ from mmwsss.cli.processes import (
 )
 from mmwsss.io.inputs_read import inputs_read
 from mmwsss.io.output_folder import one_file_each, refuse_inputs
+from mmwsss.io.published import compare_classes
 from mmwsss.models.segmentors.wrapped_segmentor import unwrap
 from mmwsss.pipeline.fingerprint import MANIFEST, weights_hash
 from mmwsss.pipeline.inference import init_model
@@ -166,6 +167,7 @@ def generate_labels(
     read = [*inputs_read(dataset), *([cams] if cams else [])]
     refuse_inputs(out, read)
     _check_classes(model, dataset.metainfo['classes'], settings)
+    compare_classes(model.trained_classes, dataset.metainfo['classes'], checkpoint)
     identity = dict(
         settings.settings(),
         weights=weights_hash(model),

@@ -46,7 +46,7 @@ def test_blended_equals_a_plain_loop() -> None:
     size, boxes = (64, 104), window_boxes((64, 104), (32, 48), 0.3, 8)
     maps = [torch.randn(2, 3, 4, 6) for _ in boxes]
     total, weights = torch.zeros(2, 3, 8, 13).double(), torch.zeros(8, 13).double()
-    for (y0, y1, x0, x1), one in zip(boxes, maps):
+    for (y0, _, x0, _), one in zip(boxes, maps):
         for y in range(4):
             for x in range(6):
                 weight = window_weight((4, 6), one)[y, x].double()
