@@ -97,11 +97,16 @@ class WholeViews:
 
     def maps(self, scale: float, mirrored: bool, labels: ImageLabels) -> tuple:
         """See :class:`Views`."""
-        return self.model.compact_maps(self.passes[scale][mirrored], labels)
+        return self.model.compact_maps(self._features(scale, mirrored), labels)
 
     def seg_logits(self, scale: float, mirrored: bool) -> Tensor:
         """See :class:`Views`."""
-        return self.model.seg_logits(self.passes[scale][mirrored])
+        return self.model.seg_logits(self._features(scale, mirrored))
+
+    def _features(self, scale: float, mirrored: bool) -> Features:
+        found = self.passes[scale][mirrored]
+        assert found is not None  # mirrors are asked for where they were run
+        return found
 
 
 class WindowedViews:

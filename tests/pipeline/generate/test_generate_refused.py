@@ -8,11 +8,15 @@ import torch
 from PIL import Image
 
 from mmwsss.io.data_errors import LabelError
+from mmwsss.io.output_folder import OutputError
+from mmwsss.io.weights import CheckpointMismatch
 from mmwsss.pipeline.generate.generate_cfg import GenerateCfg
+from mmwsss.pipeline.generate.generate_labels import generate_labels
 from mmwsss.pipeline.generate.network_maps import NetworkMaps
 from mmwsss.pipeline.manifest import read_manifest
 from mmwsss.pipeline.refine.refine_cfg import RefineCfg
 from tests.helpers.generation import (
+    CLASSES,
     CONFIGS,
     config_of,
     contents,
@@ -124,3 +128,33 @@ def test_a_broken_image_is_named_and_the_rest_goes_on(run, tmp_path) -> None:
     report, out = run(cfg=cfg, bkg_thr=(0.5,))
     assert report.skipped == 2 and len(contents(out)) == 6 and not report.failed
     assert read_manifest(out)['unreadable'] == []
+
+
+def test_classes_in_another_order_are_refused(place, run, tmp_path) -> None:
+    """A channel would be taken for another class."""
+    classes = ['background', *reversed(CLASSES)]
+    state = dict(state_dict=build(CONFIGS['toco']).state_dict())
+    state['meta'] = dict(dataset_meta=dict(classes=classes))
+    torch.save(state, tmp_path / 'other.pth')
+    with pytest.raises(CheckpointMismatch, match='in that order'):
+        generate_labels(
+            config_of('toco', place / 'data'),
+            str(tmp_path / 'other.pth'),
+            tmp_path / 'out',
+            GenerateCfg(bkg_thr=(0.5,), refine='none'),
+        )
+
+
+def test_two_pictures_of_one_name_are_both_named(run, tmp_path) -> None:
+    root = draw_data(tmp_path / 'data', 1)
+    picture = Image.open(root / 'JPEGImages' / 'im_00.jpg')
+    picture.save(root / 'JPEGImages' / 'im_00.png')
+    (root / 'splits' / 'train.txt').write_text('im_00.jpg dots\nim_00.png grid\n')
+    with pytest.raises(OutputError, match=r'im_00\.jpg and .*im_00\.png would both'):
+        run(cfg=config_of('toco', root), refine='none', bkg_thr=(0.5,))
+
+
+def test_outputs_over_the_pictures_are_refused(run, tmp_path) -> None:
+    root = draw_data(tmp_path / 'data', 1)
+    with pytest.raises(OutputError, match='which is read'):
+        run(cfg=config_of('toco', root), out='data', refine='none', bkg_thr=(0.5,))
