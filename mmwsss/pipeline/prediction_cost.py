@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -66,6 +67,7 @@ class LargePictures:
         if isinstance(self.model, WeakSegmentor):
             self.cfg = InferenceCfg.of(self.model.test_cfg, **(test_cfg or {}))
         self.window = window_of(model, self.model)
+        self.counted: dict[tuple[int, int], tuple[float, float]] = {}
         self.known: dict[tuple[int, int], dict[str, Any]] = {}
 
     def overrides(self, size: tuple[int, int], name: str = '') -> dict[str, Any]:
@@ -89,7 +91,7 @@ class LargePictures:
     ) -> dict[str, Any]:
         device = next(self.model.parameters()).device
         speed = SPEED.get(device.type, SPEED['cpu'])
-        whole, largest = self._cost(cfg, size)
+        whole, largest = self._cost(cfg, size, 2 * LIMIT * speed)
         too_large = largest > _MEMORY * memory_of(device)
         if whole / speed <= LIMIT and not too_large:
             return {}
@@ -109,7 +111,7 @@ class LargePictures:
             cost = self._cost(InferenceCfg.of(found, outputs=cfg.outputs), size)[0]
             views = ', at scale 1 without mirrors'
         print_log(
-            f'{name} {size[1]} x {size[0]} pixels: whole it would take about '
+            f'{name} {size[1]} x {size[0]} pixels: whole it would take at least '
             f'{_time(whole / speed)}'
             + (' and more memory than there is' if too_large else '')
             + f'; predicted in windows of {self.window} pixels{views}, about '
@@ -118,14 +120,23 @@ class LargePictures:
         )
         return found
 
-    def _cost(self, cfg: InferenceCfg, size: tuple[int, int]) -> tuple[float, float]:
-        """Operations of all passes, and bytes of the largest map."""
+    def _cost(
+        self, cfg: InferenceCfg, size: tuple[int, int], enough: float = math.inf
+    ) -> tuple[float, float]:
+        """Operations of all passes, and bytes of the largest map.
+
+        Nothing more is counted once there are more operations than ``enough``.
+        """
         total, largest = 0.0, 0.0
         for scale, mirror in cfg.passes().items():
             for pieces, piece in self._pieces(cfg, size, scale):
-                count, memory = count_encoder(self.model, piece)
+                if piece not in self.counted:
+                    self.counted[piece] = count_encoder(self.model, piece)
+                count, memory = self.counted[piece]
                 total += count * pieces * (1 + mirror)
                 largest = max(largest, memory * (1 + mirror))
+            if total > enough:
+                break
         return total, largest
 
     def _pieces(
