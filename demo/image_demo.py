@@ -5,12 +5,16 @@
 
 PHOTO may be a folder. For each photo it writes ``NAME.png``, the predicted mask with
 the palette of the data set, and ``NAME_panel.png``: photo · CAM · auxiliary CAM ·
-pseudo label · prediction, with a legend.
+pseudo label · prediction, with a legend. A photo that can't be read doesn't stop the
+others: it is named at the end, and the exit code is 1.
 """
 
 from __future__ import annotations
 
 import argparse
+import logging
+import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -22,12 +26,15 @@ from torch import nn
 
 from mmwsss.cli.arguments import OptionsAction, plain_errors
 from mmwsss.cli.inference_options import POST_PROCESSOR_HELP
+from mmwsss.io.atomic_file import write_picture
 from mmwsss.io.data_errors import DataError
 from mmwsss.io.image_files import IMAGE_SUFFIXES
 from mmwsss.io.label_png import save_label_png
+from mmwsss.io.output_folder import claim_outputs
 from mmwsss.io.pictures.georeference import copy_georeference, georeference_of
 from mmwsss.io.pictures.reader import read_picture, shown
 from mmwsss.pipeline.inference import init_model, predict_image
+from mmwsss.pipeline.prediction_cost import LargePictures
 from mmwsss.visualization.panels import compose_panel, sample_tiles
 from mmwsss.visualization.samples import sample_outputs
 
@@ -61,11 +68,41 @@ def refuse_unplaced(found: list[Path]) -> None:
             )
 
 
+def outputs_of(found: Sequence[Path], geotiff: bool = False) -> list[tuple[str, str]]:
+    """(file, photo) of all that is written."""
+    ends = ('.png', '_panel.png', '.tif')[: 3 if geotiff else 2]
+    return [(f'{photo.stem}{end}', str(photo)) for photo in found for end in ends]
+
+
+def show_all(
+    model: nn.Module,
+    found: Sequence[Path],
+    out_dir: Path,
+    options: dict,
+    geotiff: bool = False,
+) -> dict[Path, str]:
+    """Predict all photos; gives the messages of those that can't be read."""
+    failed, large = {}, LargePictures(model, options, fewer_views=True)
+    for photo in track_iter_progress(found, file=sys.stderr):
+        try:
+            pixels = read_picture(photo, model.picture).pixels
+        except (ValueError, OSError) as error:
+            failed[photo] = str(error)
+        else:
+            windows = large.overrides(pixels.shape[:2], photo.name)
+            show(model, photo, pixels, out_dir, options | windows, geotiff)
+    return failed
+
+
 def show(
-    model: nn.Module, photo: Path, out_dir: Path, options: dict, geotiff: bool = False
+    model: nn.Module,
+    photo: Path,
+    pixels: np.ndarray,
+    out_dir: Path,
+    options: dict,
+    geotiff: bool = False,
 ) -> None:
     """Write the mask and the panel of one photo; of a GeoTIFF a GeoTIFF mask too."""
-    pixels = read_picture(photo, model.picture).pixels
     sample = predict_image(model, pixels, **options)
     classes = model.dataset_meta['classes']
     palette = model.dataset_meta.get('palette')
@@ -82,11 +119,11 @@ def show(
         shown(pixels, model.picture), outputs, classes, palette, predicted
     )
     panel = compose_panel([tiles], classes, palette, heading=f'{photo.name}, predicted')
-    Image.fromarray(panel).save(out_dir / f'{photo.stem}_panel.png')
+    write_picture(Image.fromarray(panel), out_dir / f'{photo.stem}_panel.png')
 
 
-def main() -> None:
-    """Command line."""
+def main(argv: list[str] | None = None) -> int:
+    """Command line; gives the exit code."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument('photo', type=Path, help='a photo, or a folder of photos')
     parser.add_argument('config')
@@ -107,20 +144,27 @@ def main() -> None:
         action='store_true',
         help='write each mask as NAME.tif too, at the place of its picture, a GeoTIFF',
     )
-    args = parser.parse_args()
+    args = parser.parse_args(argv)
 
     found = photos(args.photo)
     if args.geotiff:
         refuse_unplaced(found)
+    read = [args.photo, args.config, args.checkpoint]
+    claim_outputs(args.out_dir, outputs_of(found, args.geotiff), read, '--out-dir')
     test_cfg = Config({})
     test_cfg.merge_from_dict(args.test_cfg)  # a.b=c belongs to the group a
     model = init_model(args.config, args.checkpoint, args.device, args.post_processor)
-    args.out_dir.mkdir(parents=True, exist_ok=True)
-    for photo in track_iter_progress(found):
-        show(model, photo, args.out_dir, test_cfg.to_dict(), args.geotiff)
-    print_log(f'{len(found)} masks and panels in {args.out_dir}', 'current')
+    failed = show_all(model, found, args.out_dir, test_cfg.to_dict(), args.geotiff)
+    print_log(f'{len(found) - len(failed)} masks and panels in {args.out_dir}')
+    if failed:
+        print_log(
+            f'{len(failed)} of {len(found)} photos were left out:', level=logging.ERROR
+        )
+    for message in failed.values():
+        print_log(message, level=logging.ERROR)
+    return 1 if failed else 0
 
 
 if __name__ == '__main__':
     with plain_errors():
-        main()
+        sys.exit(main())

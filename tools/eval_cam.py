@@ -24,10 +24,12 @@ from pathlib import Path
 
 from mmengine.logging import print_log
 
-from mmwsss.cli.arguments import add_picture
+from mmwsss.cli.arguments import add_picture, plain_errors
 from mmwsss.datasets.label_sources import read_names
 from mmwsss.io.atomic_file import write_json
 from mmwsss.io.image_files import image_stem
+from mmwsss.io.inputs_read import folders_of
+from mmwsss.io.output_folder import claim_file
 from mmwsss.io.pictures.picture_rule import PictureRule
 from mmwsss.ops import DENSE_CRF_PRESETS
 from mmwsss.pipeline.evaluate.eval_tasks import (
@@ -43,8 +45,11 @@ from mmwsss.pipeline.evaluate.evaluate_maps import (
     evaluate_maps,
     parse_thresholds,
 )
-from mmwsss.pipeline.evaluate.score_report import metrics_of, tables_of
+from mmwsss.pipeline.evaluate.score_report import metrics_of, remarks_of, tables_of
 from mmwsss.pipeline.label_options import read_labeler
+
+#: keys of the report that ``--out`` holds
+REPORT = ('images', 'classes', 'sweep')
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
@@ -151,11 +156,25 @@ def find_truth(
     ), classes
 
 
+def scored_what(folder: Path, kind: str, args: argparse.Namespace) -> str:
+    """What the figures are of, where a folder holds more than one thing."""
+    if kind == 'mask':
+        return f'scored: the masks of {folder}, as they are'
+    made = f'the CAMs of {folder} at their best threshold, chosen on the truth'
+    masks = folder.parent / 'mask'
+    if args.kind is None and folder.name in ('cam', 'fused') and masks.is_dir():
+        made += f'; not the masks of {masks}, which --kind mask scores'
+    return f'scored: {made}'
+
+
 def main(argv: list[str] | None = None) -> dict:
     """Score as the command line says; gives what ``--out`` holds."""
     args = parse_args(argv)
     folder, kind = maps_in(args.maps, args.kind)
     infos, classes = find_truth(args, folder, kind)
+    if args.out:
+        read = [folder, *folders_of(infos), *filter(None, (args.list, args.config))]
+        claim_file(args.out, read, keys=REPORT)
     cfg = EvalCfg(
         len(classes),
         kind,
@@ -170,13 +189,13 @@ def main(argv: list[str] | None = None) -> dict:
     result = evaluate_maps(tasks, cfg, args.workers)
     metrics = metrics_of(result, classes)
     print_log(f'\n{tables_of(result, classes)}')
+    for remark in (scored_what(folder, kind, args), *remarks_of(result)):
+        print_log(remark)
     if args.out:
         write_json(metrics, args.out)
     return metrics
 
 
 if __name__ == '__main__':
-    try:
+    with plain_errors(ValueError, RuntimeError):
         main()
-    except (ValueError, OSError, RuntimeError) as error:  # DataError is a ValueError
-        raise SystemExit(f'error: {error}') from None

@@ -24,11 +24,8 @@ processes: tools/dist_generate.sh CONFIG CHECKPOINT GPUS --out DIR ...
 from __future__ import annotations
 
 import argparse
-import logging
 
-from mmengine.logging import print_log
-
-from mmwsss.cli.arguments import add_common_arguments, parse, read_config
+from mmwsss.cli.arguments import add_common_arguments, parse, plain_errors, read_config
 from mmwsss.cli.processes import log_once
 from mmwsss.io.score_files import DTYPES
 from mmwsss.models.prediction.inference_cfg import FILTERS
@@ -178,8 +175,8 @@ def settings_of(args: argparse.Namespace) -> GenerateCfg:
     )
 
 
-def main(argv: list[str] | None = None) -> None:
-    """Generate as the command line says."""
+def main(argv: list[str] | None = None) -> int:
+    """Generate as the command line says; gives the exit code."""
     args = parse_args(argv)
     affinity = None
     if args.affinity or args.cams:
@@ -199,17 +196,17 @@ def main(argv: list[str] | None = None) -> None:
     sizes = ', '.join(
         f'{kind} {size} bytes' for kind, size in report.bytes_per_image.items()
     )
+    made = report.images - report.skipped - len(report.failed)
     log_once(
-        f'{report.images - report.skipped} images in {report.seconds:.0f} s, '
+        f'{made} images in {report.seconds:.0f} s, '
         f'{report.skipped} were there; in {report.out}: {sizes} an image'
     )
+    if report.failed:
+        listed = '\n'.join(report.failed.values())
+        log_once(f'{len(report.failed)} of {report.images} left out:\n{listed}')
+    return 1 if report.failed else 0
 
 
 if __name__ == '__main__':
-    try:
-        main()
-    except (ValueError, OSError, RuntimeError) as error:  # DataError is a ValueError
-        raise SystemExit(f'error: {error}') from None
-    except KeyboardInterrupt:
-        print_log('\ninterrupted; run it again to go on', level=logging.ERROR)
-        raise SystemExit(130) from None
+    with plain_errors(ValueError, RuntimeError):
+        raise SystemExit(main())

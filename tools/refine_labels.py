@@ -24,7 +24,7 @@ from pathlib import Path
 
 from mmengine.logging import print_log
 
-from mmwsss.cli.arguments import add_picture
+from mmwsss.cli.arguments import add_picture, plain_errors
 from mmwsss.datasets.coco14 import COCO14WeakDataset
 from mmwsss.datasets.label_sources import read_names
 from mmwsss.io.score_files import KINDS
@@ -151,11 +151,5 @@ def main(argv: list[str] | None = None) -> int:
 
 
 if __name__ == '__main__':
-    try:
-        code = main()
-    except (ValueError, RuntimeError) as error:  # DataError is a ValueError
-        raise SystemExit(f'error: {error}') from None
-    except KeyboardInterrupt:
-        print_log('\ninterrupted; run it again to go on', level=logging.ERROR)
-        code = 130
-    raise SystemExit(code)
+    with plain_errors(ValueError, RuntimeError):
+        raise SystemExit(main())

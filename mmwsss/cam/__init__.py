@@ -2,6 +2,7 @@
 """Pure functions on class activation maps that several methods share."""
 
 from .fusion import (
+    at_least,
     fuse_cams,
     fuse_seg_logits,
     long_side_size,
@@ -33,6 +34,7 @@ from .labels import (
 from .pixels import denormalise, truncate_to_unit
 
 __all__ = [
+    'at_least',
     'IGNORE',
     'affinity_targets',
     'box_mask',

@@ -14,14 +14,17 @@ NORMALISE_EPS = 1e-5
 
 
 def scaled_size(size: tuple[int, int], scale: float) -> tuple[int, int]:
-    """``(int(scale * H), int(scale * W))``: the published rounding (truncation)."""
-    return int(scale * size[0]), int(scale * size[1])
+    """``(int(scale * H), int(scale * W))``: the published rounding (truncation).
+
+    A side has one pixel at least.
+    """
+    return max(int(scale * size[0]), 1), max(int(scale * size[1]), 1)
 
 
 def long_side_size(size: tuple[int, int], long_side: int) -> tuple[int, int]:
     """``(int(H * q), int(W * q))`` with ``q = long_side / max(H, W)`` (AFA)."""
     factor = long_side / max(size)
-    return int(size[0] * factor), int(size[1] * factor)
+    return max(int(size[0] * factor), 1), max(int(size[1] * factor), 1)
 
 
 def scale_order(scales: Sequence[float], add_one: bool = True) -> tuple[float, ...]:
@@ -76,7 +79,15 @@ def resize(maps: Tensor, size: tuple[int, int]) -> Tensor:
     """
     if tuple(maps.shape[-2:]) == tuple(size):
         return maps
+    if not maps.shape[1]:  # of a picture without objects
+        return maps.new_zeros(*maps.shape[:2], *size)
     return F.interpolate(maps, size=size, mode='bilinear', align_corners=False)
+
+
+def at_least(images: Tensor, side: int) -> Tensor:
+    """Images (B, C, H, W) with sides below ``side`` pixels stretched to it."""
+    height, width = images.shape[-2:]
+    return resize(images, (max(height, side), max(width, side)))
 
 
 def with_mirror(images: Tensor) -> Tensor:

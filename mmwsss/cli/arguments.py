@@ -4,15 +4,20 @@
 from __future__ import annotations
 
 import argparse
+import logging
+import math
 import os
 import os.path as osp
+import traceback
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from numbers import Real
 from typing import Any
 
 from mmengine.config import Config, DictAction
+from mmengine.config.utils import ConfigParsingError
 from mmengine.dist import is_main_process
+from mmengine.logging import print_log
 from mmengine.registry import RUNNERS
 from mmengine.runner import Runner
 
@@ -21,6 +26,8 @@ from mmwsss.io.errors import UserError
 
 #: a class that a config names, built with a setting that it doesn't have
 _UNKNOWN_SETTING = '__init__() got an unexpected keyword argument'
+#: functions within which a config becomes objects
+_BUILDING = ('__init__', 'build_from_cfg')
 #: scores of a test, in its work dir
 METRICS = 'metrics.json'
 LAUNCHERS = ('none', 'pytorch', 'slurm', 'mpi')
@@ -44,6 +51,25 @@ class OptionsAction(DictAction):
                     'without blanks, lists as "[a,b]"'
                 )
         super().__call__(parser, namespace, values, option_string)
+
+
+class RenamedAction(argparse.Action):
+    """An option by its old name: understood, with a note; ``dest`` is the new one's."""
+
+    def __init__(self, option_strings: Sequence[str], dest: str, **kwargs: Any) -> None:
+        kwargs |= dict(help=argparse.SUPPRESS, default=argparse.SUPPRESS)
+        super().__init__(option_strings, dest, **kwargs)
+
+    def __call__(
+        self,
+        parser: argparse.ArgumentParser,
+        namespace: argparse.Namespace,
+        values: Any,
+        option_string: str | None = None,
+    ) -> None:
+        """Called by argparse."""
+        print_log(f'{option_string} is called --{self.dest} now')
+        setattr(namespace, self.dest, values)
 
 
 def add_cfg_options(parser: argparse.ArgumentParser) -> None:
@@ -135,27 +161,56 @@ def make_runner(cfg: Config) -> Runner:
 def save_metrics(metrics: Mapping[str, Any], work_dir: str | os.PathLike) -> None:
     """Write the scores of a test: once, by the first process, and whole.
 
+    What isn't defined (NaN, which JSON doesn't know) is ``null``, and said once.
+
     (mmengine's own file is written by every process, one over the other.)
     """
     if is_main_process():
-        scores = {
-            key: float(value)
-            for key, value in metrics.items()
-            if isinstance(value, Real)
-        }
+        found = {k: float(v) for k, v in metrics.items() if isinstance(v, Real)}
+        scores = {k: v if math.isfinite(v) else None for k, v in found.items()}
+        undefined = [key for key, value in scores.items() if value is None]
+        if undefined:
+            print_log(
+                f'not defined on these pictures, null in {METRICS}: '
+                + ', '.join(undefined),
+                'current',
+                logging.WARNING,
+            )
         write_json(scores, osp.join(work_dir, METRICS))
 
 
 @contextmanager
-def plain_errors() -> Iterator[None]:
-    """End with the message alone where the user's settings or files are wrong."""
+def plain_errors(*also: type[Exception]) -> Iterator[None]:
+    """End with the message alone where the user's settings or files are wrong.
+
+    Every tool runs within it. A value that a class of the config refuses as it is built
+    counts as the user's; an error of any other origin keeps its traceback.
+
+    Args:
+        *also: more kinds of errors that a tool expects (of its workers, say).
+    """
     try:
         yield
-    except (UserError, FileNotFoundError) as error:
+    except (UserError, OSError, ConfigParsingError, *also) as error:
         raise SystemExit(f'error: {error}') from None
+    except KeyboardInterrupt:
+        print_log('\ninterrupted; run it again to go on', level=logging.ERROR)
+        raise SystemExit(130) from None
     except TypeError as error:
         if _UNKNOWN_SETTING not in str(error):
             raise
         raise SystemExit(
             f'error: {error}. Correct the setting in the config or in --cfg-options'
         ) from None
+    except ValueError as error:
+        if not _of_a_setting(error):
+            raise
+        raise SystemExit(f'error: {error}') from None
+
+
+def _of_a_setting(error: ValueError) -> bool:
+    """Whether a value was refused by code of ours, or as an object was built."""
+    frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
+    module = frames[-1].f_globals.get('__name__', '') if frames else ''
+    built = any(frame.f_code.co_name in _BUILDING for frame in frames)
+    return module.split('.')[0] in ('mmwsss', '__main__') or built

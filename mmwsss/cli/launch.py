@@ -49,6 +49,7 @@ def prepare_run(
     """
     use_safe_checkpoints(allow_pickle)
     cfg.launcher = launcher
+    guard_outputs(cfg)
     skip_pretrained_on_resume(cfg)
     if amp:
         enable_amp(cfg)
@@ -57,6 +58,13 @@ def prepare_run(
     if not torch.cuda.is_available():
         prepare_for_cpu(cfg)
     return cfg
+
+
+def guard_outputs(cfg: Config) -> None:
+    """Let every run check its folders of outputs before it works, see the hook."""
+    hooks = cfg.get('custom_hooks') or []
+    if not any(name_of(hook.get('type')) == 'OutputGuardHook' for hook in hooks):
+        cfg.custom_hooks = [*hooks, dict(type='mmwsss.OutputGuardHook')]
 
 
 def skip_pretrained_on_resume(cfg: Config) -> None:

@@ -8,6 +8,8 @@ from collections.abc import Mapping, Sequence
 
 from .scores import SegScores
 
+#: the mean over the classes that occur in truth or prediction (``over='all'``)
+ALL_CLASSES = 'mIoU (in truth or prediction)'
 TITLES = {
     'seg': 'segmentation',
     'cam': 'CAM',
@@ -66,7 +68,7 @@ def summary_table(
         'output',
         'threshold',
         'mIoU',
-        'mIoU (all classes)',
+        ALL_CLASSES,
         'FP',
         'FN',
         'pAcc',

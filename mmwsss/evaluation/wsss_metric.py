@@ -14,7 +14,9 @@ from mmengine.logging import print_log
 from torch import Tensor
 
 from mmwsss.cam import threshold_label
+from mmwsss.io.image_files import output_stem
 from mmwsss.io.label_png import save_label_png
+from mmwsss.io.output_folder import inside
 from mmwsss.registry import METRICS
 
 from .areas import ClassAreas, areas_from_labels
@@ -111,7 +113,7 @@ class WSSSMetric(BaseMetric):
             self.results.append(self._score(sample))
 
     def _score(self, sample: dict) -> dict[str, Any]:
-        entry: dict[str, Any] = dict(name=_name(sample))
+        entry: dict[str, Any] = dict(name=output_stem(sample))
         score = sample.get('pred_score')
         if isinstance(score, Tensor) and sample.get('gt_score') is not None:
             entry['cls'] = (
@@ -158,7 +160,7 @@ class WSSSMetric(BaseMetric):
             )
         save_label_png(
             label.cpu().numpy(),
-            osp.join(folder, f'{_name(sample)}.png'),
+            osp.join(folder, inside(f'{output_stem(sample)}.png')),
             self.dataset_meta.get('palette'),
         )
 
@@ -295,8 +297,3 @@ def _data(sample: dict, field: str, key: str = 'data') -> Tensor | None:
         return None
     value = pixels[key] if isinstance(pixels, dict) else getattr(pixels, key)
     return value.squeeze(0) if value.dim() == 3 else value
-
-
-def _name(sample: dict) -> str:
-    """Of the image: its id, or its file name without suffix."""
-    return sample.get('img_id') or osp.splitext(osp.basename(sample['img_path']))[0]

@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import io
+import os
 from collections.abc import Callable, Mapping
 
 import torch
@@ -10,6 +11,7 @@ from torch import Tensor
 
 from .atomic_file import write_atomic
 from .checkpoint import load_checkpoint_file, use_safe_checkpoints
+from .output_folder import OutputError, refuse_inputs
 
 
 def convert_file(
@@ -28,8 +30,25 @@ def convert_file(
         ValueError: if the file's keys aren't of the layout that ``convert`` knows.
     """
     use_safe_checkpoints()
+    claim_target(target, source)
     state = convert(load_checkpoint_file(source, map_location='cpu'))
     write_state(state, source, target)
+
+
+def claim_target(target: str, source: str) -> None:
+    """Refuse to write over the source, or over a checkpoint that training made.
+
+    Raises:
+        OutputError: naming the file.
+    """
+    refuse_inputs(target, [source], 'the target')
+    if os.path.exists(target):
+        found = load_checkpoint_file(target, map_location='cpu')
+        if not isinstance(found, dict) or set(found) != {'state_dict'}:
+            raise OutputError(
+                f'{target} is there and is no converted file: give another name, or '
+                'move it away'
+            )
 
 
 def write_state(state: Mapping[str, Tensor], source: str, target: str) -> None:
@@ -40,6 +59,7 @@ def write_state(state: Mapping[str, Tensor], source: str, target: str) -> None:
         source: where they are from, for the log.
         target: path to write.
     """
+    claim_target(target, source)
     buffer = io.BytesIO()
     torch.save(dict(state_dict=dict(state)), buffer)
     write_atomic(buffer.getvalue(), target)

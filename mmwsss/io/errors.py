@@ -14,6 +14,18 @@ class UserError(ValueError):
     """
 
 
+def first_lines(text: str, count: int = 4) -> str:
+    """The first lines of a message, and how many were left out.
+
+    Args:
+        text: e.g. torch's list of all tensors that differ in size.
+        count: of the lines that are kept.
+    """
+    lines = text.splitlines()
+    more = len(lines) - count
+    return '\n'.join(lines[:count]) + (f'\n    ... and {more} more' * (more > 0))
+
+
 def check_choice(
     name: str, value: Any, known: Collection[Any], error: type[UserError] = UserError
 ) -> None:

@@ -4,8 +4,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from .data_errors import DataError
 from .pictures.picture_rule import PictureRule
@@ -16,6 +17,15 @@ def image_stem(name: str) -> str:
     """The name without an image suffix."""
     stem, suffix = os.path.splitext(name)
     return stem if suffix.lower() in IMAGE_SUFFIXES else name
+
+
+def output_stem(info: Mapping[str, Any]) -> str:
+    """What outputs of an image are called, without suffix: its id, or its file's name.
+
+    Args:
+        info: of a data set's list, or of a sample: ``img_id`` or ``img_path``.
+    """
+    return info.get('img_id') or Path(info['img_path']).stem
 
 
 def picture_size(path: str, rule: PictureRule | None = None) -> tuple[int, int]:

@@ -9,8 +9,23 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from .atomic_file import write_picture
+from .atomic_file import is_whole, write_picture
 from .palette import full_palette
+
+#: of the header of a PNG: where the colour type stands, and that of indexed files
+_COLOUR_TYPE, _INDEXED = 25, 3
+
+
+def is_label_png(path: str | Path) -> bool:
+    """Whether a whole PNG of indexed colours is there, as :func:`save_label_png` does.
+
+    A photo of that name is none. Only the first and the last bytes are read.
+    """
+    if not is_whole(path):
+        return False
+    with open(path, 'rb') as file:
+        head = file.read(_COLOUR_TYPE + 1)
+    return len(head) > _COLOUR_TYPE and head[_COLOUR_TYPE] == _INDEXED
 
 
 def save_label_png(

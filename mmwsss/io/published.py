@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from .errors import UserError
 from .plain import to_plain
-from .weights import load_weights_strict, strip_prefix
+from .weights import CheckpointMismatch, load_weights_strict, strip_prefix
 
 #: key of the meta data: ``dict(dropped=[part, ...])``
 PUBLISHED = 'published'
@@ -56,6 +56,34 @@ def mark_absent(model: nn.Module, parts: Sequence[str]) -> None:
     for module in model.modules() if parts else ():
         if any(part in module._modules or part in module._parameters for part in parts):
             setattr(module, ABSENT, tuple(parts))
+
+
+def saved_classes(checkpoint: Mapping[str, Any]) -> tuple[str, ...] | None:
+    """The classes that a checkpoint was trained with, if it names them."""
+    meta = checkpoint.get('meta')
+    told = meta.get('dataset_meta') if isinstance(meta, Mapping) else None
+    return tuple((told or {}).get('classes') or ()) or None
+
+
+def compare_classes(
+    saved: Sequence[str] | None, classes: Sequence[str] | None, source: str
+) -> None:
+    """Refuse a file whose classes have other names than the data's, or another order.
+
+    Args:
+        saved: the file's, see :func:`saved_classes`.
+        classes: those of the data set, background first. ``None``, of either: not
+            known. Another number is :func:`.compare_weights`' to refuse.
+        source: file name for the message.
+
+    Raises:
+        CheckpointMismatch: Naming both.
+    """
+    if saved and classes and len(saved) == len(classes) and [*saved] != [*classes]:
+        raise CheckpointMismatch(
+            f'{source} was trained with the classes {list(saved)}, the data set '
+            f'has {list(classes)}: give the data set these classes in that order.'
+        )
 
 
 def load_to_predict(

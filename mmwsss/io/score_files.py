@@ -8,7 +8,7 @@
     ``scores``, as above, or uint8, 255 being 1; if not all classes are there,
     ``keys`` (n,): the class id of each channel; if the maps are coarser than the image,
     ``size`` (2,): its height and width, to which they are resized bilinearly with
-    half-pixel centres.
+    half-pixel centres. A picture without objects has (0, h, w) CAMs.
 ``NAME.png``
     ``'label'``: a class id for each pixel.
 """
@@ -131,6 +131,8 @@ def load_scores(
         )
     if maps.scores.shape[1:] == maps.size:
         return maps
+    if not len(maps.scores):  # a picture without objects
+        return maps._replace(scores=np.zeros((0, *maps.size), np.float32))
     coarse = torch.from_numpy(maps.scores)[None]
     full = F.interpolate(coarse, maps.size, mode='bilinear', align_corners=False)[0]
     return maps._replace(scores=full.numpy())
@@ -186,7 +188,12 @@ def _read_labels(path: str | Path, num_classes: int | None) -> ScoreMaps:
 
 def _read_arrays(path: str | Path, kind: str) -> ScoreMaps:
     scores, ids, stored = _load(path)
-    if scores.ndim != 3 or scores.dtype.kind != 'f' or not scores.size:
+    none = kind == 'cam' and scores.shape[:1] == (0,) and ids is not None
+    if (
+        scores.ndim != 3
+        or scores.dtype.kind != 'f'
+        or not (scores.size or (none and min(scores.shape[1:])))
+    ):
         raise ScoreError(
             path,
             f'holds {scores.shape} {scores.dtype}',
@@ -199,8 +206,8 @@ def _read_arrays(path: str | Path, kind: str) -> ScoreMaps:
         ids.shape != (len(scores),)
         or ids.dtype.kind not in 'ui'
         or len(set(ids.tolist())) != len(ids)
-        or ids.min() < first
-        or ids.max() > 254
+        or ids.min(initial=first) < first
+        or ids.max(initial=first) > 254
     ):
         raise ScoreError(
             path,
@@ -210,7 +217,7 @@ def _read_arrays(path: str | Path, kind: str) -> ScoreMaps:
         )
     if not np.isfinite(scores).all():
         raise ScoreError(path, 'holds NaN or infinite values', 'compute it again')
-    low, high = float(scores.min()), float(scores.max())
+    low, high = float(scores.min(initial=0)), float(scores.max(initial=0))
     if low < 0 or high > 1 + 1e-3:  # half precision rounds
         raise ScoreError(
             path,

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from .errors import UserError
 
 _ALWAYS_OPTIONAL = (r'num_batches_tracked$',)
-_LIST_LIMIT = 12
+_LIST_LIMIT = 3
 FIX = 'use the config that the file was made with'
 
 
@@ -50,6 +50,7 @@ def compare_weights(
         CheckpointMismatch: With the list of keys and the likely fix.
     """
     given = strip_prefix(state_dict)
+    refuse_not_finite(given, source)
     own = model.state_dict()
     optional = (*_ALWAYS_OPTIONAL, *allow_missing)
     missing = [k for k in own if k not in given and not _matches(k, optional)]
@@ -60,6 +61,7 @@ def compare_weights(
         return
     lines = [f'{source} does not fit the model {type(model).__name__}.']
     lines += _class_count_lines(model, given, own, wrong)
+    lines += _width_lines(given, own, wrong)
     lines += _listing(
         'different shape',
         [
@@ -77,6 +79,26 @@ def compare_weights(
     else:
         lines.append(f'Fix: {fix}.')
     raise CheckpointMismatch('\n'.join(lines))
+
+
+def refuse_not_finite(state: Mapping[str, Tensor], source: str) -> None:
+    """Refuse weights that hold NaN or infinite values, as of a training that diverged.
+
+    Raises:
+        CheckpointMismatch: Naming the first tensor, and how many others there are.
+    """
+    wrong = [
+        key
+        for key, value in state.items()
+        if isinstance(value, Tensor)
+        and value.is_floating_point()
+        and not bool(value.isfinite().all())
+    ]
+    if wrong:
+        raise CheckpointMismatch(
+            f'{source} holds NaN or infinite values in {wrong[0]} and {len(wrong) - 1} '
+            'other tensors: its training has diverged, take an earlier checkpoint.'
+        )
 
 
 def load_weights_strict(
@@ -126,6 +148,20 @@ def _class_count_lines(
                 )
             return lines
     return []
+
+
+def _width_lines(
+    given: Mapping[str, Tensor], own: Mapping[str, Tensor], wrong: Sequence[str]
+) -> list[str]:
+    """Name the widths of both where they differ in most tensors: another backbone."""
+    norms = [k for k in wrong if given[k].dim() == own[k].dim() == 1]
+    if 2 * len(wrong) < len(own) or not norms:
+        return []
+    widths = len(given[norms[0]]), len(own[norms[0]])
+    return [
+        f'The file is of a network of width {widths[0]}, the model has {widths[1]}: '
+        'choose the config of its backbone.'
+    ]
 
 
 def _listing(title: str, rows: Sequence[str]) -> list[str]:

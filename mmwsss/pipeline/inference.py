@@ -19,7 +19,7 @@ from mmwsss.datasets.transforms.pack_weak_inputs import PackWeakInputs
 from mmwsss.io.checkpoint import load_checkpoint_file, use_safe_checkpoints
 from mmwsss.io.pictures.picture_rule import PictureRule
 from mmwsss.io.pictures.reader import read_picture, read_rgb
-from mmwsss.io.published import load_to_predict
+from mmwsss.io.published import compare_classes, load_to_predict, saved_classes
 from mmwsss.registry import DATASETS, MODELS, class_of
 
 
@@ -39,8 +39,9 @@ def init_model(
             with the image, as ``tools/test.py --post-processor``.
 
     Returns:
-        The model in eval mode, with ``cfg``, ``dataset_meta`` (class names and palette)
-        and ``picture`` (how it reads photos) attached.
+        The model in eval mode, with ``cfg``, ``dataset_meta`` (class names and
+        palette), ``trained_classes`` (those that the checkpoint names) and ``picture``
+        (how it reads photos) attached.
 
     Raises:
         FileNotFoundError: if the config or checkpoint isn't there.
@@ -64,8 +65,12 @@ def init_model(
     if checkpoint is not None:
         saved = load_checkpoint_file(checkpoint, map_location='cpu')
         load_to_predict(model, saved, str(checkpoint))
+        compare_classes(
+            saved_classes(saved), dataset_meta(cfg).get('classes'), str(checkpoint)
+        )
     model.cfg = cfg
     model.picture = picture_rule(cfg, saved)
+    model.trained_classes = saved_classes(saved)
     model.dataset_meta = saved.get('meta', {}).get('dataset_meta') or dataset_meta(cfg)
     if hasattr(model, 'use_metainfo'):  # a method may need the classes' names
         model.use_metainfo(model.dataset_meta)

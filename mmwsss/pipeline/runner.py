@@ -16,7 +16,13 @@ from mmwsss.version import __version__
 
 from .lock import folder_lock
 from .plan import Decision, decide, take_as_it_is
-from .stage_checks import check_data, check_files, check_schedules, check_values
+from .stage_checks import (
+    check_data,
+    check_files,
+    check_generated,
+    check_schedules,
+    check_values,
+)
 from .stage_command import as_typed, command
 from .stage_folder import StageFolder, find_stage_folder
 from .stage_options import added_settings
@@ -223,6 +229,7 @@ def _check_files(run: PipelineRun, decisions: Sequence[Decision]) -> None:
     check_schedules(begun)
     check_files(begun)
     check_data(begun)
+    check_generated(begun)
 
 
 def _run_stage(

@@ -14,6 +14,8 @@ from mmwsss.datasets.side_inputs.old_arguments import translate
 from mmwsss.datasets.weak_seg_dataset import WeakSegDataset
 from mmwsss.registry import DATASETS, class_of
 
+from .generate.generate_cfg import GenerateCfg
+from .generate.split_images import build_split, split_cfg
 from .stages import PipelineError, Stage, find_needs
 
 _WEIGHTS = ('pretrained', 'load_from', 'checkpoint')
@@ -104,6 +106,25 @@ def _given_dataset(loader: Mapping[str, Any]) -> dict[str, Any] | None:
 def _given(entries: Mapping[str, Any]) -> dict[str, Any]:
     """Those that name nothing an earlier stage has yet to make."""
     return {key: value for key, value in entries.items() if not any(find_needs(value))}
+
+
+def check_generated(stages: Sequence[Stage]) -> None:
+    """Look whether the labels of the pictures are known where stages read them.
+
+    Raises:
+        PipelineError: with the stage, the first picture and the fix.
+    """
+    for stage in stages:
+        values = stage.values
+        if stage.type != 'generate' or values.get('cams'):
+            continue
+        cam_filter = values.get('cam_filter', GenerateCfg.cam_filter)
+        try:
+            cfg = split_cfg(stage.read_config(), values.get('split'), cam_filter, True)
+            if cam_filter == 'gt' and not any(find_needs(cfg)):
+                build_split(cfg, cam_filter)
+        except (ValueError, TypeError, OSError) as error:
+            raise PipelineError(f'stage {stage.name!r}: {error}') from error
 
 
 def check_schedules(stages: Sequence[Stage]) -> None:

@@ -14,6 +14,7 @@ from PIL import Image
 
 from mmwsss.io.data_errors import DataError
 from mmwsss.io.label_png import save_label_png
+from mmwsss.io.output_folder import OutputError
 from mmwsss.io.score_files import load_scores, save_scores
 from mmwsss.ops import (
     DENSE_CRF_PRESETS,
@@ -314,7 +315,7 @@ def test_folders(folder) -> None:
     cfg = RefineCfg('par')
     with pytest.raises(DataError, match='none is no folder'):
         refine_folder(folder / 'none', folder / 'prob', folder / 'out', cfg)
-    with pytest.raises(DataError, match='holds the images or the maps'):
+    with pytest.raises(OutputError, match='which is read'):
         refine_folder(folder / 'images', folder / 'prob', folder / 'prob', cfg)
     (folder / 'empty').mkdir()
     with pytest.raises(DataError, match='holds no image'):

@@ -48,7 +48,7 @@ def test_pictures(load_tool, shapes, part, size):
             f'{part}_dataloader.dataset.data_root={shapes}',
         ]
     )
-    files = sorted(out.iterdir())
+    files = sorted(out.glob('*.png'))
     assert len(files) == 3
     assert {Image.open(file).size for file in files} == {size}
 
@@ -77,7 +77,7 @@ def test_saliency_maps_and_views_are_shown(load_tool, shapes):
                 f'{part}_dataloader.dataset.data_root={shapes}',
             ]
         )
-        assert {Image.open(file).size for file in out.iterdir()} == {size}
+        assert {Image.open(file).size for file in out.glob('*.png')} == {size}
 
 
 def test_verify(load_tool, shapes):

@@ -22,8 +22,9 @@ import numpy as np
 from mmengine.logging import print_log
 from PIL import Image
 
-from mmwsss.cli.arguments import add_picture
+from mmwsss.cli.arguments import add_picture, plain_errors
 from mmwsss.io.image_files import IMAGE_SUFFIXES, FileFinder
+from mmwsss.io.output_folder import claim_file, write_drawing
 from mmwsss.io.pictures.picture_rule import PictureRule
 from mmwsss.io.score_files import load_scores
 from mmwsss.pipeline.inference import read_photo
@@ -106,6 +107,8 @@ def row(
 def main(argv: list[str] | None = None) -> None:
     """Draw and write."""
     args = parse_args(argv)
+    read = [args.img_dir, *([args.ann_dir] if args.ann_dir else [])]
+    claim_file(args.out, read)
     folders = finished_folders(args.work_dir)
     last = list(folders.values())[-1]
     manifest = json.loads((last / 'manifest.json').read_text())
@@ -119,12 +122,10 @@ def main(argv: list[str] | None = None) -> None:
     rows = [row(name, folders, args, classes, palette) for name in names]
     panel = compose_panel(rows, classes, palette)
     picture = Image.fromarray(panel).quantize(COLOURS, dither=Image.Dither.NONE)
-    picture.save(args.out, optimize=True)
+    write_drawing(picture, args.out, optimize=True)
     print_log(f'{args.out}: {args.out.stat().st_size / 1000:.0f} kB')
 
 
 if __name__ == '__main__':
-    try:
+    with plain_errors():
         main()
-    except (ValueError, OSError) as error:  # DataError is a ValueError
-        raise SystemExit(f'error: {error}') from None

@@ -24,11 +24,12 @@ from pathlib import Path
 from mmengine.logging import print_log
 from PIL import Image
 
-from mmwsss.cli.arguments import add_picture
+from mmwsss.cli.arguments import add_picture, plain_errors
 from mmwsss.datasets.side_inputs.declaration import spread
 from mmwsss.io.atomic_file import write_json
 from mmwsss.io.data_errors import DataError
 from mmwsss.io.image_files import IMAGE_SUFFIXES, FileFinder
+from mmwsss.io.output_folder import claim_file, write_drawing
 from mmwsss.io.pictures.picture_rule import PictureRule
 from mmwsss.pipeline.evaluate.eval_tasks import classes_of, maps_in, names_in
 from mmwsss.pipeline.evaluate.folder_stats import (
@@ -107,8 +108,7 @@ def draw_sheet(
         labels,
         PictureRule.of(args.picture),
     )
-    Path(args.sheet).parent.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(sheet).save(args.sheet)
+    write_drawing(Image.fromarray(sheet), args.sheet)
 
 
 def main(argv: list[str] | None = None) -> dict:
@@ -118,6 +118,11 @@ def main(argv: list[str] | None = None) -> dict:
     classes = args.classes or classes_of(folder)
     if classes is None:
         raise ValueError(f'{folder} has no manifest that names classes: give --classes')
+    read = [folder, *filter(None, (args.labels, args.img_dir))]
+    if args.out:
+        claim_file(args.out, read, keys=('masks', 'classes'))
+    if args.sheet:
+        claim_file(args.sheet, read, '--sheet')
     labels = label_ids(args.labels, classes) if args.labels else None
     names = names_in(folder, 'mask')
     stats = folder_stats(folder, names, len(classes), labels, args.workers)
@@ -131,7 +136,5 @@ def main(argv: list[str] | None = None) -> dict:
 
 
 if __name__ == '__main__':
-    try:
+    with plain_errors(ValueError, RuntimeError):
         main()
-    except (ValueError, OSError) as error:  # DataError is a ValueError
-        raise SystemExit(f'error: {error}') from None

@@ -43,6 +43,7 @@ import numpy as np
 from mmengine.fileio import load
 from mmengine.logging import print_log
 
+from mmwsss.cli.arguments import plain_errors
 from mmwsss.datasets.coco14 import COCO14WeakDataset
 from mmwsss.datasets.coco_masks import class_mask
 from mmwsss.io.data_errors import DataError
@@ -236,7 +237,5 @@ def main() -> None:
 
 
 if __name__ == '__main__':
-    try:
+    with plain_errors():
         main()
-    except DataError as error:
-        raise SystemExit(f'error: {error}') from None

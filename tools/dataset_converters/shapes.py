@@ -26,6 +26,7 @@ from mmengine.logging import print_log
 from mmengine.utils import track_parallel_progress, track_progress
 from PIL import Image
 
+from mmwsss.cli.arguments import plain_errors
 from mmwsss.datasets.shapes.drawn_saliency import draw_saliency
 from mmwsss.datasets.shapes.scenes import (
     SHAPES_CLASSES,
@@ -161,4 +162,5 @@ def main(argv: list[str] | None = None) -> None:
 
 
 if __name__ == '__main__':
-    main()
+    with plain_errors():
+        main()

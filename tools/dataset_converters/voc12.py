@@ -32,6 +32,7 @@ import numpy as np
 from mmengine.logging import print_log
 from PIL import Image
 
+from mmwsss.cli.arguments import plain_errors
 from mmwsss.datasets.label_sources import (
     Labels,
     read_labels,
@@ -236,7 +237,5 @@ def main() -> None:
 
 
 if __name__ == '__main__':
-    try:
+    with plain_errors():
         main()
-    except DataError as error:
-        raise SystemExit(f'error: {error}') from None

@@ -30,6 +30,7 @@ import numpy as np
 from mmengine.logging import print_log
 from PIL import Image
 
+from mmwsss.cli.arguments import plain_errors
 from mmwsss.datasets.label_sources import read_names
 from mmwsss.datasets.voc12 import VOC12WeakDataset
 from mmwsss.datasets.voc_animals import SPLITS, VOCAnimalsDataset
@@ -183,7 +184,5 @@ def main() -> None:
 
 
 if __name__ == '__main__':
-    try:
+    with plain_errors():
         main()
-    except DataError as error:
-        raise SystemExit(f'error: {error}') from None

@@ -4,11 +4,11 @@
 ::
 
     python tools/misc/browse_dataset.py configs/toco/toco_vit-b_voc.py --out browse
-    python tools/misc/browse_dataset.py CONFIG --part val --number 20
-    python tools/misc/browse_dataset.py CONFIG --verify     (reads every file)
+    python tools/misc/browse_dataset.py CONFIG --split val --number 20
+    python tools/misc/browse_dataset.py CONFIG --verify   (reads its files)
 
 For training: the views side by side, the box of real pixels on the first, the image
-labels above, and the side inputs. For ``--part val`` and ``test``: the image, its mask,
+labels above, and the side inputs. For the splits val and test: the image, its mask,
 both overlaid.
 """
 
@@ -24,9 +24,17 @@ from mmengine.logging import print_log
 from mmengine.registry import init_default_scope
 from PIL import Image, ImageDraw
 
-from mmwsss.cli.arguments import add_cfg_options, merged_config
+from mmwsss.cli.arguments import (
+    RenamedAction,
+    add_cfg_options,
+    merged_config,
+    plain_errors,
+)
 from mmwsss.datasets.seeding import mix_seed
 from mmwsss.datasets.verify import verify_items
+from mmwsss.io.atomic_file import write_picture
+from mmwsss.io.inputs_read import inputs_read
+from mmwsss.io.output_folder import claim_outputs
 from mmwsss.io.palette import full_palette
 from mmwsss.registry import DATASETS
 from mmwsss.visualization.samples import to_picture
@@ -91,18 +99,21 @@ def sheet(pictures: list[np.ndarray], title: str) -> Image.Image:
 
 def browse(dataset, out: Path, number: int, seed: int) -> list[Path]:
     """Write the first ``number`` items; gives the files."""
-    out.mkdir(parents=True, exist_ok=True)
+    shown = range(min(number, len(dataset)))
+    paths = [dataset.get_data_info(index)['img_path'] for index in shown]
+    names = [f'{i:04d}_{Path(path).stem}.png' for i, path in enumerate(paths)]
+    claim_outputs(out, zip(names, paths, strict=True), inputs_read(dataset))
     classes, palette = dataset.metainfo['classes'], dataset.metainfo['palette']
     side_inputs = [side.name for side in dataset.side_inputs]
     files = []
-    for index in range(min(number, len(dataset))):
+    for index, name in enumerate(names):
         item = dataset[index, mix_seed(seed, index)]
         sample = item['data_samples']
-        names = ', '.join(classes[c + 1] for c in sample.gt_labels)
-        files.append(out / f'{index:04d}_{Path(sample.img_path).stem}.png')
+        labels = ', '.join(classes[c + 1] for c in sample.gt_labels)
+        files.append(out / name)
         picture = dataset.metainfo.get('picture')
         pictures = panels(item, palette, side_inputs, picture)
-        sheet(pictures, f'{sample.img_id}: {names}').save(files[-1])
+        write_picture(sheet(pictures, f'{sample.img_id}: {labels}'), files[-1])
     return files
 
 
@@ -118,7 +129,11 @@ def verify(dataset) -> None:
         print_log(problem, 'current', logging.ERROR)
     if problems:
         raise SystemExit(f'{len(problems)} of {len(infos)} items have a problem')
-    print_log(f'all {len(infos)} items can be read', 'current')
+    print_log(
+        f'all {len(infos)} items of this split can be read: pictures, and what it '
+        'gives of masks and side inputs',
+        'current',
+    )
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
@@ -126,12 +141,19 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument('config', help='a config with <part>_dataloader')
-    parser.add_argument('--part', default='train', choices=('train', 'val', 'test'))
+    parser.add_argument('config', help='a config with <split>_dataloader')
+    parser.add_argument(
+        '--split', default='train', choices=('train', 'val', 'test'), help='which part'
+    )
+    parser.add_argument('--part', action=RenamedAction, dest='split')
     parser.add_argument('--out', type=Path, default=Path('browse'))
     parser.add_argument('--number', type=int, default=10)
     parser.add_argument('--seed', type=int, default=0, help='of the augmentation')
-    parser.add_argument('--verify', action='store_true', help='read every file instead')
+    parser.add_argument(
+        '--verify',
+        action='store_true',
+        help='read every file of the split whole instead: pictures, masks, side inputs',
+    )
     add_cfg_options(parser)
     return parser.parse_args(argv)
 
@@ -141,9 +163,9 @@ def main(argv: list[str] | None = None) -> None:
     args = parse_args(argv)
     cfg = merged_config(args)
     init_default_scope(cfg.get('default_scope', 'mmwsss'))
-    loader = cfg.get(f'{args.part}_dataloader')
+    loader = cfg.get(f'{args.split}_dataloader')
     if loader is None:
-        raise SystemExit(f'{args.config} has no {args.part}_dataloader')
+        raise SystemExit(f'{args.config} has no {args.split}_dataloader')
     dataset = DATASETS.build(loader.dataset)
     if args.verify:
         verify(dataset)
@@ -153,4 +175,5 @@ def main(argv: list[str] | None = None) -> None:
 
 
 if __name__ == '__main__':
-    main()
+    with plain_errors():
+        main()

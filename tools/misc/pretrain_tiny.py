@@ -68,6 +68,7 @@ from pretrain_networks import (
 )
 from torch import Tensor, nn
 
+from mmwsss.cli.arguments import plain_errors
 from mmwsss.datasets.shapes.patterns import OUTLINES
 from mmwsss.datasets.shapes.scenes import draw_empty, draw_single
 from mmwsss.registry import MODELS
@@ -286,4 +287,5 @@ def main(argv: list[str] | None = None) -> None:
 
 
 if __name__ == '__main__':
-    main()
+    with plain_errors():
+        main()

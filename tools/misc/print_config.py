@@ -6,7 +6,8 @@ from __future__ import annotations
 import argparse
 import sys
 
-from mmwsss.cli.arguments import add_cfg_options, merged_config
+from mmwsss.cli.arguments import add_cfg_options, merged_config, plain_errors
+from mmwsss.io.output_folder import claim_file
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
@@ -23,10 +24,12 @@ def main(argv: list[str] | None = None) -> None:
     args = parse_args(argv)
     cfg = merged_config(args)
     if args.out is not None:
+        claim_file(args.out, [args.config])
         cfg.dump(args.out)
     else:
         sys.stdout.write(cfg.pretty_text)
 
 
 if __name__ == '__main__':
-    main()
+    with plain_errors():
+        main()

@@ -138,7 +138,8 @@ def measure(config: Path, file: Path, options: Sequence[str]) -> dict[str, float
     return {
         name: round(value, 2)
         for name, value in scores.items()
-        if (name.endswith('mIoU') and 'oracle' not in name) or name == 'cls_mAP'
+        if value is not None
+        and (name == 'cls_mAP' or (name.endswith('mIoU') and 'oracle' not in name))
     }
 
 

@@ -14,6 +14,7 @@ from __future__ import annotations
 import argparse
 from functools import partial
 
+from mmwsss.cli.arguments import plain_errors
 from mmwsss.io.checkpoint import load_checkpoint_file, use_safe_checkpoints
 from mmwsss.io.convert_file import convert_file
 from mmwsss.methods.fsr.fsr_keys import convert_fsr
@@ -34,4 +35,5 @@ def main() -> None:
 
 
 if __name__ == '__main__':
-    main()
+    with plain_errors():
+        main()

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 
+from mmwsss.cli.arguments import plain_errors
 from mmwsss.io.convert_file import convert_file
 from mmwsss.methods.semformer.semformer_keys import convert_semformer
 
@@ -26,4 +27,5 @@ def main() -> None:
 
 
 if __name__ == '__main__':
-    main()
+    with plain_errors():
+        main()

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 
+from mmwsss.cli.arguments import plain_errors
 from mmwsss.io.convert_file import convert_file
 from mmwsss.methods.smaf.smaf_keys import convert_smaf
 
@@ -27,4 +28,5 @@ def main() -> None:
 
 
 if __name__ == '__main__':
-    main()
+    with plain_errors():
+        main()

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 
+from mmwsss.cli.arguments import plain_errors
 from mmwsss.io.convert_file import convert_file
 from mmwsss.models.converters.vit_keys import unwrap_vit
 
@@ -24,4 +25,5 @@ def main() -> None:
 
 
 if __name__ == '__main__':
-    main()
+    with plain_errors():
+        main()

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 
+from mmwsss.cli.arguments import plain_errors
 from mmwsss.io.convert_file import convert_file
 from mmwsss.methods.toco.toco_keys import convert_toco
 
@@ -25,4 +26,5 @@ def main() -> None:
 
 
 if __name__ == '__main__':
-    main()
+    with plain_errors():
+        main()

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import argparse
 
+from mmwsss.cli.arguments import plain_errors
 from mmwsss.io.convert_file import convert_file, write_state
 from mmwsss.models.converters.wide_resnet_keys import convert_eps, load_wide_resnet
 
@@ -35,4 +36,5 @@ def main() -> None:
 
 
 if __name__ == '__main__':
-    main()
+    with plain_errors():
+        main()

@@ -3,7 +3,6 @@ from __future__ import annotations
 
 import copy
 import inspect
-import os.path as osp
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,9 @@ from mmengine.model import is_model_wrapper
 from PIL import Image
 from torch import Tensor, nn
 
+from mmwsss.io.atomic_file import write_picture
+from mmwsss.io.image_files import output_stem
+from mmwsss.io.output_folder import inside
 from mmwsss.registry import HOOKS
 from mmwsss.visualization.panels import Tile, compose_panel, sample_tiles
 from mmwsss.visualization.samples import image_labels, sample_outputs, to_picture
@@ -130,17 +132,13 @@ class CAMPanelHook(Hook):
         meta = getattr(runner.test_dataloader.dataset, 'metainfo', {})
         images = plain_view(data_batch['inputs'])
         for image, sample in zip(images, outputs or (), strict=False):
-            name = (
-                getattr(sample, 'img_id', None)
-                or osp.splitext(osp.basename(sample.img_path))[0]
-            )
+            name = output_stem(sample.metainfo)
             row = self._tiles(image, sample, meta, truth=True)
             panel = compose_panel(
                 [row], meta.get('classes', ()), meta.get('palette'), heading=str(name)
             )
-            path = Path(self.show_dir) / f'{name}.png'
-            path.parent.mkdir(parents=True, exist_ok=True)
-            Image.fromarray(panel).save(path)
+            path = Path(self.show_dir) / inside(f'{name}.png')
+            write_picture(Image.fromarray(panel), path)
 
     def _first(self, data_batch: dict) -> tuple[list[Tensor], list[Any]]:
         """First images (one view of each) and samples of a raw training batch."""

@@ -9,8 +9,16 @@ from mmengine.hooks import Hook
 from mmengine.model import is_model_wrapper
 from torch import nn
 
+from mmwsss.engine.batch_of_one import refuse_batch_of_one
 from mmwsss.io.errors import UserError
-from mmwsss.io.published import dropped_parts, dropped_patterns, mark_absent
+from mmwsss.io.known_labels import refuse_unlabelled
+from mmwsss.io.published import (
+    compare_classes,
+    dropped_parts,
+    dropped_patterns,
+    mark_absent,
+    saved_classes,
+)
 from mmwsss.io.weights import FIX, CheckpointMismatch, compare_weights
 from mmwsss.registry import HOOKS
 
@@ -22,6 +30,7 @@ class SetupCheckHook(Hook):
     """Refuse contradictory settings before the first iteration.
 
     * ``model.num_classes`` against the classes of every data set of the run;
+    * image labels that ``cam_filter='gt'`` reads must be known, of every picture;
     * ``test_cfg.use_teacher`` against the networks that the model has;
     * every checkpoint that the runner loads against the model, in keys and shapes
       (mmengine loads a file in which no key matches without an error);
@@ -50,11 +59,13 @@ class SetupCheckHook(Hook):
         """Compare class counts; a teacher that predicts must be there.
 
         Raises:
+            LabelError: Image labels are to be read that aren't known.
             UserError: They disagree; names the data set, both counts and the fix.
         """
         model = _bare(runner.model)
         _need_teacher(model)
         tell_metainfo(model, runner)
+        _need_labels(model, runner)
         expected = getattr(model, 'num_classes', None)
         if expected is None:
             return
@@ -73,11 +84,13 @@ class SetupCheckHook(Hook):
 
         Raises:
             CheckpointMismatch: They are others, or in another order.
+            UserError: Batch norm would meet a batch of one value.
         """
         for module in _bare(runner.model).modules():
             classes = getattr(module, 'saved_classes', None)
             if classes is not None:
                 _compare_class_names(classes, runner, str(module.checkpoint))
+        refuse_batch_of_one(_bare(runner.model), runner)
         every = getattr(runner.optim_wrapper, '_accumulative_counts', 1)
         runner.message_hub.update_info('accumulative_counts', every, resumed=False)
         if runner.iter >= runner.max_iters:
@@ -108,8 +121,7 @@ class SetupCheckHook(Hook):
                     'without --resume.'
                 )
             _compare_length(checkpoint, runner, source)
-        saved = checkpoint.get('meta', {}).get('dataset_meta') or {}
-        _compare_class_names(saved.get('classes'), runner, source)
+        _compare_class_names(saved_classes(checkpoint), runner, source)
         absent = self._absent_parts(runner, checkpoint, source)
         compare_weights(
             _bare(runner.model),
@@ -171,6 +183,24 @@ def _need_teacher(model: nn.Module) -> None:
         model.teacher_network()
 
 
+def _need_labels(model: nn.Module, runner: Any) -> None:
+    """Image labels that choose the classes of CAMs must be known.
+
+    Raises:
+        LabelError: They aren't, of some picture.
+    """
+    if (getattr(model, 'test_cfg', None) or {}).get('cam_filter') != 'gt':
+        return
+    for loop in (runner._val_loop, runner._test_loop):
+        dataset = getattr(getattr(loop, 'dataloader', None), 'dataset', None)
+        if hasattr(dataset, 'get_data_info'):
+            refuse_unlabelled(
+                dataset,
+                'let the network choose the classes (--cfg-options '
+                'model.test_cfg.cam_filter=pred)',
+            )
+
+
 def _compare_length(checkpoint: dict, runner: Any, source: str) -> None:
     """Refuse to resume with another length: the rates would be those of neither."""
     hub = checkpoint.get('message_hub') or {}
@@ -189,16 +219,7 @@ def _compare_class_names(saved: Sequence[str] | None, runner: Any, source: str) 
     for loop in (runner._train_loop, runner._val_loop, runner._test_loop):
         dataset = getattr(getattr(loop, 'dataloader', None), 'dataset', None)
         classes = (getattr(dataset, 'metainfo', None) or {}).get('classes')
-        if (
-            saved
-            and classes
-            and len(saved) == len(classes)
-            and (list(saved) != list(classes))
-        ):
-            raise CheckpointMismatch(
-                f'{source} was trained with the classes {list(saved)}, the data set '
-                f'has {list(classes)}: give the data set these classes in that order.'
-            )
+        compare_classes(saved, classes, source)
 
 
 def tell_metainfo(model: nn.Module, runner: Any) -> None:

@@ -251,7 +251,7 @@ class AFA(WeakSegmentor):
     def predicted_label(
         self,
         images: Tensor,
-        features: Features,
+        features: Features | None,
         cam: Tensor,
         labels: ImageLabels,
         cfg: InferenceCfg,
@@ -260,6 +260,7 @@ class AFA(WeakSegmentor):
         """The output ``pseudo`` (B, H, W), with the affinity of scale 1."""
         if cfg.pseudo.source == 'cam':
             return super().predicted_label(images, features, cam, labels, cfg, side)
+        assert features is not None  # windows allow the source 'cam' alone
         cams = AttendedCAMs(
             cam,
             self.affinity_head(features.attention),

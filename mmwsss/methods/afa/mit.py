@@ -2,6 +2,8 @@
 from __future__ import annotations
 
 import functools
+import itertools
+import operator
 from collections.abc import Sequence
 from typing import Any
 
@@ -16,6 +18,7 @@ from mmseg.models.utils import nchw_to_nlc, nlc_to_nchw
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
+from mmwsss.cam import at_least
 from mmwsss.io.checkpoint import load_checkpoint_file
 from mmwsss.io.errors import check_choice
 from mmwsss.models.converters.inflate import INFLATIONS, check_channels, inflated
@@ -141,12 +144,15 @@ class WSSSMiT(MixVisionTransformer):
         ``attention`` is (B, L, 2, heads, N, d): queries and keys of the last L blocks
         over the N = h w tokens of the final map.
 
+        Images too small for a spatial reduction are stretched, but in training.
+
         Raises:
-            ValueError: if an image is too small for a spatial reduction.
+            ValueError: in training, if an image is too small.
         """
         check_channels(images, self.in_channels)
-        self._check_size(tuple(images.shape[-2:]))
-        x, maps = images, []
+        if self.training:
+            self._check_size(tuple(images.shape[-2:]))
+        x, maps = at_least(images, self.smallest_side), []
         taps: list[tuple[Tensor, Tensor]] = []
         for embed, blocks, norm in self.layers:
             x, grid = embed(x)
@@ -171,6 +177,13 @@ class WSSSMiT(MixVisionTransformer):
         if self.with_cp and x.requires_grad:
             return checkpoint(run, x, use_reentrant=False)
         return run(x)
+
+    @property
+    def smallest_side(self) -> int:
+        """Pixels that a side needs, so that each spatial reduction has its tokens."""
+        strides = itertools.accumulate(self.strides, operator.mul)
+        needed = zip(strides, self.sr_ratios, strict=True)
+        return max((ratio - 1) * stride + 1 for stride, ratio in needed)
 
     def _check_size(self, size: tuple[int, int]) -> None:
         grid = size

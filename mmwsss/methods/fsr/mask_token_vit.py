@@ -76,11 +76,10 @@ class MaskTokenViT(WSSSViT):
             ``pool``.
 
         Raises:
-            ValueError: if an image is smaller than one patch or the mask isn't of the
-                images' token grid.
+            ValueError: if the mask isn't of the images' token grid; in training, if an
+                image is smaller than one patch.
         """
-        self.check_size(images)
-        x, grid = self.patch_embed(images)
+        x, grid = self.patch_embed(self.fit_size(images))
         if mask is not None and tuple(mask.shape) != (len(images), *grid):
             raise ValueError(
                 f'a mask of {len(images)} images with {grid[0]}x{grid[1]} tokens must '

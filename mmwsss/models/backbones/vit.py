@@ -8,8 +8,9 @@ import torch
 from mmpretrain.models import VisionTransformer
 from torch import Tensor
 
+from mmwsss.cam import at_least
 from mmwsss.io.checkpoint import load_checkpoint_file
-from mmwsss.io.errors import check_choice
+from mmwsss.io.errors import UserError, check_choice, first_lines
 from mmwsss.models.converters.inflate import INFLATIONS, check_channels, inflated
 from mmwsss.models.converters.vit_keys import unwrap_vit
 from mmwsss.registry import MODELS
@@ -96,9 +97,10 @@ class WSSSViT(VisionTransformer):
             self.load_state_dict(state, strict=True)  # resizes the position embedding
         # mmpretrain asserts that the position embedding is a square
         except (RuntimeError, ValueError, AssertionError) as error:
-            raise ValueError(
+            raise UserError(
                 f'{self.pretrained} does not fit this {type(self).__name__} (width '
-                f'{self.embed_dims}, {self.num_layers} blocks): {error}'
+                f'{self.embed_dims}, {self.num_layers} blocks): '
+                f'{first_lines(str(error))}'
             ) from error
 
     def fit_pretrained(self, state: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -121,29 +123,34 @@ class WSSSViT(VisionTransformer):
         grid = patches.transpose(1, 2).unflatten(2, tuple(hw))
         return grid, x[:, 0] if self.num_extra_tokens else None
 
-    def check_size(self, images: Tensor) -> None:
-        """Refuse images (B, N, H, W) of other bands, or without a single patch.
+    def fit_size(self, images: Tensor) -> Tensor:
+        """Images (B, N, H, W) with at least one patch: sides below are stretched.
+
+        Whoever predicts resizes the maps to the picture anyway, as after any other
+        change of its size.
 
         Raises:
             UserError: if they have another number of bands than the network.
-            ValueError: if an image is smaller than one patch.
+            ValueError: in training, whose crops are of one size.
         """
         check_channels(images, self.in_channels)
         patch = self.patch_embed.projection.stride
-        if images.shape[-2] < patch[0] or images.shape[-1] < patch[1]:
+        if self.training and (
+            images.shape[-2] < patch[0] or images.shape[-1] < patch[1]
+        ):
             raise ValueError(
                 f'images of {tuple(images.shape[-2:])} pixels are smaller than one '
-                f'{patch[0]}x{patch[1]} patch'
+                f'{patch[0]}x{patch[1]} patch: raise crop_size'
             )
+        return at_least(images, max(patch))
 
     def encode(self, images: Tensor) -> Features:
         """Encode normalised images (B, N, H, W) into maps and the class token.
 
         Raises:
-            ValueError: if an image is smaller than one patch.
+            ValueError: in training, if an image is smaller than one patch.
         """
-        self.check_size(images)
-        taps = super().forward(images)
+        taps = super().forward(self.fit_size(images))
         return Features(tuple(grid for grid, _ in taps), taps[-1][1])
 
     def forward(self, images: Tensor) -> tuple[Tensor, ...]:

@@ -193,7 +193,45 @@ class PseudoCfg:
         return {name: value for name, value in given.items() if value is not None}
 
 
-GROUPS = dict(input=InputCfg, seg=SegFusion, cam=MapFusion, pseudo=PseudoCfg)
+@dataclass(frozen=True)
+class WindowCfg:
+    """Large pictures in overlapping windows: ``test_cfg.windows``.
+
+    The windows' maps are blended with a smooth weight, see :mod:`.windows`; each scale
+    is cut into windows of the same size.
+
+    Attributes:
+        size: (H, W) of a window in pixels, multiples of the network's reduction;
+            ``None``: every picture goes through whole.
+        overlap: share of a window that neighbours share at least, in [0, 1).
+        from_pixels: pictures (after ``test_cfg.input``) of fewer pixels go through
+            whole.
+    """
+
+    size: Sequence[int] | None = None
+    overlap: float = 0.25
+    from_pixels: int = 0
+
+    def __post_init__(self) -> None:
+        check_types(self, 'test_cfg.windows')
+        if self.size is not None and (len(self.size) != 2 or min(self.size) < 1):
+            raise ValueError(
+                f'test_cfg.windows.size must be (height, width), got {self.size}'
+            )
+        if not 0 <= self.overlap < 1 or self.from_pixels < 0:
+            raise ValueError(
+                'test_cfg.windows needs 0 <= overlap < 1 and from_pixels >= 0, got '
+                f'{self.overlap} and {self.from_pixels}'
+            )
+
+    def wanted(self, size: tuple[int, int]) -> bool:
+        """Whether pictures of (H, W) are cut into windows."""
+        return self.size is not None and size[0] * size[1] >= self.from_pixels
+
+
+GROUPS = dict(
+    input=InputCfg, seg=SegFusion, cam=MapFusion, pseudo=PseudoCfg, windows=WindowCfg
+)
 
 
 @dataclass(frozen=True)
@@ -209,8 +247,8 @@ class InferenceCfg:
         use_teacher: predict with the averaged copies of the networks (EMA).
         post_processor: config of a refiner (dense CRF) of the decoder's probabilities,
             or ``None``.
-        input, seg, cam, pseudo: see :class:`InputCfg`, :class:`SegFusion`,
-            :class:`MapFusion`, :class:`PseudoCfg`.
+        input, seg, cam, pseudo, windows: see :class:`InputCfg`, :class:`SegFusion`,
+            :class:`MapFusion`, :class:`PseudoCfg`, :class:`WindowCfg`.
     """
 
     outputs: Sequence[str] = ('seg',)
@@ -221,6 +259,7 @@ class InferenceCfg:
     seg: SegFusion = field(default_factory=SegFusion)
     cam: MapFusion = field(default_factory=MapFusion)
     pseudo: PseudoCfg = field(default_factory=PseudoCfg)
+    windows: WindowCfg = field(default_factory=WindowCfg)
 
     @classmethod
     def of(cls, settings: Mapping[str, Any], **overrides: Any) -> InferenceCfg:

@@ -3,8 +3,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import torch.nn.functional as F
 from mmengine.structures import PixelData
@@ -15,11 +15,12 @@ from mmwsss.cam import resize, strided_size, strongest_class
 from mmwsss.structures import ImageLabels, StoredMaps
 
 from .inference_cfg import InferenceCfg
+from .views import Views
 
 if TYPE_CHECKING:
     from ..segmentors.weak_segmentor import WeakSegmentor
 
-Views = list[tuple[Tensor, Tensor | None]]
+Pairs = list[tuple[Tensor, Tensor | None]]
 
 
 class MapOutputs:
@@ -29,7 +30,7 @@ class MapOutputs:
         model: the network.
         cfg: views and fusion in ``cfg.cam``.
         images: (B, 3, H, W) at scale 1, normalised.
-        passes: scale → features of the images and of their mirrors.
+        passes: of the network over the images and their mirrors.
         labels: the classes whose maps are wanted.
     """
 
@@ -38,17 +39,16 @@ class MapOutputs:
         model: WeakSegmentor,
         cfg: InferenceCfg,
         images: Tensor,
-        passes: Mapping[float, Any],
+        passes: Views,
         labels: ImageLabels,
     ) -> None:
         self.model, self.cfg, self.labels = model, cfg, labels
-        self.images, self.features = images, passes[1.0][0]
-        taps: dict[str, Views] = {}
+        self.images, self.features = images, passes.features
+        taps: dict[str, Pairs] = {}
         for scale in cfg.cam.scale_order:
-            plain, mirrored = passes[scale]
-            views = model.compact_maps(plain, labels)
+            views = passes.maps(scale, False, labels)
             flipped = (
-                model.compact_maps(mirrored, labels)
+                passes.maps(scale, True, labels)
                 if cfg.cam.mirror
                 else (None,) * len(views)
             )

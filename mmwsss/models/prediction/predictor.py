@@ -11,22 +11,20 @@ from mmengine.logging import print_log
 from mmseg.structures import SegDataSample
 from torch import Tensor
 
-from mmwsss.cam import long_side_size, resize, scale_views, scaled_size, with_mirror
+from mmwsss.cam import long_side_size, resize, scale_views
 from mmwsss.io.errors import UserError
 from mmwsss.labelers.labeler import Labeler
-from mmwsss.structures import Features, ImageLabels
+from mmwsss.structures import ImageLabels
 
 from ..loss_terms import part_of
-from ..mode import traced
 from .inference_cfg import InferenceCfg
 from .map_outputs import MapOutputs
 from .seg_outputs import post_processor, predict_seg
+from .views import make_views
 
 if TYPE_CHECKING:
     from ..segmentors.weak_segmentor import WeakSegmentor
 
-#: features of the images of one scale, and of their mirrors where they are wanted
-Pass = tuple[Features, Features | None]
 Images: TypeAlias = Tensor | Sequence[Tensor]
 
 #: output → the part of the model that it comes from
@@ -67,6 +65,11 @@ def check_settings(model: WeakSegmentor, cfg: InferenceCfg) -> None:
                 f'test_cfg.outputs asks for {output!r}, but the model has no {part}'
             )
     _check_pseudo(model, cfg)
+    if cfg.windows.size and 'pseudo' in cfg.outputs and cfg.pseudo.source != 'cam':
+        raise UserError(
+            f'test_cfg.pseudo.source={cfg.pseudo.source!r} reads the features of the '
+            'whole picture: set test_cfg.windows.size=None, or pseudo.source=cam'
+        )
     if cfg.post_processor is not None:
         post_processor(model, cfg.post_processor)
 
@@ -190,31 +193,13 @@ class Predictor:
         one_size = len({image.shape for image in images}) == 1
         return torch.stack(images) if one_size else images
 
-    def _run_passes(self, views: dict[float, Tensor]) -> dict[float, Pass]:
-        images, passes = views[1.0], {}
-        for scale, mirror in self.cfg.passes().items():
-            scaled = views.get(scale)
-            if scaled is None:
-                scaled = resize(images, scaled_size(tuple(images.shape[-2:]), scale))
-            batch = len(images)
-            views_of = with_mirror(scaled) if mirror else scaled
-            with self.model.gradients_of_maps():  # also through the parts of the pass
-                features = self.model.encode(
-                    traced(views_of, self.model.MAPS_NEED_GRAD)
-                )
-                passes[scale] = (
-                    features.select(slice(batch)),
-                    features.select(slice(batch, None)) if mirror else None,
-                )
-        return passes
-
     # ---------------------------------------------------------------- outputs
     def _predict_batch(
         self, views: dict[float, Tensor], photos: Images, samples: list[SegDataSample]
     ) -> list[SegDataSample]:
         model, cfg = self.model, self.cfg
-        passes = self._run_passes(views)
-        scores = model.image_scores(passes[1.0][0]).detach().float()
+        passes = make_views(model, cfg, views)
+        scores = passes.scores
         for sample, score in zip(samples, scores.sigmoid(), strict=True):
             sample.set_field(score, 'pred_score')
         sizes = [
@@ -239,9 +224,8 @@ class Predictor:
         if self.cfg.cam_filter == 'none':
             batch, num_foreground = scores.shape
             return ImageLabels.every_class(batch, num_foreground, scores.device)
-        # 'pred': every class above 0.5, or the best one where there is none
-        keep = (scores > 0) | (scores == scores.amax(1, keepdim=True))
-        lists = [row.nonzero().flatten().tolist() for row in keep.cpu()]
+        # 'pred': every class above 0.5, and none where none is
+        lists = [row.nonzero().flatten().tolist() for row in (scores > 0).cpu()]
         return ImageLabels.from_lists(lists, scores.shape[1], scores.device)
 
 

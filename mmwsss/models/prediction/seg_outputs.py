@@ -14,6 +14,7 @@ from mmwsss.cam import fuse_seg_logits, resize
 from mmwsss.labelers.refiners.refiner import build_refiner, refine_maps
 
 from .inference_cfg import InferenceCfg
+from .views import Views
 
 if TYPE_CHECKING:
     from ..segmentors.weak_segmentor import WeakSegmentor
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 def predict_seg(
     model: WeakSegmentor,
     cfg: InferenceCfg,
-    passes: Mapping[float, Any],
+    passes: Views,
     photos: Sequence[Tensor],
     samples: Sequence[SegDataSample],
     sizes: Sequence[tuple[int, int]],
@@ -32,16 +33,15 @@ def predict_seg(
     Args:
         model: with a decoder.
         cfg: views and fusion in ``cfg.seg``.
-        passes: scale → features of the images and of their mirrors.
+        passes: of the network over the images and their mirrors.
         photos: (3, H, W) each, normalised, before any resizing.
         samples: to be filled.
         sizes: (H, W) of the outputs.
     """
     raw = []
     for scale in cfg.seg.scales:
-        plain, mirrored = passes[float(scale)]
-        flipped = model.seg_logits(mirrored) if cfg.seg.mirror else None
-        raw.append((model.seg_logits(plain), flipped))
+        flipped = passes.seg_logits(float(scale), True) if cfg.seg.mirror else None
+        raw.append((passes.seg_logits(float(scale), False), flipped))
     grid = tuple(raw[0][0].shape[-2:]) if cfg.seg.fuse_at == 'logits' else None
     for i, (sample, size) in enumerate(zip(samples, sizes, strict=True)):
         one = [(p[i : i + 1], None if m is None else m[i : i + 1]) for p, m in raw]

@@ -147,7 +147,7 @@ class WeakSegmentor(BaseSegmentor):
     def predicted_label(
         self,
         images: Tensor,
-        features: Features,
+        features: Features | None,
         cam: Tensor,
         labels: ImageLabels,
         cfg: InferenceCfg,
@@ -157,7 +157,8 @@ class WeakSegmentor(BaseSegmentor):
 
         Args:
             images: (B, 3, H, W), normalised.
-            features: of these images at scale 1.
+            features: of these images at scale 1; ``None`` where they went through in
+                windows, which only the source ``'cam'`` allows.
             cam: (B, K, H, W) compact fused CAM.
             labels: its classes.
             cfg: the settings of this prediction.

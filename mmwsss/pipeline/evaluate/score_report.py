@@ -9,12 +9,13 @@ from typing import Any
 import numpy as np
 
 from mmwsss.evaluation.scores import SegScores
-from mmwsss.evaluation.tables import percent, text_table
+from mmwsss.evaluation.tables import ALL_CLASSES, percent, text_table
 
 from .evaluate_maps import EvalResult
 
 _FIGURES = (
     ('mIoU', 'iou', 'present'),
+    ('mIoU_all', 'iou', 'all'),
     ('mIoU_fixed', 'iou', 'fixed'),
     ('FP', 'fp', 'fixed'),
     ('FN', 'fn', 'fixed'),
@@ -22,7 +23,8 @@ _FIGURES = (
 
 
 def figures(row: SegScores) -> dict[str, float]:
-    """``mIoU`` over the classes in the truth, ``mIoU_fixed``, ``FP`` and ``FN`` over
+    """``mIoU`` over the classes in the truth, ``mIoU_all`` over those in truth or
+    prediction, ``mIoU_fixed``, ``FP`` and ``FN`` over
     all classes, absent ones counting 0; ``labelled``: share of the valid pixels that
     have a label. Percent."""
     found = {name: 100 * row.mean(value, over) for name, value, over in _FIGURES}
@@ -53,6 +55,24 @@ def metrics_of(result: EvalResult, classes: Sequence[str]) -> dict[str, Any]:
     return _rounded(metrics | tables)
 
 
+def remarks_of(result: EvalResult) -> list[str]:
+    """What a reader of the scores should know of the thresholds."""
+    if len(result.thresholds) < 2:
+        return []
+    found = []
+    for name in result.rows:
+        best = result.best(name)
+        if best in (0, len(result.thresholds) - 1):
+            end = 'lowest' if best == 0 else 'highest'
+            found.append(
+                f'{name}: the best threshold, {_clean(result.thresholds[best]):g}, is '
+                f'the {end} that was tried: the CAMs tell '
+                + ('no background' if best == 0 else 'next to nothing but background')
+                + ' from objects, or the range of --thresholds is too narrow'
+            )
+    return found
+
+
 def _clean(threshold: float) -> float:
     return round(float(threshold), 6)
 
@@ -75,7 +95,8 @@ def tables_of(result: EvalResult, classes: Sequence[str]) -> str:
         'scoring',
         'threshold',
         'mIoU',
-        f'mIoU (all {len(classes)})',
+        ALL_CLASSES,
+        f'mIoU (all {len(classes)}, absent ones 0)',
         'FP',
         'FN',
         'labelled',

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from mmengine.config import Config
-from mmengine.dist import barrier, get_dist_info
+from mmengine.dist import all_gather_object, get_dist_info
 from mmengine.utils import ProgressBar
 from torch import nn
 
@@ -25,6 +25,9 @@ from mmwsss.cli.processes import (
     on_first_process,
     start_processes,
 )
+from mmwsss.io.inputs_read import inputs_read
+from mmwsss.io.output_folder import one_file_each, refuse_inputs
+from mmwsss.io.published import compare_classes
 from mmwsss.models.segmentors.wrapped_segmentor import unwrap
 from mmwsss.pipeline.fingerprint import MANIFEST, weights_hash
 from mmwsss.pipeline.inference import init_model
@@ -68,6 +71,7 @@ class GenerateReport:
         skipped: those whose outputs were there already.
         seconds: of the network and the writing.
         bytes_per_image: mean size of a file, by kind.
+        failed: by name, what is wrong with pictures that can't be read.
     """
 
     out: str
@@ -75,6 +79,7 @@ class GenerateReport:
     skipped: int = 0
     seconds: float = 0.0
     bytes_per_image: dict[str, int] = field(default_factory=dict)
+    failed: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -130,7 +135,8 @@ def generate_labels(
     Raises:
         ValueError: before any work, if network, data and settings don't go together,
             or the folder holds outputs of other settings.
-        DataError: if an image or label is missing or broken.
+        DataError: if a file is missing, or a label is broken. (A picture that can't be
+            read is left out and stands in the report.)
         BusyError: if another run writes into the folder.
     """
     run = run or RunOptions()
@@ -157,8 +163,11 @@ def generate_labels(
         plain=from_folder,
         side_inputs=side_inputs_read(model, settings),
     )
-    dataset = build_split(dataset_cfg)
+    dataset = build_split(dataset_cfg, cam_filter)
+    read = [*inputs_read(dataset), *([cams] if cams else [])]
+    refuse_inputs(out, read)
     _check_classes(model, dataset.metainfo['classes'], settings)
+    compare_classes(model.trained_classes, dataset.metainfo['classes'], checkpoint)
     identity = dict(
         settings.settings(),
         weights=weights_hash(model),
@@ -243,7 +252,7 @@ def generate(
     rank, world = get_dist_info()
     mine = groups[rank::world]
     loaders = run.loaders if run.loaders is not None else 2 * (device != 'cpu')
-    _run(
+    failed = _run(
         mine,
         loader_of(dataset, mine, loaders),
         source,
@@ -253,10 +262,14 @@ def generate(
         _workers(run.workers, settings, device),
         device,
     )
-    barrier()
+    for part in all_gather_object(failed):  # waits for all processes
+        report.failed |= part
+    names = [name for name in names if name not in report.failed]
     report.seconds = time.time() - begin
     report.bytes_per_image = on_first_process(
-        lambda: _finish(out, settings, identity, facts, names)
+        lambda: _finish(
+            out, settings, identity, facts | dict(unreadable=[*report.failed]), names
+        )
     )
     return report
 
@@ -272,11 +285,8 @@ def _plan(
     batch_size: int,
 ) -> list[list[int]]:
     """Claim the folder; the batches in which an image is not done."""
-    if len(set(names)) < len(names):
-        raise ValueError(
-            'two images of the data set have one name: their outputs '
-            'would overwrite each other'
-        )
+    pictures = (dataset.get_data_info(i)['img_path'] for i in range(len(dataset)))
+    one_file_each(zip(names, pictures, strict=True))
     if (out / MANIFEST).is_file():
         if run.overwrite:
             _empty(out)
@@ -325,15 +335,18 @@ def _run(
     palette: Any,
     count: int,
     device: str,
-) -> None:
+) -> dict[str, str]:
+    """Make and write the outputs; gives what can't be read, by name."""
     show = get_dist_info()[0] == 0 and groups
     bar = ProgressBar(sum(map(len, groups)), file=sys.stderr) if show else None
     refines = 'mask' in settings.save and settings.refines
     threads = not refines or device != 'cpu'
+    failed: dict[str, str] = {}
 
     def maps_to_write() -> Iterator[ImageMaps]:
-        for group, batch in zip(groups, loader, strict=True):
-            for maps in source(batch):
+        for group, (batch, unread) in zip(groups, loader, strict=True):
+            failed.update(unread)
+            for maps in () if batch is None else source(batch):
                 if not is_done(out, settings.save, maps.name):
                     yield maps
             if bar is not None:
@@ -348,6 +361,7 @@ def _run(
             pass
     if bar is not None:
         bar.file.write('\n')
+    return failed
 
 
 def _workers(count: int | None, settings: GenerateCfg, device: str) -> int:

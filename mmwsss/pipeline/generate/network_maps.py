@@ -21,6 +21,7 @@ from mmwsss.evaluation.wsss_metric import WSSSMetric
 from mmwsss.io.pictures.picture_rule import PictureRule
 from mmwsss.models.segmentors.weak_segmentor import WeakSegmentor
 from mmwsss.models.segmentors.wrapped_segmentor import unwrap
+from mmwsss.pipeline.prediction_cost import LargePictures
 from mmwsss.structures import StoredMaps
 
 from .generate_cfg import GenerateCfg
@@ -87,6 +88,7 @@ class NetworkMaps:
             )
         self.model, self.settings = model, settings
         self.overrides = self._overrides(own_label(model, settings))
+        self.large = LargePictures(model, self.overrides)
 
     def _overrides(self, own: bool) -> dict[str, Any]:
         """Entries of ``test_cfg`` for this."""
@@ -117,8 +119,10 @@ class NetworkMaps:
     def __call__(self, batch: Mapping[str, Any]) -> list[ImageMaps]:
         """The maps of a collated batch."""
         data = self.model.data_preprocessor(batch, False)
+        first = data['data_samples'][0].metainfo
+        windows = self.large.overrides(tuple(first['ori_shape'][:2]), first['img_id'])
         try:
-            found = self.model.predict(**data, **self.overrides)
+            found = self.model.predict(**data, **{**self.overrides, **windows})
         except ValueError as err:
             paths = [sample.img_path for sample in data['data_samples']]
             raise ValueError(f'{", ".join(paths)}: {err}') from err

@@ -4,25 +4,28 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from mmengine.config import Config
-from mmengine.dataset import pseudo_collate
 from torch.utils.data import DataLoader
 
 from mmwsss.datasets.side_inputs.old_arguments import OLD_ARGUMENTS
 from mmwsss.datasets.weak_seg_dataset import WeakSegDataset
-from mmwsss.io.data_errors import LabelError
+from mmwsss.io.data_errors import LabelError, UnreadableImageError
 from mmwsss.io.image_files import picture_size
+from mmwsss.io.known_labels import refuse_unlabelled
 from mmwsss.pipeline.fingerprint import settings_hash
 from mmwsss.registry import DATASETS
+
+from .readable_pictures import ReadablePictures, collate_readable
 
 LOADERS = ('train', 'val', 'test')
 #: what a training data set reads besides images and image labels
 SIDE_INPUTS = frozenset(('side_inputs', *OLD_ARGUMENTS))
 PLAIN = [dict(type='LoadPicture'), dict(type='PackWeakInputs')]
+_PRED = 'let the network choose the classes (--cam-filter pred)'
 MASK_LOADERS = ('LoadMask', 'LoadAnnotations', 'LoadSideInputs')
 
 
@@ -89,8 +92,13 @@ def split_cfg(
         'pipeline': pipeline,
         'test_mode': True,
         'with_masks': False,
-        'allow_unlabelled': cam_filter != 'gt',
+        'allow_unlabelled': cam_filter != 'gt' or trains_on_negatives(base),
     }
+
+
+def trains_on_negatives(dataset: Mapping[str, Any]) -> bool:
+    """Whether a data set says that it takes pictures without any class."""
+    return dataset.get('allow_unlabelled') is True
 
 
 def _declared(
@@ -122,19 +130,32 @@ def _of_split(found: dict[str, dict], kind: type, split: str) -> dict[str, Any]:
     return kept | dict(split=split)
 
 
-def build_split(cfg: dict[str, Any]) -> WeakSegDataset:
-    """Build it; a missing image label names the way out."""
+def build_split(cfg: dict[str, Any], cam_filter: str = 'pred') -> WeakSegDataset:
+    """Build it; a missing image label names the way out.
+
+    Args:
+        cfg: from :func:`split_cfg`.
+        cam_filter: with ``'gt'`` every picture's labels must be known: those that it
+            has, or that it has none.
+
+    Raises:
+        LabelError: naming the first picture without.
+    """
     try:
-        return DATASETS.build(cfg)
+        dataset = DATASETS.build(cfg)
+        if cam_filter == 'gt':
+            negatives = trains_on_negatives(cfg)
+            refuse_unlabelled(dataset, _PRED, negatives)
+        return dataset
     except LabelError as err:
-        if cfg['allow_unlabelled']:
+        if cfg['allow_unlabelled'] or err.fix.endswith(_PRED):
             raise
         if not Path(err.path).exists():  # rather a split that there isn't
             raise LabelError(err.path, err.problem, f'{err.fix}, and --split') from None
         raise LabelError(
             err.path,
             err.problem,
-            f'{err.fix}; or let the network choose the classes (--cam-filter pred)',
+            f'{err.fix}; or {_PRED}',
         ) from None
 
 
@@ -154,19 +175,19 @@ def groups_of_one_size(dataset: WeakSegDataset, batch_size: int) -> list[list[in
 
     They depend on the whole split and the batch size alone, neither on what is done
     already nor on the number of processes: a batch can change the last digits, so an
-    image always has the same company.
-
-    Raises:
-        UnreadableImageError: if an image's size can't be read.
+    image always has the same company. One that can't be read stands by itself.
     """
     order: Sequence[int] = range(len(dataset))
     if batch_size == 1:
         return [[i] for i in order]
-    infos = map(dataset.get_data_info, order)
-    sizes = [picture_size(info['img_path'], info.get('picture')) for info in infos]
-    by_size: dict[tuple[int, int], list[int]] = {}
+    by_size: dict[tuple[int, ...], list[int]] = {}
     for i in order:
-        by_size.setdefault(sizes[i], []).append(i)
+        try:
+            info = dataset.get_data_info(i)
+            size: tuple[int, ...] = picture_size(info['img_path'], info.get('picture'))
+        except UnreadableImageError:
+            size = (i,)
+        by_size.setdefault(size, []).append(i)
     return [
         members[start : start + batch_size]
         for members in by_size.values()
@@ -177,10 +198,10 @@ def groups_of_one_size(dataset: WeakSegDataset, batch_size: int) -> list[list[in
 def loader_of(
     dataset: WeakSegDataset, groups: Sequence[Sequence[int]], workers: int
 ) -> DataLoader:
-    """Collated batches, one for each group, in order."""
+    """For each group, in order: its collated batch, and what can't be read of it."""
     return DataLoader(
-        dataset,
+        ReadablePictures(dataset),
         batch_sampler=[list(g) for g in groups],
         num_workers=workers,
-        collate_fn=pseudo_collate,
+        collate_fn=collate_readable,
     )

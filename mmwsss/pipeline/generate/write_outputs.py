@@ -11,7 +11,8 @@ import torch
 from torch import Tensor
 
 from mmwsss.io.atomic_file import is_whole
-from mmwsss.io.label_png import save_label_png
+from mmwsss.io.label_png import is_label_png, save_label_png
+from mmwsss.io.output_folder import inside
 from mmwsss.io.pictures.picture_rule import PictureRule
 from mmwsss.io.pictures.reader import read_pixels
 from mmwsss.io.score_files import save_scores
@@ -24,13 +25,20 @@ from .network_maps import ImageMaps
 
 
 def output_path(out: str | Path, kind: str, name: str) -> Path:
-    """Where one output of an image lies."""
-    return Path(out) / kind / f'{name}{SUFFIX[kind]}'
+    """Where one output of an image lies.
+
+    Raises:
+        OutputError: if the name leads out of the folder.
+    """
+    return Path(out) / kind / inside(f'{name}{SUFFIX[kind]}')
 
 
 def is_done(out: str | Path, save: Sequence[str], name: str) -> bool:
-    """Whether all outputs of an image are there, and whole."""
-    return all(is_whole(output_path(out, kind, name)) for kind in save)
+    """Whether all outputs of an image are there, whole and of their kind."""
+    return all(
+        (is_label_png if kind == 'mask' else is_whole)(output_path(out, kind, name))
+        for kind in save
+    )
 
 
 def mask_of(settings: GenerateCfg, maps: ImageMaps, device: str = 'cpu') -> np.ndarray:

@@ -161,7 +161,7 @@ def read_item(cfg: RefineCfg, task: Task) -> Item:
     """
     pixels = read_rgb(task.image, PictureRule.of(cfg.picture))
     maps = load_scores(task.scores, cfg.kind, pixels.shape[:2], cfg.num_classes)
-    if cfg.num_classes is not None and maps.ids.max() >= cfg.num_classes:
+    if cfg.num_classes is not None and maps.ids.max(initial=0) >= cfg.num_classes:
         raise ScoreError(
             task.scores,
             f'has a map of class {maps.ids.max()}, but num_classes={cfg.num_classes}',

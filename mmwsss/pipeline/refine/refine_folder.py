@@ -16,10 +16,10 @@ import numpy as np
 import torch
 from mmengine.utils import ProgressBar
 
-from mmwsss.io.atomic_file import is_whole
 from mmwsss.io.data_errors import DataError, UnreadableImageError
 from mmwsss.io.image_files import image_stem, picture_size
-from mmwsss.io.label_png import save_label_png
+from mmwsss.io.label_png import is_label_png, save_label_png
+from mmwsss.io.output_folder import claim_outputs, refuse_inputs
 from mmwsss.io.score_files import SUFFIXES
 from mmwsss.pipeline.lock import OUTPUT_LOCK, folder_lock
 from mmwsss.pipeline.workers import Workers
@@ -82,7 +82,10 @@ def refine_folder(
     """
     _check_device(device)
     tasks = plan(images, scores, out, cfg.kind, names)
+    refuse_inputs(out, (images, scores), 'the folder of labels')
     with folder_lock(Path(out), '--out', OUTPUT_LOCK):
+        files = ((Path(task.out).name, task.image) for task in tasks)
+        claim_outputs(out, files, option='the labels')
         return _refine(tasks, cfg, workers, device, batch_size, overwrite)
 
 
@@ -95,7 +98,7 @@ def _refine(
     overwrite: bool,
 ) -> RefineReport:
     report = RefineReport()
-    todo = [t for t in tasks if overwrite or not is_whole(t.out)]
+    todo = [t for t in tasks if overwrite or not is_label_png(t.out)]
     report.skipped = len(tasks) - len(todo)
     if not todo:
         return report
@@ -138,8 +141,6 @@ def plan(
     """
     photos = _by_stem(images, lambda name: image_stem(name) != name)
     maps = _by_stem(scores, lambda name: name.lower().endswith(SUFFIXES[kind]))
-    if Path(out).resolve() in (Path(images).resolve(), Path(scores).resolve()):
-        raise DataError(str(out), 'holds the images or the maps', 'give another folder')
     wanted = (
         sorted(photos) if names is None else list(dict.fromkeys(map(image_stem, names)))
     )

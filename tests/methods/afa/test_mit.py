@@ -153,7 +153,10 @@ def test_too_small_images_are_named() -> None:
     model = mit()
     assert model(torch.randn(1, 3, 29, 29))[-1].shape[-2:] == (2, 2)
     with pytest.raises(ValueError, match=r'\(28, 64\) pixels.*stage 1.*reduction 8'):
-        model(torch.randn(1, 3, 28, 64))
+        model.train()(torch.randn(1, 3, 28, 64))
+    assert model.smallest_side == 29
+    with torch.no_grad():  # predictions stretch such pictures
+        assert model.eval()(torch.randn(1, 3, 5, 64))[-1].shape[-2:] == (2, 4)
 
 
 # ------------------------------------------------------------- pretrained files

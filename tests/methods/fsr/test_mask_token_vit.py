@@ -70,7 +70,9 @@ def test_a_batch_is_its_images() -> None:
 
 def test_smaller_than_a_patch() -> None:
     with pytest.raises(ValueError, match='smaller than one 4x4 patch'):
-        vit().encode(torch.zeros(1, 3, 3, 8))
+        vit().train().encode(torch.zeros(1, 3, 3, 8))
+    with torch.no_grad():
+        assert vit().eval().encode(torch.zeros(1, 3, 3, 8)).maps[0].shape[-2:] == (1, 2)
 
 
 def test_mask_of_another_grid() -> None:

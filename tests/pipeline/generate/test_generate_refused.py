@@ -7,11 +7,22 @@ import pytest
 import torch
 from PIL import Image
 
-from mmwsss.io.data_errors import DataError, LabelError
+from mmwsss.io.data_errors import LabelError
+from mmwsss.io.output_folder import OutputError
+from mmwsss.io.weights import CheckpointMismatch
 from mmwsss.pipeline.generate.generate_cfg import GenerateCfg
+from mmwsss.pipeline.generate.generate_labels import generate_labels
 from mmwsss.pipeline.generate.network_maps import NetworkMaps
+from mmwsss.pipeline.manifest import read_manifest
 from mmwsss.pipeline.refine.refine_cfg import RefineCfg
-from tests.helpers.generation import CONFIGS, config_of, contents, draw_data
+from tests.helpers.generation import (
+    CLASSES,
+    CONFIGS,
+    config_of,
+    contents,
+    draw_data,
+    read_png,
+)
 from tests.helpers.methods import build
 
 
@@ -95,11 +106,12 @@ def test_images_without_labels(run, tmp_path, place) -> None:
         run(cfg=cfg, split='tarin')
 
 
-def test_an_image_that_does_not_go_through_is_named(run, tmp_path) -> None:
+@pytest.mark.parametrize('method', ['toco', 'afa', 'fsr', 'cam'])
+def test_a_picture_below_a_patch_goes_through(run, tmp_path, method) -> None:
     root = draw_data(tmp_path / 'data', 1)
     Image.new('RGB', (30, 1)).save(root / 'JPEGImages' / 'im_00.jpg')
-    with pytest.raises(ValueError, match=r'im_00\.jpg: .*smaller than one 8x8 patch'):
-        run(cfg=config_of('toco', root), bkg_thr=(0.5,))
+    _, out = run(method, cfg=config_of(method, root), refine='none', bkg_thr=(0.5,))
+    assert read_png(out / 'mask' / 'im_00.png').shape == (1, 30)
 
 
 def test_a_broken_image_is_named_and_the_rest_goes_on(run, tmp_path) -> None:
@@ -108,8 +120,41 @@ def test_a_broken_image_is_named_and_the_rest_goes_on(run, tmp_path) -> None:
     whole = photo.read_bytes()
     photo.write_bytes(whole[:200])
     cfg = config_of('toco', root)
-    with pytest.raises(DataError, match=r'im_01\.jpg cannot be read as an image'):
-        run(cfg=cfg, bkg_thr=(0.5,))
+    report, out = run(cfg=cfg, bkg_thr=(0.5,))
+    assert 'im_01.jpg cannot be read as an image' in report.failed['im_01']
+    assert len(report.failed) == 1 and len(contents(out)) == 4
+    assert read_manifest(out)['unreadable'] == ['im_01']
     photo.write_bytes(whole)
     report, out = run(cfg=cfg, bkg_thr=(0.5,))
-    assert report.skipped == 1 and len(contents(out)) == 6
+    assert report.skipped == 2 and len(contents(out)) == 6 and not report.failed
+    assert read_manifest(out)['unreadable'] == []
+
+
+def test_classes_in_another_order_are_refused(place, run, tmp_path) -> None:
+    """A channel would be taken for another class."""
+    classes = ['background', *reversed(CLASSES)]
+    state = dict(state_dict=build(CONFIGS['toco']).state_dict())
+    state['meta'] = dict(dataset_meta=dict(classes=classes))
+    torch.save(state, tmp_path / 'other.pth')
+    with pytest.raises(CheckpointMismatch, match='in that order'):
+        generate_labels(
+            config_of('toco', place / 'data'),
+            str(tmp_path / 'other.pth'),
+            tmp_path / 'out',
+            GenerateCfg(bkg_thr=(0.5,), refine='none'),
+        )
+
+
+def test_two_pictures_of_one_name_are_both_named(run, tmp_path) -> None:
+    root = draw_data(tmp_path / 'data', 1)
+    picture = Image.open(root / 'JPEGImages' / 'im_00.jpg')
+    picture.save(root / 'JPEGImages' / 'im_00.png')
+    (root / 'splits' / 'train.txt').write_text('im_00.jpg dots\nim_00.png grid\n')
+    with pytest.raises(OutputError, match=r'im_00\.jpg and .*im_00\.png would both'):
+        run(cfg=config_of('toco', root), refine='none', bkg_thr=(0.5,))
+
+
+def test_outputs_over_the_pictures_are_refused(run, tmp_path) -> None:
+    root = draw_data(tmp_path / 'data', 1)
+    with pytest.raises(OutputError, match='which is read'):
+        run(cfg=config_of('toco', root), out='data', refine='none', bkg_thr=(0.5,))

@@ -1,0 +1,207 @@
+# Licensed under Apache-2.0.
+"""What a network says of a batch: scores, and maps at each scale, also mirrored."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Protocol
+
+import torch
+from torch import Tensor
+
+from mmwsss.cam import resize, scaled_size, with_mirror
+from mmwsss.structures import Features, ImageLabels
+
+from ..mode import traced
+from .inference_cfg import InferenceCfg
+from .windows import Box, blend_windows, window_boxes
+
+if TYPE_CHECKING:
+    from ..segmentors.weak_segmentor import WeakSegmentor
+
+#: pixels that go through the network at once, in windows
+_AT_ONCE = dict(cpu=448 * 448, cuda=16 * 448 * 448)
+#: beginnings of windows, for networks whose reduction isn't known
+_STEP = 32
+
+
+class Views(Protocol):
+    """The passes of a network over one batch.
+
+    Attributes:
+        scores: (B, C) float32 logits of the classes of each image.
+        features: of the images at scale 1; ``None`` where there are only those of
+            windows.
+    """
+
+    scores: Tensor
+    features: Features | None
+
+    def maps(self, scale: float, mirrored: bool, labels: ImageLabels) -> tuple:
+        """Compact class maps (B, K, h, w) for each tap, mirrored ones as they come."""
+
+    def seg_logits(self, scale: float, mirrored: bool) -> Tensor:
+        """The decoder's logits (B, C + 1, h, w), mirrored ones as they come."""
+
+
+def run_model(
+    model: WeakSegmentor, images: Tensor, mirror: bool
+) -> tuple[Features, Features | None]:
+    """Features of images (B, 3, H, W), and of their mirrors where they are wanted."""
+    batch = len(images)
+    both = with_mirror(images) if mirror else images
+    with model.gradients_of_maps():  # also through the parts of the pass
+        features = model.encode(traced(both, model.MAPS_NEED_GRAD))
+        return (
+            features.select(slice(batch)),
+            features.select(slice(batch, None)) if mirror else None,
+        )
+
+
+def scaled_views(
+    cfg: InferenceCfg, views: Mapping[float, Tensor]
+) -> Iterator[tuple[float, bool, Tensor]]:
+    """(scale, whether mirrored too, images) of all passes.
+
+    Args:
+        cfg: which passes.
+        views: scale → images that come ready; scale 1 is among them.
+    """
+    images = views[1.0]
+    for scale, mirror in cfg.passes().items():
+        scaled = views.get(scale)
+        if scaled is None:
+            scaled = resize(images, scaled_size(tuple(images.shape[-2:]), scale))
+        yield scale, mirror, scaled
+
+
+class WholeViews:
+    """Each distinct input is encoded once, whole; see :class:`Views`.
+
+    Args:
+        model: the network.
+        cfg: which passes.
+        views: scale → images (B, 3, h, w), normalised.
+    """
+
+    def __init__(
+        self, model: WeakSegmentor, cfg: InferenceCfg, views: Mapping[float, Tensor]
+    ) -> None:
+        self.model = model
+        self.passes = {
+            scale: run_model(model, images, mirror)
+            for scale, mirror, images in scaled_views(cfg, views)
+        }
+        self.features = self.passes[1.0][0]
+        self.scores = model.image_scores(self.features).detach().float()
+
+    def maps(self, scale: float, mirrored: bool, labels: ImageLabels) -> tuple:
+        """See :class:`Views`."""
+        return self.model.compact_maps(self._features(scale, mirrored), labels)
+
+    def seg_logits(self, scale: float, mirrored: bool) -> Tensor:
+        """See :class:`Views`."""
+        return self.model.seg_logits(self._features(scale, mirrored))
+
+    def _features(self, scale: float, mirrored: bool) -> Features:
+        found = self.passes[scale][mirrored]
+        assert found is not None  # mirrors are asked for where they were run
+        return found
+
+
+class WindowedViews:
+    """Every view is encoded in overlapping windows, whose maps are blended.
+
+    A picture holds a class as far as the window that is surest of it. See
+    :class:`Views`; the maps of all classes are kept, on the network's grid.
+
+    Args:
+        model: the network.
+        cfg: which passes, and the windows.
+        views: scale → images (B, 3, h, w), normalised.
+    """
+
+    features = None
+    scores: Tensor
+
+    def __init__(
+        self, model: WeakSegmentor, cfg: InferenceCfg, views: Mapping[float, Tensor]
+    ) -> None:
+        self.model, self.cfg = model, cfg
+        self.found: dict[tuple[str, float, bool], tuple[Tensor, ...]] = {}
+        for scale, mirror, images in scaled_views(cfg, views):
+            self._run(scale, mirror, images)
+
+    def maps(self, scale: float, mirrored: bool, labels: ImageLabels) -> tuple:
+        """See :class:`Views`."""
+        return tuple(map(labels.gather, self.found['cam', scale, mirrored]))
+
+    def seg_logits(self, scale: float, mirrored: bool) -> Tensor:
+        """See :class:`Views`."""
+        return self.found['seg', scale, mirrored][0]
+
+    def _run(self, scale: float, mirror: bool, images: Tensor) -> None:
+        windows, size = self.cfg.windows, tuple(images.shape[-2:])
+        assert windows.size is not None  # else the views are whole
+        boxes = window_boxes(size, windows.size, windows.overlap, step_of(self.model))
+        scores: list[Tensor] = []
+        parts: dict[tuple[str, bool], list[tuple[Tensor, ...]]] = {}
+        for some in _together(boxes, images):
+            crops = torch.cat([images[..., b[0] : b[1], b[2] : b[3]] for b in some])
+            passes = run_model(self.model, crops, mirror)
+            if scale == 1.0:
+                found = self.model.image_scores(passes[0]).detach().float()
+                scores += found.chunk(len(some))
+            for mirrored in (False, True)[: 1 + mirror]:
+                for kind, taps in self._outputs(scale, passes[mirrored]):
+                    turned = [tap.flip(-1) if mirrored else tap for tap in taps]
+                    chunks = zip(*(tap.chunk(len(some)) for tap in turned))
+                    parts.setdefault((kind, mirrored), []).extend(chunks)
+        if scores:
+            self.scores = torch.stack(scores).amax(0)
+        for (kind, mirrored), windows_of in parts.items():
+            taps = tuple(
+                blend_windows(zip(boxes, tap), boxes, size) for tap in zip(*windows_of)
+            )
+            self.found[kind, scale, mirrored] = tuple(
+                tap.flip(-1) if mirrored else tap for tap in taps
+            )
+
+    def _outputs(
+        self, scale: float, features: Features | None
+    ) -> Iterator[tuple[str, Sequence[Tensor]]]:
+        """What is wanted of some windows: maps of all classes, logits."""
+        assert features is not None  # mirrors are asked for where they are made
+        model, cfg = self.model, self.cfg
+        if cfg.wants_cams and scale in cfg.cam.scale_order:
+            maps = features.maps[0]
+            every = ImageLabels.every_class(
+                len(maps), model.num_foreground, maps.device
+            )
+            yield 'cam', model.compact_maps(features, every)
+        if cfg.wants_seg and scale in map(float, cfg.seg.scales):
+            yield 'seg', (model.seg_logits(features),)
+
+
+def make_views(
+    model: WeakSegmentor, cfg: InferenceCfg, views: Mapping[float, Tensor]
+) -> Views:
+    """Whole, or in windows where ``test_cfg.windows`` says so for this size."""
+    size = tuple(views[1.0].shape[-2:])
+    kind: Callable = WindowedViews if cfg.windows.wanted(size) else WholeViews
+    return kind(model, cfg, views)
+
+
+def step_of(model: WeakSegmentor) -> int:
+    """Pixels at whose multiples windows may begin: the size of a patch."""
+    embed = getattr(model.backbone, 'patch_embed', None)
+    stride = getattr(getattr(embed, 'projection', None), 'stride', (_STEP,))
+    return max(stride)
+
+
+def _together(boxes: Sequence[Box], images: Tensor) -> Iterator[Sequence[Box]]:
+    """Windows that go through the network at once; all have one size."""
+    pixels = len(images) * (boxes[0][1] - boxes[0][0]) * (boxes[0][3] - boxes[0][2])
+    count = max(_AT_ONCE.get(images.device.type, _AT_ONCE['cpu']) // pixels, 1)
+    for start in range(0, len(boxes), count):
+        yield boxes[start : start + count]
