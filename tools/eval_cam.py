@@ -24,7 +24,7 @@ from pathlib import Path
 
 from mmengine.logging import print_log
 
-from mmwsss.datasets.label_sources import read_names
+from mmwsss.datasets.readers.reading import read_names
 from mmwsss.io.atomic_file import write_json
 from mmwsss.io.image_files import image_stem
 from mmwsss.ops import DENSE_CRF_PRESETS

@@ -4,8 +4,8 @@
 from __future__ import annotations
 
 import os
+import unicodedata
 from collections.abc import Sequence
-from pathlib import Path
 
 from PIL import Image
 
@@ -42,10 +42,16 @@ class FileFinder:
     def __init__(self, root: str, listed: bool) -> None:
         self.root, self.listed = root, listed
         self.missing: list[str] = []
-        self._names: dict[str, set[str]] = {}
+        self.ambiguous: list[tuple[str, str]] = []
+        self._names: dict[str, tuple[str, dict[str, str]]] = {}
 
     def find(self, name: str, suffixes: str | Sequence[str]) -> str:
-        """Path of the file; a path that is absent is noted in ``missing``."""
+        """Path of the file; a path that is absent is noted in ``missing``.
+
+        Of a name that fits two files the first suffix counts; both are noted in
+        ``ambiguous``. A name in composed letters finds a file in decomposed ones, as
+        macOS writes them.
+        """
         path = os.path.join(self.root, name)
         has_suffix = image_stem(name) != name
         suffixes = ('',) if has_suffix else suffixes
@@ -53,13 +59,15 @@ class FileFinder:
             suffixes = (suffixes,)
         if not self.listed:
             return path + suffixes[0]
-        folder = os.path.dirname(path)
+        folder, base = os.path.split(path)
         if folder not in self._names:
-            exists = Path(folder or '.').is_dir()
-            self._names[folder] = set(os.listdir(folder or '.')) if exists else set()
-        for suffix in suffixes:
-            if os.path.basename(path) + suffix in self._names[folder]:
-                return path + suffix
+            self._names[folder] = _listed(folder)
+        there, names = self._names[folder]
+        found = [names[base + suffix] for suffix in suffixes if base + suffix in names]
+        if len(found) > 1:
+            self.ambiguous.append((found[0], found[1]))
+        if found:
+            return os.path.join(there, found[0])
         self.missing.append(path + suffixes[0])
         return self.missing[-1]
 
@@ -83,4 +91,25 @@ class FileFinder:
             )
 
 
-IMAGE_SUFFIXES = ('.jpg', '.jpeg', '.png', '.bmp', '.webp', '.tif', '.tiff')
+def _listed(folder: str) -> tuple[str, dict[str, str]]:
+    """A folder and the names in it, by themselves and by their composed letters."""
+    for place in (folder or '.', unicodedata.normalize('NFD', folder)):
+        if os.path.isdir(place):
+            names = os.listdir(place)
+            composed = {
+                unicodedata.normalize('NFC', name): name
+                for name in names
+                if not name.isascii()
+            }
+            return place if folder else '', composed | dict(zip(names, names))
+    return folder, {}
+
+
+IMAGE_SUFFIXES = (
+    *('.jpg', '.jpeg', '.png', '.bmp', '.webp', '.tif', '.tiff'),
+    *('.gif', '.jfif', '.jp2', '.avif'),
+)
+#: of pictures that Pillow alone doesn't read
+UNREAD_SUFFIXES = (
+    *('.heic', '.heif', '.jxl', '.dng', '.cr2', '.nef', '.arw', '.svg', '.dcm', '.svs'),
+)

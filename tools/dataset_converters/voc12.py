@@ -32,12 +32,8 @@ import numpy as np
 from mmengine.logging import print_log
 from PIL import Image
 
-from mmwsss.datasets.label_sources import (
-    Labels,
-    read_labels,
-    read_names,
-    read_voc_objects,
-)
+from mmwsss.datasets.readers.reading import Labels, read_labels, read_names
+from mmwsss.datasets.readers.voc_xml_reader import read_voc_objects
 from mmwsss.datasets.voc12 import SPLITS, VOC12WeakDataset
 from mmwsss.io.data_errors import DataError
 from mmwsss.io.label_png import save_label_png

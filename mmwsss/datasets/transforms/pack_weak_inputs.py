@@ -27,6 +27,7 @@ META_KEYS = (
     'flip_direction',
     'reduce_zero_label',
     'gt_labels',
+    'labels_known',
     'num_foreground',
     'sample_idx',
 )

@@ -14,6 +14,8 @@ from mmwsss.io.published import dropped_parts, dropped_patterns, mark_absent
 from mmwsss.io.weights import FIX, CheckpointMismatch, compare_weights
 from mmwsss.registry import HOOKS
 
+from .data_report import refuse_unknown_labels, report_test, report_training
+
 _RESUME_KEYS = ('meta', 'message_hub', 'optimizer')
 
 
@@ -29,7 +31,11 @@ class SetupCheckHook(Hook):
     * a published file may lack what it says was left out of it, in tests only;
     * the classes that earlier stages' checkpoints were trained with.
 
-    A resumed run that has nothing left to do says so. How many iterations share an
+    * pictures whose labels nobody knows where ``test_cfg.cam_filter='gt'`` reads them.
+
+    The data of a training are summed up in the log and in ``data_summary.txt`` of the
+    work dir, with warnings for what ruins it; those of a test get a line. A resumed run
+    that has nothing left to do says so. How many iterations share an
     optimiser step is left in the message hub, where moving averages look for it.
 
     Args:
@@ -55,6 +61,7 @@ class SetupCheckHook(Hook):
         model = _bare(runner.model)
         _need_teacher(model)
         tell_metainfo(model, runner)
+        refuse_unknown_labels(runner, model)
         expected = getattr(model, 'num_classes', None)
         if expected is None:
             return
@@ -80,12 +87,17 @@ class SetupCheckHook(Hook):
                 _compare_class_names(classes, runner, str(module.checkpoint))
         every = getattr(runner.optim_wrapper, '_accumulative_counts', 1)
         runner.message_hub.update_info('accumulative_counts', every, resumed=False)
+        report_training(runner, _bare(runner.model))
         if runner.iter >= runner.max_iters:
             runner.logger.info(
                 f'All {runner.max_iters} iterations are done already: nothing is '
                 'trained. To train longer, begin a new run from the weights '
                 '(load_from=FILE, without --resume).'
             )
+
+    def before_test(self, runner: Any) -> None:
+        """Say what is tested on."""
+        report_test(runner)
 
     def after_load_checkpoint(self, runner: Any, checkpoint: dict) -> None:
         """Compare the loaded weights with the model.

@@ -7,7 +7,7 @@ import json
 
 import pytest
 
-from mmwsss.datasets.label_sources import guess_format, read_labels, read_names
+from mmwsss.datasets.readers.reading import guess_format, read_labels, read_names
 from mmwsss.io.data_errors import LabelError
 
 XML = (
@@ -82,7 +82,6 @@ def test_folders(tmp_path):
 @pytest.mark.parametrize(
     ('name', 'text', 'message'),
     [
-        ('l.txt', 'a cat\na dog\n', "names the image 'a' twice"),
         ('l.txt', '', 'names no image'),
         ('l.json', '{"a": 3}', 'not in a known JSON form'),
         ('l.json', '{', 'not valid JSON'),
