@@ -143,7 +143,7 @@ def what_was_seen(label: str, table: LabelTable) -> str:
     """What the labels of a file look like, where that says why one is unknown."""
     labels = {item for items in table.labels.values() for item in items}
     if labels <= {'0', '1', '-1'}:
-        return '; its labels are only 0 and 1: a one-hot export without a head row?'
+        return '; its labels are only 0 and 1: numbers of classes, or one-hot?'
     if all(item.lstrip('-').isdigit() for item in labels):
         return '; its labels are only numbers: write the names of the classes'
     if any(mark in label for mark in ';,|\t'):

@@ -119,11 +119,12 @@ class CsvReader(LabelReader):
             place, columns = 0, None
         else:
             place = next((i for i, cell in enumerate(head) if is_name_word(cell)), 0)
-            columns = _label_columns(source, head, place)
             values = [i for i in range(len(head)) if i != place]
-            if columns is None and one_hot.only_numbers(body, values):
+            spoken = any(is_label_word(head[i], numbered=False) for i in values)
+            if not spoken and one_hot.only_numbers(body, values):
                 yield from one_hot.entries(source.path, head, body, place)
                 return
+            columns = _label_columns(source, head, place)
         for row in body:
             yield row[place], _classes(row, place, columns, known)
 

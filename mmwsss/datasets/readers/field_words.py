@@ -23,9 +23,10 @@ def is_name_word(word: str) -> bool:
     return _plain(word) in NAME_WORDS
 
 
-def is_label_word(word: str) -> bool:
-    """Whether a head or key tells classes: ``label``, ``Class_2``, ``tags``."""
-    return _plain(word).rstrip('0123456789') in LABEL_WORDS
+def is_label_word(word: str, numbered: bool = True) -> bool:
+    """Whether a head or key tells classes: ``label``, ``tags``, also ``Class_2``."""
+    word = _plain(word)
+    return (word.rstrip('0123456789') if numbered else word) in LABEL_WORDS
 
 
 def _plain(word: str) -> str:
