@@ -59,30 +59,35 @@ class LabelTable:
             LabelError: for names outside the folder, one photo under two names with
                 different labels, and two pictures with one output name.
         """
-        found: dict[str, list[str]] = {}
-        said: set[str] = set()
-        lines: Counter[str] = Counter()
-        aliases, moved = {}, 0
-        for raw, classes in entries:
+        found: dict[str, tuple[str, ...]] = {}
+        bare: set[str] = set()
+        again, aliases, moved = set(), {}, 0
+        for raw, given in entries:
             name = clean_name(raw, source.path, folder)
-            moved += name != raw and raw.startswith('/')
-            if raw in source.aliases:
+            if name is not raw and raw.startswith('/'):
+                moved += 1
+            if source.aliases and raw in source.aliases:
                 aliases[name] = clean_name(source.aliases[raw], source.path, folder)
-            found.setdefault(name, []).extend(map(composed, classes or ()))
-            lines[name] += 1
-            if classes is not None:
-                said.add(name)
+            classes = tuple(map(composed, given or ()))
+            if name in found:
+                again.add(name)
+                bare -= {name} if given is not None else set()
+                classes = found[name] + classes
+            elif given is None:
+                bare.add(name)
+            found[name] = classes
         labels = {name: tuple(dict.fromkeys(items)) for name, items in found.items()}
         dropped = refuse_shared_stems(labels, source.path)
-        labels = {name: labels[name] for name in labels if name not in dropped}
+        for name in dropped:
+            del labels[name]
         notes = list(dict.fromkeys(source.notes))
         if moved:
             notes.append(f'{moved} absolute names were made relative to {folder}')
         return cls(
             source.path,
             labels,
-            frozenset(name for name in labels if name not in said),
-            merged=sum(n > 1 for n in lines.values()) + len(dropped),
+            frozenset(bare - dropped),
+            merged=len(again) + len(dropped),
             notes=tuple(notes),
             left_out=source.left_out,
             aliases=aliases,
