@@ -60,6 +60,7 @@ cam.semantics methods.semformer.semantics
 cam.walk methods.irn.edge_walk
 datasets.errors io.data_errors
 datasets.files io.image_files
+datasets.label_sources datasets.readers.reading
 datasets.shapes_generator datasets.shapes.scenes
 datasets.shapes_patterns datasets.shapes.patterns
 datasets.shapes_saliency datasets.shapes.drawn_saliency
@@ -160,6 +161,7 @@ cam.refine.truncate_to_unit cam.pixels.truncate_to_unit
 datasets.errors.SaliencyError io.data_errors.SideInputError
 datasets.transforms.load_rgb_image.read_pixels io.pictures.reader.read_pixels
 datasets.transforms.load_rgb_image.read_rgb io.pictures.reader.read_rgb
+datasets.label_sources.read_voc_objects datasets.readers.voc_xml_reader.read_voc_objects
 models.utils.convert.TOCO_HEADS methods.toco.toco_keys.TOCO_HEADS
 models.utils.convert.convert_toco methods.toco.toco_keys.convert_toco
 utils.manifest.differences pipeline.fingerprint.differences
@@ -167,6 +169,7 @@ utils.manifest.weights_hash pipeline.fingerprint.weights_hash
 """
 MOVED_NAMES = dict(line.split() for line in NAME_TABLE.strip().splitlines())
 _LABELER = 'a labeler makes labels now (mmwsss.labelers)'
+_READER = 'mmwsss.datasets.readers.reading.read_labels(path, label_format)'
 _KIND = 'mmwsss.datasets.side_inputs holds what is done with the files'
 #: modules and names without a successor → what to use instead
 GONE = {
@@ -185,6 +188,13 @@ GONE = {
     'cam.refine.refined_label': f'{_LABELER}: TwoThresholdLabeler',
     'cam.score_maps': f'{_LABELER}: background_stacks, Labeler.refine',
     'datasets.fused_maps': f"{_KIND}: kind='maps'",
+    'datasets.label_sources.READERS': _READER,
+    'datasets.label_sources.read_coco': _READER,
+    'datasets.label_sources.read_csv': _READER,
+    'datasets.label_sources.read_folders': _READER,
+    'datasets.label_sources.read_json': _READER,
+    'datasets.label_sources.read_text': _READER,
+    'datasets.label_sources.read_voc_xml': _READER,
     'datasets.saliency_maps': f"{_KIND}: kind='grey'",
     'datasets.transforms.load_fused_maps.check_classes': f"{_KIND}: kind='maps'",
     'datasets.transforms.load_saliency.check_size': f"{_KIND}: kind='grey'",

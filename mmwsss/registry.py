@@ -62,6 +62,10 @@ TRANSFORMS = _child('TRANSFORMS', 'datasets')
 SIDE_INPUT_KINDS = Registry(
     'side_input_kind', scope=SCOPE, locations=[f'{SCOPE}.datasets', f'{SCOPE}.methods']
 )
+#: ours alone: forms of label files
+LABEL_READERS = Registry(
+    'label_reader', scope=SCOPE, locations=[f'{SCOPE}.datasets', f'{SCOPE}.methods']
+)
 
 MODELS = _child('MODELS', 'models', 'labelers')
 MODEL_WRAPPERS = _child('MODEL_WRAPPERS', 'models')

@@ -25,7 +25,7 @@ from pathlib import Path
 from mmengine.logging import print_log
 
 from mmwsss.cli.arguments import add_picture, plain_errors
-from mmwsss.datasets.label_sources import read_names
+from mmwsss.datasets.readers.reading import read_names
 from mmwsss.io.atomic_file import write_json
 from mmwsss.io.image_files import image_stem
 from mmwsss.io.inputs_read import folders_of

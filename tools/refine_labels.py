@@ -26,7 +26,7 @@ from mmengine.logging import print_log
 
 from mmwsss.cli.arguments import add_picture, plain_errors
 from mmwsss.datasets.coco14 import COCO14WeakDataset
-from mmwsss.datasets.label_sources import read_names
+from mmwsss.datasets.readers.reading import read_names
 from mmwsss.io.score_files import KINDS
 from mmwsss.labelers.refiners.refiner import refiner_names
 from mmwsss.ops import DENSE_CRF_PRESETS

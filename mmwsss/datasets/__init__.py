@@ -5,4 +5,20 @@ import mmseg.datasets  # noqa: F401  a child registry does not load its parent's
 
 from mmwsss.registry import import_modules
 
+from .coco14 import COCO14WeakDataset
+from .folder import FolderWeakDataset
+from .shapes.shapes_dataset import ShapesDataset
+from .voc12 import VOC12WeakDataset
+from .voc_animals import VOCAnimalsDataset
+from .weak_seg_dataset import WeakSegDataset
+
 import_modules(__name__)
+
+__all__ = [
+    'COCO14WeakDataset',
+    'FolderWeakDataset',
+    'ShapesDataset',
+    'VOC12WeakDataset',
+    'VOCAnimalsDataset',
+    'WeakSegDataset',
+]

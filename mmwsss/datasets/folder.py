@@ -17,7 +17,7 @@ _SUFFIXES = (*IMAGE_SUFFIXES, *(suffix.upper() for suffix in IMAGE_SUFFIXES))
 class FolderWeakDataset(WeakSegDataset):
     """Your own images, with labels in a file or by folder.
 
-    Either ``ann_file`` is a text, CSV or JSON file and the images lie in
+    Either ``ann_file`` is a label file of any known form and the images lie in
     ``data_prefix['img_path']``; or ``ann_file`` is a folder with one folder a
     class (``cat/``, ``dog/``, ``cat+dog/`` for images of both), in which the
     images lie. The foreground classes come from ``metainfo`` or, one a line,
@@ -27,8 +27,9 @@ class FolderWeakDataset(WeakSegDataset):
     Args:
         ann_file: label file or folder of class folders, below ``data_root``.
         data_root: folder of the data set.
-        data_prefix: by default the images are in ``images`` (label file) or in
-            ``ann_file`` (class folders), the masks in ``masks``.
+        data_prefix: by default the images are in ``ann_file`` (class folders), in
+            ``images`` (label file) or, where there is no such folder, beside the label
+            file; the masks in ``masks``.
         img_suffix: suffixes tried for names without one.
         metainfo: ``dict(classes=('background', ...))``.
         **kwargs: those of :class:`WeakSegDataset`.
@@ -43,10 +44,14 @@ class FolderWeakDataset(WeakSegDataset):
         metainfo: dict | None = None,
         **kwargs,
     ) -> None:
-        is_folder = os.path.isdir(os.path.join(data_root or '', ann_file))
-        prefix = dict(
-            img_path=ann_file if is_folder else 'images', seg_map_path='masks'
-        )
+        root = data_root or ''
+        if os.path.isdir(os.path.join(root, ann_file)):
+            images = ann_file
+        elif os.path.isdir(os.path.join(root, 'images')):
+            images = 'images'
+        else:  # as Roboflow and Hugging Face write them
+            images = os.path.dirname(ann_file)
+        prefix = dict(img_path=images, seg_map_path='masks')
         super().__init__(
             ann_file=ann_file,
             data_root=data_root,

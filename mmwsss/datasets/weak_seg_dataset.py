@@ -1,30 +1,32 @@
 # Licensed under Apache-2.0.
 from __future__ import annotations
 
-import logging
 import os
 import random
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar
 
-from mmengine.logging import print_log
 from mmseg.datasets import BaseSegDataset
 
-from mmwsss.io.data_errors import DataError, LabelError, UnreadableImageError
+from mmwsss.io.data_errors import DataError, UnreadableImageError
 from mmwsss.io.image_files import FileFinder, image_stem
 from mmwsss.io.pictures.picture_rule import PictureRule
 from mmwsss.registry import DATASETS, TRANSFORMS
 
-from .label_sources import Labels, read_labels, read_names
+from .data_summary import DataSummary, summarise
+from .label_channels import LabelChannels, check_classes
+from .picture_finder import PictureFinder
+from .readers.label_table import Labels, LabelTable
+from .readers.reading import read_names, read_table
 from .seeding import seed_everything
 from .side_inputs.declaration import MASK, read_declarations, spread
 from .side_inputs.old_arguments import translate
 from .transforms.band_checks import check_bands
 from .transforms.geometry import check_geometry
 from .transforms.load_picture import one_reader
+from .unreadable_count import UnreadableCount
 from .verify import verify_item, verify_kinds
 
-BACKGROUND = 'background'
 _MASK_FIX = (
     'check data_prefix.seg_map_path, or set with_masks=False and take '
     'LoadMask out of the pipeline'
@@ -44,10 +46,14 @@ class WeakSegDataset(BaseSegDataset):
     seeded, so that its augmentation depends on nothing but the seed.
 
     Args:
-        ann_file: image labels: a text, CSV or JSON file (``name class ...``), a
-            COCO instances JSON, a folder of VOC XML files or a folder with one
+        ann_file: image labels: a text, CSV or JSON file (``name class ...``), an
+            export of a labelling tool, a folder of VOC XML files or one with one
             folder a class; relative to ``data_root``.
-        label_format: see :func:`.label_sources.read_labels`.
+        label_format: see :func:`.readers.reading.read_table`.
+        negatives: labels and folders that mean "no object". By default those of
+            :data:`.label_channels.NEGATIVES` that are no class of the data set;
+            ``'background'`` is always one. Such a picture is a training example with
+            ``gt_labels=()``, as is one with an empty cell or list.
         split_file: list of the images to take, in its order (first word of each
             line); all of ``ann_file`` by default.
         img_suffix: suffix or suffixes tried, in order, for names without one.
@@ -68,8 +74,11 @@ class WeakSegDataset(BaseSegDataset):
         with_masks: give ``seg_map_path``. By default in test mode only, and where
             ``side_inputs.mask`` is given: weakly supervised training must not see
             true masks.
-        allow_unlabelled: accept images without labels; by default in test mode
-            only.
+        allow_unlabelled: accept images of which nothing says what they hold: a text
+            line of a name alone, an image of ``split_file`` that ``ann_file`` doesn't
+            know. By default in test mode only; then ``labels_known`` of the item is
+            ``False``, and ``cam_filter='gt'`` refuses it. ``True`` says that lines of
+            a name alone, among others with classes, mean "no object".
         check_files: list the folders at start and refuse missing files.
         check_samples: how many images and masks, spread over the list, are read at
             start to refuse masks of a wrong size or with foreign ids.
@@ -95,6 +104,7 @@ class WeakSegDataset(BaseSegDataset):
         self,
         ann_file: str = '',
         label_format: str = 'auto',
+        negatives: Sequence[str] | None = None,
         split_file: str = '',
         img_suffix: str | Sequence[str] = '.jpg',
         seg_map_suffix: str = '.png',
@@ -118,6 +128,8 @@ class WeakSegDataset(BaseSegDataset):
             )
         self.picture = PictureRule.of({**self.PICTURE, **(picture or {})})
         self.label_format = label_format
+        self.negatives = negatives
+        self.table = LabelTable()
         self.split_file = split_file
         self.side_inputs = read_declarations(
             translate(side_inputs, kwargs, seg_map_suffix), kwargs.get('data_root')
@@ -133,10 +145,10 @@ class WeakSegDataset(BaseSegDataset):
         self.allow_unlabelled = (
             test_mode if allow_unlabelled is None else allow_unlabelled
         )
+        self.bare_is_empty = bool(allow_unlabelled)
         self.check_files = check_files
         self.check_samples = check_samples
-        self.max_unreadable = max_unreadable
-        self.unreadable: set[str] = set()
+        self.unreadable = UnreadableCount(max_unreadable)
         steps = [_build(item) for item in pipeline]
         check_geometry(steps, {side.name: side.kind for side in self.side_inputs})
         check_bands(steps, self.picture)
@@ -162,26 +174,14 @@ class WeakSegDataset(BaseSegDataset):
     def _load_metainfo(cls, metainfo: dict | None = None) -> dict:
         """mmseg's, plus a check that the background comes first."""
         info = super()._load_metainfo(metainfo)
-        classes = info.get('classes')
-        if not classes:
-            raise ValueError(
-                f'{cls.__name__} has no classes; give metainfo=dict(classes='
-                f'({BACKGROUND!r}, ...)) in the config'
-            )
-        if classes[0] != BACKGROUND or len(set(classes)) != len(classes):
-            raise ValueError(
-                f'the classes of {cls.__name__} must begin with {BACKGROUND!r} and '
-                f'be all different, but are {tuple(classes)}'
-            )
+        check_classes(cls.__name__, info.get('classes'))
         return info
 
-    def _channels(self) -> dict[str, int | None]:
-        """Foreground channel of each class name; None: known, but not chosen."""
+    @property
+    def channels(self) -> LabelChannels:
+        """What class names stand for."""
         known = self.METAINFO.get('classes', ())
-        table: dict[str, int | None] = dict.fromkeys(known[1:])
-        table |= {name: i for i, name in enumerate(self._metainfo['classes'][1:])}
-        # in text files a blank is written as an underscore
-        return table | {name.replace(' ', '_'): i for name, i in table.items()}
+        return LabelChannels(self._metainfo['classes'], known, self.negatives)
 
     # ------------------------------------------------------------------- list
 
@@ -192,21 +192,19 @@ class WeakSegDataset(BaseSegDataset):
             self.split_file = os.path.join(self.data_root, self.split_file)
 
     def load_labels(self) -> Labels:
-        """Class names of every image, in the order of the data set."""
-        labels = read_labels(self.ann_file, self.label_format)
-        if not self.split_file:
-            return labels
-        by_stem = {image_stem(name): classes for name, classes in labels.items()}
-        names = read_names(self.split_file)
-        absent = [name for name in names if image_stem(name) not in by_stem]
-        if absent and not self.allow_unlabelled:
-            raise LabelError(
-                self.ann_file,
-                f'has no labels for {len(absent)} of {len(names)} '
-                f'images of {self.split_file} (first: {absent[0]})',
-                'label them, or take them out of the list',
-            )
-        return {name: by_stem.get(image_stem(name), ()) for name in names}
+        """Class names of every image, in the order of the data set.
+
+        A subclass may give its own; ``()`` then says nothing of an image.
+        """
+        folder = self.data_prefix.get('img_path') or ''
+        table = read_table(
+            self.ann_file, self.label_format, self.channels.vocabulary, folder
+        )
+        if self.split_file:
+            stems = set(map(image_stem, table.labels))
+            table = table.select(read_names(self.split_file, stems, folder))
+        self.table = table
+        return table.labels
 
     def load_data_list(self) -> list[dict]:
         """One dict per image, as ``docs`` and the class describe.
@@ -216,56 +214,32 @@ class WeakSegDataset(BaseSegDataset):
             DataError: for missing images and masks.
         """
         labels = self.load_labels()
-        channels = self._channels()
-        infos, unlabelled = [], []
-        files = FileFinder(self.data_prefix.get('img_path') or '', self._is_listed())
+        table, channels, infos = self.table.spoken_for(labels), self.channels, []
+        unknown = table.unknown(self.allow_unlabelled, self.bare_is_empty)
+        folder = self.data_prefix.get('img_path') or ''
+        files = PictureFinder(folder, self._is_listed(), table.aliases)
         for name, classes in labels.items():
-            gt_labels = self._gt_labels(name, classes, channels)
-            if not gt_labels and classes:
-                continue  # all of its classes were left out by the user
-            if not gt_labels:
-                unlabelled.append(name)
-            infos.append(self._info(files.find(name, self.img_suffix), name, gt_labels))
-        if unlabelled and not self.allow_unlabelled:
-            raise LabelError(
-                self.ann_file,
-                f'gives no class for {len(unlabelled)} of {len(labels)}'
-                f' images (first: {unlabelled[0]})',
-                'label them, or take them out',
-            )
-        if files.missing:
-            raise UnreadableImageError(
-                files.missing[0],
-                f'missing, with {len(files.missing) - 1} other images of {len(labels)}',
-                'check data_root and data_prefix.img_path',
-            )
+            gt_labels = channels.find(name, classes, table)
+            if gt_labels is not None:  # None: all its classes were left out by the user
+                path = files.find(name, self.img_suffix)
+                infos.append(self._info(path, name, gt_labels, name not in unknown))
+        files.refuse(len(labels))
         self._find_dense(self._taken(infos))
+        table.tell()
         return infos
 
     def _is_listed(self) -> bool:
         return self.check_files and self.backend_args is None
 
-    def _gt_labels(
-        self, name: str, classes: Sequence[str], channels: dict[str, int | None]
-    ) -> tuple[int, ...]:
-        """Sorted foreground channels of one image."""
-        unknown = [item for item in classes if item not in channels]
-        if unknown:
-            raise LabelError(
-                self.ann_file or type(self).__name__,
-                f'gives the image {name!r} the unknown class {unknown[0]!r}',
-                f'correct it to one of {list(self._metainfo["classes"][1:])}, or add '
-                'it to metainfo.classes',
-            )
-        found = {channels[item] for item in classes}
-        return tuple(sorted(channel for channel in found if channel is not None))
-
-    def _info(self, img_path: str, name: str, gt_labels: tuple[int, ...]) -> dict:
+    def _info(
+        self, img_path: str, name: str, gt_labels: tuple[int, ...], labels_known: bool
+    ) -> dict:
         info = dict(
             img_path=img_path,
             picture=self.picture,
             img_id=image_stem(name),
             gt_labels=gt_labels,
+            labels_known=labels_known,
             num_foreground=self.num_classes - 1,
             label_map=self.label_map,
             reduce_zero_label=False,
@@ -297,6 +271,18 @@ class WeakSegDataset(BaseSegDataset):
             for info in spread(infos, self.check_samples):
                 verify_item(info, self.ignore_index)
 
+    def summary(self, look: bool = True) -> DataSummary:
+        """What the data set holds; with ``look`` the headers of a few pictures."""
+        infos = [self.get_data_info(i) for i in range(len(self))]
+        classes = self._metainfo['classes'][1:]
+        look = look and self._is_listed()
+        return summarise(infos, classes, self.table.remarks(), look)
+
+    def unknown_count(self) -> int:
+        """How many pictures have labels that nobody knows."""
+        infos = map(self.get_data_info, range(len(self)))
+        return sum(not info['labels_known'] for info in infos)
+
     def _taken(self, infos: list[dict]) -> list[dict]:
         """Those that ``indices`` keeps."""
         if self._indices is None:
@@ -324,24 +310,9 @@ class WeakSegDataset(BaseSegDataset):
             except UnreadableImageError as err:
                 if self.test_mode:
                     raise
-                self._count_unreadable(err)
+                self.unreadable.add(err)
                 error, index = err, random.randrange(len(self))
         raise error
-
-    def _count_unreadable(self, err: UnreadableImageError) -> None:
-        """Warn once per file; stop when there are too many of them."""
-        if err.path in self.unreadable:
-            return
-        self.unreadable.add(err.path)
-        if len(self.unreadable) > self.max_unreadable:
-            raise err
-        print_log(
-            f'{err} Another image takes its place (unreadable image '
-            f'{len(self.unreadable)} of at most {self.max_unreadable} in this '
-            'process).',
-            logger='current',
-            level=logging.WARNING,
-        )
 
 
 def _build(item: dict | Callable) -> Callable:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import os
+import unicodedata
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,8 +16,10 @@ from .pictures.reader import size_of
 
 def image_stem(name: str) -> str:
     """The name without an image suffix."""
-    stem, suffix = os.path.splitext(name)
-    return stem if suffix.lower() in IMAGE_SUFFIXES else name
+    dot = name.rfind('.')  # os.path.splitext takes four times as long
+    if dot < 1 or name[dot - 1] == '/' or name[dot:].lower() not in _SUFFIX_SET:
+        return name
+    return name[:dot]
 
 
 def output_stem(info: Mapping[str, Any]) -> str:
@@ -48,24 +51,34 @@ class FileFinder:
     def __init__(self, root: str, listed: bool) -> None:
         self.root, self.listed = root, listed
         self.missing: list[str] = []
-        self._names: dict[str, set[str]] = {}
+        self.ambiguous: list[tuple[str, str]] = []
+        self._start = os.path.join(root, '')  # with its slash
+        self._names: dict[str, tuple[str, dict[str, str]]] = {}
 
     def find(self, name: str, suffixes: str | Sequence[str]) -> str:
-        """Path of the file; a path that is absent is noted in ``missing``."""
-        path = os.path.join(self.root, name)
-        has_suffix = image_stem(name) != name
-        suffixes = ('',) if has_suffix else suffixes
+        """Path of the file; a path that is absent is noted in ``missing``.
+
+        Of a name that fits two files the first suffix counts; both are noted in
+        ``ambiguous``. A name in composed letters finds a file in decomposed ones, as
+        macOS writes them.
+        """
+        path = name if name.startswith('/') else self._start + name
         if isinstance(suffixes, str):
             suffixes = (suffixes,)
+        if len(image_stem(name)) < len(name):
+            suffixes = ('',)
         if not self.listed:
             return path + suffixes[0]
-        folder = os.path.dirname(path)
+        folder, slash, base = path.rpartition('/')
+        folder += slash
         if folder not in self._names:
-            exists = Path(folder or '.').is_dir()
-            self._names[folder] = set(os.listdir(folder or '.')) if exists else set()
-        for suffix in suffixes:
-            if os.path.basename(path) + suffix in self._names[folder]:
-                return path + suffix
+            self._names[folder] = _listed(folder)
+        there, names = self._names[folder]
+        found = [names[base + suffix] for suffix in suffixes if base + suffix in names]
+        if len(found) > 1:
+            self.ambiguous.append((found[0], found[1]))
+        if found:
+            return there + found[0]
         self.missing.append(path + suffixes[0])
         return self.missing[-1]
 
@@ -89,4 +102,26 @@ class FileFinder:
             )
 
 
-IMAGE_SUFFIXES = ('.jpg', '.jpeg', '.png', '.bmp', '.webp', '.tif', '.tiff')
+def _listed(folder: str) -> tuple[str, dict[str, str]]:
+    """A folder and the names in it, by themselves and by their composed letters."""
+    for place in (folder or '.', unicodedata.normalize('NFD', folder)):
+        if os.path.isdir(place):
+            names = os.listdir(place)
+            composed = {
+                unicodedata.normalize('NFC', name): name
+                for name in names
+                if not name.isascii()
+            }
+            return place if folder else '', composed | dict(zip(names, names))
+    return folder, {}
+
+
+IMAGE_SUFFIXES = (
+    *('.jpg', '.jpeg', '.png', '.bmp', '.webp', '.tif', '.tiff'),
+    *('.gif', '.jfif', '.jp2', '.avif'),
+)
+#: of pictures that Pillow alone doesn't read
+UNREAD_SUFFIXES = (
+    *('.heic', '.heif', '.jxl', '.dng', '.cr2', '.nef', '.arw', '.svg', '.dcm', '.svs'),
+)
+_SUFFIX_SET = frozenset(IMAGE_SUFFIXES)

@@ -65,6 +65,19 @@ class LossSchedule:
         now = {name: weight(iteration) for name, weight in self.weights.items()}
         return {name: weight for name, weight in now.items() if weight}
 
+    def begins_from(self, iteration: int) -> dict[str, int]:
+        """The terms that are inactive before an iteration and active later on.
+
+        Returns:
+            Term → the iteration at which it begins.
+        """
+        found = {}
+        for name, weight in self.weights.items():
+            active = [b for b, v in zip(weight.begins, weight.values) if v]
+            if active and active[0] >= iteration:
+                found[name] = active[0]
+        return found
+
 
 class Ramp:
     """A value that goes from one number to another over the first iterations.

@@ -71,7 +71,7 @@ def test_masks_and_labels(load_tool, annotations, tmp_path):
     assert (out / 'photos' / 'z.jpg').is_file()
     path, _, lines = convert(load_tool, annotations, out, keep_empty=True)
     assert lines == 3
-    assert 'y\n' in Path(path).read_text()
+    assert 'y background\n' in Path(path).read_text()
 
 
 def test_resumes_and_is_deterministic(load_tool, annotations, tmp_path):

@@ -21,7 +21,8 @@ It writes ``OUT/SegmentationClass/<image folder>/*.png`` (81 classes: 0 backgrou
 1..80 in COCO's order; no pixel is ignored), ``OUT/splits/<split>.txt`` (``name class
 ...``, blanks in class names as ``_``, by name), and links the image folder into OUT
 if it lies elsewhere. Every image gets a mask; the list holds those with at least one
-object, as the published ones do (82,081 and 40,137), with ``--keep-empty`` all.
+object, as the published ones do (82,081 and 40,137), with ``--keep-empty`` all, those
+without an object by the label ``background``.
 
 Overlaps: the smaller instance is on top; crowd regions are below all others. An
 image has the classes that its mask shows (those of its annotations if the mask is
@@ -46,6 +47,7 @@ from mmengine.logging import print_log
 from mmwsss.cli.arguments import plain_errors
 from mmwsss.datasets.coco14 import COCO14WeakDataset
 from mmwsss.datasets.coco_masks import class_mask
+from mmwsss.datasets.label_channels import BACKGROUND
 from mmwsss.io.data_errors import DataError
 from mmwsss.io.label_png import save_label_png
 from mmwsss.io.mask_files import load_mask, write_labels
@@ -186,7 +188,7 @@ def convert(
     place_images(images, Path(out), copy_images)
     path = Path(out) / 'splits' / f'{split}.txt'
     labels = {
-        Path(task.name).stem: names
+        Path(task.name).stem: names or (BACKGROUND,)
         for task, names in zip(tasks, classes)
         if names or keep_empty
     }

@@ -33,12 +33,8 @@ from mmengine.logging import print_log
 from PIL import Image
 
 from mmwsss.cli.arguments import plain_errors
-from mmwsss.datasets.label_sources import (
-    Labels,
-    read_labels,
-    read_names,
-    read_voc_objects,
-)
+from mmwsss.datasets.readers.reading import Labels, read_labels, read_names
+from mmwsss.datasets.readers.voc_xml_reader import read_voc_objects
 from mmwsss.datasets.voc12 import SPLITS, VOC12WeakDataset
 from mmwsss.io.data_errors import DataError
 from mmwsss.io.label_png import save_label_png

@@ -31,7 +31,7 @@ from mmengine.logging import print_log
 from PIL import Image
 
 from mmwsss.cli.arguments import plain_errors
-from mmwsss.datasets.label_sources import read_names
+from mmwsss.datasets.readers.reading import read_names
 from mmwsss.datasets.voc12 import VOC12WeakDataset
 from mmwsss.datasets.voc_animals import SPLITS, VOCAnimalsDataset
 from mmwsss.io.atomic_file import is_whole, write_atomic, write_picture

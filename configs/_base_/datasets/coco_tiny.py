@@ -40,6 +40,7 @@ val_dataloader = dict(
         data_root=data_root,
         split='val',
         year=2017,
+        allow_unlabelled=True,  # lists of earlier versions name photos alone
         test_mode=True,
         pipeline=test_pipeline,
     ),

@@ -21,6 +21,7 @@ SAMPLES = 8
 TAKEN = {
     *('img', 'img_id', 'img_path', 'img_shape', 'ori_shape', 'pad_shape', 'views'),
     *('inputs', 'data_samples', 'gt_labels', 'gt_score', 'gt_sem_seg', 'gt_seg_map'),
+    'labels_known',
     *('seg_map_path', 'seg_fields', 'valid_box', 'num_foreground', 'label_map'),
     *('reduce_zero_label', 'sample_idx', 'side_inputs', 'flip', 'flip_direction'),
     *('scale', 'scale_factor', 'seg_logits', 'pred_sem_seg', 'metainfo'),

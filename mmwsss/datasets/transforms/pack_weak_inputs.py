@@ -28,6 +28,7 @@ META_KEYS = (
     'flip_direction',
     'reduce_zero_label',
     'gt_labels',
+    'labels_known',
     'num_foreground',
     'sample_idx',
 )

@@ -186,7 +186,8 @@ def _predict(model: nn.Module, images: list[Tensor], samples: list[Any]) -> list
     copies = [copy.deepcopy(s) for s in samples]
     for image, sample in zip(images, copies, strict=True):
         size = tuple(image.shape[-2:])
-        sample.set_metainfo(dict(ori_shape=size, img_shape=size, flip=False))
+        shown = dict(ori_shape=size, img_shape=size, flip=False)
+        sample.set_metainfo(shown | dict(labels_known=True))  # what training goes by
     training = model.training
     model.eval()
     try:

@@ -9,6 +9,8 @@ from mmengine.hooks import Hook
 
 from mmwsss.registry import HOOKS
 
+#: a share of foreground that four digits show as nothing
+_NOTHING = 0.00005
 _SHARES = ('label_fg', 'label_bg', 'label_ignore')
 
 
@@ -19,7 +21,8 @@ class LabelStatsHook(Hook):
     The model returns ``label_fg``, ``label_bg`` and ``label_ignore`` (shares of
     foreground, background and ignored pixels, they sum to 1) beside its losses. Their
     means over ``interval`` iterations are logged, with the number of classes whose
-    images were seen; a mean outside the bounds gives a warning in plain words.
+    images were seen; a mean outside the bounds gives a warning in plain words, and so
+    do labels that held no foreground up to the end of the run.
 
     Args:
         interval: Iterations per window.
@@ -45,6 +48,7 @@ class LabelStatsHook(Hook):
         self.bounds = dict(min_fg=min_fg, max_fg=max_fg, max_ignore=max_ignore)
         self.max_warnings = max_warnings
         self._warned: dict[str, int] = defaultdict(int)
+        self._empty = 0  # iterations without foreground up to now, in a row
         self._reset()
 
     def _reset(self) -> None:
@@ -69,10 +73,31 @@ class LabelStatsHook(Hook):
             return
         runner.message_hub.update_scalar('train/classes_seen', len(self._classes))
         if self._count:
-            self._judge(
-                runner, {k: float(v) / self._count for k, v in self._sums.items()}
-            )
+            mean = self._close_window()
+            self._judge(runner, mean)
         self._reset()
+
+    def after_train(self, runner: Any) -> None:
+        """Say where the last labels of the run held no foreground at all."""
+        if self._count:
+            self._close_window()
+            self._reset()
+        if self._empty:
+            runner.logger.log(
+                logging.WARNING,
+                f'The pseudo labels of the last {self._empty} iterations held no '
+                'foreground (label_fg 0.0000): they collapsed to background, and so '
+                'will the masks. Lower low_thr/high_thr (in self-training bkg_thr), '
+                'train longer before the segmentation loss begins, or check the image '
+                'labels and the CAM panels.',
+            )
+
+    def _close_window(self) -> dict[str, float]:
+        """The mean shares of the window; windows without foreground are counted."""
+        mean = {k: float(v) / self._count for k, v in self._sums.items()}
+        empty = mean['label_fg'] < _NOTHING
+        self._empty = self._empty + self._count if empty else 0
+        return mean
 
     def _see_classes(self, data_batch: Any) -> None:
         samples = (

@@ -11,7 +11,6 @@ from torch import nn
 
 from mmwsss.engine.batch_of_one import refuse_batch_of_one
 from mmwsss.io.errors import UserError
-from mmwsss.io.known_labels import refuse_unlabelled
 from mmwsss.io.published import (
     compare_classes,
     dropped_parts,
@@ -21,6 +20,8 @@ from mmwsss.io.published import (
 )
 from mmwsss.io.weights import FIX, CheckpointMismatch, compare_weights
 from mmwsss.registry import HOOKS
+
+from .data_report import refuse_unknown_labels, report_test, report_training
 
 _RESUME_KEYS = ('meta', 'message_hub', 'optimizer')
 
@@ -38,7 +39,11 @@ class SetupCheckHook(Hook):
     * a published file may lack what it says was left out of it, in tests only;
     * the classes that earlier stages' checkpoints were trained with.
 
-    A resumed run that has nothing left to do says so. How many iterations share an
+    * pictures whose labels nobody knows where ``test_cfg.cam_filter='gt'`` reads them.
+
+    The data of a training are summed up in the log and in ``data_summary.txt`` of the
+    work dir, with warnings for what ruins it; those of a test get a line. A resumed run
+    that has nothing left to do says so. How many iterations share an
     optimiser step is left in the message hub, where moving averages look for it.
 
     Args:
@@ -65,7 +70,7 @@ class SetupCheckHook(Hook):
         model = _bare(runner.model)
         _need_teacher(model)
         tell_metainfo(model, runner)
-        _need_labels(model, runner)
+        refuse_unknown_labels(runner, model)
         expected = getattr(model, 'num_classes', None)
         if expected is None:
             return
@@ -93,12 +98,17 @@ class SetupCheckHook(Hook):
         refuse_batch_of_one(_bare(runner.model), runner)
         every = getattr(runner.optim_wrapper, '_accumulative_counts', 1)
         runner.message_hub.update_info('accumulative_counts', every, resumed=False)
+        report_training(runner, _bare(runner.model))
         if runner.iter >= runner.max_iters:
             runner.logger.info(
                 f'All {runner.max_iters} iterations are done already: nothing is '
                 'trained. To train longer, begin a new run from the weights '
                 '(load_from=FILE, without --resume).'
             )
+
+    def before_test(self, runner: Any) -> None:
+        """Say what is tested on."""
+        report_test(runner)
 
     def after_load_checkpoint(self, runner: Any, checkpoint: dict) -> None:
         """Compare the loaded weights with the model.
@@ -181,24 +191,6 @@ def _need_teacher(model: nn.Module) -> None:
     wants = (getattr(model, 'test_cfg', None) or {}).get('use_teacher')
     if wants and hasattr(model, 'teacher_network'):
         model.teacher_network()
-
-
-def _need_labels(model: nn.Module, runner: Any) -> None:
-    """Image labels that choose the classes of CAMs must be known.
-
-    Raises:
-        LabelError: They aren't, of some picture.
-    """
-    if (getattr(model, 'test_cfg', None) or {}).get('cam_filter') != 'gt':
-        return
-    for loop in (runner._val_loop, runner._test_loop):
-        dataset = getattr(getattr(loop, 'dataloader', None), 'dataset', None)
-        if hasattr(dataset, 'get_data_info'):
-            refuse_unlabelled(
-                dataset,
-                'let the network choose the classes (--cfg-options '
-                'model.test_cfg.cam_filter=pred)',
-            )
 
 
 def _compare_length(checkpoint: dict, runner: Any, source: str) -> None:

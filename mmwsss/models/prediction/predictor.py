@@ -219,6 +219,7 @@ class Predictor:
     ) -> ImageLabels:
         """Whose maps are predicted, by ``test_cfg.cam_filter``."""
         if self.cfg.cam_filter == 'gt':
+            refuse_unknown_labels(samples)
             announce_labels(self.model)
             return self.model.image_labels(samples, scores.device)
         if self.cfg.cam_filter == 'none':
@@ -227,6 +228,21 @@ class Predictor:
         # 'pred': every class above 0.5, and none where none is
         lists = [row.nonzero().flatten().tolist() for row in (scores > 0).cpu()]
         return ImageLabels.from_lists(lists, scores.shape[1], scores.device)
+
+
+def refuse_unknown_labels(samples: Sequence[SegDataSample]) -> None:
+    """Image labels are read: a picture of which nobody knows them has no answer.
+
+    Raises:
+        UserError: naming such a picture.
+    """
+    for sample in samples:
+        if not sample.get('labels_known', True):
+            raise UserError(
+                f"cam_filter='gt' reads image labels, and those of "
+                f'{sample.get("img_path")} are unknown: label it (without an object: '
+                "by the label 'background'), or predict with cam_filter='pred'"
+            )
 
 
 def announce_labels(model: Any) -> None:

@@ -10,7 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from mmwsss.datasets.label_sources import read_labels
+from mmwsss.datasets.label_channels import LabelChannels
+from mmwsss.datasets.readers.reading import read_table
 from mmwsss.evaluation.label_stats import LabelStats, mask_stats
 from mmwsss.evaluation.tables import percent, text_table
 from mmwsss.io.data_errors import LabelError
@@ -32,18 +33,12 @@ def label_ids(path: str, classes: Sequence[str]) -> dict[str, tuple[int, ...]]:
     Raises:
         LabelError: if it names an unknown class.
     """
-    known = {name.replace(' ', '_'): i for i, name in enumerate(classes)}
-    known |= {name: i for i, name in enumerate(classes)}
+    channels = LabelChannels(classes)
+    table = read_table(path, known=channels.vocabulary)
     found = {}
-    for name, items in read_labels(path).items():
-        unknown = [item for item in items if item not in known]
-        if unknown:
-            raise LabelError(
-                path,
-                f'gives {name!r} the unknown class {unknown[0]!r}',
-                f'give one with the classes {tuple(classes[1:])}',
-            )
-        found[image_stem(name)] = tuple(known[item] for item in items)
+    for name, items in table.labels.items():
+        labels = channels.find(name, items, table)
+        found[image_stem(name)] = tuple(channel + 1 for channel in labels or ())
     return found
 
 

@@ -1,0 +1,55 @@
+# Licensed under Apache-2.0.
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from mmwsss.io.data_errors import LabelError, UnreadableImageError
+from mmwsss.io.image_files import FileFinder
+
+
+class PictureFinder(FileFinder):
+    """Finds the pictures of a data set.
+
+    Args:
+        root: the image folder.
+        listed: look at the disk at all.
+        aliases: another name that a picture may have there, by its name.
+    """
+
+    def __init__(self, root: str, listed: bool, aliases: Mapping[str, str]) -> None:
+        super().__init__(root, listed)
+        self.aliases = aliases
+
+    def find(self, name: str, suffixes: str | Sequence[str]) -> str:
+        """Path of a picture, by its other name where the first isn't there."""
+        path = super().find(name, suffixes)
+        if name in self.aliases and self.missing[-1:] == [path]:
+            self.missing.pop()
+            return super().find(self.aliases[name], suffixes)
+        return path
+
+    def refuse(self, count: int) -> None:
+        """Refuse absent pictures, and names that fit two.
+
+        Args:
+            count: how many were looked for.
+
+        Raises:
+            UnreadableImageError: naming the first that is missing.
+            LabelError: naming the first two that share a name.
+        """
+        if self.missing:
+            raise UnreadableImageError(
+                self.missing[0],
+                f'missing, with {len(self.missing) - 1} other images of {count}',
+                'check data_root and data_prefix.img_path, the folder of the images '
+                'below data_root',
+            )
+        if self.ambiguous:
+            one, other = self.ambiguous[0]
+            raise LabelError(
+                self.root,
+                f'holds {one} and {other} for one name of the labels; both would share '
+                'one output',
+                'write the name with its suffix, rename one, or take it out',
+            )

@@ -1,0 +1,159 @@
+# Licensed under Apache-2.0.
+from __future__ import annotations
+
+import csv
+import re
+from collections.abc import Iterator, Sequence
+
+from mmwsss.io.data_errors import LabelError
+from mmwsss.io.image_files import IMAGE_SUFFIXES
+from mmwsss.registry import LABEL_READERS
+
+from . import one_hot
+from .cells import split_cell
+from .field_words import is_label_word, is_name_word
+from .label_reader import Entry, LabelReader
+from .label_source import LabelSource
+from .text_reader import text_lines
+from .vocabulary import Vocabulary
+
+SEPARATORS = (',', ';', '\t')
+#: rows that are looked at to tell the separator
+_SAMPLE = 200
+_HAS_SUFFIX = tuple(IMAGE_SUFFIXES)
+_SUFFIX_THEN_MARK = re.compile(
+    rf'({"|".join(map(re.escape, IMAGE_SUFFIXES))})"?\s*[,;]', re.IGNORECASE
+)
+
+
+def find_separator(lines: Sequence[str]) -> str | None:
+    """The one that parts names from classes; ``None`` where no line has any.
+
+    The best leaves an image name in the first cell of most lines, then cells in most
+    lines, then comes first in the first line that has one.
+    """
+
+    def score(mark: str) -> tuple[int, int, int]:
+        firsts = [line.split(mark, 1)[0].strip(' "') for line in lines if mark in line]
+        names = sum(first.lower().endswith(_HAS_SUFFIX) for first in firsts)
+        place = next((line.index(mark) for line in lines if mark in line), 0)
+        return names, len(firsts), -place
+
+    best = max(SEPARATORS, key=score)
+    return best if any(best in line for line in lines) else None
+
+
+def read_rows(source: LabelSource) -> list[list[str]]:
+    """Rows that aren't empty, with cells without blanks around.
+
+    Raises:
+        LabelError: if no line has a separator but blanks part its words.
+    """
+    lines = source.text.splitlines(keepends=True)
+    sample = [line for line in lines[:_SAMPLE] if line.strip()]
+    separator = find_separator(sample)
+    spaced = [line.strip() for line in sample if len(line.split()) > 1]
+    if separator is None and spaced and len(spaced) == len(sample):
+        raise LabelError(
+            source.path,
+            f'holds no separator (comma, semicolon or tab), its first line is '
+            f'{spaced[0][:60]!r}',
+            'part name and classes by commas, or call the file .txt, in which blanks '
+            'part them',
+        )
+    try:
+        rows = [
+            [cell.strip() for cell in row]
+            for row in csv.reader(lines, delimiter=separator or ',')
+        ]
+    except csv.Error as err:
+        raise LabelError(
+            source.path, f'is not valid CSV ({err})', 'correct it'
+        ) from err
+    return [row for row in rows if any(row) and not row[0].startswith('#')]
+
+
+def is_head(row: Sequence[str], others: Sequence[Sequence[str]]) -> bool:
+    """Whether the first row names the columns."""
+    if any(cell.lower().endswith(_HAS_SUFFIX) for cell in row):
+        return False
+    if is_name_word(row[0]) or any(is_label_word(cell) for cell in row[1:]):
+        return True
+    # a tool's own name of the first column, then classes over 0 and 1
+    return (
+        one_hot.only_numbers(others, range(1, len(row)))
+        and not one_hot.only_numbers([row], range(1, len(row)))
+        and len(row) > 1
+    )
+
+
+@LABEL_READERS.register_module(name='csv')
+class CsvReader(LabelReader):
+    """Rows ``name,class,class``, or one column a class with 0 and 1 (one-hot).
+
+    A head row may name the columns: then those called ``label``, ``class``, ``tags``, …
+    count. A cell may hold several classes, see :func:`.split_cell`.
+    """
+
+    order = 90
+
+    def fits(self, source: LabelSource) -> bool:
+        """By suffix, or where a mark follows image names or tabs part all lines."""
+        if source.is_folder or source.suffix in ('.csv', '.tsv'):
+            return not source.is_folder
+        sample = list(text_lines(source.text[: 1 << 16]))[:_SAMPLE]
+        return bool(sample) and (
+            any(_SUFFIX_THEN_MARK.search(line) for line in sample)
+            or all('\t' in line for line in sample)
+        )
+
+    def read(self, source: LabelSource, known: Vocabulary) -> Iterator[Entry]:
+        """A row of a name alone says nothing of its classes; empty cells say: none."""
+        rows = read_rows(source)
+        if not rows:
+            return
+        head = rows[0] if is_head(rows[0], rows[1:]) else None
+        body = rows[1:] if head is not None else rows
+        if head is None:
+            one_hot.refuse_without_head(source.path, body, known)
+            place, columns = 0, None
+        else:
+            place = next((i for i, cell in enumerate(head) if is_name_word(cell)), 0)
+            values = [i for i in range(len(head)) if i != place]
+            spoken = any(is_label_word(head[i], numbered=False) for i in values)
+            if not spoken and one_hot.only_numbers(body, values):
+                yield from one_hot.entries(source.path, head, body, place)
+                return
+            columns = _label_columns(source, head, place)
+        for row in body:
+            yield row[place], _classes(row, place, columns, known)
+
+
+def _label_columns(
+    source: LabelSource, head: Sequence[str], place: int
+) -> tuple[int, ...] | None:
+    """Columns whose head says that they hold classes; ``None``: no head does."""
+    found = tuple(
+        i for i, cell in enumerate(head) if i != place and is_label_word(cell)
+    )
+    others = [head[i] for i in range(len(head)) if i != place and i not in found]
+    if found and any(others):
+        source.notes.append(f'the columns {[c for c in others if c]} are passed over')
+    return found or None
+
+
+def _classes(
+    row: Sequence[str],
+    place: int,
+    columns: tuple[int, ...] | None,
+    known: Vocabulary,
+) -> list[str] | None:
+    """Class names of a row; cells beyond the head's last column of classes count."""
+    if len(row) == 1:
+        return None
+    if columns is None:
+        cells = [cell for i, cell in enumerate(row) if i != place]
+    else:
+        cells = [row[i] for i in columns if i < len(row)]
+        cells += row[columns[-1] + 1 :] if columns[-1] + 1 >= len(row) - 1 else []
+    return [name for cell in cells for name in split_cell(cell, known)]

@@ -1,0 +1,55 @@
+# Licensed under Apache-2.0.
+"""How tools call the columns and keys that hold image names and classes."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+NAME_WORDS = (
+    *('name', 'image', 'filename', 'file', 'imageid', 'imagename', 'img', 'imgname'),
+    *('imgid', 'path', 'filepath', 'imagepath', 'imgpath', 'imagefile', 'picture'),
+    *('photo', 'id', 'externalid'),
+)
+LABEL_WORDS = (
+    *('class', 'classes', 'label', 'labels', 'classname', 'classnames', 'category'),
+    *('categories', 'categoryname', 'tag', 'tags', 'choice', 'choices', 'classlabel'),
+)
+
+
+def is_name_word(word: str) -> bool:
+    """Whether a head or key tells the image."""
+    return _plain(word) in NAME_WORDS
+
+
+def is_label_word(word: str, numbered: bool = True) -> bool:
+    """Whether a head or key tells classes: ``label``, ``tags``, also ``Class_2``."""
+    word = _plain(word)
+    return (word.rstrip('0123456789') if numbered else word) in LABEL_WORDS
+
+
+def _plain(word: str) -> str:
+    return re.sub(r'[\s_-]', '', word).casefold()
+
+
+def name_of_entry(item: Mapping[str, Any]) -> str:
+    """The image name of a JSON object.
+
+    Raises:
+        KeyError: if it has no such key.
+    """
+    by_word = {_plain(key): value for key, value in item.items()}
+    return next(_text(by_word[word]) for word in NAME_WORDS_FIRST if word in by_word)
+
+
+#: a key that names the file counts before a number of the tool's own
+NAME_WORDS_FIRST: Sequence[str] = sorted(
+    NAME_WORDS, key=lambda word: word in ('id', 'imageid', 'imgid', 'externalid')
+)
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f'{value!r} is no image name')
+    return value

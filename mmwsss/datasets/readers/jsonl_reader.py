@@ -1,0 +1,61 @@
+# Licensed under Apache-2.0.
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+
+from mmwsss.io.data_errors import LabelError
+from mmwsss.registry import LABEL_READERS
+
+from .json_reader import entry_of
+from .label_reader import Entry, LabelReader
+from .label_source import LabelSource
+from .vocabulary import Vocabulary
+
+
+@LABEL_READERS.register_module(name='jsonl')
+class JsonlReader(LabelReader):
+    """A JSON object a line, as Hugging Face's ImageFolder has it (``metadata.jsonl``).
+
+    ``{"file_name": "a.jpg", "label": "cat"}``; the names of the keys are those of
+    :mod:`.field_words`.
+    """
+
+    order = 30
+
+    def fits(self, source: LabelSource) -> bool:
+        """By suffix, or where the first line of several is an object of its own."""
+        if source.is_folder:
+            return False
+        if source.suffix in ('.jsonl', '.ndjson'):
+            return True
+        if source.begin != '{':
+            return False
+        first, _, rest = source.text.lstrip().partition('\n')
+        return first.rstrip().endswith('}') and rest.lstrip().startswith('{')
+
+    def read(self, source: LabelSource, known: Vocabulary) -> Iterator[Entry]:
+        """The errors name the line."""
+        for number, line in enumerate(source.text.splitlines(), 1):
+            if not line.strip():
+                continue
+            try:
+                yield entry_of(
+                    json.loads(line, object_pairs_hook=source.no_key_twice), known
+                )
+            except LabelError:
+                raise
+            except (
+                AttributeError,
+                TypeError,
+                KeyError,
+                ValueError,
+                StopIteration,
+            ) as e:
+                raise LabelError(
+                    source.path,
+                    f'is not in a known JSONL form: line {number} is {line[:80]!r} '
+                    f'({e!r})',
+                    'write {"file_name": "a.jpg", "label": "class"} or "labels": '
+                    '["class", ...], with the names of the classes',
+                ) from e

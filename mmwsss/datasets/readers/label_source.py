@@ -1,0 +1,91 @@
+# Licensed under Apache-2.0.
+from __future__ import annotations
+
+import json
+import xml.etree.ElementTree as ElementTree
+from collections import Counter
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from mmwsss.io.data_errors import LabelError
+
+from .decoding import read_decoded
+
+
+class LabelSource:
+    """A label file or folder, read and parsed once for all who look at it.
+
+    Args:
+        path: of the file or folder.
+
+    Attributes:
+        notes: what was converted or passed over while reading, for the log.
+        left_out: pictures and files that aren't taken, counted by (suffix, reason).
+        aliases: another name that a picture may have on the disk, by its name.
+    """
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+        self.is_folder = Path(path).is_dir()
+        self.suffix = Path(path).suffix.lower()
+        self.notes: list[str] = []
+        self.left_out: Counter[tuple[str, str]] = Counter()
+        self.aliases: dict[str, str] = {}
+
+    @cached_property
+    def text(self) -> str:
+        """The whole text, without a byte order mark.
+
+        Raises:
+            LabelError: if it is no text.
+        """
+        text, said = read_decoded(self.path)
+        if said:
+            self.notes.append(said)
+        return text
+
+    @cached_property
+    def begin(self) -> str:
+        """The first character that isn't blank; '' for a folder or an empty file."""
+        return '' if self.is_folder else self.text[:4096].lstrip()[:1]
+
+    @cached_property
+    def json(self) -> Any:
+        """The content of a JSON file.
+
+        Raises:
+            LabelError: if it is none, or has a key twice.
+        """
+        try:
+            return json.loads(self.text, object_pairs_hook=self.no_key_twice)
+        except json.JSONDecodeError as err:
+            raise LabelError(
+                self.path, f'is not valid JSON ({err})', 'correct it'
+            ) from err
+
+    def no_key_twice(self, pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        """A dict; JSON readers keep the last of two entries without a word."""
+        found = dict(pairs)
+        if len(found) < len(pairs):
+            twice = next(k for k, n in Counter(k for k, _ in pairs).items() if n > 1)
+            raise LabelError(
+                self.path,
+                f'has the key {twice!r} twice in one object',
+                'keep one entry with all classes of the image',
+            )
+        return found
+
+    @cached_property
+    def xml(self) -> ElementTree.Element:
+        """The root of an XML file.
+
+        Raises:
+            LabelError: if it is none.
+        """
+        try:
+            return ElementTree.fromstring(self.text)
+        except ElementTree.ParseError as err:
+            raise LabelError(
+                self.path, f'is not valid XML ({err})', 'export it again'
+            ) from err
