@@ -23,7 +23,7 @@ class PictureFinder(FileFinder):
     def find(self, name: str, suffixes: str | Sequence[str]) -> str:
         """Path of a picture, by its other name where the first isn't there."""
         path = super().find(name, suffixes)
-        if name in self.aliases and self.missing[-1:] == [path]:
+        if self.aliases and name in self.aliases and self.missing[-1:] == [path]:
             self.missing.pop()
             return super().find(self.aliases[name], suffixes)
         return path
