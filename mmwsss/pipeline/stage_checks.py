@@ -119,8 +119,11 @@ def check_generated(stages: Sequence[Stage]) -> None:
         if stage.type != 'generate' or values.get('cams'):
             continue
         cam_filter = values.get('cam_filter', GenerateCfg.cam_filter)
+        config = stage.read_config()
+        if 'type' not in config.get('train_dataloader', {}).get('dataset', {}):
+            continue  # the tool says what it lacks
         try:
-            cfg = split_cfg(stage.read_config(), values.get('split'), cam_filter, True)
+            cfg = split_cfg(config, values.get('split'), cam_filter, True)
             if cam_filter == 'gt' and not any(find_needs(cfg)):
                 build_split(cfg, cam_filter)
         except (ValueError, TypeError, OSError) as error:

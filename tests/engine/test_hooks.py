@@ -9,6 +9,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
+from mmengine.config import Config
 from mmengine.hooks import CheckpointHook
 from mmengine.logging import MessageHub
 from mmengine.runner import ValLoop
@@ -324,6 +325,8 @@ def test_class_names_of_an_earlier_stage(names, fits):
         message_hub=MessageHub('names'),
         iter=0,
         max_iters=1,
+        train_dataloader=SimpleNamespace(batch_size=2, sampler=[0, 1], drop_last=False),
+        cfg=Config(),
     )
     if fits:
         SetupCheckHook().before_train(runner)

@@ -13,7 +13,7 @@ from PIL import Image, ImageOps
 
 from mmwsss.io.data_errors import PictureError, UnreadableImageError
 from mmwsss.io.errors import UserError
-from mmwsss.io.pictures import tiff_pages
+from mmwsss.io.pictures import reader, tiff_pages
 from mmwsss.io.pictures.picture_rule import PictureRule
 from mmwsss.io.pictures.reader import (
     picture_kind,
@@ -61,14 +61,15 @@ def test_what_is_hidden_by_transparency_is_refused(tmp_path) -> None:
     np.testing.assert_array_equal(taken, PHOTO)
 
 
-def test_the_first_of_an_animation_is_read(tmp_path, capsys) -> None:
+def test_the_first_of_an_animation_is_read(tmp_path, monkeypatch) -> None:
+    said: list[str] = []
+    monkeypatch.setattr(reader, 'print_log', lambda text, *_: said.append(text))
     first = Image.fromarray(PHOTO)
     options = dict(save_all=True, append_images=[ImageOps.invert(first)])
     first.save(tmp_path / 'a.webp', lossless=True, **options)
     np.testing.assert_array_equal(read_rgb(tmp_path / 'a.webp'), PHOTO)
     read_rgb(tmp_path / 'a.webp')
-    out = capsys.readouterr()
-    assert (out.out + out.err).count('holds 2 pictures: the first') == 1
+    assert sum('holds 2 pictures: the first' in text for text in said) == 1
 
 
 # ------------------------------------------------------------------- depth and bands

@@ -70,7 +70,7 @@ def test_bad_input() -> None:
     with pytest.raises(ValueError, match=r'\(0, 1\) must end with the last block, 2'):
         vit(out_indices=(0, 1))
     with pytest.raises(ValueError, match=r'\(16, 3\) pixels.*4x4 patch'):
-        vit()(torch.randn(1, 3, 16, 3))
+        vit().train()(torch.randn(1, 3, 16, 3))
 
 
 def test_mixed_precision() -> None:

@@ -72,7 +72,7 @@ def test_post_processor_of_a_stock_config(shapes, tmp_path) -> None:
         )
         assert 'mIoU' in log and 'do not match exactly' not in log
         masks[kind] = [
-            np.asarray(Image.open(p)) for p in sorted((tmp_path / kind).iterdir())
+            np.asarray(Image.open(p)) for p in sorted((tmp_path / kind).glob('*.png'))
         ]
     assert len(masks['crf']) == 6 and masks['crf'][0].shape == (96, 96)
     assert any((a != b).any() for a, b in zip(*masks.values(), strict=True))

@@ -57,9 +57,9 @@ def test_testing(trained, toco, tmp_path) -> None:
         '--tta',
     )
     assert 0 <= scores(log)['seg_mIoU'] <= 100
-    names = {p.stem for p in out.iterdir()}
-    assert len(names) == 6 and {p.stem for p in show.iterdir()} == names
-    for path in out.iterdir():
+    names = {p.stem for p in out.glob('*.png')}
+    assert len(names) == 6 and {p.stem for p in show.glob('*.png')} == names
+    for path in out.glob('*.png'):
         with Image.open(path) as mask:
             assert mask.mode == 'P' and mask.size == (96, 96)
             assert np.asarray(mask).max() < 7
@@ -78,7 +78,7 @@ def test_post_processor(trained, toco, tmp_path) -> None:
     refined = scores(run(*command, '--out', out / 'crf', '--post-processor', 'crf:psa'))
     pairs = [
         [np.asarray(Image.open(out / kind / p.name)) for kind in ('plain', 'crf')]
-        for p in (out / 'plain').iterdir()
+        for p in (out / 'plain').glob('*.png')
     ]
     assert len(pairs) == 6 and any((a != b).any() for a, b in pairs)
     assert refined['cam_mIoU'] == plain['cam_mIoU']
