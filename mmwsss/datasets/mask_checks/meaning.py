@@ -1,0 +1,122 @@
+# Licensed under Apache-2.0.
+"""What the ids or colours of masks mean, in words, and the command that mends them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from .mask_facts import Colour, MaskFacts
+from .symbol_map import symbol_map
+
+#: makes masks of class ids from others
+TOOL = 'tools/dataset_converters/masks.py'
+#: from so many different ids or colours on a mask was not drawn with them
+MANY = 24
+
+
+def meaning_of_ids(
+    masks: Sequence[MaskFacts], num_classes: int
+) -> tuple[str, str] | None:
+    """What the ids stand for, if they aren't those of the classes.
+
+    Args:
+        masks: all that were looked at.
+        num_classes: background included.
+
+    Returns:
+        What was found, and the fix; ``None`` if the image labels don't tell.
+    """
+    ids = {i for mask in masks for i in mask.pixels}
+    if ids <= {0, 255}:
+        return _black_and_white(masks, num_classes)
+    if len(ids) > MANY + num_classes:
+        return (
+            f'they hold {len(ids)} different ids, as masks do that were resized with '
+            'interpolation or saved as JPEG',
+            'write them again as PNG, resized by nearest neighbours',
+        )
+    told = [mask for mask in masks if mask.labels is not None]
+    found = symbol_map(
+        [mask.pixels for mask in told], [mask.labels or () for mask in told]
+    )
+    if found is None or all(c == i for i, c in found.items()):
+        return None
+    shifts = {c - i for i, c in found.items() if c}  # type: ignore[operator]
+    if len(shifts) == 1:
+        return _shifted(masks, found, shifts.pop(), num_classes)
+    pairs = [f'{i}={c}' for i, c in found.items() if i != c]
+    text, fix = ', '.join(pairs), command(masks, '--map', pairs)
+    if set(found) <= {*range(num_classes), 255}:
+        text = f'in another order: {text}'
+        fix += ', or list the classes in the order of the ids'
+    return f'by the image labels the ids stand for other classes, {text}', fix
+
+
+def meaning_of_colours(masks: Sequence[MaskFacts]) -> str:
+    """The command that makes ids from colours, with the classes that labels tell."""
+    seen: dict[Colour, int] = {}
+    for mask in masks:
+        for colour, count in mask.colours.items():
+            seen[colour] = seen.get(colour, 0) + count
+    if seen and all(red == green == blue for red, green, blue in seen):
+        return command(masks, '', ())
+    told = [mask for mask in masks if mask.labels is not None]
+    found: Mapping[Any, int] | None = symbol_map(
+        [mask.colours for mask in told], [mask.labels or () for mask in told]
+    )
+    if found:
+        shown = [f'{_rgb(colour)}={c}' for colour, c in found.items()]
+        return command(masks, '--colours', shown) + ', as the image labels tell'
+    first = sorted(seen, key=lambda colour: -seen[colour])[:6]
+    return command(masks, '--colours', [f'{_rgb(colour)}=ID' for colour in first])
+
+
+def command(masks: Sequence[MaskFacts], option: str, pairs: Sequence[str]) -> str:
+    """The call of the converter, and where its masks are to be named."""
+    folder = os.path.dirname(masks[0].path) or '.'
+    words = ['python', TOOL, folder, 'OUT', *filter(None, [option]), *pairs]
+    return f'{" ".join(words)}, then data_prefix.seg_map_path to OUT'
+
+
+def _rgb(colour: Colour) -> str:
+    return ','.join(map(str, colour))
+
+
+def _black_and_white(
+    masks: Sequence[MaskFacts], num_classes: int
+) -> tuple[str, str] | None:
+    """Of masks that hold nothing but 0 and 255."""
+    if all(len(mask.pixels) < 2 for mask in masks):  # empty, or nothing counts
+        return None
+    text = 'they hold only 0 and 255, and 255 means "not counted"'
+    if num_classes == 2:
+        return text, command(masks, '--map', ['255=1'])
+    return (
+        f'{text}; with {num_classes - 1} classes they do not say which one an object '
+        'has',
+        'draw each class with its own id; or make a data set of one class of them: '
+        + command(masks, '--map', ['255=1']),
+    )
+
+
+def _shifted(
+    masks: Sequence[MaskFacts], found: Mapping[Any, int], by: int, num_classes: int
+) -> tuple[str, str] | None:
+    """Of masks whose ids are those of the classes, but for a number."""
+    if by == 0:
+        return None
+    ids = {i for mask in masks for i in mask.pixels}
+    behind = [i for i, c in found.items() if c == 0] or [255]
+    wanted = {i: 0 for i in behind if i and i in ids}
+    wanted |= {c - by: c for c in range(1, num_classes) if c - by in ids}
+    if by == 1:
+        text = (
+            'their ids are shifted by one: 0 stands for the first class'
+            + (' and 255 for the background' if 255 in ids else '')
+            + ', as masks for reduce_zero_label=True have it'
+        )
+    else:
+        text = f'their ids are shifted: id i stands for the class i {by:+d}'
+    return text, command(masks, '--map', [f'{i}={c}' for i, c in wanted.items()])
