@@ -53,8 +53,10 @@ def verify_start(infos: list[dict], dataset: Any) -> None:
             files.find(info['seg_map_path'], '')
         files.refuse_missing(DataError, 'masks', len(infos), _MASK_FIX)
     samples = dataset.check_samples
+    if not samples:
+        return
     verify_kinds(infos, dataset.picture, dataset.has_true_masks, samples)
-    if dataset.with_masks and samples:
+    if dataset.with_masks:
         pseudo = not dataset.has_true_masks
         check_masks(infos, dataset.metainfo, dataset.check_masks, pseudo)
     if dataset.side_inputs or dataset.with_masks:

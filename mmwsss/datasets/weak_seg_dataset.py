@@ -77,7 +77,7 @@ class WeakSegDataset(BaseSegDataset):
             a name alone, among others with classes, mean "no object".
         check_files: list the folders at start and refuse missing files.
         check_samples: how many images and masks are read as an item reads them; 0: no
-            mask is looked at.
+            picture or mask is looked at.
         check_masks: refuse masks that contradict labels or classes, by up to 200 of
             them; ``False``: warn only.
         max_unreadable: how many unreadable files a training process replaces by

@@ -187,6 +187,7 @@ def unnamed_classes(masks: Masks, classes: Sequence[str]) -> Finding | None:
 
 def classes_never_found(masks: Masks, classes: Sequence[str]) -> Finding | None:
     """A class that labels name and none of their masks holds."""
+    masks = [mask for mask in masks if set(mask.pixels) - {255}]
     named = Counter(c for mask in masks for c in mask.labels or ())
     there = Counter(c for mask in masks for c in (mask.labels or set()) & mask.classes)
     lacking = [c for c, count in named.items() if count >= _ENOUGH and not there[c]]
@@ -198,8 +199,8 @@ def classes_never_found(masks: Masks, classes: Sequence[str]) -> Finding | None:
         bad,
         masks,
         f'lacks what its label names, as all {len(bad)} masks do whose '
-        f'label names {_names(lacking, classes)}: has the class another '
-        'id in the masks?',
+        f'label names {_names(lacking, classes)}: perhaps the class has '
+        'another id there',
         _WRONG_LABELS,
         NEVER,
     )

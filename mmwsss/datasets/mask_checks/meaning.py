@@ -47,11 +47,11 @@ def meaning_of_ids(
     if len(shifts) == 1:
         return _shifted(masks, found, shifts.pop(), num_classes)
     pairs = [f'{i}={c}' for i, c in found.items() if i != c]
-    text, fix = ', '.join(pairs), command(masks, '--map', pairs)
+    text, fix = ': ' + ', '.join(pairs), command(masks, '--map', pairs)
     if set(found) <= {*range(num_classes), 255}:
-        text = f'in another order: {text}'
+        text = f', in another order{text}'
         fix += ', or list the classes in the order of the ids'
-    return f'by the image labels the ids stand for other classes, {text}', fix
+    return f'by the image labels the ids stand for other classes{text}', fix
 
 
 def meaning_of_colours(masks: Sequence[MaskFacts]) -> str:
@@ -77,7 +77,7 @@ def command(masks: Sequence[MaskFacts], option: str, pairs: Sequence[str]) -> st
     """The call of the converter, and where its masks are to be named."""
     folder = os.path.dirname(masks[0].path) or '.'
     words = ['python', TOOL, folder, 'OUT', *filter(None, [option]), *pairs]
-    return f'{" ".join(words)}, then data_prefix.seg_map_path to OUT'
+    return f'{" ".join(words)}, and name OUT instead (data_prefix.seg_map_path)'
 
 
 def _rgb(colour: Colour) -> str:
