@@ -40,7 +40,7 @@ def samples_sheet(split: SplitCheck) -> np.ndarray | None:
         ]
         tiles = [t for info in spread(infos, _SAMPLES) for t in _tiles(info, split)]
         for tile in tiles:
-            tile.title = f'{name}: {tile.title}'
+            tile.title = tile.title.replace('photo: ', f'{name}: ')
         if tiles:
             rows.append(tiles)
     return compose_panel(rows, meta['classes'], meta['palette']) if rows else None
