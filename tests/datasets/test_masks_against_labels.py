@@ -109,7 +109,7 @@ KINDS = {
     ),
     'cubic': (
         lambda m: Image.fromarray(m * 60).resize((24, 24), 3).resize((SIZE, SIZE), 3),
-        r'outside 0\.\.4 and 255.* interpolation or saved as JPEG',
+        r'outside 0\.\.4 and 255.* with interpolation.* nearest neighbours',
     ),
     'colours': (
         lambda m: COLOURS[m].astype(np.uint8),
@@ -118,6 +118,14 @@ KINDS = {
     'grey colours': (
         lambda m: np.stack([m] * 3, -1),
         r'holds colours.*python tools/dataset_converters/masks.py \S+ OUT, and name',
+    ),
+    'black and white': (
+        lambda m: Image.fromarray(m > 0),
+        r'none of the classes .*they hold only 0 and 1; with 4 classes',
+    ),
+    'instances': (
+        lambda m: np.unique(m, return_inverse=True)[1].reshape(m.shape).astype('uint8'),
+        r'none of the classes .*count 1, 2, \.\.\. in each mask',
     ),
     'empty': (lambda m: m * 0, r'12 of 12 masks hold none.*browse_dataset'),
 }
@@ -179,7 +187,7 @@ def test_ignored_masks_and_negatives_contradict_nothing(tmp_path, caplog):
                  labels, masks)  # fmt: skip
     with caplog.at_level(logging.WARNING):
         opened(root)
-    assert '6 of 14 masks do' in caplog.text and 'nothing but 255' in caplog.text
+    assert '6 of 14 masks are' in caplog.text and 'not counted' in caplog.text
 
 
 def test_objects_in_negatives(tmp_path):

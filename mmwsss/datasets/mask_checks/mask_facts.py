@@ -52,6 +52,11 @@ class MaskFacts:
     changes: int = 0
 
     @property
+    def total(self) -> int:
+        """Pixels of a mask of ids."""
+        return sum(self.pixels.values())
+
+    @property
     def classes(self) -> frozenset[int]:
         """Ids that aren't background, nor ignored."""
         return frozenset(self.pixels) - {0, 255}

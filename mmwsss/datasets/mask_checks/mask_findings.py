@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 
 from .finding import LIMIT, NEVER, Finding
 from .mask_facts import MaskFacts
-from .meaning import meaning_of_ids
+from .meaning import command, meaning_of_ids
 from .palette_findings import colours_found, palette_differs, palette_reordered
 
 Masks = Sequence[MaskFacts]
@@ -70,7 +70,7 @@ def foreign_ids(masks: Masks, num_classes: int) -> Finding | None:
     ids = sorted(set(bad[0].pixels) - known)
     meaning = meaning_of_ids(masks, num_classes)
     ramps = interpolated(masks)
-    if meaning is None and ramps is not None and ramps.refused:
+    if ramps is not None and ramps.refused:
         meaning = f'{ramps.example} {ramps.problem}', ramps.fix
     problem = (
         f'holds the ids {ids[:8]}, outside 0..{num_classes - 1} and 255, as '
@@ -207,16 +207,18 @@ def classes_never_found(masks: Masks, classes: Sequence[str]) -> Finding | None:
 
 
 def mostly_ignored(masks: Masks) -> Finding | None:
-    """Masks in which nothing counts."""
-    bad = _those(masks, lambda mask: set(mask.pixels) == {255})
-    if not bad:
+    """Masks of which more than half doesn't count, where they are many."""
+    bad = _those(masks, lambda mask: 2 * mask.pixels.get(255, 0) > mask.total)
+    if len(bad) <= LIMIT * len(masks):
         return None
     return Finding.of_masks(
-        'nothing counts',
+        'mostly ignored',
         bad,
         masks,
-        f'holds nothing but 255, "not counted", as {len(bad)} of {len(masks)} masks do',
-        'see if it is meant',
+        f'is 255, "not counted", in more than half of its pixels, as {len(bad)} of '
+        f'{len(masks)} masks are',
+        'see if it is meant; if 255 is their background: '
+        + command(masks, '--map', ['255=0']),
         NEVER,
     )
 

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from typing import Any
 
 from .mask_facts import Colour, MaskFacts
@@ -29,8 +29,9 @@ def meaning_of_ids(
         What was found, and the fix; ``None`` if the image labels don't tell.
     """
     ids = {i for mask in masks for i in mask.pixels}
-    if ids <= {0, 255}:
-        return _black_and_white(masks, num_classes)
+    single = _one_object(masks, ids, num_classes)
+    if single is not None:
+        return single
     if len(ids) > MANY + num_classes:
         return (
             f'they hold {len(ids)} different ids, as masks do that were resized with '
@@ -41,7 +42,9 @@ def meaning_of_ids(
     found = symbol_map(
         [mask.pixels for mask in told], [mask.labels or () for mask in told]
     )
-    if found is None or all(c == i for i, c in found.items()):
+    if found is None:
+        return _instances(masks)
+    if all(c == i for i, c in found.items()):
         return None
     shifts = {c - i for i, c in found.items() if c}  # type: ignore[operator]
     if len(shifts) == 1:
@@ -84,20 +87,40 @@ def _rgb(colour: Colour) -> str:
     return ','.join(map(str, colour))
 
 
-def _black_and_white(
-    masks: Sequence[MaskFacts], num_classes: int
+def _one_object(
+    masks: Sequence[MaskFacts], ids: Set[int], num_classes: int
 ) -> tuple[str, str] | None:
-    """Of masks that hold nothing but 0 and 255."""
-    if all(len(mask.pixels) < 2 for mask in masks):  # empty, or nothing counts
+    """Of masks that hold one id beside 0, whatever class the label names."""
+    objects = ids - {0}
+    if len(objects) != 1 or all(len(mask.pixels) < 2 for mask in masks):
         return None
-    text = 'they hold only 0 and 255, and 255 means "not counted"'
+    (i,) = objects
+    named = {c for mask in masks for c in mask.labels or ()}
+    if i != 255 and len(named) < 2:
+        return None  # the image labels tell which class it is
+    text = f'they hold only 0 and {i}'
+    if i == 255:
+        text += ', and 255 means "not counted"'
+    mend = command(masks, '--map', [f'{i}=1'])
     if num_classes == 2:
-        return text, command(masks, '--map', ['255=1'])
+        return text, mend
     return (
         f'{text}; with {num_classes - 1} classes they do not say which one an object '
         'has',
-        'draw each class with its own id; or make a data set of one class of them: '
-        + command(masks, '--map', ['255=1']),
+        'draw each class with its own id; or make a data set of one class of them'
+        + (f': {mend}' if i != 1 else ''),
+    )
+
+
+def _instances(masks: Sequence[MaskFacts]) -> tuple[str, str] | None:
+    """Of masks in which ids count 1, 2, ... in every picture."""
+    most = max(len(mask.classes) for mask in masks)
+    counted = (mask.classes == set(range(1, len(mask.classes) + 1)) for mask in masks)
+    if most < 2 or not all(counted):
+        return None
+    return (
+        'their ids count 1, 2, ... in each mask, as numbers of instances do',
+        'write the id of its class for each instance',
     )
 
 
