@@ -40,23 +40,29 @@ def voc_palette(num_colours: int = 256) -> np.ndarray:
     return colours.astype(np.uint8)
 
 
+#: OKLab's lightness and chroma above which a colour is seen on a darkened photograph
+_LIGHT, _CHROMA = 0.4, 0.06
+
+
 @cache
 def _apart(num_colours: int) -> np.ndarray:
-    """Colours (N, 3) uint8, each as far as can be from those before, black the first.
+    """Black, then colours as far as can be from those before; (N, 3) uint8.
 
     Distances are those of OKLab, in which equal ones look equal (Ottosson, 2020).
     """
     steps = np.linspace(0, 255, 16).round()
     grid = np.stack(np.meshgrid(steps, steps, steps, indexing='ij'), -1).reshape(-1, 3)
     places = _oklab(grid)
+    seen = (places[:, 0] > _LIGHT) & (np.hypot(*places[:, 1:].T) > _CHROMA)
+    grid, places = grid[seen], places[seen]
     taken = _oklab(np.array([(0, 0, 0), IGNORE_COLOUR, (255, 255, 255)], np.float64))
     nearest = np.linalg.norm(places[:, None] - taken, axis=-1).min(1)
-    chosen = [0]  # of the grid: black
+    chosen: list[int] = []
     for _ in range(1, num_colours):
         chosen.append(int(nearest.argmax()))
         distance = np.linalg.norm(places - places[chosen[-1]], axis=-1)
         nearest = np.minimum(nearest, distance)
-    return grid[chosen].astype(np.uint8)
+    return np.concatenate([np.zeros((1, 3)), grid[chosen]]).astype(np.uint8)
 
 
 def _oklab(rgb: np.ndarray) -> np.ndarray:

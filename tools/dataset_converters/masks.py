@@ -101,11 +101,12 @@ def masks_in(folder: Path, out: Path) -> list[Path]:
     Raises:
         UserError: if there is none.
     """
+    inside = out.resolve()
     found = sorted(
         path
         for path in folder.rglob('*')
         if path.suffix.lower() in SUFFIXES
-        and out.resolve() not in path.resolve().parents
+        and (inside == folder.resolve() or inside not in path.resolve().parents)
     )
     if not found:
         raise UserError(f'{folder} holds no masks ({", ".join(SUFFIXES)})')

@@ -38,22 +38,38 @@ def meaning_of_ids(
             'interpolation or saved as JPEG',
             'write them again as PNG, resized by nearest neighbours',
         )
-    told = [mask for mask in masks if mask.labels is not None]
-    found = symbol_map(
-        [mask.pixels for mask in told], [mask.labels or () for mask in told]
-    )
+    found = _told([mask for mask in masks if mask.labels is not None], 'pixels')
     if found is None:
         return _instances(masks)
-    if all(c == i for i, c in found.items()):
+    shifts = {c - i for i, c in found.items() if c}
+    if shifts == {0}:
         return None
-    shifts = {c - i for i, c in found.items() if c}  # type: ignore[operator]
     if len(shifts) == 1:
         return _shifted(masks, found, shifts.pop(), num_classes)
+    return _renamed(masks, found, ids, num_classes)
+
+
+def _told(masks: Sequence[MaskFacts], what: str) -> dict[Any, int] | None:
+    """Which classes ids or colours stand for, see :func:`symbol_map`."""
+    held = [getattr(mask, what) for mask in masks]
+    return symbol_map(held, [mask.labels or () for mask in masks])
+
+
+def _renamed(
+    masks: Sequence[MaskFacts],
+    found: Mapping[Any, int],
+    ids: Set[int],
+    num_classes: int,
+) -> tuple[str, str]:
+    """Of masks whose ids stand for other classes, without a rule."""
     pairs = [f'{i}={c}' for i, c in found.items() if i != c]
     text, fix = ': ' + ', '.join(pairs), command(masks, '--map', pairs)
     if set(found) <= {*range(num_classes), 255}:
         text = f', in another order{text}'
         fix += ', or list the classes in the order of the ids'
+    rest = sorted(ids - found.keys() - {0, 255})
+    if rest:
+        fix += f' (what the ids {rest[:8]} stand for the labels do not tell)'
     return f'by the image labels the ids stand for other classes{text}', fix
 
 
@@ -65,10 +81,7 @@ def meaning_of_colours(masks: Sequence[MaskFacts]) -> str:
             seen[colour] = seen.get(colour, 0) + count
     if seen and all(red == green == blue for red, green, blue in seen):
         return command(masks, '', ())
-    told = [mask for mask in masks if mask.labels is not None]
-    found: Mapping[Any, int] | None = symbol_map(
-        [mask.colours for mask in told], [mask.labels or () for mask in told]
-    )
+    found = _told([mask for mask in masks if mask.labels is not None], 'colours')
     if found:
         shown = [f'{_rgb(colour)}={c}' for colour, c in found.items()]
         return command(masks, '--colours', shown) + ', as the image labels tell'
@@ -126,10 +139,8 @@ def _instances(masks: Sequence[MaskFacts]) -> tuple[str, str] | None:
 
 def _shifted(
     masks: Sequence[MaskFacts], found: Mapping[Any, int], by: int, num_classes: int
-) -> tuple[str, str] | None:
+) -> tuple[str, str]:
     """Of masks whose ids are those of the classes, but for a number."""
-    if by == 0:
-        return None
     ids = {i for mask in masks for i in mask.pixels}
     behind = [i for i, c in found.items() if c == 0] or [255]
     wanted = {i: 0 for i in behind if i and i in ids}
