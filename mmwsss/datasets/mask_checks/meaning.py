@@ -29,6 +29,8 @@ def meaning_of_ids(
         What was found, and the fix; ``None`` if the image labels don't tell.
     """
     ids = {i for mask in masks for i in mask.pixels}
+    if ids <= {0}:
+        return None
     single = _one_object(masks, ids, num_classes)
     if single is not None:
         return single
@@ -41,10 +43,11 @@ def meaning_of_ids(
     found = _told([mask for mask in masks if mask.labels is not None], 'pixels')
     if found is None:
         return _instances(masks)
-    shifts = {c - i for i, c in found.items() if c}
+    pairs = [(i, c) for i, c in found.items() if c]
+    shifts = {c - i for i, c in pairs}
     if shifts == {0}:
         return None
-    if len(shifts) == 1:
+    if len(shifts) == 1 and (len(pairs) > 1 or num_classes == 2):
         return _shifted(masks, found, shifts.pop(), num_classes)
     return _renamed(masks, found, ids, num_classes)
 
