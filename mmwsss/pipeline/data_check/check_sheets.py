@@ -61,12 +61,16 @@ def odd_sheet(splits: Sequence[SplitCheck]) -> np.ndarray | None:
 
 
 def _odd_tiles(split: SplitCheck) -> Iterator[Tile]:
-    words = {photo.path: photo.oddity for photo in split.odd if not photo.problem}
+    words = {photo.path: photo.oddity for photo in split.odd}
     against = {m.path for m in split.masks if m.labels and not m.labels & m.classes}
     for info in split.infos:
         if info.get('seg_map_path') in against:
             words.setdefault(info['img_path'], 'mask against label')
-    chosen = [info for info in split.infos if info['img_path'] in words]
+    chosen = [
+        info
+        for info, photo in zip(split.infos, split.photos, strict=True)
+        if photo.path in words and not photo.problem
+    ]
     for info in spread(chosen, _ODD):
         for tile in _tiles(info, split):
             tile.title = f'{words[info["img_path"]]}: {info["img_id"]}'
