@@ -155,6 +155,7 @@ def test_faults_are_refused(check, own, spoil, match):
     spoil(own)
     code, report = check(own)
     assert code == 1
+    assert ('Masks against their label: 6' in report) == (spoil is spoil_masks)
     lines = refused(report)
     assert any(re.search(match, line) for line in lines), lines
     assert not any('\n' in line for line in lines)

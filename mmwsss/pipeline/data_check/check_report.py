@@ -67,6 +67,9 @@ def _split(split: SplitCheck) -> list[str]:
     if split.odd:
         parts += ['', f'Odd pictures: {len(split.odd)}', '']
         parts += [f'- {photo.path}: {photo.oddity}' for photo in split.odd[:_LISTED]]
+    if split.against:
+        parts += ['', f'Masks against their label: {len(split.against)}', '']
+        parts += [f'- {mask.path}' for mask in split.against[:_LISTED]]
     return parts
 
 

@@ -62,19 +62,20 @@ def odd_sheet(splits: Sequence[SplitCheck]) -> np.ndarray | None:
 
 def _odd_tiles(split: SplitCheck) -> Iterator[Tile]:
     words = {photo.path: photo.oddity for photo in split.odd}
-    against = {m.path for m in split.masks if m.labels and not m.labels & m.classes}
+    against = {mask.path for mask in split.against}
     for info in split.infos:
         if info.get('seg_map_path') in against:
-            words.setdefault(info['img_path'], 'mask against label')
+            words.setdefault(info['img_path'], 'against label')
     chosen = [
         info
         for info, photo in zip(split.infos, split.photos, strict=True)
         if photo.path in words and not photo.problem
     ]
     for info in spread(chosen, _ODD):
-        for tile in _tiles(info, split):
-            tile.title = f'{words[info["img_path"]]}: {info["img_id"]}'
-            yield tile
+        tiles = _tiles(info, split)
+        tiles[-1].title = info['img_id']
+        tiles[0].title = words[info['img_path']]
+        yield from tiles
 
 
 def _tiles(info: dict, split: SplitCheck) -> list[Tile]:

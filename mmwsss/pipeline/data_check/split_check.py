@@ -52,6 +52,12 @@ class SplitCheck:
         """Pictures that are unusual."""
         return [photo for photo in self.photos if photo.oddity]
 
+    @property
+    def against(self) -> list[MaskFacts]:
+        """Masks that hold none of the classes that their label names."""
+        told = [mask for mask in self.masks if mask.labels and not mask.is_colour]
+        return [mask for mask in told if not (mask.labels or set()) & mask.classes]
+
 
 def check_split(name: str, dataset: WeakSegDataset, workers: int = 0) -> SplitCheck:
     """Read all files of a split.
