@@ -46,6 +46,7 @@ from mmwsss.pipeline.evaluate.evaluate_maps import (
     parse_thresholds,
 )
 from mmwsss.pipeline.evaluate.score_report import metrics_of, remarks_of, tables_of
+from mmwsss.pipeline.evaluate.truth_check import check_truth
 from mmwsss.pipeline.label_options import read_labeler
 
 #: keys of the report that ``--out`` holds
@@ -147,13 +148,15 @@ def find_truth(
     if (args.crf or args.labeler) and not args.img_dir:
         option = '--crf' if args.crf else '--labeler'
         raise ValueError(f'{option} needs the pictures: give --img-dir, or --config')
-    return folder_infos(
+    infos = folder_infos(
         args.ann_dir,
         listed or names_in(folder, kind),
         len(classes),
         args.img_dir,
         PictureRule.of(args.picture),
-    ), classes
+    )
+    check_truth(infos, classes, folder, kind)  # that of a config is checked as it opens
+    return infos, classes
 
 
 def scored_what(folder: Path, kind: str, args: argparse.Namespace) -> str:

@@ -14,19 +14,24 @@ from .readers.vocabulary import Vocabulary
 BACKGROUND = 'background'
 #: folders and labels that mean "no object", unless a class has the name
 NEGATIVES = (*(BACKGROUND, 'normal', 'good', 'negative', 'negatives', 'no_object'),)
+#: lines of labelling tools' lists that are no classes: __ignore__, _background_, ...
+_NO_CLASSES = ('ignore', BACKGROUND)
 
 
 def _key(name: str) -> str:
-    """How names of negatives are compared: without case, a blank as ``_``."""
-    return name.replace(' ', '_').casefold()
+    """How names are compared: without case and outer ``_``, a blank as ``_``."""
+    return name.replace(' ', '_').casefold().strip('_')
 
 
-def check_classes(owner: str, classes: Sequence[str] | None) -> None:
+def check_classes(owner: str, classes: Sequence[str] | None) -> Sequence[str]:
     """Refuse a list of classes that doesn't begin with the background.
 
     Args:
         owner: name of the data set, for the error.
         classes: its classes.
+
+    Returns:
+        The classes.
 
     Raises:
         UserError: naming what was given.
@@ -41,6 +46,16 @@ def check_classes(owner: str, classes: Sequence[str] | None) -> None:
             f'the classes of {owner} must begin with {BACKGROUND!r} and '
             f'be all different, but are {tuple(classes)}'
         )
+    unmeant = [name for name in classes[1:] if _key(name) in _NO_CLASSES]
+    if unmeant:
+        raise UserError(
+            f'the classes of {owner} name {", ".join(map(repr, unmeant))}, as lists of '
+            'labelling tools do, which is nothing to be learnt: take it out of '
+            f'classes.txt or metainfo.classes. {BACKGROUND!r} is the first class '
+            'already, with the id 0 in masks, and what is to be ignored has the id 255 '
+            '(LabelMe: _background_ 0, __ignore__ 255, then the classes from 1 on)'
+        )
+    return classes
 
 
 class LabelChannels:

@@ -5,19 +5,63 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import suppress
+from typing import Any
 
 from mmwsss.datasets.transforms.load_mask import LoadMask
 from mmwsss.datasets.transforms.load_picture import LoadPicture
 from mmwsss.datasets.transforms.load_side_inputs import LoadSideInputs
 from mmwsss.io.data_errors import DataError, UnreadableImageError
+from mmwsss.io.image_files import FileFinder
 from mmwsss.io.pictures.picture_rule import PictureRule
 from mmwsss.io.pictures.reader import check_kind, picture_kind
 
+from .mask_checks.check_masks import check_masks
 from .side_inputs.declaration import spread
 from .side_inputs.exif_masks import check_decided
 
 #: how many headers of pictures are looked at when a data set is opened
 HEADERS = 200
+_MASK_FIX = (
+    'check data_prefix.seg_map_path, or set with_masks=False and take '
+    'LoadMask out of the pipeline'
+)
+
+
+def taken(infos: list[dict], indices: int | Sequence[int] | None) -> list[dict]:
+    """Those that a data set's ``indices`` keeps: the first, the last, or some."""
+    if indices is None:
+        return infos
+    if isinstance(indices, int):
+        return infos[:indices] if indices >= 0 else infos[indices:]
+    return [infos[i] for i in indices]
+
+
+def verify_start(infos: list[dict], dataset: Any) -> None:
+    """What is checked when a data set is opened, bounded however long it is.
+
+    Args:
+        infos: dicts of its list.
+        dataset: a :class:`.WeakSegDataset`, whose settings say what is looked at.
+
+    Raises:
+        DataError: naming the first file that is missing, unreadable or doesn't fit, or
+            what masks and labels say against each other.
+    """
+    if dataset.has_true_masks:
+        files = FileFinder('', True)
+        for info in infos:
+            files.find(info['seg_map_path'], '')
+        files.refuse_missing(DataError, 'masks', len(infos), _MASK_FIX)
+    samples = dataset.check_samples
+    if not samples:
+        return
+    verify_kinds(infos, dataset.picture, dataset.has_true_masks, samples)
+    if dataset.with_masks:
+        pseudo = not dataset.has_true_masks
+        check_masks(infos, dataset.metainfo, dataset.check_masks, pseudo)
+    if dataset.side_inputs or dataset.with_masks:
+        for info in spread(infos, samples):
+            verify_item(info, dataset.ignore_index)
 
 
 def verify_item(info: dict, ignore_index: int = 255) -> None:

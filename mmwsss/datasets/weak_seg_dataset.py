@@ -8,8 +8,9 @@ from typing import Any, ClassVar
 
 from mmseg.datasets import BaseSegDataset
 
-from mmwsss.io.data_errors import DataError, UnreadableImageError
-from mmwsss.io.image_files import FileFinder, image_stem
+from mmwsss.io.data_errors import UnreadableImageError
+from mmwsss.io.image_files import image_stem
+from mmwsss.io.palette import class_palette
 from mmwsss.io.pictures.picture_rule import PictureRule
 from mmwsss.registry import DATASETS, TRANSFORMS
 
@@ -19,18 +20,13 @@ from .picture_finder import PictureFinder
 from .readers.label_table import Labels, LabelTable
 from .readers.reading import read_names, read_table
 from .seeding import seed_everything
-from .side_inputs.declaration import MASK, read_declarations, spread
+from .side_inputs.declaration import MASK, read_declarations
 from .side_inputs.old_arguments import translate
 from .transforms.band_checks import check_bands
 from .transforms.geometry import check_geometry
 from .transforms.load_picture import one_reader
 from .unreadable_count import UnreadableCount
-from .verify import verify_item, verify_kinds
-
-_MASK_FIX = (
-    'check data_prefix.seg_map_path, or set with_masks=False and take '
-    'LoadMask out of the pipeline'
-)
+from .verify import taken, verify_start
 
 
 @DATASETS.register_module()
@@ -80,8 +76,10 @@ class WeakSegDataset(BaseSegDataset):
             ``False``, and ``cam_filter='gt'`` refuses it. ``True`` says that lines of
             a name alone, among others with classes, mean "no object".
         check_files: list the folders at start and refuse missing files.
-        check_samples: how many images and masks, spread over the list, are read at
-            start to refuse masks of a wrong size or with foreign ids.
+        check_samples: how many images and masks are read as an item reads them; 0: no
+            picture or mask is looked at.
+        check_masks: refuse masks that contradict labels or classes, by up to 200 of
+            them; ``False``: warn only.
         max_unreadable: how many unreadable files a training process replaces by
             other images, each with one counted warning, before it stops.
         **kwargs: those of mmseg's ``BaseSegDataset`` (``data_root``,
@@ -114,6 +112,7 @@ class WeakSegDataset(BaseSegDataset):
         allow_unlabelled: bool | None = None,
         check_files: bool = True,
         check_samples: int = 4,
+        check_masks: bool = True,
         max_unreadable: int = 20,
         test_mode: bool = False,
         pipeline: Sequence[dict | Callable] = (),
@@ -136,17 +135,14 @@ class WeakSegDataset(BaseSegDataset):
         )
         pseudo = any(side.name == MASK for side in self.side_inputs)
         if pseudo and with_masks is False:
-            raise ValueError(
-                'side_inputs.mask and with_masks=False contradict each other: leave '
-                'one of them out'
-            )
+            raise ValueError('side_inputs.mask contradicts with_masks=False: drop one')
         self.with_masks = test_mode or pseudo if with_masks is None else with_masks
         self.has_true_masks = self.with_masks and not pseudo
         self.allow_unlabelled = (
             test_mode if allow_unlabelled is None else allow_unlabelled
         )
         self.bare_is_empty = bool(allow_unlabelled)
-        self.check_files = check_files
+        self.check_files, self.check_masks = check_files, check_masks
         self.check_samples = check_samples
         self.unreadable = UnreadableCount(max_unreadable)
         steps = [_build(item) for item in pipeline]
@@ -172,10 +168,10 @@ class WeakSegDataset(BaseSegDataset):
 
     @classmethod
     def _load_metainfo(cls, metainfo: dict | None = None) -> dict:
-        """mmseg's, plus a check that the background comes first."""
+        """mmseg's, with a check of the classes, and a palette where there is none."""
         info = super()._load_metainfo(metainfo)
-        check_classes(cls.__name__, info.get('classes'))
-        return info
+        classes = check_classes(cls.__name__, info.get('classes'))
+        return info | dict(palette=info.get('palette') or class_palette(len(classes)))
 
     @property
     def channels(self) -> LabelChannels:
@@ -224,7 +220,7 @@ class WeakSegDataset(BaseSegDataset):
                 path = files.find(name, self.img_suffix)
                 infos.append(self._info(path, name, gt_labels, name not in unknown))
         files.refuse(len(labels))
-        self._find_dense(self._taken(infos))
+        self._find_dense(taken(infos, self._indices))
         table.tell()
         return infos
 
@@ -253,23 +249,14 @@ class WeakSegDataset(BaseSegDataset):
         return info
 
     def _find_dense(self, infos: list[dict]) -> None:
-        """Find and check side inputs and masks; a few are read whole."""
+        """Find and check side inputs and masks."""
         for side in self.side_inputs:
             side.find(infos, self._is_listed())
             if side.name == MASK:
                 for info in infos:
                     info['seg_map_path'] = info['side_inputs'][MASK].path
-        if not self._is_listed():
-            return
-        if self.has_true_masks:
-            files = FileFinder('', True)
-            for info in infos:
-                files.find(info['seg_map_path'], '')
-            files.refuse_missing(DataError, 'masks', len(infos), _MASK_FIX)
-        verify_kinds(infos, self.picture, self.has_true_masks, self.check_samples)
-        if self.side_inputs or self.with_masks:
-            for info in spread(infos, self.check_samples):
-                verify_item(info, self.ignore_index)
+        if self._is_listed():
+            verify_start(infos, self)
 
     def summary(self, look: bool = True) -> DataSummary:
         """What the data set holds; with ``look`` the headers of a few pictures."""
@@ -282,15 +269,6 @@ class WeakSegDataset(BaseSegDataset):
         """How many pictures have labels that nobody knows."""
         infos = map(self.get_data_info, range(len(self)))
         return sum(not info['labels_known'] for info in infos)
-
-    def _taken(self, infos: list[dict]) -> list[dict]:
-        """Those that ``indices`` keeps."""
-        if self._indices is None:
-            return infos
-        if isinstance(self._indices, int):
-            first = self._indices >= 0
-            return infos[: self._indices] if first else infos[self._indices :]
-        return [infos[i] for i in self._indices]
 
     # ------------------------------------------------------------------ items
 

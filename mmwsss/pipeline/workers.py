@@ -145,6 +145,7 @@ def parallel_map(
     tasks: Sequence[Task],
     workers: int,
     preload: Sequence[str] = (),
+    show: bool = True,
 ) -> list[Result]:
     """Apply a function to all tasks in processes, with a progress bar.
 
@@ -153,6 +154,7 @@ def parallel_map(
         tasks: Can be pickled.
         workers: Number of processes; 0 or 1: the work is done in this one.
         preload: See :class:`Workers`.
+        show: The bar.
 
     Returns:
         The results in the order of the tasks.
@@ -161,7 +163,7 @@ def parallel_map(
         RuntimeError: A worker process was killed.
         Exception: Of the function; no further task is begun.
     """
-    bar = ProgressBar(len(tasks), file=sys.stderr) if tasks else None
+    bar = ProgressBar(len(tasks), file=sys.stderr) if tasks and show else None
     results = []
     with Workers(workers if workers > 1 else 0, preload=preload) as pool:
         for _, result in pool.map(function, tasks):

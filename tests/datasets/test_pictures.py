@@ -33,7 +33,8 @@ def phone(root: Path, size=(60, 80), mask=(80, 60), orientation=6, count=1) -> P
     for name in names:
         pixels = np.random.default_rng(0).integers(0, 256, (*size, 3), dtype=np.uint8)
         Image.fromarray(pixels).save(root / 'images' / f'{name}.jpg', exif=exif)
-        Image.fromarray(np.zeros(mask, np.uint8)).save(root / 'masks' / f'{name}.png')
+        ids = np.full(mask, 255, np.uint8)  # nothing that labels could contradict
+        Image.fromarray(ids).save(root / 'masks' / f'{name}.png')
     (root / 'l.csv').write_text(''.join(f'{name}.jpg,cat\n' for name in names))
     return root
 

@@ -32,7 +32,8 @@ def data(tmp_path) -> Path:
         Image.fromarray(pixels).save(tmp_path / f'JPEGImages/{name}.jpg', quality=98)
         save(tmp_path / f'SegmentationClass/{name}.png', 1)
         save(tmp_path / f'pseudo/{name}.png', 2)
-    (tmp_path / 'splits/train.txt').write_text(''.join(f'{n} dots\n' for n in NAMES))
+    lines = ''.join(f'{n} stripes dots\n' for n in NAMES)
+    (tmp_path / 'splits/train.txt').write_text(lines)
     return tmp_path
 
 

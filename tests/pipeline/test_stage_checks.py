@@ -86,9 +86,10 @@ def test_missing_files_of_a_data_set(tmp_path, work, lacking, key):
         ('SegmentationClass', 'png'),
     ):
         (data / folder).mkdir(parents=True)
-        Image.new('RGB' if suffix == 'jpg' else 'L', (8, 6)).save(
-            data / folder / f'1.{suffix}'
-        )
+        picture = Image.new('RGB' if suffix == 'jpg' else 'L', (8, 6))
+        value = 1 if folder == 'SegmentationClass' else 255  # a cat
+        picture.paste(value, (0, 0, 3, 3))
+        picture.save(data / folder / f'1.{suffix}')
     (data / 'splits').mkdir()
     for split in ('train', 'val'):
         (data / f'splits/{split}.txt').write_text('1 cat\n')

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from mmwsss.io.data_errors import MaskError
 from mmwsss.io.label_png import save_label_png
 from mmwsss.io.score_files import save_scores
 from mmwsss.pipeline.manifest import write_manifest
@@ -132,3 +133,35 @@ def test_what_is_refused(tool, place) -> None:
         )
     with pytest.raises(SystemExit):
         tool.main([str(place / 'out')])
+
+
+def shift(folder: Path) -> None:
+    """0 is the first class, 255 the background."""
+    for path in folder.iterdir():
+        ids = np.asarray(Image.open(path))
+        Image.fromarray(np.where(ids == 0, 255, ids - 1).astype(np.uint8)).save(path)
+
+
+def test_truth_is_held_against_classes(tool, place) -> None:
+    """Without labels the ids must tell; CAMs of image labels bring them."""
+    truth = place / 'data' / 'SegmentationClass'
+    score = [str(place / 'out'), '--ann-dir', str(truth), '--workers', '1']
+    shift(truth)
+    tool.main(score)  # nobody knows what is there
+    chosen = dict(settings=dict(cam_filter='gt'), classes=CLASSES)
+    write_manifest(place / 'out', chosen)
+    with pytest.raises(MaskError, match='2 of 2 masks hold none .*shifted by one'):
+        tool.main(score)
+    for path in truth.iterdir():
+        ids = np.asarray(Image.open(path))
+        Image.fromarray(np.where(ids == 255, 0, 255).astype(np.uint8)).save(path)
+    write_manifest(place / 'out', dict(settings={}, classes=CLASSES))
+    with pytest.raises(MaskError, match='holds no class, nor do 1 others'):
+        tool.main(score)
+
+
+def test_truth_of_a_config_is_held_against_labels(tool, place) -> None:
+    shift(place / 'data' / 'SegmentationClass')
+    config = ['--config', str(place / 'config.py'), '--split', 'train']
+    with pytest.raises(MaskError, match='2 of 2 masks hold none of the classes'):
+        tool.main([str(place / 'out'), *config, '--workers', '1'])

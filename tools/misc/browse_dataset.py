@@ -37,6 +37,7 @@ from mmwsss.io.inputs_read import inputs_read
 from mmwsss.io.output_folder import claim_outputs
 from mmwsss.io.palette import full_palette
 from mmwsss.registry import DATASETS
+from mmwsss.visualization.panels import legend_strip
 from mmwsss.visualization.samples import to_picture
 
 HEAD = 16  # height in pixels of the line of text
@@ -84,16 +85,29 @@ def panels(
     return pictures
 
 
-def sheet(pictures: list[np.ndarray], title: str) -> Image.Image:
-    """Pictures side by side below a line of text."""
+def legend(item: dict, metainfo: Mapping, width: int) -> np.ndarray | None:
+    """Names and colours of the ids in a mask, (H, width, 3) uint8; None without one."""
+    if 'gt_sem_seg' not in item['data_samples']:
+        return None
+    ids = item['data_samples'].gt_sem_seg.data.unique().tolist()
+    return legend_strip(ids, metainfo['classes'], metainfo['palette'], width)
+
+
+def sheet(
+    pictures: list[np.ndarray], title: str, below: np.ndarray | None = None
+) -> Image.Image:
+    """Pictures side by side below a line of text, and a legend."""
     width = sum(picture.shape[1] for picture in pictures)
     height = max(picture.shape[0] for picture in pictures)
-    out = Image.new('RGB', (width, height + HEAD), 'black')
+    more = 0 if below is None else len(below)
+    out = Image.new('RGB', (width, height + HEAD + more), 'black')
     ImageDraw.Draw(out).text((2, 2), title, fill='white')
     left = 0
     for picture in pictures:
         out.paste(Image.fromarray(picture), (left, HEAD))
         left += picture.shape[1]
+    if below is not None:
+        out.paste(Image.fromarray(below), (0, height + HEAD))
     return out
 
 
@@ -113,7 +127,9 @@ def browse(dataset, out: Path, number: int, seed: int) -> list[Path]:
         files.append(out / name)
         picture = dataset.metainfo.get('picture')
         pictures = panels(item, palette, side_inputs, picture)
-        write_picture(sheet(pictures, f'{sample.img_id}: {labels}'), files[-1])
+        width = sum(one.shape[1] for one in pictures)
+        below = legend(item, dataset.metainfo, width)
+        write_picture(sheet(pictures, f'{sample.img_id}: {labels}', below), files[-1])
     return files
 
 
