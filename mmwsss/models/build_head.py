@@ -17,14 +17,11 @@ from mmwsss.registry import MODELS
 def build_head(
     cfg: Mapping[str, Any] | None, backbone: nn.Module, name: str, **settings: Any
 ) -> Any:
-    """Build a head that reads the maps of a backbone.
-
-    ``in_channels`` is the width of the maps at the head's ``in_index``, as the
-    backbone's ``map_widths`` gives them, where the config doesn't name it.
+    """Build a head that reads the maps of a backbone, see :func:`with_width`.
 
     Args:
         cfg: config of the head; ``None``: there is none.
-        backbone: built; ``map_widths`` are the channels of its maps, final last.
+        backbone: built.
         name: of the head, for errors.
         **settings: laid over ``cfg``.
 
@@ -34,13 +31,27 @@ def build_head(
     Raises:
         UserError: if a named width isn't that of the maps, or none is known.
     """
-    if not cfg:
-        return None
+    return cfg and MODELS.build({**with_width(cfg, backbone, name), **settings})
+
+
+def with_width(
+    cfg: Mapping[str, Any], backbone: nn.Module, name: str
+) -> Mapping[str, Any]:
+    """A head's config with ``in_channels``, the width of the maps at its ``in_index``.
+
+    Args:
+        cfg: config of the head.
+        backbone: built; ``map_widths`` are the channels of its maps, final last.
+        name: of the head, for errors.
+
+    Raises:
+        UserError: if a named width isn't that of the maps, or none is known.
+    """
     kind = cfg.get('type')
     kind = MODELS.get(kind) if isinstance(kind, str) else kind
     widths = tuple(getattr(backbone, 'map_widths', ()))
     if not (kind and _takes_width(kind)):
-        return MODELS.build({**cfg, **settings})
+        return cfg
     named = cfg.get('in_channels')
     if not widths and named is None:
         raise UserError(
@@ -54,7 +65,7 @@ def build_head(
             f'{type(backbone).__name__} have {found} channels: leave in_channels out, '
             'it is taken from the backbone'
         )
-    return MODELS.build({**cfg, **settings, 'in_channels': found})
+    return {**cfg, 'in_channels': found}
 
 
 def width_read(
