@@ -120,8 +120,8 @@ def plan_tiles(
     if cfg.labels == 'mask' and not masked:
         raise UserError(
             f'{source} has no masks that tiles could take their labels from. Where '
-            'every tile holds the classes of its picture (land cover, textures; not small '
-            'objects), say --labels picture'
+            'every tile holds the classes of its picture (land cover, textures; not '
+            'small objects), say --labels picture'
         )
     lists = [s for s in SPLITS if os.path.isfile(f'{source}/splits/{s}.txt')]
     if not lists:
