@@ -52,18 +52,17 @@ def test_labels_from_masks(tool, mine, tmp_path) -> None:
     out = tmp_path / 'tiles'
     tool('tile.py', mine, '--out', out, '--size', 64, '--overlap', 0.25)
     assert labels(out) == {
-        'a_y0_x0.png': 'cat', 'a_y0_x36.png': 'cat', 'b_y0_x0.png': 'background'
-    }  # fmt: skip
+        'a_y0_x0.png': 'background',
+        'a_y0_x36.png': 'cat',
+        'b_y0_x0.png': 'background',
+    }
     whole = np.asarray(Image.open(mine / 'images' / 'a.png'))
     part = np.asarray(Image.open(out / 'images' / 'a_y0_x36.png'))
     np.testing.assert_array_equal(part, whole[:, 36:])
     assert (out / 'splits' / 'train.txt').read_text().split() == list(labels(out))
     stricter = tmp_path / 'stricter'
-    tool('tile.py', mine, '--out', stricter, '--size', 64, '--min-pixels', 100)
-    assert labels(stricter)['a_y0_x0.png'] == 'cat'
-    tool('tile.py', mine, '--out', tmp_path / 'x', '--size', 32, '--overlap', 0)
-    found = labels(tmp_path / 'x')
-    assert found['a_y0_x0.png'] == 'background' and found['a_y0_x68.png'] == 'cat'
+    tool('tile.py', mine, '--out', stricter, '--size', 64, '--min-pixels', 201)
+    assert set(labels(stricter).values()) == {'background'}
 
 
 def test_tiles_are_a_data_set(tool, mine, tmp_path, load_tool) -> None:

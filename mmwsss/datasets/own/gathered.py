@@ -146,7 +146,8 @@ def _pictures(
 
 def _negatives(seen: Iterable[str], channels: LabelChannels) -> list[str]:
     """Which labels were taken to mean "no object"."""
-    found = sorted(item for item in seen if channels.is_negative(item))
+    named = set(seen) - {BACKGROUND}
+    found = sorted(item for item in named if channels.is_negative(item))
     if not found:
         return []
     return [
