@@ -58,7 +58,9 @@ def with_width(
             f'{name} names no in_channels, and {type(backbone).__name__} does not say '
             f'how wide its maps are (map_widths): set model.{name}.in_channels'
         )
-    found = width_read(kind, cfg, widths) if widths else named
+    if not widths:
+        return cfg
+    found = width_read(kind, cfg, widths)
     if named is not None and _listed(named) != _listed(found):
         raise UserError(
             f'model.{name}.in_channels={named}, but the maps that it reads of '

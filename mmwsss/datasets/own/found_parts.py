@@ -69,7 +69,7 @@ def find_parts(
         )
     if len(named) == 1 and named[0][0] is None:
         inner = _split_folders(named[0][1])
-        named = list(inner.items()) or named  # type: ignore[arg-type]
+        named = list(inner.items()) or named
     return [
         _part(path, split, images.get(split, images.get(None))) for split, path in named
     ]

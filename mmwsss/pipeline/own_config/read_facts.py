@@ -50,6 +50,7 @@ def read_facts(root: str, picture: Mapping[str, Any] | None = None) -> FolderFac
     sets = {split: open_split(root, split, rule, split in scored) for split in lists}
     train = sets['train']
     sizes = train.summary().sizes or ((0, 0),)
+    height, width = np.median(sizes, 0)
     mean, std = _normal(train, rule)
     classes = tuple(train.metainfo['classes'])
     return FolderFacts(
@@ -58,7 +59,7 @@ def read_facts(root: str, picture: Mapping[str, Any] | None = None) -> FolderFac
         palette=distinct_palette(len(classes)).tolist(),
         counts={split: len(data) for split, data in sets.items()},
         scored=tuple(scored),
-        size=tuple(int(v) for v in np.median(sizes, 0)),
+        size=(int(height), int(width)),
         picture=rule,
         mean=mean,
         std=std,

@@ -68,7 +68,10 @@ def scale_lengths(model: Mapping[str, Any], factor: float) -> dict[str, Any]:
         factor: new crop by old crop.
     """
     scaled = _copy(model)
+    weights = model.get('train_cfg', {}).get('weights', {})
     for path, (least, step) in LENGTHS.items():
+        if path[0] == 'losses' and path[1] not in weights:
+            continue  # a loss that isn't taken
         place = scaled
         for key in path[:-1]:
             place = place.get(key) if isinstance(place, dict) else None

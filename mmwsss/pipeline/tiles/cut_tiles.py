@@ -170,8 +170,8 @@ def _write_lists(
     for one in pictures:
         splits.setdefault(one.split, []).extend(map(one.tile, one.boxes))
     for split, names in splits.items():
-        text = ''.join(f'{name}\n' for name in names)
-        write_atomic(text.encode(), out / 'splits' / f'{split}.txt')
+        lines = ''.join(f'{name}\n' for name in names)
+        write_atomic(lines.encode(), out / 'splits' / f'{split}.txt')
     text = io.StringIO()
     rows = csv.writer(text, lineterminator='\n')
     for name, ids in labels.items():

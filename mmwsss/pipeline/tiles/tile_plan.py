@@ -148,15 +148,15 @@ def _labelled(
 ) -> list[tuple[str, str, tuple[int, ...], str | None]]:
     """Name, path, class ids and mask of the pictures of a split."""
     data = open_split(source, split, picture)
-    found = []
+    found: list[tuple[str, str, tuple[int, ...], str | None]] = []
     for index in range(len(data)):
         info = data.get_data_info(index)
         path = info['img_path']
         name = os.path.relpath(path, os.path.join(source, IMAGES))
         mask = os.path.join(source, MASKS, f'{info["img_id"]}.png')
-        mask = mask if masked and os.path.isfile(mask) else None
+        has_mask = masked and os.path.isfile(mask)
         ids = tuple(channel + 1 for channel in info['gt_labels'])
-        found.append((name.replace(os.sep, '/'), path, ids, mask))
+        found.append((name.replace(os.sep, '/'), path, ids, mask if has_mask else None))
     return found
 
 
