@@ -30,6 +30,7 @@ from __future__ import annotations
 import argparse
 import logging
 import os
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -37,6 +38,7 @@ from typing import Any
 from mmengine.logging import print_log
 
 from mmwsss.cli.arguments import add_picture, plain_errors
+from mmwsss.datasets.own.drawn_masks import draw_masks
 from mmwsss.datasets.own.found_parts import Part, find_parts, named_path
 from mmwsss.datasets.own.gathered import UNLABELLED, Gathered, gather, given_splits
 from mmwsss.datasets.own.mask_ids import find_masks
@@ -47,6 +49,8 @@ from mmwsss.io.errors import UserError
 
 #: share of the pictures that is drawn for validation where there are masks
 VAL = 0.2
+#: of --masks: drawn from the labels
+COCO = 'coco'
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
@@ -67,7 +71,10 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         'the label file, or its own folder. DIR, or train=DIR val=DIR',
     )
     parser.add_argument(
-        '--masks', metavar='DIR', help='masks, named as their pictures; only to measure'
+        '--masks',
+        metavar='DIR',
+        help='masks, named as their pictures, only to measure; "coco": drawn from the '
+        'polygons of a COCO file',
     )
     parser.add_argument(
         '--classes',
@@ -203,19 +210,22 @@ def main(argv: list[str] | None = None) -> None:
     args = parse_args(argv)
     refuse_out_inside(args.out, args.source)
     parts = find_parts(args.source, image_folders(args.images))
-    masked = [args.masks] if args.masks else []
+    masked = [args.masks] if args.masks not in (None, COCO) else []
     data = gather(parts, args.classes, args.negatives, args.unlabelled, masked)
-    masks = masks_of(args.masks, data)
-    folder = OwnFolder(
-        data,
-        splits_of(args, parts, data, masks),
-        masks,
-        find_rule([found.path for found in data.pictures.values()], args.picture),
-        settings_of(args),
-        args.copy,
-    )
-    read = [path for part in parts for path in (part.labels, part.images)]
-    write_folder(folder, args.out, [*read, *masked])
+    with tempfile.TemporaryDirectory() as drawn:
+        draws = args.masks == COCO
+        masks = draw_masks(parts, data, drawn) if draws else masks_of(args.masks, data)
+        folder = OwnFolder(
+            data,
+            splits_of(args, parts, data, masks),
+            masks,
+            find_rule([found.path for found in data.pictures.values()], args.picture),
+            settings_of(args),
+            args.copy,
+            draws,
+        )
+        read = [path for part in parts for path in (part.labels, part.images)]
+        write_folder(folder, args.out, [*read, *masked])
     report(folder, args.out)
 
 

@@ -45,7 +45,8 @@ class OwnFolder:
         masks: path of the mask of each picture that has one.
         picture: entries of ``picture=dict(...)``.
         settings: of the run, as plain data; another run with others is refused.
-        copy: copy the pictures instead of linking them.
+        copy: copy pictures and masks instead of linking them.
+        copy_masks: copy masks at any rate.
     """
 
     data: Gathered
@@ -54,6 +55,7 @@ class OwnFolder:
     picture: Mapping[str, Any] = field(default_factory=dict)
     settings: Mapping[str, Any] = field(default_factory=dict)
     copy: bool = False
+    copy_masks: bool = False
 
     @property
     def blank(self) -> list[str]:
@@ -193,7 +195,7 @@ def _write_masks(folder: OwnFolder, out: Path) -> None:
         if binary:
             save_label_png(object_ids(path, pictures[name].ids), target, palette)
         elif path.lower().endswith('.png'):
-            place_file(path, target, folder.copy)
+            place_file(path, target, folder.copy or folder.copy_masks)
         else:
             save_label_png(read_ids(path), target, palette)
     rule = PictureRule.of(folder.picture)

@@ -3,11 +3,15 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Mapping
 from typing import Any
 
 WIDTH = 88
 _STEP = 4
+#: entries of a list that are shorter share lines
+_SHORT = 24
+_BLANK = '\x01'
 
 
 class Name(str):
@@ -42,6 +46,9 @@ def code(value: Any, before: int = 0, indent: int = 0) -> str:
     else:
         first, last = '[]' if isinstance(value, list) else '()'
         starts, items = [''] * len(value), list(value)
+        if all(len(_flat(item)) <= _SHORT for item in items):
+            lines = _filled([f'{_flat(item)},' for item in items], inner)
+            return '\n'.join([first, *lines, ' ' * indent + last])
     lines = [
         f'{" " * inner}{start}{code(item, inner + len(start) + 1, inner)},'
         for start, item in zip(starts, items)
@@ -52,6 +59,21 @@ def code(value: Any, before: int = 0, indent: int = 0) -> str:
 def assignment(name: str, value: Any) -> str:
     """``name = value``, with a line break behind it."""
     return f'{name} = {code(value, len(name) + 3)}\n'
+
+
+def _filled(items: list[str], indent: int) -> list[str]:
+    """Lines of as many entries as fit."""
+    joined = ' '.join(item.replace(' ', _BLANK) for item in items)  # not broken within
+    start = ' ' * indent
+    lines = textwrap.wrap(
+        joined,
+        WIDTH,
+        initial_indent=start,
+        subsequent_indent=start,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+    return [line.replace(_BLANK, ' ') for line in lines]
 
 
 def _flat(value: Any) -> str:

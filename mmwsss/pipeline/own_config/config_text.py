@@ -101,11 +101,11 @@ def _comment(
 ) -> str:
     """What the config was made for."""
     counts = ', '.join(f'{split} {count}' for split, count in facts.counts.items())
-    resized = f', resized to a long side of {long_side}' if long_side else ''
     lines = [
         *([choice.remark] if choice.remark else []),
         f'pictures: {counts}; {facts.size[1]} x {facts.size[0]} pixels (width x '
-        f'height, median){resized}',
+        'height, median)',
+        *([f'resized to a long side of {long_side} pixels'] if long_side else []),
         f'{choice.iterations} iterations of {choice.batch} crops of {crop} pixels',
     ]
     return ''.join(f'# {line}\n' for line in lines)

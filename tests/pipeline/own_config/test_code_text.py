@@ -11,6 +11,8 @@ DEEP = dict(
     model=dict(type='ToCo', weights=dict(seg=[(0, 0.0), (300, 0.1)]), size=(224, 224)),
     paths=['a/long/path/of/a/file', 'another/long/path/of/a/file'] * 2,
     single=(1,),
+    names=tuple(f'class {i}' for i in range(40)),
+    palette=[(i, 0, 255) for i in range(40)],
     **{'backbone.pos_embed': None},
 )
 
