@@ -142,6 +142,27 @@ def test_two_files_of_coco(run, tmp_path) -> None:
     assert data.metainfo['classes'] == ('background', 'a b') and len(data) == 3
 
 
+def test_masks_drawn_from_polygons(run, tmp_path) -> None:
+    root = photos(tmp_path, 'x/1.jpg', 'x/2.jpg')
+    coco(root / 'one.json', ['1.jpg', '2.jpg'])
+    with pytest.raises(LabelError, match='with segmentations'):
+        run(root / 'one.json', '--images', root / 'x', '--masks', 'coco', '--out',
+            root / 'mine')  # fmt: skip
+    content = json.loads((root / 'one.json').read_text())
+    content['images'] = [dict(i, height=30, width=40) for i in content['images']]
+    content['annotations'] = [
+        dict(image_id=0, category_id=2, id=7, area=100, iscrowd=0,
+             segmentation=[[10, 10, 20, 10, 20, 20, 10, 20]])
+    ]  # fmt: skip
+    (root / 'one.json').write_text(json.dumps(content))
+    run(root / 'one.json', '--images', root / 'x', '--masks', 'coco', '--out',
+        root / 'other')  # fmt: skip
+    mask = np.asarray(Image.open(root / 'other' / 'masks' / '1.png'))
+    assert mask.shape == (30, 40) and mask[15, 15] == 1 and mask[5, 5] == 0
+    assert not np.asarray(Image.open(root / 'other' / 'masks' / '2.png')).any()
+    assert not (root / 'other' / 'masks' / '1.png').is_symlink()
+
+
 def test_classes_in_the_order_of_masks(run, tmp_path) -> None:
     root = photos(
         tmp_path / 'own', *(f'{c}/{c}{i}.png' for c in 'ab' for i in range(3))

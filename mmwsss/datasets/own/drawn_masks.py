@@ -13,9 +13,14 @@ from mmwsss.datasets.coco_masks import class_mask
 from mmwsss.io.data_errors import LabelError
 from mmwsss.io.image_files import image_stem
 from mmwsss.io.label_png import save_label_png
+from mmwsss.io.pictures.picture_rule import PictureRule
+from mmwsss.io.pictures.reader import size_of
 
 from .found_parts import Part
 from .gathered import Gathered
+
+#: polygons lie on the pixels as stored
+_STORED = PictureRule(exif='ignore')
 
 
 def draw_masks(
@@ -49,7 +54,7 @@ def draw_masks(
             if name not in data.pictures:
                 continue
             path = Path(folder, f'{image_stem(name)}.png')
-            size = (image['height'], image['width'])
+            size = size_of(data.pictures[name].path, _STORED)
             save_label_png(_mask(part.labels, objects[image['id']], known, size), path)
             found[name] = str(path)
     return found
