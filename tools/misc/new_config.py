@@ -5,7 +5,7 @@
 
     python tools/dataset_converters/folder.py PHOTOS --out data/mine
     python tools/misc/new_config.py --data data/mine --method toco --backbone deit-t
-    python tools/train.py configs/mine/toco_deit-t_mine.py
+    python tools/train.py data/mine/toco_deit-t_mine.py
 
 It looks at the pictures: classes, colours, crop, bands, a resize of very large ones,
 iterations and everything that begins at one follow from them. Masks, where there are
@@ -61,7 +61,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         '--out',
         type=Path,
         metavar='FILE',
-        help='default: configs/NAME/METHOD_BACKBONE_NAME.py, NAME being that of --data',
+        help='default: METHOD_BACKBONE_NAME.py in the folder --data, NAME being its name',
     )
     length = parser.add_mutually_exclusive_group()
     length.add_argument(
@@ -100,7 +100,7 @@ def out_file(args: argparse.Namespace, method: str, backbone: str) -> Path:
     name = data_name(args)
     if args.out is not None and method == args.method:
         return args.out
-    folder = args.out.parent if args.out is not None else CONFIGS / name
+    folder = args.out.parent if args.out is not None else Path(args.data)
     return folder / f'{method}_{backbone}_{name}.py'
 
 
