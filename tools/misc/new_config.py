@@ -61,7 +61,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         '--out',
         type=Path,
         metavar='FILE',
-        help='default: METHOD_BACKBONE_NAME.py in the folder --data, NAME being its name',
+        help='default: METHOD_BACKBONE_NAME.py in --data, NAME being its name',
     )
     length = parser.add_mutually_exclusive_group()
     length.add_argument(
