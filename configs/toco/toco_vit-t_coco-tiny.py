@@ -9,12 +9,8 @@ _base_ = [
 model = dict(
     num_classes={{_base_.num_classes}},
     backbone=dict(arch='deit-tiny'),  # width 192, 12 blocks, from scratch
-    cam_head=dict(in_channels=192),
-    aux_cam_head=dict(in_channels=192),
-    decode_head=dict(in_channels=192, channels=128),
-    proj_head=dict(
-        in_channels=192, hidden_channels=256, bottleneck_channels=64, out_channels=256
-    ),
+    decode_head=dict(channels=128),
+    proj_head=dict(hidden_channels=256, bottleneck_channels=64, out_channels=256),
     losses=dict(ctc=dict(temperature=1.0)),
     train_cfg=dict(
         weights=dict(seg=[(0, 0.0), (6, 0.1)], reg=[(0, 0.0), (6, 0.05)]),

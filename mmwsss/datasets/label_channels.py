@@ -98,6 +98,10 @@ class LabelChannels:
         """All labels that are known."""
         return Vocabulary(self.classes, frozenset(self.table) | self.negatives)
 
+    def is_negative(self, label: str) -> bool:
+        """Whether a label means "no object"."""
+        return _key(label) in self.negatives
+
     def find(self, name: str, labels: Sequence[str], table: LabelTable) -> tuple | None:
         """Sorted foreground channels of one image; () for a negative.
 

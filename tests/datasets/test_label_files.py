@@ -45,6 +45,13 @@ def test_csv(tmp_path, head):
     assert read_labels(path) == {'my photo.jpg': ('red fox', 'cat'), 'b': ('dog',)}
 
 
+def test_csv_of_more_classes_than_its_head_has_columns(tmp_path):
+    path = write(tmp_path / 'l.csv', 'image,label\na.jpg,cat,dog,red fox\nb.jpg,cat\n')
+    assert read_labels(path)['a.jpg'] == ('cat', 'dog', 'red fox')
+    other = write(tmp_path / 'm.csv', 'image,label,width\na.jpg,cat,640\n')
+    assert read_labels(other) == {'a.jpg': ('cat',)}
+
+
 @pytest.mark.parametrize(
     'content',
     [

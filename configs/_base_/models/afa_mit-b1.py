@@ -18,12 +18,11 @@ model = dict(
         attention_blocks=2,
         freeze_norm=True,
     ),
-    cam_head=dict(type='CAMHead', in_channels=512, in_index=-1, pooling='max'),
+    cam_head=dict(type='CAMHead', in_index=-1, pooling='max'),
     affinity_head=dict(type='AffinityHead', num_maps=16),
     affinity_radius=8,
     decode_head=dict(
         type='MLPHead',
-        in_channels=(64, 128, 320, 512),
         channels=256,
         dropout_ratio=0.1,
         norm_cfg=dict(type='SyncBN', requires_grad=True),

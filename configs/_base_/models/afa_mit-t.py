@@ -13,16 +13,13 @@ model = dict(
         # tools/misc/pretrain_tiny.py: the stand-in for ImageNet weights
         pretrained='demo/weights/mit-t_shapes.pth',
     ),
-    cam_head=dict(in_channels=96),
     # The published start (deviation 0.58) saturates the sigmoid of these logits.
     affinity_head=dict(
         num_maps=8, init_cfg=dict(type='Normal', layer='Conv2d', std=0.02)
     ),
     # tokens: 8 of 32 at 512 pixels
     affinity_radius=3,
-    decode_head=dict(
-        in_channels=(24, 48, 96, 96), channels=96, norm_cfg=dict(type='BN')
-    ),
+    decode_head=dict(channels=96, norm_cfg=dict(type='BN')),
     # 48 pixels, after the halving, instead of 256
     labeler=dict(refiner=dict(dilations=(1, 2, 3, 4, 6, 8))),
     # sigma_xy and scale as for ToCo on Shapes

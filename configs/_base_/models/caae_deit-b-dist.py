@@ -17,7 +17,7 @@ model = dict(
         out_indices=(11,),
     ),
     semantics=dict(
-        type='ClassSemantics', in_channels=768, channels=256, reduction='sum'
+        type='ClassSemantics', channels=256, reduction='sum'
     ),  # 'mean', 'max': Table 5
     decoder=dict(
         type='ReconstructionDecoder',

@@ -16,7 +16,7 @@ model = dict(
         # tools/misc/pretrain_tiny.py: the stand-in for ImageNet weights
         pretrained='demo/weights/vit-t_shapes.pth',
     ),
-    semantics=dict(in_channels=96, channels=32),
+    semantics=dict(channels=32),
     decoder=dict(
         embed_channels=96, channels=96, num_layers=2, num_heads=4, patch_size=8
     ),

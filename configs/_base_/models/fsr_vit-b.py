@@ -22,22 +22,16 @@ model = dict(
             attn_scale='head',
         ),
     ),  # 'width': Eq. 7
-    cam_head=dict(
-        type='CAMHead', in_channels=768, in_index=-1, pooling='max', relu=True
-    ),
-    aux_cam_head=dict(
-        type='CAMHead', in_channels=768, in_index=0, pooling='max', relu=True
-    ),
+    cam_head=dict(type='CAMHead', in_index=-1, pooling='max', relu=True),
+    aux_cam_head=dict(type='CAMHead', in_index=0, pooling='max', relu=True),
     decode_head=dict(
         type='LargeFOVHead',
-        in_channels=768,
         channels=512,
         dilation=5,
         init_cfg=dict(type='Kaiming', layer='Conv2d'),
     ),
     proj_head=dict(
         type='ProjectionHead',
-        in_channels=768,
         hidden_channels=2048,
         bottleneck_channels=256,
         out_channels=4096,

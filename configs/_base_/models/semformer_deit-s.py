@@ -17,8 +17,8 @@ model = dict(
         out_indices=(11,),
         attention_blocks=4,
     ),  # U; 0: CAMs without attention
-    cam_head=dict(type='ActivationHead', in_channels=384, token_dropout=0.5),
-    token_head=dict(type='ClassTokenHead', in_channels=384, channels=256),
+    cam_head=dict(type='ActivationHead', token_dropout=0.5),
+    token_head=dict(type='ClassTokenHead', channels=256),
     # The trained auto-encoder: frozen, needed to train only, not saved with this model.
     caae=dict(
         type='CAAE',
@@ -30,9 +30,7 @@ model = dict(
             with_cls_token=False,
             out_indices=(11,),
         ),
-        semantics=dict(
-            type='ClassSemantics', in_channels=768, channels=256, reduction='sum'
-        ),
+        semantics=dict(type='ClassSemantics', channels=256, reduction='sum'),
         checkpoint=None,
     ),
     losses=dict(

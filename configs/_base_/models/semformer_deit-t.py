@@ -17,8 +17,7 @@ model = dict(
         # tools/misc/pretrain_tiny.py: the stand-in for ImageNet weights
         pretrained='demo/weights/vit-t_shapes.pth',
     ),
-    cam_head=dict(in_channels=96),
-    token_head=dict(in_channels=96, channels=32),
+    token_head=dict(channels=32),
     caae=dict(
         backbone=dict(
             arch=dict(
@@ -32,7 +31,7 @@ model = dict(
             patch_size=8,
             out_indices=(5,),
         ),
-        semantics=dict(in_channels=96, channels=32),
+        semantics=dict(channels=32),
     ),
     # Not halved as on VOC: at 48 pixels textures of 6 pixels' period would drown.
     train_cfg=dict(caae_size=(96, 96)),

@@ -10,11 +10,9 @@ model = dict(
             'https://dl.fbaipublicfiles.com/deit/deit_tiny_patch16_224-a1311bcf.pth'
         ),
     ),
-    cam_head=dict(in_channels=192),
-    aux_cam_head=dict(in_channels=192),
-    decode_head=dict(in_channels=192, channels=192, dilation=2),
+    decode_head=dict(channels=192, dilation=2),
     proj_head=dict(
-        in_channels=192, hidden_channels=512, bottleneck_channels=128, out_channels=512
+        hidden_channels=512, bottleneck_channels=128, out_channels=512
     ),
     # 112 pixels, after the halving, instead of 224
     labeler=dict(refiner=dict(dilations=(1, 2, 3, 4, 6, 12))),

@@ -15,12 +15,11 @@ model = dict(
         out_indices=(9, 11),  # after block 10 (raw, auxiliary) and after block 12
         freeze_pos_embed=True,
     ),
-    cam_head=dict(type='CAMHead', in_channels=768, in_index=-1, pooling='max'),
-    aux_cam_head=dict(type='CAMHead', in_channels=768, in_index=0, pooling='max'),
-    decode_head=dict(type='LargeFOVHead', in_channels=768, channels=512, dilation=5),
+    cam_head=dict(type='CAMHead', in_index=-1, pooling='max'),
+    aux_cam_head=dict(type='CAMHead', in_index=0, pooling='max'),
+    decode_head=dict(type='LargeFOVHead', channels=512, dilation=5),
     proj_head=dict(
         type='ProjectionHead',
-        in_channels=768,
         hidden_channels=2048,
         bottleneck_channels=256,
         out_channels=1024,

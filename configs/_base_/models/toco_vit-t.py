@@ -17,12 +17,8 @@ model = dict(
         # tools/misc/pretrain_tiny.py: the stand-in for ImageNet weights
         pretrained='demo/weights/vit-t_shapes.pth',
     ),
-    cam_head=dict(in_channels=96),
-    aux_cam_head=dict(in_channels=96),
-    decode_head=dict(in_channels=96, channels=96, dilation=2),
-    proj_head=dict(
-        in_channels=96, hidden_channels=256, bottleneck_channels=64, out_channels=256
-    ),
+    decode_head=dict(channels=96, dilation=2),
+    proj_head=dict(hidden_channels=256, bottleneck_channels=64, out_channels=256),
     # 48 pixels, after the halving, instead of 224
     labeler=dict(refiner=dict(dilations=(1, 2, 3, 4, 6, 8))),
     # sigma_xy: 100 * 96 / 448. The energy sums over pairs of pixels, of which a

@@ -126,7 +126,7 @@ class CsvReader(LabelReader):
                 return
             columns = _label_columns(source, head, place)
         for row in body:
-            yield row[place], _classes(row, place, columns, known)
+            yield row[place], _classes(row, place, columns, len(head or ()), known)
 
 
 def _label_columns(
@@ -146,14 +146,15 @@ def _classes(
     row: Sequence[str],
     place: int,
     columns: tuple[int, ...] | None,
+    width: int,
     known: Vocabulary,
 ) -> list[str] | None:
-    """Class names of a row; cells beyond the head's last column of classes count."""
+    """Class names of a row; cells beyond a head that ends with a class count too."""
     if len(row) == 1:
         return None
     if columns is None:
         cells = [cell for i, cell in enumerate(row) if i != place]
     else:
         cells = [row[i] for i in columns if i < len(row)]
-        cells += row[columns[-1] + 1 :] if columns[-1] + 1 >= len(row) - 1 else []
+        cells += row[width:] if columns[-1] == width - 1 else []
     return [name for cell in cells for name in split_cell(cell, known)]

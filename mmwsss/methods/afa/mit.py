@@ -105,6 +105,11 @@ class WSSSMiT(MixVisionTransformer):
                 if isinstance(module, nn.LayerNorm):
                     module.requires_grad_(False)
 
+    @property
+    def map_widths(self) -> tuple[int, ...]:
+        """Channels of the maps."""
+        return self.embed_dims
+
     def _correct_stages(self) -> None:
         for heads, (embed, blocks, _) in zip(self.num_heads, self.layers, strict=True):
             embed.norm.eps = EMBED_EPS

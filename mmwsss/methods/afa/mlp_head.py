@@ -23,6 +23,7 @@ class MLPHead(SegformerHead):
 
     Args:
         in_channels: widths of the maps.
+        in_index: which maps; ``None``: all.
         channels: hidden width (256 as published).
         num_classes: C + 1, background included.
         norm_cfg: of the fusion.
@@ -35,13 +36,14 @@ class MLPHead(SegformerHead):
         channels: int = 256,
         *,
         num_classes: int,
+        in_index: Sequence[int] | None = None,
         norm_cfg: dict | None = None,
         **kwargs: Any,
     ) -> None:
         in_channels = list(in_channels)
         settings = (
             dict(
-                in_index=list(range(len(in_channels))),
+                in_index=list(in_index or range(len(in_channels))),
                 dropout_ratio=0.1,
                 align_corners=False,
                 loss_decode=dict(type='mmseg.CrossEntropyLoss', avg_non_ignore=True),

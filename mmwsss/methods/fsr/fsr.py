@@ -65,7 +65,7 @@ class FSR(WeakSegmentor):
 
     def __init__(self, *, proj_head: dict, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.proj_head = MODELS.build(proj_head)
+        self.proj_head = self.head(proj_head, 'proj_head')
         self.averaged = AveragedParts(self, self.PARTS)
         self._check_settings()
         self.masking = UncertainMasking(**self.train_cfg['mask'])

@@ -42,7 +42,7 @@ class CAAE(WeakSegmentor):
         self, *, semantics: dict, decoder: dict | None = None, **kwargs: Any
     ) -> None:
         super().__init__(cam_head=None, **kwargs)
-        self.semantics = MODELS.build(semantics | dict(num_classes=self.num_classes))
+        self.semantics = self.head(semantics, 'semantics', num_classes=self.num_classes)
         self.decoder: nn.Module = decoder and MODELS.build(
             decoder | dict(in_channels=self.semantics.primary.out_features)
         )

@@ -87,7 +87,7 @@ class SemFormer(WeakSegmentor):
                 f'backbone.num_tokens={self.backbone.num_tokens} must be num_classes='
                 f'{num_classes}: one for each class, background included'
             )
-        self.token_head = MODELS.build(token_head | dict(num_classes=num_classes))
+        self.token_head = self.head(token_head, 'token_head', num_classes=num_classes)
         self.judge = FrozenNetwork(
             caae | dict(num_classes=num_classes), unused=(r'^decoder\.',), hint=HINT
         )

@@ -56,7 +56,7 @@ class ToCo(WeakSegmentor):
 
     def __init__(self, *, proj_head: dict | None = None, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.proj_head: nn.Module = proj_head and MODELS.build(proj_head)
+        self.proj_head: nn.Module = self.head(proj_head, 'proj_head')
         self.averaged = AveragedParts(self, ['proj_head'])  # makes proj_head_ema
         self.pseudo_source = StepSchedule(
             self.train_cfg.get('pseudo_source', 'cam'),

@@ -73,6 +73,12 @@ class WSSSResNet(ResNet):
             maps.append(getattr(self, name)(maps[-1]))
         return tuple(maps)
 
+    @property
+    def map_widths(self) -> tuple[int, ...]:
+        """Channels of the maps: stem and stages."""
+        stages = (getattr(self, name)[-1].out_channels for name in self.res_layers)
+        return (self.stem_channels, *stages)
+
     def train(self, mode: bool = True) -> WSSSResNet:
         """Set the mode; returns the module, which mmpretrain's own forgets."""
         super().train(mode)

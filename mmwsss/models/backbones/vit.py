@@ -113,6 +113,11 @@ class WSSSViT(VisionTransformer):
             state['pos_embed'] = state['pos_embed'][:, 1:]
         return state
 
+    @property
+    def map_widths(self) -> tuple[int, ...]:
+        """Channels of the maps."""
+        return (self.embed_dims,) * len(self.out_indices)
+
     def train(self, mode: bool = True) -> WSSSViT:
         """Set the mode; returns the module, which mmpretrain's own forgets."""
         super().train(mode)

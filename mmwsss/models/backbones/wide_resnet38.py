@@ -195,6 +195,9 @@ class WideResNet38(BaseModule):
             for i in self.out_indices
         )
 
+    #: what heads take their width from
+    map_widths = embed_dims
+
     def forward(self, images: Tensor) -> tuple[Tensor, ...]:
         """Normalised images (B, N, H, W) → taps (B, D, ⌈H/8⌉, ⌈W/8⌉)."""
         check_channels(images, self.in_channels)

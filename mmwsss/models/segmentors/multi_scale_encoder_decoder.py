@@ -15,6 +15,8 @@ from mmwsss.cam import resize
 from mmwsss.io.setting_types import check_positive
 from mmwsss.registry import MODELS
 
+from ..build_head import with_width
+
 FUSIONS = ('max', 'mean')
 
 
@@ -40,7 +42,8 @@ class MultiScaleEncoderDecoder(EncoderDecoder):
       resized to the input and fused by ``'max'`` (DeepLab-v2) or ``'mean'``
       (DeepLab-v1 in SemFormer).
 
-    Without these settings it is an ``EncoderDecoder``.
+    Without these settings it is an ``EncoderDecoder``, whose decoder takes its width
+    from the backbone.
 
     Raises:
         ValueError: if one of them isn't what it can be.
@@ -72,6 +75,10 @@ class MultiScaleEncoderDecoder(EncoderDecoder):
                 f'{FUSIONS}, got {self.train_scales} and {self.fuse!r}'
             )
         super().__init__(*args, train_cfg=train_cfg, test_cfg=test_cfg, **kwargs)
+
+    def _init_decode_head(self, decode_head: dict) -> None:
+        named = with_width(decode_head, self.backbone, 'decode_head')
+        super()._init_decode_head(ConfigDict(named))
 
     # ---------------------------------------------------------------- training
     def loss(

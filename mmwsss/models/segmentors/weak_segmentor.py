@@ -24,6 +24,7 @@ from mmwsss.structures import (
     valid_boxes,
 )
 
+from ..build_head import build_head
 from ..loss_terms import LossTerms, refuse_unknown, training_iteration
 from ..prediction import old_settings as old
 from ..prediction.inference_cfg import InferenceCfg, MapFusion
@@ -42,7 +43,7 @@ class WeakSegmentor(BaseSegmentor):
     override stands first below, under "the method's part".
 
     Args:
-        backbone: config of an encoder that returns maps (B, D, h, w).
+        backbone: config of an encoder that returns maps (B, D, h, w); heads take D.
         cam_head: config of the classifier whose weights give the CAM, or ``None`` in a
             stage without CAM.
         num_classes: C + 1, background included; heads take theirs from here.
@@ -205,12 +206,12 @@ class WeakSegmentor(BaseSegmentor):
         labeler = old.labeler_of(refine, labeler, self.train_cfg)
         self.backbone = MODELS.build(old.backbone_cfg(backbone))
         # A part that is None is asked for nowhere: see TERM_NEEDS and Predictor.
-        self.cam_head: nn.Module = cam_head and MODELS.build(cam_head | foreground)
-        self.aux_cam_head: nn.Module = aux_cam_head and MODELS.build(
-            aux_cam_head | foreground
+        self.cam_head: nn.Module = self.head(cam_head, 'cam_head', **foreground)
+        self.aux_cam_head: nn.Module = self.head(
+            aux_cam_head, 'aux_cam_head', **foreground
         )
-        self.decode_head: nn.Module = decode_head and MODELS.build(
-            decode_head | dict(num_classes=num_classes)
+        self.decode_head: nn.Module = self.head(
+            decode_head, 'decode_head', num_classes=num_classes
         )
         self.labeler: nn.Module = labeler and LABELERS.build(labeler)
         self.losses = nn.ModuleDict(
@@ -222,6 +223,10 @@ class WeakSegmentor(BaseSegmentor):
         self.train_maps = MapFusion.of_training(self.train_cfg.get('cam'))
         self.averaged = AveragedParts(self, ())  # a method names its own
         check_test_cfg(self)  # refused now, not at the first validation
+
+    def head(self, cfg: Mapping | None, name: str, **settings: Any) -> Any:
+        """A head on the backbone, whose width it takes, see :func:`.build_head`."""
+        return build_head(cfg, self.backbone, name, **settings)
 
     def init_weights(self) -> None:
         """Initialise; a teacher of moving averages starts as the student's copy."""

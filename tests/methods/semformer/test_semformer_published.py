@@ -38,7 +38,7 @@ ENCODER = dict(
     with_cls_token=False,
     out_indices=(11,),
 )
-SEMANTICS = dict(type='ClassSemantics', in_channels=768, channels=256, reduction='sum')
+SEMANTICS = dict(type='ClassSemantics', channels=256, reduction='sum')
 CAAE = COMMON | {
     'train_dataloader.batch_size': 32,  # on two GPUs
     'train_dataloader.dataset.pipeline.2': dict(

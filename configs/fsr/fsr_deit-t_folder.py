@@ -1,0 +1,31 @@
+# FSR on your own images with a small network; tools/misc/new_config.py writes a config
+# on top of this one that fits a folder.
+_base_ = [
+    '../_base_/models/fsr_deit-t.py',
+    '../_base_/datasets/folder.py',
+    '../_base_/schedules/cosine_2k.py',
+    '../_base_/default_runtime.py',
+]
+
+model = dict(num_classes={{_base_.num_classes}})
+
+view = [
+    dict(type='PILRandomResizedCrop', size=224, area=(0.32, 1.0), resample='bicubic'),
+    dict(type='PILRandomFlip'),
+    dict(
+        type='PILColorJitter',
+        brightness=0.4,
+        contrast=0.4,
+        saturation=0.2,
+        hue=0.1,
+        prob=0.5,
+    ),
+]
+train_pipeline = [
+    dict(type='LoadPicture'),
+    dict(type='MultiView', views=dict(view1=view, view2=view)),
+    dict(type='PackWeakInputs'),
+]
+train_dataloader = dict(
+    batch_size=4, num_workers=2, dataset=dict(pipeline=train_pipeline)
+)

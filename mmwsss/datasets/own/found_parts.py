@@ -1,0 +1,152 @@
+# Licensed under Apache-2.0.
+"""What a stranger's folder holds: label files or class folders, split or not."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from mmwsss.io.data_errors import LabelError
+from mmwsss.io.errors import UserError
+
+#: what folders and lists of splits are called, by the name that they get here
+SPLIT_NAMES = dict(
+    train='train', training='train', val='val', valid='val', validation='val',
+    test='test', testing='test',
+)  # fmt: skip
+#: label files that are taken without being named
+LABEL_FILES = (
+    *('labels.csv', 'labels.tsv', 'labels.txt', 'labels.json', '_classes.csv'),
+    *('metadata.jsonl', 'metadata.csv', '_annotations.coco.json', 'annotations.json'),
+    *('annotations.xml', 'cls_labels.npy'),
+)
+
+
+@dataclass(frozen=True)
+class Part:
+    """Labels, and the pictures that they are of.
+
+    Attributes:
+        labels: label file, or folder with one folder a class.
+        images: folder below which the labels name pictures.
+        split: ``'train'``, ``'val'`` or ``'test'``; ``None``: to be drawn.
+    """
+
+    labels: str
+    images: str
+    split: str | None = None
+
+    @property
+    def prefix(self) -> str:
+        """What the names of a given split begin with, so that none stands twice."""
+        return f'{self.split}/' if self.split else ''
+
+
+def find_parts(
+    sources: list[str], images: dict[str | None, str] | None = None
+) -> list[Part]:
+    """What is given, or what a folder holds.
+
+    Args:
+        sources: one label file or folder; or several, each ``SPLIT=PATH``.
+        images: folder of the pictures by split; ``None``: for all.
+
+    Returns:
+        The parts, by split, or one whose splits are to be drawn.
+
+    Raises:
+        UserError: if a split is unknown or comes twice.
+        LabelError: if a path isn't there, or holds several label files.
+    """
+    images = images or {}
+    named = [named_path(text) for text in sources]
+    splits = [split for split, _ in named]
+    if len(named) > 1 and (None in splits or len(set(splits)) < len(splits)):
+        raise UserError(
+            f'several sources must each say which split they are, as train=PATH '
+            f'val=PATH; got {sources}'
+        )
+    if len(named) == 1 and named[0][0] is None:
+        inner = _split_folders(named[0][1])
+        named = list(inner.items()) or named
+    return [
+        _part(path, split, images.get(split, images.get(None))) for split, path in named
+    ]
+
+
+def named_path(text: str) -> tuple[str | None, str]:
+    """``SPLIT=PATH`` → split and path; a path that is there is taken as it is.
+
+    Raises:
+        UserError: if the split is unknown.
+    """
+    name, mark, path = text.partition('=')
+    if not mark or os.path.exists(text):
+        return None, text
+    if name not in SPLIT_NAMES:
+        raise UserError(
+            f'{text!r} names the split {name!r}; known are {sorted(SPLIT_NAMES)}'
+        )
+    return SPLIT_NAMES[name], path
+
+
+def given_lists(folder: str) -> dict[str, str]:
+    """Lists of a folder that say which picture is in which split, by split."""
+    found: dict[str, str] = {}
+    for place in (os.path.join(folder, 'splits'), folder):
+        for name, split in SPLIT_NAMES.items():
+            path = os.path.join(place, f'{name}.txt')
+            if os.path.isfile(path):
+                found.setdefault(split, path)
+    return found if 'train' in found else {}
+
+
+def _split_folders(source: str) -> dict[str, str]:
+    """Split → folder, where a folder holds one for training."""
+    if not os.path.isdir(source) or _label_files(source):
+        return {}
+    names = {name.lower(): name for name in sorted(os.listdir(source))}
+    found = {
+        split: os.path.join(source, names[name])
+        for name, split in SPLIT_NAMES.items()
+        if name in names and os.path.isdir(os.path.join(source, names[name]))
+    }
+    return found if 'train' in found else {}
+
+
+def _label_files(folder: str) -> list[str]:
+    return [name for name in LABEL_FILES if os.path.isfile(os.path.join(folder, name))]
+
+
+def _part(source: str, split: str | None, images: str | None) -> Part:
+    if not os.path.exists(source):
+        raise LabelError(source, 'is missing', 'check the path')
+    if os.path.isdir(source):
+        files = _label_files(source)
+        if len(files) > 1:
+            raise LabelError(
+                source,
+                f'holds several label files, {files}',
+                'give the one that counts instead of the folder',
+            )
+        if not files:
+            return Part(source, images or _beside_xml(source), split)
+        source = os.path.join(source, files[0])
+    return Part(source, images or _beside(source), split)
+
+
+def _beside(file: str) -> str:
+    """The folder ``images`` beside a label file, or the file's own."""
+    folder = os.path.dirname(file) or '.'
+    inner = os.path.join(folder, 'images')
+    return inner if os.path.isdir(inner) else folder
+
+
+def _beside_xml(folder: str) -> str:
+    """Pictures of class folders lie in them; those of VOC's XML files beside these."""
+    if not any(Path(folder).glob('*.xml')):
+        return folder
+    parent = os.path.dirname(os.path.normpath(folder)) or '.'
+    places = [os.path.join(parent, name) for name in ('JPEGImages', 'images')]
+    return next((place for place in places if os.path.isdir(place)), folder)

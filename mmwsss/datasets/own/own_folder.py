@@ -1,0 +1,221 @@
+# Licensed under Apache-2.0.
+"""The folder that a stranger's pictures become, planned whole, then written."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mmwsss.datasets.folder import FolderWeakDataset
+from mmwsss.datasets.label_channels import BACKGROUND
+from mmwsss.io.atomic_file import is_whole, write_atomic, write_json
+from mmwsss.io.distinct_colours import distinct_palette
+from mmwsss.io.errors import UserError
+from mmwsss.io.image_files import image_stem, picture_size
+from mmwsss.io.label_png import save_label_png
+from mmwsss.io.output_folder import claim_outputs
+from mmwsss.io.pictures.picture_rule import PictureRule
+
+from .gathered import Gathered
+from .mask_ids import are_binary, check_against_labels, object_ids, read_ids
+
+#: of the folder
+IMAGES, MASKS, SPLITS = 'images', 'masks', 'splits'
+LABELS, CLASSES = 'labels.csv', 'classes.txt'
+#: entries of ``picture=dict(...)``, where pictures need some; how the folder was made
+PICTURE, SETTINGS = 'picture.json', 'settings.json'
+
+
+@dataclass(frozen=True)
+class OwnFolder:
+    """What is to be written.
+
+    Attributes:
+        data: pictures, classes and remarks.
+        splits: split → names.
+        masks: path of the mask of each picture that has one.
+        picture: entries of ``picture=dict(...)``.
+        settings: of the run, as plain data; another run with others is refused.
+        copy: copy pictures and masks instead of linking them.
+        copy_masks: copy masks at any rate.
+    """
+
+    data: Gathered
+    splits: Mapping[str, Sequence[str]]
+    masks: Mapping[str, str] = field(default_factory=dict)
+    picture: Mapping[str, Any] = field(default_factory=dict)
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    copy: bool = False
+    copy_masks: bool = False
+
+    @property
+    def blank(self) -> list[str]:
+        """Pictures without an object whose mask is therefore known."""
+        if not self.masks:
+            return []
+        pictures = self.data.pictures
+        return [n for n, p in pictures.items() if not p.ids and n not in self.masks]
+
+    def outputs(self) -> list[tuple[str, str]]:
+        """(file, what it is made of) of all that is written."""
+        pictures = self.data.pictures
+        found = [(f'{IMAGES}/{name}', p.path) for name, p in pictures.items()]
+        found += [(_mask_name(name), path) for name, path in self.masks.items()]
+        found += [(_mask_name(name), pictures[name].path) for name in self.blank]
+        found += [(f'{SPLITS}/{split}.txt', split) for split in self.splits]
+        files = (LABELS, CLASSES, SETTINGS, *([PICTURE] if self.picture else []))
+        return found + [(name, name) for name in files]
+
+
+def write_folder(folder: OwnFolder, out: Path, inputs: Sequence[str]) -> None:
+    """Write it; what is there already of an earlier run of the same settings is kept.
+
+    The labels come last: a folder without them isn't finished.
+
+    Args:
+        folder: what to write.
+        out: where to.
+        inputs: files and folders that it is made of.
+
+    Raises:
+        OutputError: if something foreign would be written over.
+        UserError: if the folder was made with other settings.
+        MaskError: if a mask isn't what its label says.
+    """
+    _refuse_other_settings(out, folder.settings)
+    claim_outputs(out, folder.outputs(), inputs)
+    write_json(dict(folder.settings), out / SETTINGS)
+    for name, found in folder.data.pictures.items():
+        place_file(found.path, out / IMAGES / name, folder.copy)
+    _write_masks(folder, out)
+    for split, names in folder.splits.items():
+        _write_lines(out / SPLITS / f'{split}.txt', names)
+    if folder.picture:
+        write_json(dict(folder.picture), out / PICTURE)
+    _write_lines(out / CLASSES, folder.data.classes)
+    _write_labels(out / LABELS, folder.data)
+
+
+def open_split(
+    out: str | os.PathLike,
+    split: str,
+    picture: Mapping[str, Any] | None = None,
+    with_masks: bool = False,
+) -> FolderWeakDataset:
+    """A split of a folder that was written, which checks it.
+
+    Args:
+        out: the folder.
+        split: its name.
+        picture: entries of ``picture=dict(...)``.
+        with_masks: find the masks too, and read a few.
+
+    Raises:
+        DataError: naming what is missing or doesn't fit.
+    """
+    return FolderWeakDataset(
+        LABELS,
+        str(out),
+        split_file=f'{SPLITS}/{split}.txt',
+        picture=dict(picture or {}) or None,
+        test_mode=with_masks,
+        allow_unlabelled=False,
+        pipeline=[],
+    )
+
+
+def place_file(source: str, target: Path, copy: bool) -> None:
+    """Link a file, or copy it, unless it is there.
+
+    Raises:
+        UserError: if the file system has no links.
+    """
+    source = os.path.realpath(source)
+    if os.path.realpath(target) == source:
+        return
+    target.parent.mkdir(parents=True, exist_ok=True)
+    part = target.with_name(f'{target.name}.{os.getpid()}.tmp')
+    if copy:
+        if not target.is_symlink() and _same_size(source, target):
+            return
+        shutil.copyfile(source, part)
+    else:
+        try:
+            part.symlink_to(source)
+        except OSError as error:
+            raise UserError(
+                f'{target} can not be a link ({error.strerror}): use --copy'
+            ) from error
+    os.replace(part, target)
+
+
+def _same_size(source: str, target: Path) -> bool:
+    return target.is_file() and target.stat().st_size == os.stat(source).st_size
+
+
+def _refuse_other_settings(out: Path, settings: Mapping[str, Any]) -> None:
+    file = out / SETTINGS
+    if not file.is_file():
+        return
+    before = json.loads(file.read_text(encoding='utf-8'))
+    changed = [key for key in settings if before.get(key) != settings[key]]
+    if changed:
+        key = changed[0]
+        raise UserError(
+            f'{out} was made with other settings ({key}: {before.get(key)!r}, now '
+            f'{settings[key]!r}): give another folder to --out, or delete this one'
+        )
+
+
+def _mask_name(name: str) -> str:
+    return f'{MASKS}/{image_stem(name)}.png'
+
+
+def _write_masks(folder: OwnFolder, out: Path) -> None:
+    """Masks of class ids as they are, those of 0 and 255 by their picture's class."""
+    if not folder.masks:
+        return
+    pictures, classes = folder.data.pictures, folder.data.classes
+    palette = distinct_palette(len(classes) + 1).tolist()
+    binary = are_binary(folder.masks)
+    if not binary:
+        labels = {name: found.ids for name, found in pictures.items()}
+        check_against_labels(folder.masks, labels, len(classes) + 1)
+    for name, path in folder.masks.items():
+        target = out / _mask_name(name)
+        if binary:
+            save_label_png(object_ids(path, pictures[name].ids), target, palette)
+        elif path.lower().endswith('.png'):
+            place_file(path, target, folder.copy or folder.copy_masks)
+        else:
+            save_label_png(read_ids(path), target, palette)
+    rule = PictureRule.of(folder.picture)
+    for name in folder.blank:
+        target = out / _mask_name(name)
+        if not is_whole(target):
+            size = picture_size(pictures[name].path, rule)
+            save_label_png(np.zeros(size, np.uint8), target, palette)
+
+
+def _write_lines(path: Path, lines: Sequence[str]) -> None:
+    write_atomic(''.join(f'{line}\n' for line in lines).encode(), path)
+
+
+def _write_labels(path: Path, data: Gathered) -> None:
+    """Rows of a name and its classes; ``background``: no object."""
+    text = io.StringIO()
+    rows = csv.writer(text, lineterminator='\n')
+    for name, found in data.pictures.items():
+        rows.writerow(
+            [name, *([data.classes[i - 1] for i in found.ids] or [BACKGROUND])]
+        )
+    write_atomic(text.getvalue().encode(), path)

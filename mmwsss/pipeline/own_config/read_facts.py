@@ -1,0 +1,97 @@
+# Licensed under Apache-2.0.
+"""What a folder of ``tools/dataset_converters/folder.py`` says to its config."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mmwsss.datasets.own.own_folder import (
+    CLASSES,
+    LABELS,
+    MASKS,
+    PICTURE,
+    SPLITS,
+    open_split,
+)
+from mmwsss.datasets.weak_seg_dataset import WeakSegDataset
+from mmwsss.io.data_errors import DataError
+from mmwsss.io.distinct_colours import distinct_palette
+from mmwsss.io.pictures.band_statistics import band_statistics
+from mmwsss.io.pictures.picture_rule import PictureRule
+
+from .config_text import FolderFacts
+
+_SPLITS = ('train', 'val', 'test')
+#: pictures that mean and deviation are counted on
+_COUNTED = 40
+
+
+def read_facts(root: str, picture: Mapping[str, Any] | None = None) -> FolderFacts:
+    """Open a folder, and tell what a config needs to know.
+
+    Args:
+        root: of the data set.
+        picture: entries of ``picture=dict(...)`` laid over those of the folder.
+
+    Raises:
+        DataError: naming what is missing or doesn't fit.
+    """
+    rule = _picture(root, picture)
+    lists = [s for s in _SPLITS if os.path.isfile(f'{root}/{SPLITS}/{s}.txt')]
+    _refuse_unfinished(root, lists)
+    masked = os.path.isdir(f'{root}/{MASKS}')
+    scored = [split for split in lists if masked and split != 'train']
+    sets = {split: open_split(root, split, rule, split in scored) for split in lists}
+    train = sets['train']
+    sizes = train.summary().sizes or ((0, 0),)
+    height, width = np.median(sizes, 0)
+    mean, std = _normal(train, rule)
+    classes = tuple(train.metainfo['classes'])
+    return FolderFacts(
+        root=Path(root).as_posix(),
+        classes=classes,
+        palette=distinct_palette(len(classes)).tolist(),
+        counts={split: len(data) for split, data in sets.items()},
+        scored=tuple(scored),
+        size=(int(height), int(width)),
+        picture=rule,
+        mean=mean,
+        std=std,
+    )
+
+
+def _refuse_unfinished(root: str, lists: Sequence[str]) -> None:
+    needed = (LABELS, CLASSES, f'{SPLITS}/train.txt')
+    absent = [name for name in needed if not os.path.isfile(os.path.join(root, name))]
+    if absent:
+        raise DataError(
+            root,
+            f'has no {absent[0]}',
+            'make it by tools/dataset_converters/folder.py SOURCE --out FOLDER',
+        )
+
+
+def _picture(root: str, given: Mapping[str, Any] | None) -> dict[str, Any]:
+    """The folder's rule of pictures and the user's, with tuples."""
+    file = Path(root) / PICTURE
+    found = json.loads(file.read_text(encoding='utf-8')) if file.is_file() else {}
+    return PictureRule.of({**found, **(given or {})}).entries()
+
+
+def _normal(
+    train: WeakSegDataset, rule: Mapping[str, Any]
+) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Mean and deviation of each band, where they aren't the three of RGB."""
+    taken = PictureRule.of(rule)
+    if len(taken.bands or (0, 1, 2)) == 3:
+        return (), ()
+    paths = [train.get_data_info(i)['img_path'] for i in range(len(train))]
+    found = band_statistics(paths, taken, _COUNTED)
+    std = np.maximum(found.std, 1)  # a band of one value
+    return tuple(found.mean.round(2).tolist()), tuple(std.round(2).tolist())

@@ -1,0 +1,88 @@
+# Licensed under Apache-2.0.
+"""What a stranger's folder is taken to hold."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from mmwsss.datasets.own.found_parts import Part, find_parts, given_lists, named_path
+from mmwsss.io.data_errors import LabelError
+from mmwsss.io.errors import UserError
+
+
+def touch(root: Path, *names: str) -> str:
+    for name in names:
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).touch()
+    return str(root)
+
+
+def test_class_folders(tmp_path) -> None:
+    root = touch(tmp_path, 'good/1.png', 'bad/1.png')
+    assert find_parts([root]) == [Part(root, root)]
+
+
+def test_label_file_with_and_without_a_folder_images(tmp_path) -> None:
+    root = touch(tmp_path, 'labels.csv', '1.png')
+    assert find_parts([root]) == [Part(f'{root}/labels.csv', root)]
+    (tmp_path / 'images').mkdir()
+    assert find_parts([root]) == [Part(f'{root}/labels.csv', f'{root}/images')]
+    named = find_parts([f'{root}/labels.csv'], {None: 'photos'})
+    assert named == [Part(f'{root}/labels.csv', 'photos')]
+
+
+def test_split_folders(tmp_path) -> None:
+    root = touch(
+        tmp_path, 'train/_classes.csv', 'valid/_classes.csv', 'test/_classes.csv'
+    )
+    assert [(p.split, p.labels, p.images) for p in find_parts([root])] == [
+        (split, f'{root}/{name}/_classes.csv', f'{root}/{name}')
+        for split, name in (('train', 'train'), ('val', 'valid'), ('test', 'test'))
+    ]
+    assert find_parts([root])[1].prefix == 'val/'
+
+
+def test_a_class_called_test_is_no_split(tmp_path) -> None:
+    root = touch(tmp_path, 'test/1.png', 'other/1.png')
+    assert find_parts([root]) == [Part(root, root)]
+
+
+def test_several_sources(tmp_path) -> None:
+    root = touch(tmp_path, 'a.json', 'b.json')
+    parts = find_parts(
+        [f'train={root}/a.json', f'val={root}/b.json'], {'train': 'x', 'val': 'y'}
+    )
+    assert [(p.split, p.images) for p in parts] == [('train', 'x'), ('val', 'y')]
+    with pytest.raises(UserError, match='which split they are'):
+        find_parts([f'{root}/a.json', f'{root}/b.json'])
+    with pytest.raises(UserError, match="names the split 'tune'"):
+        named_path('tune=b.json')
+
+
+def test_a_path_with_a_sign_of_equality(tmp_path) -> None:
+    path = touch(tmp_path / 'a=b', 'c/1.png')
+    assert named_path(path) == (None, path)
+
+
+def test_xml_of_voc(tmp_path) -> None:
+    root = touch(tmp_path, 'Annotations/1.xml', 'JPEGImages/1.jpg')
+    source = f'{root}/Annotations'
+    assert find_parts([source]) == [Part(source, f'{root}/JPEGImages')]
+
+
+def test_lists_of_splits(tmp_path) -> None:
+    root = touch(tmp_path, 'splits/train.txt', 'splits/val.txt')
+    assert given_lists(root) == dict(
+        train=f'{root}/splits/train.txt', val=f'{root}/splits/val.txt'
+    )
+    assert given_lists(touch(tmp_path / 'other', 'val.txt')) == {}
+
+
+def test_refused(tmp_path) -> None:
+    root = touch(tmp_path, 'labels.csv', 'metadata.jsonl')
+    with pytest.raises(LabelError, match='several label files'):
+        find_parts([root])
+    with pytest.raises(LabelError, match='is missing'):
+        find_parts([f'{root}/nowhere'])

@@ -1,0 +1,59 @@
+# Licensed under Apache-2.0.
+"""Masks of other tools: found, and read as class ids."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from mmwsss.datasets.own.mask_ids import (
+    are_binary,
+    check_against_labels,
+    find_masks,
+    object_ids,
+)
+from mmwsss.io.data_errors import MaskError
+
+
+def write(path, values) -> str:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(np.array(values, np.uint8)).save(path)
+    return str(path)
+
+
+def test_found_by_name(tmp_path) -> None:
+    one = write(tmp_path / 'bad' / '1.png', [[0]])
+    two = write(tmp_path / '2_mask.png', [[0]])
+    names = {'train/bad/1.jpg': ('bad/1.jpg',), 'good/2.jpg': (), 'bad/3.jpg': ()}
+    assert find_masks(str(tmp_path), names) == {
+        'train/bad/1.jpg': one, 'good/2.jpg': two
+    }  # fmt: skip
+
+
+def test_a_name_that_two_pictures_share_is_not_guessed(tmp_path) -> None:
+    write(tmp_path / '1.png', [[0]])
+    with pytest.raises(MaskError, match=r'holds no mask of any of the 2 pictures'):
+        find_masks(str(tmp_path), {'good/1.jpg': (), 'bad/1.jpg': ()})
+
+
+def test_binary_masks(tmp_path) -> None:
+    one = write(tmp_path / '1.png', [[0, 255]])
+    none = write(tmp_path / '2.png', [[0, 0]])
+    ids = write(tmp_path / '3.png', [[0, 1, 255]])
+    assert are_binary(dict(a=one, b=none))
+    assert not are_binary(dict(b=none)) and not are_binary(dict(a=one, c=ids))
+    np.testing.assert_array_equal(object_ids(one, (2,)), [[0, 2]])
+    np.testing.assert_array_equal(object_ids(none, ()), [[0, 0]])
+    for wrong, classes in ((one, (1, 2)), (one, ()), (ids, (1,))):
+        with pytest.raises(MaskError):
+            object_ids(wrong, classes)
+
+
+def test_masks_against_labels(tmp_path) -> None:
+    masks = {str(i): write(tmp_path / f'{i}.png', [[0, 1 + i % 2]]) for i in range(10)}
+    check_against_labels(masks, {str(i): (1 + i % 2,) for i in range(10)}, 3)
+    with pytest.raises(MaskError, match='10 of 10 masks looked at.*--classes'):
+        check_against_labels(masks, {str(i): (2 - i % 2,) for i in range(10)}, 3)
+    with pytest.raises(MaskError, match=r'the ids \[2\]'):
+        check_against_labels(masks, dict.fromkeys(map(str, range(10)), (1,)), 2)
