@@ -24,7 +24,7 @@ from pathlib import Path
 from mmengine.logging import print_log
 
 from mmwsss.cli.arguments import plain_errors
-from mmwsss.io.distinct_colours import distinct_palette
+from mmwsss.io.palette import class_palette
 from mmwsss.pipeline.tiles.cut_tiles import cut_tiles
 from mmwsss.pipeline.tiles.stitch_tiles import stitch_tiles
 from mmwsss.pipeline.tiles.tile_plan import SOURCES, TileCfg
@@ -68,7 +68,7 @@ def main(argv: list[str] | None = None) -> None:
     """Cut, or stitch."""
     args = parse_args(argv)
     if args.stitch is not None:
-        palette = distinct_palette(255).tolist()
+        palette = class_palette(255)
         count = stitch_tiles(args.source, args.stitch, args.out, palette)
         print_log(f'{count} masks in {args.out}')
         return

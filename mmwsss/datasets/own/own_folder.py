@@ -18,11 +18,11 @@ import numpy as np
 from mmwsss.datasets.folder import FolderWeakDataset
 from mmwsss.datasets.label_channels import BACKGROUND
 from mmwsss.io.atomic_file import is_whole, write_atomic, write_json
-from mmwsss.io.distinct_colours import distinct_palette
 from mmwsss.io.errors import UserError
 from mmwsss.io.image_files import image_stem, picture_size
 from mmwsss.io.label_png import save_label_png
 from mmwsss.io.output_folder import claim_outputs
+from mmwsss.io.palette import class_palette
 from mmwsss.io.pictures.picture_rule import PictureRule
 
 from .gathered import Gathered
@@ -185,7 +185,7 @@ def _write_masks(folder: OwnFolder, out: Path) -> None:
     if not folder.masks:
         return
     pictures, classes = folder.data.pictures, folder.data.classes
-    palette = distinct_palette(len(classes) + 1).tolist()
+    palette = class_palette(len(classes) + 1)
     binary = are_binary(folder.masks)
     if not binary:
         labels = {name: found.ids for name, found in pictures.items()}

@@ -21,7 +21,7 @@ from mmwsss.datasets.own.own_folder import (
 )
 from mmwsss.datasets.weak_seg_dataset import WeakSegDataset
 from mmwsss.io.data_errors import DataError
-from mmwsss.io.distinct_colours import distinct_palette
+from mmwsss.io.palette import class_palette
 from mmwsss.io.pictures.band_statistics import band_statistics
 from mmwsss.io.pictures.picture_rule import PictureRule
 
@@ -56,7 +56,7 @@ def read_facts(root: str, picture: Mapping[str, Any] | None = None) -> FolderFac
     return FolderFacts(
         root=Path(root).as_posix(),
         classes=classes,
-        palette=distinct_palette(len(classes)).tolist(),
+        palette=class_palette(len(classes)),
         counts={split: len(data) for split, data in sets.items()},
         scored=tuple(scored),
         size=(int(height), int(width)),
