@@ -278,11 +278,6 @@ class WeakSegDataset(BaseSegDataset):
         look = look and self._is_listed()
         return summarise(infos, classes, self.table.remarks(), look)
 
-    def unknown_count(self) -> int:
-        """How many pictures have labels that nobody knows."""
-        infos = map(self.get_data_info, range(len(self)))
-        return sum(not info['labels_known'] for info in infos)
-
     def _taken(self, infos: list[dict]) -> list[dict]:
         """Those that ``indices`` keeps."""
         if self._indices is None:
