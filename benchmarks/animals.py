@@ -4,7 +4,7 @@
     python benchmarks/animals.py                    # all that is missing, row by row
     python benchmarks/animals.py --rows cam toco --seeds 0
 
-It takes about ten hours of two CPU cores and can be stopped and started again at any
+It is planned for about ten hours of two CPU cores and can be stopped and started at any
 time: finished rows are skipped, an interrupted one resumes. After every row
 ``benchmarks/results/animals.json`` and the tables in ``animals.md`` beside it are
 written anew, with the counts of each photo (``animals_areas/ROW_SEED.npz``), from which

@@ -5,20 +5,15 @@
 
 runs ToCo, SMAF on top of that ToCo (in the same work dir, so that its base isn't
 trained twice) and SemFormer; ``benchmarks/results/animals_pipelines.json`` and the
-table in ``animals_pipelines.md`` beside it are written anew after each. Three hours of
-two CPU cores; it can be stopped and started again at any time: the pipelines skip and
-resume.
+table in ``animals_pipelines.md`` beside it are written anew after each. It can be
+stopped and started again at any time: the pipelines skip and resume.
 """
 
 from __future__ import annotations
 
-import argparse
 import os
-from pathlib import Path
 
-from mmengine.logging import print_log
-from pipeline_rows import ROOT, Pipeline, Results, run, table
-from tables import read_results, write_results
+from pipeline_rows import Pipeline, main
 
 PIPELINES = {
     'toco': Pipeline(
@@ -32,7 +27,7 @@ PIPELINES = {
             'smaf_test': 'own prediction',
             'smaf_cam_score': 'CAM',
             'smaf_mask_score': 'mask (CRF)',
-            'smaf_segmenter_test': 'segmenter'}),
+            'smaf_segmenter_test': 'segmenter'}, folder='toco'),
     'semformer': Pipeline(
         'SemFormer', 'configs/semformer/semformer_animals_pipeline.py', {
             'plain_cam_score': 'CAM without attention',
@@ -42,39 +37,13 @@ PIPELINES = {
             'mask_score': 'mask after the walk',
             'test': 'segmenter'}),
 }  # yapf: disable
-#: pipelines that begin with the same stages share a work dir
-FOLDERS = dict(toco='toco', smaf='toco', semformer='semformer')
-
-
-def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
-    """Read the command line."""
-    parser = argparse.ArgumentParser(description=__doc__.split('\n')[0])
-    parser.add_argument(
-        '--pipelines', nargs='+', choices=PIPELINES, default=list(PIPELINES)
-    )
-    parser.add_argument('--seeds', nargs='+', type=int, default=[0])
-    parser.add_argument('--threads', type=int, default=min(os.cpu_count() or 1, 2))
-    parser.add_argument(
-        '--work-dir', type=Path, default=ROOT / 'work_dirs/animals_pipelines'
-    )
-    parser.add_argument(
-        '--out', type=Path, default=ROOT / 'benchmarks/results/animals_pipelines.json'
-    )
-    return parser.parse_args(argv)
-
-
-def main(argv: list[str] | None = None) -> None:
-    """Run all that was asked for; keep what other calls have written."""
-    args = parse_args(argv)
-    results: Results = read_results(args.out, PIPELINES)
-    for seed in args.seeds:
-        for name in args.pipelines:
-            folder = args.work_dir.resolve() / FOLDERS[name] / f'seed_{seed}'
-            found = run(PIPELINES[name].config, folder, seed, args.threads)
-            results.setdefault(name, {})[str(seed)] = found
-            write_results(results, table(results, PIPELINES), args.out)
-            print_log('\n' + table(results, PIPELINES))
 
 
 if __name__ == '__main__':
-    main()
+    main(
+        __doc__.split('\n')[0],
+        PIPELINES,
+        'animals_pipelines',
+        [0],
+        min(os.cpu_count() or 1, 2),
+    )

@@ -1,18 +1,20 @@
 # Licensed under Apache-2.0.
-"""What the benchmarks of pipelines share: run one, and the table of its stages."""
+"""What the benchmarks of pipelines share: the command line, a run, the table."""
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from statistics import mean
 from typing import NamedTuple
 
-from tables import spread
+from mmengine.logging import print_log
+from tables import read_results, spread, write_results
 
 from mmwsss.pipeline.experiment import SINGLE_PROCESS
 
@@ -22,11 +24,20 @@ Results = dict[str, dict[str, list[dict]]]
 
 
 class Pipeline(NamedTuple):
-    """A pipeline, and the title of each of its stages that the table shows."""
+    """A pipeline, and the title of each of its stages that the table shows.
+
+    Attributes:
+        title: in the table.
+        config: its file.
+        stages: name → title.
+        folder: below the work dir, if not named after the pipeline. Pipelines that
+            begin with the same stages share one.
+    """
 
     title: str
     config: str
     stages: dict[str, str]
+    folder: str = ''
 
 
 def run(config: str, folder: Path, seed: int, threads: int) -> list[dict]:
@@ -82,3 +93,43 @@ def table(results: Results, pipelines: Mapping[str, Pipeline]) -> str:
                     f'{len(values)} |'
                 )
     return '\n'.join(lines) + '\n'
+
+
+def main(
+    description: str,
+    pipelines: Mapping[str, Pipeline],
+    name: str,
+    seeds: Sequence[int],
+    threads: int,
+    argv: Sequence[str] | None = None,
+) -> None:
+    """Run all that was asked for; keep what other calls have written.
+
+    Args:
+        description: first line of the help.
+        pipelines: what can be run.
+        name: of the work dir and the results.
+        seeds: default of ``--seeds``.
+        threads: default of ``--threads``.
+        argv: the command line.
+    """
+    parser = argparse.ArgumentParser(description=description)
+    parser.add_argument(
+        '--pipelines', nargs='+', choices=pipelines, default=list(pipelines)
+    )
+    parser.add_argument('--seeds', nargs='+', type=int, default=list(seeds))
+    parser.add_argument('--threads', type=int, default=threads, help='of a stage')
+    parser.add_argument('--work-dir', type=Path, default=ROOT / f'work_dirs/{name}')
+    parser.add_argument(
+        '--out', type=Path, default=ROOT / f'benchmarks/results/{name}.json'
+    )
+    args = parser.parse_args(argv)
+    results: Results = read_results(args.out, pipelines)
+    for seed in args.seeds:
+        for key in args.pipelines:
+            pipeline = pipelines[key]
+            folder = args.work_dir.resolve() / (pipeline.folder or key)
+            found = run(pipeline.config, folder / f'seed_{seed}', seed, args.threads)
+            results.setdefault(key, {})[str(seed)] = found
+            write_results(results, table(results, pipelines), args.out)
+            print_log('\n' + table(results, pipelines))

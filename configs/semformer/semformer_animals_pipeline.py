@@ -1,4 +1,4 @@
-# SemFormer on VOC Animals, all stages in two hours of two CPU cores:
+# SemFormer on VOC Animals, all stages:
 #   python tools/run_pipeline.py configs/semformer/semformer_animals_pipeline.py
 import os
 

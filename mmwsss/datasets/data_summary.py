@@ -204,7 +204,7 @@ def _sizes(infos: Sequence[Mapping[str, Any]]) -> tuple[tuple[int, int], ...]:
     found = []
     for info in spread(infos, SIZE_SAMPLE):
         try:
-            found.append(picture_size(info['img_path']))
+            found.append(picture_size(info['img_path'], info.get('picture')))
         except DataError:
             continue
     return tuple(found)

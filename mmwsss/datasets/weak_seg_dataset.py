@@ -265,11 +265,6 @@ class WeakSegDataset(BaseSegDataset):
         look = look and self._is_listed()
         return summarise(infos, classes, self.table.remarks(), look)
 
-    def unknown_count(self) -> int:
-        """How many pictures have labels that nobody knows."""
-        infos = map(self.get_data_info, range(len(self)))
-        return sum(not info['labels_known'] for info in infos)
-
     # ------------------------------------------------------------------ items
 
     def __getitem__(self, index: int | tuple[int, int]) -> dict:

@@ -21,6 +21,17 @@ def labels_known(info: Mapping[str, Any], trained_on: bool = False) -> bool:
     return bool(info.get('labels_known', bool(info.get('gt_labels')) or trained_on))
 
 
+def unlabelled(dataset: Any, trained_on: bool = False) -> list[Mapping[str, Any]]:
+    """The pictures of a data set of which nobody knows what they hold.
+
+    Args:
+        dataset: with ``get_data_info``.
+        trained_on: see :func:`labels_known`.
+    """
+    infos = (dataset.get_data_info(index) for index in range(len(dataset)))
+    return [info for info in infos if not labels_known(info, trained_on)]
+
+
 def refuse_unlabelled(dataset: Any, fix: str, trained_on: bool = False) -> None:
     """Refuse image labels that aren't there to choose classes by.
 
@@ -32,13 +43,12 @@ def refuse_unlabelled(dataset: Any, fix: str, trained_on: bool = False) -> None:
     Raises:
         LabelError: naming the first picture, and how many there are.
     """
-    infos = [dataset.get_data_info(index) for index in range(len(dataset))]
-    unknown = [info for info in infos if not labels_known(info, trained_on)]
+    unknown = unlabelled(dataset, trained_on)
     if unknown:
         name = unknown[0].get('img_id') or unknown[0]['img_path']
         raise LabelError(
             getattr(dataset, 'ann_file', '') or type(dataset).__name__,
-            f'has no labels for {len(unknown)} of {len(infos)} images (first: {name}), '
-            "and cam_filter='gt' reads them",
+            f'has no labels for {len(unknown)} of {len(dataset)} images (first: '
+            f"{name}), and cam_filter='gt' reads them",
             f'label them, or name those without objects; or {fix}',
         )

@@ -166,10 +166,12 @@ def count_encoder(model: WeakSegmentor, size: tuple[int, int]) -> tuple[float, f
     state |= {f'model.{k}': v.to('meta') for k, v in model.named_buffers()}
     counter, encoder = FlopCounterMode(display=False), _Encoder(model)
     largest = _Largest()
+    bands = getattr(model.backbone, 'in_channels', 3)
+    image = torch.empty(1, bands, *size, device='meta')
     try:
         # fused attention counts as nothing on some devices
         with sdpa_kernel(SDPBackend.MATH), torch.no_grad(), counter, largest:
-            functional_call(encoder, state, torch.empty(1, 3, *size, device='meta'))
+            functional_call(encoder, state, image)
     except (RuntimeError, NotImplementedError, ValueError):
         weights = sum(p.numel() for p in model.backbone.parameters())
         pixels = size[0] * size[1]

@@ -24,6 +24,14 @@ def test_attention_is_counted(model) -> None:
     assert four > 4.2 * one and largest >= 4 * 4 * 577**2
 
 
+def test_a_network_of_five_bands_is_counted_too(model) -> None:
+    three, _ = count_encoder(model, (96, 96))
+    five, _ = count_encoder(
+        build(CONFIGS['toco'], backbone=dict(in_channels=5)).eval(), (96, 96)
+    )
+    assert three < five < 1.1 * three  # the patch embedding alone grows
+
+
 def test_small_and_large_pictures(model) -> None:
     large = LargePictures(model)
     assert large.overrides((375, 500)) == {}

@@ -1,4 +1,4 @@
-# ToCo with DeiT-Ti/16 for crops of 224: half an hour on two CPU cores. Lengths that VOC
+# ToCo with DeiT-Ti/16 for crops of 224, trained on two CPU cores. Lengths that VOC
 # gives for 448 pixels are halved.
 _base_ = ['./toco_vit-b.py']
 

@@ -13,6 +13,7 @@ from torch import nn
 
 from mmwsss.io.atomic_file import write_atomic
 from mmwsss.io.errors import UserError
+from mmwsss.io.known_labels import unlabelled
 from mmwsss.registry import DATASETS
 
 #: the table of a training, in the work dir
@@ -46,7 +47,7 @@ def refuse_unknown_labels(runner: Any, model: nn.Module) -> None:
         return
     for name, loop in (('val', runner._val_loop), ('test', runner._test_loop)):
         for dataset in data_sets_in(data_of(loop)):
-            count = dataset.unknown_count()
+            count = len(unlabelled(dataset))
             if count:
                 raise UserError(
                     f"test_cfg.cam_filter='gt' reads image labels, and {count} of "
