@@ -106,6 +106,30 @@ def outside_box_to_ignore(label: Tensor, box: Tensor | None) -> Tensor:
     return label.masked_fill(~box_mask(box, tuple(label.shape[-2:])), IGNORE)
 
 
+def keep_known(ids: Tensor, partial: Tensor | None) -> Tensor:
+    """A pseudo label with what is known for certain: known pixels take their class.
+
+    Args:
+        ids: (..., H, W) pseudo label, whole numbers 0..C and 255.
+        partial: (..., H, W) whole numbers, 0..C where a pixel is known, 255 elsewhere;
+            ``None``: nothing is.
+
+    Returns:
+        (..., H, W) of the type of ``ids``.
+
+    Raises:
+        ValueError: if the shapes differ.
+    """
+    if partial is None:
+        return ids
+    if partial.shape != ids.shape:
+        raise ValueError(
+            f'a pseudo label {tuple(ids.shape)} and what is known of it '
+            f'{tuple(partial.shape)} must have one shape'
+        )
+    return torch.where(partial == IGNORE, ids, partial.to(ids.dtype))
+
+
 def scale_box(
     box: Tensor, size: tuple[int, int], to: tuple[int, int], floor: bool = False
 ) -> Tensor:

@@ -9,6 +9,8 @@ from torch import Tensor
 
 from mmwsss.cam import box_mask, denormalise
 from mmwsss.io.errors import UserError
+from mmwsss.io.pictures.levels import shown_channels
+from mmwsss.io.pictures.picture_rule import PictureRule
 from mmwsss.registry import MODELS
 
 
@@ -20,6 +22,17 @@ def zero_outside(images: Tensor, boxes: Tensor) -> Tensor:
         boxes: (B, 4) int64, (y0, y1, x0, x1), half-open.
     """
     return images * box_mask(boxes, tuple(images.shape[2:]))[:, None]
+
+
+def shown_bands(levels: Tensor, rule: PictureRule) -> Tensor:
+    """Grey levels (B, N, H, W) of N bands → the three that are shown, (B, 3, H, W).
+
+    Of other bands than RGB: those that ``show_bands`` names, else the first three.
+    """
+    channels = shown_channels(levels.shape[1], rule)
+    if levels.shape[1] == 3 and channels == (0, 1, 2):
+        return levels
+    return torch.stack([levels[:, channel] for channel in channels], 1)
 
 
 @MODELS.register_module()

@@ -6,7 +6,14 @@ from .class_pairs import ClassPairs
 from .features import Features, encode
 from .image_labels import ImageLabels
 from .pseudo_label import PseudoLabel
-from .sample_fields import label_lists, side_input, valid_boxes
+from .sample_fields import (
+    PARTIAL,
+    id_maps,
+    known_pixels,
+    label_lists,
+    side_input,
+    valid_boxes,
+)
 
 __all__ = [
     'ClassMaps',
@@ -14,9 +21,12 @@ __all__ = [
     'Features',
     'FusedCAMs',
     'ImageLabels',
+    'PARTIAL',
     'PseudoLabel',
     'StoredMaps',
     'encode',
+    'id_maps',
+    'known_pixels',
     'label_lists',
     'side_input',
     'valid_boxes',

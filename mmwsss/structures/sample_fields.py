@@ -10,6 +10,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+#: the side input of pixels whose class is known beside the image labels: ids 0..C where
+#: one is, 255 elsewhere. The one exception from "no pixel labels in training", opt-in.
+PARTIAL = 'partial'
+
 
 def label_lists(samples: Sequence[Any]) -> list[tuple[int, ...]]:
     """The zero-based class channels of each image, ``gt_labels``.
@@ -67,6 +71,31 @@ def side_input(
     # PixelData and tensors both have `data`
     fields = [getattr(sample, name).data for sample in data_samples]
     return fields if size is None else [at_size(field, size) for field in fields]
+
+
+def known_pixels(samples: Sequence[Any], needed: bool = False) -> Tensor | None:
+    """What is known of the pixels of a batch (B, H, W) int64, 255 elsewhere.
+
+    Args:
+        samples: ``SegDataSample`` objects.
+        needed: whether a loss learns from it.
+
+    Returns:
+        ``None`` where the data set gives no side input ``partial``.
+
+    Raises:
+        ValueError: if it is needed and a picture has none.
+    """
+    if not needed and not all(PARTIAL in sample for sample in samples):
+        return None
+    return id_maps(samples, PARTIAL)
+
+
+def id_maps(
+    samples: Sequence[Any], name: str, size: tuple[int, int] | None = None
+) -> Tensor:
+    """A side input of ids of a batch, (B, H, W) int64; see :func:`side_input`."""
+    return torch.stack(side_input(samples, name, 'ids', size=size)).squeeze(1)
 
 
 def at_size(field: Tensor, size: tuple[int, int]) -> Tensor:

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from mmwsss.cam import (
     affinity_targets,
+    keep_known,
     label_shares,
     multi_scale,
     window_mask,
@@ -20,7 +21,7 @@ from mmwsss.models.mode import evaluating
 from mmwsss.models.prediction.inference_cfg import InferenceCfg
 from mmwsss.models.segmentors.weak_segmentor import WeakSegmentor
 from mmwsss.registry import MODELS
-from mmwsss.structures import Features, ImageLabels, valid_boxes
+from mmwsss.structures import PARTIAL, Features, ImageLabels, valid_boxes
 
 from .affinity_head import AffinityHead, check_maps
 from .box_refine import refined_propagated_label
@@ -128,7 +129,8 @@ class AFA(WeakSegmentor):
         labels = self.image_labels(data_samples, images.device)
         box = valid_boxes(data_samples)
         features = self.encode(images)
-        terms = self.classification(features, labels)
+        side = self.side_inputs_of(data_samples)
+        terms = self.classification(features, labels, side)
         if not self.active & {'seg', 'aff', 'reg'}:
             return self.weigh(terms)
 
@@ -136,7 +138,6 @@ class AFA(WeakSegmentor):
         cams = self.attended_cams(
             images, labels, features, 'propagated' in source.values()
         )
-        side = self.side_inputs_of(data_samples)
         label = {
             name: self.label_from(name, images, cams, labels, box, side)
             for name in set(source.values())
@@ -144,7 +145,8 @@ class AFA(WeakSegmentor):
         if 'aff' in source:
             terms['aff'] = self.affinity(features, label[source['aff']])
         if 'seg' in source:
-            terms |= self.segmentation(features, images, label[source['seg']], box)
+            target = label[source['seg']]
+            terms |= self.segmentation(features, images, target, box, side)
         shown = label[source['seg'] if 'seg' in source else source['aff']]
         return self.weigh(terms) | label_shares(shown, box)
 
@@ -217,7 +219,9 @@ class AFA(WeakSegmentor):
         """Refined pseudo label (B, H, W) of the CAM, or of the propagated CAM."""
         if source == 'cam':
             return self.pseudo_label(images, cams.cam, labels, box, side)
-        return self.propagated_label(images, cams, labels, box, self.labeler.thresholds)
+        thresholds = self.labeler.thresholds
+        ids = self.propagated_label(images, cams, labels, box, thresholds)
+        return keep_known(ids, side.get(PARTIAL))
 
     def propagated_label(
         self,

@@ -117,16 +117,17 @@ class FSR(WeakSegmentor):
         view1 = inputs['view1']
         labels = self.image_labels(data_samples, view1.device)
         box = valid_boxes(data_samples)
+        side = self.side_inputs_of(data_samples)
         self.follow_student()
 
         if self.active & {'unc', 'cer'}:
             mask = self.mask_uncertain(inputs, labels)
             features, masked = self.encode_student(inputs, mask)
-            terms = self.classification(features, labels)
+            terms = self.classification(features, labels, side)
             terms |= self.reinforce(inputs, masked, mask)
         else:
             features = self.encode(view1)
-            terms = self.classification(features, labels)
+            terms = self.classification(features, labels, side)
         if not self.active & {'ptc', 'seg', 'reg'}:
             return self.weigh(terms)
 
@@ -140,9 +141,8 @@ class FSR(WeakSegmentor):
         if not self.active & {'seg', 'reg'}:
             return self.weigh(terms)
 
-        side = self.side_inputs_of(data_samples)
         label = self.pseudo_label(view1, cams.cam, labels, box, side)
-        terms |= self.segmentation(features, view1, label, box)
+        terms |= self.segmentation(features, view1, label, box, side)
         return self.weigh(terms) | label_shares(label, box)
 
     # ---------------------------------------------------------------- networks

@@ -82,7 +82,8 @@ class ToCo(WeakSegmentor):
             self.averaged.follow(self.train_cfg['ema_momentum'])
 
         features, cls_tokens = self.encode_views(inputs)
-        terms = self.classification(features, labels)
+        side = self.side_inputs_of(data_samples)
+        terms = self.classification(features, labels, side)
         if not self.active & {'ptc', 'ctc', 'seg', 'reg'}:
             return self.weigh(terms)
 
@@ -97,9 +98,8 @@ class ToCo(WeakSegmentor):
             return self.weigh(terms)
 
         cam = cams.aux if self.pseudo_source(self.iteration) == 'aux_cam' else cams.cam
-        side = self.side_inputs_of(data_samples)
         label = self.pseudo_label(view1, cam, labels, box, side)
-        terms |= self.segmentation(features, view1, label, box)
+        terms |= self.segmentation(features, view1, label, box, side)
         return self.weigh(terms) | label_shares(label, box)
 
     def encode_views(self, inputs: Mapping[str, Tensor]) -> tuple[Features, Tensor]:

@@ -9,22 +9,25 @@ from mmseg.models.segmentors.base import BaseSegmentor
 from mmseg.structures import SegDataSample
 from torch import Tensor, nn
 
-from mmwsss.cam import label_shares, multi_scale, resize
-from mmwsss.io.pictures.levels import shown_channels
+from mmwsss.cam import keep_known, label_shares, multi_scale, resize
 from mmwsss.io.pictures.picture_rule import PictureRule
 from mmwsss.registry import LABELERS, MODELS
 from mmwsss.structures import (
+    PARTIAL,
     ClassMaps,
     Features,
     FusedCAMs,
     ImageLabels,
     encode,
+    id_maps,
+    known_pixels,
     label_lists,
-    side_input,
     valid_boxes,
 )
 
 from ..build_head import build_head
+from ..data_preprocessor import shown_bands
+from ..decoder_terms import OF_PSEUDO_LABELS, decoder_terms, with_partial_loss
 from ..loss_terms import LossTerms, refuse_unknown, training_iteration
 from ..prediction import old_settings as old
 from ..prediction.inference_cfg import InferenceCfg, MapFusion
@@ -71,13 +74,14 @@ class WeakSegmentor(BaseSegmentor):
     TERM_MODULES: ClassVar[dict[str, tuple[str, ...]]] = {
         'cam_head': ('cls',),
         'aux_cam_head': ('cls_aux',),
-        'decode_head': ('seg', 'reg'),
+        'decode_head': ('seg', 'reg', PARTIAL),
     }
     #: loss term → parts of the model that it cannot do without
     TERM_NEEDS: ClassVar[dict[str, tuple[str, ...]]] = {
         'cls_aux': ('aux_cam_head',),
         'seg': ('decode_head', 'labeler'),
         'reg': ('decode_head', 'labeler'),
+        PARTIAL: ('decode_head',),
     }
     #: what ``train_cfg`` may hold
     TRAIN_KEYS: ClassVar[frozenset[str]] = frozenset(
@@ -104,13 +108,13 @@ class WeakSegmentor(BaseSegmentor):
         labels = self.image_labels(data_samples, images.device)
         box = valid_boxes(data_samples)
         features = self.encode(images)
-        terms = self.classification(features, labels)
+        side = self.side_inputs_of(data_samples)
+        terms = self.classification(features, labels, side)
         if not self.active & {'seg', 'reg'}:
             return self.weigh(terms)
         cams = self.fused_cams(images, labels, features)
-        side = self.side_inputs_of(data_samples)
         label = self.pseudo_label(images, cams.cam, labels, box, side)
-        terms |= self.segmentation(features, images, label, box)
+        terms |= self.segmentation(features, images, label, box, side)
         return self.weigh(terms) | label_shares(label, box)
 
     def encode(self, images: Tensor) -> Features:
@@ -214,8 +218,9 @@ class WeakSegmentor(BaseSegmentor):
             decode_head, 'decode_head', num_classes=num_classes
         )
         self.labeler: nn.Module = labeler and LABELERS.build(labeler)
+        losses = with_partial_loss(losses, self.train_cfg.get('weights', {}))
         self.losses = nn.ModuleDict(
-            {term: MODELS.build(cfg) for term, cfg in (losses or {}).items()}
+            {term: MODELS.build(cfg) for term, cfg in losses.items()}
         )
         refuse_unknown(type(self).__name__, self.train_cfg, self.TRAIN_KEYS)
         self.terms = LossTerms(self.train_cfg, self.TERM_MODULES)
@@ -300,28 +305,21 @@ class WeakSegmentor(BaseSegmentor):
     ) -> dict[str, Tensor]:
         """The side inputs (B, H, W) that the labeler reads, by name.
 
+        In training also ``partial``, what is known of the pixels, where there is any.
+
         Args:
             samples: of the batch.
             size: (H, W) of the images where the model has resized them.
         """
         names = () if self.labeler is None else self.labeler.side_inputs
-        return {
-            name: torch.stack(side_input(samples, name, 'ids', size=size)).squeeze(1)
-            for name in names
-        }
+        side = {name: id_maps(samples, name, size) for name in names}
+        known = known_pixels(samples, PARTIAL in self.active) if self.training else None
+        return side if known is None else side | {PARTIAL: known}
 
     def grey_levels(self, images: Tensor) -> Tensor:
-        """Normalised images (B, N, H, W) → grey levels 0..255 (B, 3, H, W), float32.
-
-        Of other bands than RGB: those that the data set's ``show_bands`` names, else
-        the first three.
-        """
+        """Normalised images (B, N, H, W) → grey levels 0..255 (B, 3, H, W), float32."""
         levels = self.data_preprocessor.denormalise(images)
-        rule = PictureRule.of(self.dataset_meta.get('picture'))
-        channels = shown_channels(levels.shape[1], rule)
-        if levels.shape[1] == 3 and channels == (0, 1, 2):
-            return levels
-        return torch.stack([levels[:, channel] for channel in channels], 1)
+        return shown_bands(levels, PictureRule.of(self.dataset_meta.get('picture')))
 
     @torch.no_grad()
     def pseudo_label(
@@ -333,18 +331,20 @@ class WeakSegmentor(BaseSegmentor):
         side: Mapping[str, Tensor] | None = None,
         thresholds: Mapping[str, float] | None = None,
     ) -> Tensor:
-        """The labeler's pseudo label (B, H, W) with 255 = ignore.
+        """The labeler's pseudo label (B, H, W), 255 = ignore; what is known stays.
 
         Args:
             images: (B, 3, H, W), normalised.
             cam: (B, K, H, W) compact CAM.
             labels: its classes.
             box: (B, 4) real pixels, or ``None``.
-            side: the side inputs that the labeler reads.
+            side: see :meth:`side_inputs_of`.
             thresholds: those of the labeler to replace.
         """
-        labeler = self.labeler.with_thresholds(**(thresholds or {}))
-        return labeler(self.grey_levels(images), cam, labels, box, **(side or {})).ids
+        labeler, side = self.labeler.with_thresholds(**(thresholds or {})), side or {}
+        read = {name: side[name] for name in labeler.side_inputs if name in side}
+        ids = labeler(self.grey_levels(images), cam, labels, box, **read).ids
+        return keep_known(ids, side.get(PARTIAL))
 
     # ---------------------------------------------------------------- losses
     @property
@@ -362,10 +362,15 @@ class WeakSegmentor(BaseSegmentor):
         return self.terms.weigh(self, terms)
 
     def classification(
-        self, features: Features, labels: ImageLabels
+        self,
+        features: Features,
+        labels: ImageLabels,
+        side: Mapping[str, Tensor] | None = None,
     ) -> dict[str, Tensor]:
-        """L_cls and, with an auxiliary head, L_cls^aux."""
+        """L_cls, with an auxiliary head L_cls^aux; while no pseudo label, L_partial."""
         terms = {}
+        if not self.active & OF_PSEUDO_LABELS:  # else `segmentation` has the logits
+            terms = decoder_terms(self, features, None, None, None, side)
         if 'cls' in self.active:
             terms['cls'] = self.losses['cls'](self.image_scores(features), labels.score)
         if 'cls_aux' in self.active:
@@ -374,20 +379,15 @@ class WeakSegmentor(BaseSegmentor):
         return terms
 
     def segmentation(
-        self, features: Features, images: Tensor, label: Tensor, box: Tensor | None
+        self,
+        features: Features,
+        images: Tensor,
+        label: Tensor,
+        box: Tensor | None,
+        side: Mapping[str, Tensor] | None = None,
     ) -> dict[str, Tensor]:
-        """L_seg and L_reg of the decoder's logits on a pseudo label."""
-        if self.train_cfg.get('detach_decoder', False):
-            features = features._replace(maps=tuple(m.detach() for m in features.maps))
-        # Resized once for both losses, in float32.
-        logits = resize(self.seg_logits(features).float(), tuple(label.shape[-2:]))
-        terms = {}
-        if 'seg' in self.active:
-            terms['seg'] = self.losses['seg'](logits, label)
-        if 'reg' in self.active:
-            grey = self.grey_levels(images)
-            terms['reg'] = self.losses['reg'](grey, logits, label, box)
-        return terms
+        """L_seg, L_reg on a pseudo label, L_partial on the pixels that are known."""
+        return decoder_terms(self, features, images, label, box, side)
 
     # ---------------------------------------------------------------- prediction
     def predict(
