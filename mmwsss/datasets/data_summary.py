@@ -13,6 +13,7 @@ import numpy as np
 from mmwsss.io.data_errors import DataError
 from mmwsss.io.image_files import picture_size
 
+from .partial.partial_labels import PartialLabels
 from .side_inputs.declaration import spread
 
 #: images whose headers are read for the sizes
@@ -40,6 +41,7 @@ class DataSummary:
         sizes: (height, width) of a few pictures, spread over the list.
         remarks: what was converted, merged and left out while reading the labels.
         paths: of the pictures, their folders without links.
+        partial: what is known of their pixels, where the data set declares it.
     """
 
     pictures: int
@@ -51,6 +53,7 @@ class DataSummary:
     sizes: tuple[tuple[int, int], ...]
     remarks: tuple[str, ...]
     paths: frozenset[str]
+    partial: PartialLabels | None = None
 
     @property
     def labelled(self) -> int:

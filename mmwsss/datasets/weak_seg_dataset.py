@@ -4,6 +4,7 @@ from __future__ import annotations
 import os
 import random
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, ClassVar
 
 from mmseg.datasets import BaseSegDataset
@@ -16,6 +17,7 @@ from mmwsss.registry import DATASETS, TRANSFORMS
 
 from .data_summary import DataSummary, summarise
 from .label_channels import LabelChannels, check_classes
+from .partial.partial_labels import PartialLabels, look_at_partial
 from .picture_finder import PictureFinder
 from .readers.label_table import Labels, LabelTable
 from .readers.reading import read_names, read_table
@@ -66,7 +68,8 @@ class WeakSegDataset(BaseSegDataset):
             ``root='.'`` is the working directory, for what a pipeline wrote.
             ``suffix``: suffix or suffixes tried, in order, if not those of the kind.
             The name ``mask`` is that of pseudo masks, to be trained on as if they
-            were true: they come as ``gt_sem_seg``.
+            were true: they come as ``gt_sem_seg``. ``partial`` is that of pixels that
+            are known (ids, 255 elsewhere); pictures without a file know none.
         with_masks: give ``seg_map_path``. By default in test mode only, and where
             ``side_inputs.mask`` is given: weakly supervised training must not see
             true masks.
@@ -146,7 +149,9 @@ class WeakSegDataset(BaseSegDataset):
         self.check_samples = check_samples
         self.unreadable = UnreadableCount(max_unreadable)
         steps = [_build(item) for item in pipeline]
-        check_geometry(steps, {side.name: side.kind for side in self.side_inputs})
+        kinds = {side.name: side.kind for side in self.side_inputs}
+        self.loaded = check_geometry(steps, kinds)  # names of those that are read
+        self.partial: PartialLabels | None = None
         check_bands(steps, self.picture)
         super().__init__(
             ann_file=ann_file,
@@ -257,13 +262,15 @@ class WeakSegDataset(BaseSegDataset):
                     info['seg_map_path'] = info['side_inputs'][MASK].path
         if self._is_listed():
             verify_start(infos, self)
+        self.partial = look_at_partial(infos, self)
 
     def summary(self, look: bool = True) -> DataSummary:
         """What the data set holds; with ``look`` the headers of a few pictures."""
         infos = [self.get_data_info(i) for i in range(len(self))]
         classes = self._metainfo['classes'][1:]
         look = look and self._is_listed()
-        return summarise(infos, classes, self.table.remarks(), look)
+        found = summarise(infos, classes, self.table.remarks(), look)
+        return found if self.partial is None else replace(found, partial=self.partial)
 
     # ------------------------------------------------------------------ items
 

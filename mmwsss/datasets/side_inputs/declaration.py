@@ -10,11 +10,17 @@ from typing import Any, NamedTuple
 
 from mmwsss.io.image_files import FileFinder
 from mmwsss.registry import SIDE_INPUT_KINDS
+from mmwsss.structures import PARTIAL
 
 from .side_input_kind import SideInputKind
 
 #: the side input that is trained on as if it were the true mask
 MASK = 'mask'
+#: names whose ids are classes, whatever other ids are; what a kind is told of them
+_OF_CLASSES: dict[str, dict[str, Any]] = {
+    MASK: dict(classes=True),
+    PARTIAL: dict(classes=True, optional=True),
+}
 #: how many files are compared with each other at start
 SAMPLES = 8
 #: names that an item of a data set has for something else
@@ -66,11 +72,10 @@ class SideInput:
         Raises:
             DataError: naming the first file that is missing or doesn't fit its image.
         """
-        files = FileFinder(self.folder, listed)
+        optional = self.kind.optional  # only the folder tells who has a file
+        files = FileFinder(self.folder, listed or optional)
         paths = [
-            files.find(info['img_id'], self.suffixes)
-            if self.kind.has_file(info)
-            else None
+            self._file(files, info['img_id']) if self.kind.has_file(info) else None
             for info in infos
         ]
         there = [path for path in paths if path is not None]
@@ -87,6 +92,29 @@ class SideInput:
                 self.kind.check(path, info)
         if listed:
             self.kind.check_all(spread(there, SAMPLES))
+        if optional and infos and not there and not self.stored():
+            raise self.kind.error(
+                self.folder,
+                f'holds no {" or ".join(self.suffixes)} file, for none of {len(infos)} '
+                'pictures',
+                f'check side_inputs.{self.name}.dir, or leave the side input out',
+            )
+
+    def _file(self, files: FileFinder, name: str) -> str | None:
+        """The file of an image; ``None`` where it may have none."""
+        path = files.find(name, self.suffixes)
+        if self.kind.optional and files.missing[-1:] == [path]:
+            files.missing.pop()
+            return None
+        return path
+
+    def stored(self) -> int:
+        """How many files of this kind lie in the folder, whosoever they are."""
+        return sum(
+            name.endswith(self.suffixes)
+            for _, _, names in os.walk(self.folder)
+            for name in names
+        )
 
 
 def spread(items: Sequence, count: int) -> list:
@@ -148,14 +176,13 @@ def _kind(where: str, name: str, entry: dict[str, Any]) -> SideInputKind:
             f'{sorted(SIDE_INPUT_KINDS.module_dict)}, or name the module that '
             'registers it in custom_imports'
         )
-    if name == MASK:  # its ids are classes, whatever other ids are
-        entry = dict(classes=True) | entry
+    entry = _OF_CLASSES.get(name, {}) | entry
     try:
         built = SIDE_INPUT_KINDS.build(dict(type=kind) | entry)
     except TypeError as err:
         raise ValueError(
             f'{where} has entries that the kind {kind!r} does not know: {err}'
         ) from err
-    if name == MASK and not getattr(built, 'classes', False):
+    if name in _OF_CLASSES and not getattr(built, 'classes', False):
         raise ValueError(f"{where} is trained on: it must be of kind='ids', of classes")
     return built

@@ -72,16 +72,21 @@ class IdsKind(SideInputKind):
             ignored. They are then checked, translated where the config chose some of
             the classes, and ignored outside the picture; else they are 0 outside.
         ignore_index: the id of pixels that don't count.
+        optional: whether pictures may have no file: theirs is then all ``ignore_index``
+            or, where the ids are no classes, all 0.
     """
 
     error = MaskError
     source = 'write those of this whole split (tools/generate_pseudo_labels.py)'
     label_map = True
 
-    def __init__(self, classes: bool = False, ignore_index: int = 255) -> None:
+    def __init__(
+        self, classes: bool = False, ignore_index: int = 255, optional: bool = False
+    ) -> None:
         self.classes = classes
         self.ignore_index = ignore_index
         self.outside = None if classes else 0
+        self.optional = optional
 
     def load(
         self,
@@ -90,7 +95,9 @@ class IdsKind(SideInputKind):
         backend_args: dict | None = None,
     ) -> np.ndarray:
         """(H, W) uint8 or, for larger ids, int32."""
-        assert path is not None  # has_file: every image has one
+        if path is None:
+            fill = self.ignore_index if self.classes else 0
+            return np.full(tuple(results['ori_shape'])[:2], fill, np.uint8)
         ids = decode_mask(self.read(path, backend_args), path)
         if 'ori_shape' in results:
             self.check_size(path, ids.shape, results, results['ori_shape'])

@@ -39,6 +39,8 @@ class SideInputKind(ABC):
             of the transform that crops.
         label_map: whether the array is a map of ids, (H, W), that mmseg's own
             transforms shall carry along too.
+        optional: whether an image whose file isn't there has none, instead of being
+            refused; ``load`` then gives what stands for it.
     """
 
     suffixes: ClassVar[tuple[str, ...]] = ('.png',)
@@ -46,6 +48,7 @@ class SideInputKind(ABC):
     source: ClassVar[str] = 'make one of every image of the list'
     outside: int | None = 0
     label_map: ClassVar[bool] = False
+    optional: bool = False
 
     # ------------------------------------------------------------------ files
     def has_file(self, info: Mapping[str, Any]) -> bool:

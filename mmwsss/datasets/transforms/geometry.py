@@ -46,12 +46,17 @@ MOVE_IDS = frozenset(
 MOVE_MASK = frozenset(('RandomFlip', 'Resize', 'Pad', 'CenterCrop'))
 
 
-def check_geometry(steps: Sequence[Step], kinds: Mapping[str, SideInputKind]) -> None:
+def check_geometry(
+    steps: Sequence[Step], kinds: Mapping[str, SideInputKind]
+) -> frozenset[str]:
     """Refuse a pipeline that moves a picture without its side inputs.
 
     Args:
         steps: the transforms, built.
         kinds: of the side inputs that the data set declares, by name.
+
+    Returns:
+        Names of the side inputs that the pipeline reads.
 
     Raises:
         ValueError: naming the transform, the side input, and what to use instead.
@@ -66,6 +71,7 @@ def check_geometry(steps: Sequence[Step], kinds: Mapping[str, SideInputKind]) ->
         for name in sorted(later):
             if name not in loaded or not _follows(step, name, kinds[name]):
                 raise ValueError(_message(step, name, name in loaded))
+    return frozenset(later)
 
 
 def _flat(steps: Sequence[Step]) -> Iterator[Step]:

@@ -14,7 +14,7 @@ from mmwsss.registry import TRANSFORMS
 
 from .band_checks import refuse_bands
 from .band_stack import AnyImage, to_image
-from .fields import loaded_side_inputs
+from .fields import MASK_KEY, crop_fields, flip_fields, resize_fields
 from .number_pairs import height_width, pair
 
 _VIEW1 = dict(blur_prob=1.0)
@@ -97,6 +97,26 @@ def toco_views(
     return views, box
 
 
+def move_fields(
+    results: dict, params: ToCoParams, shape: tuple[int, int], crop_size: tuple
+) -> None:
+    """Let side inputs go where view 1 goes, see :mod:`.fields`.
+
+    Args:
+        results: with the side inputs that are loaded; changed in place.
+        params: the random choices.
+        shape: ``(height, width)`` of the raw picture.
+        crop_size: ``(height, width)`` of the view.
+    """
+    height, width = (max(int(params.scale * side), 1) for side in shape)
+    resize_fields(results, (height, width), resample='bilinear')
+    if params.flip:
+        flip_fields(results)
+    crop_fields(results, crop_size, params.pad_yx, params.crop_yx)
+    if params.view1.flip:
+        flip_fields(results)
+
+
 @TRANSFORMS.register_module()
 class ToCoViews(BaseTransform):
     """Draw the three views of ToCo (paper section 4.1; ``DINO`` colours).
@@ -106,7 +126,7 @@ class ToCoViews(BaseTransform):
     resized crop of the raw image, then flip and colours.
 
     Required keys: ``img`` (H, W, N) uint8, RGB or other bands. Added keys: ``views``,
-    ``valid_box``, ``img_shape``. The key ``img`` is removed.
+    ``valid_box``, ``img_shape``. The key ``img`` is removed. Side inputs follow view 1.
 
     Args:
         crop_size: side of the views in pixels, or ``(height, width)``.
@@ -193,18 +213,18 @@ class ToCoViews(BaseTransform):
         """Replace ``img`` by ``views`` and add the box of view 1.
 
         Raises:
-            ValueError: if a mask or side input was loaded, which the views would not
-                follow.
+            ValueError: if a mask was loaded: no method that takes these views reads it.
         """
-        if results.get('seg_fields') or loaded_side_inputs(results):
+        if MASK_KEY in results:
             raise ValueError(
-                f'{results.get("img_path")}: ToCoViews carries no masks and no side '
-                'inputs. Take LoadMask and LoadSideInputs out of the train pipeline, '
-                'or use PILRandomScale, PILRandomFlip and PILPadCrop'
+                f'{results.get("img_path")}: ToCoViews carries no masks. Take LoadMask '
+                'out of the train pipeline, or use PILRandomScale, PILRandomFlip and '
+                'PILPadCrop'
             )
         self.refuse_bands(results['img'].shape[2])
         img = results.pop('img')
         params = self.draw(random, img.shape[:2])
+        move_fields(results, params, img.shape[:2], self.crop_size)
         results['views'], results['valid_box'] = toco_views(
             to_image(img), params, self.crop_size, self.mirror_box
         )

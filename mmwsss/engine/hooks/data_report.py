@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -58,8 +58,14 @@ def refuse_unknown_labels(runner: Any, model: nn.Module) -> None:
                 )
 
 
-def report_training(runner: Any, model: nn.Module) -> None:
-    """Log the table of the training data and what may ruin the run; write the table."""
+def report_training(runner: Any, model: nn.Module, more: Sequence[str] = ()) -> None:
+    """Log the table of the training data and what may ruin the run; write the table.
+
+    Args:
+        runner: before its first iteration.
+        model: without a wrapper.
+        more: further warnings.
+    """
     if not is_main_process():
         return
     parts = list(data_sets_in(data_of(runner._train_loop)))
@@ -68,7 +74,8 @@ def report_training(runner: Any, model: nn.Module) -> None:
         f'Training data {part.ann_file}: {found.table()}'
         for part, found in zip(parts, summaries)
     ]
-    warnings = [text for found in summaries for text in found.warnings()]
+    texts += [found.partial.line() for found in summaries if found.partial]
+    warnings = [*more, *(text for found in summaries for text in found.warnings())]
     trained = frozenset().union(*(found.paths for found in summaries))
     warnings += _shared(trained, data_of(runner._val_loop), 'validation')
     warnings += late_losses(model, runner.max_iters)

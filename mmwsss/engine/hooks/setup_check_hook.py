@@ -22,6 +22,7 @@ from mmwsss.io.weights import FIX, CheckpointMismatch, compare_weights
 from mmwsss.registry import HOOKS
 
 from .data_report import refuse_unknown_labels, report_test, report_training
+from .partial_use import check_partial
 
 _RESUME_KEYS = ('meta', 'message_hub', 'optimizer')
 
@@ -39,7 +40,8 @@ class SetupCheckHook(Hook):
     * a published file may lack what it says was left out of it, in tests only;
     * the classes that earlier stages' checkpoints were trained with.
 
-    * pictures whose labels nobody knows where ``test_cfg.cam_filter='gt'`` reads them.
+    * pictures whose labels nobody knows where ``test_cfg.cam_filter='gt'`` reads them;
+    * a loss term ``partial`` without the side input that it learns from.
 
     The data of a training are summed up in the log and in ``data_summary.txt`` of the
     work dir, with warnings for what ruins it; those of a test get a line. A resumed run
@@ -89,7 +91,8 @@ class SetupCheckHook(Hook):
 
         Raises:
             CheckpointMismatch: They are others, or in another order.
-            UserError: Batch norm would meet a batch of one value.
+            UserError: Batch norm would meet a batch of one value; or a loss learns
+                from partial labels, and there are none.
         """
         for module in _bare(runner.model).modules():
             classes = getattr(module, 'saved_classes', None)
@@ -98,7 +101,8 @@ class SetupCheckHook(Hook):
         refuse_batch_of_one(_bare(runner.model), runner)
         every = getattr(runner.optim_wrapper, '_accumulative_counts', 1)
         runner.message_hub.update_info('accumulative_counts', every, resumed=False)
-        report_training(runner, _bare(runner.model))
+        unused = check_partial(runner, _bare(runner.model))
+        report_training(runner, _bare(runner.model), unused)
         if runner.iter >= runner.max_iters:
             runner.logger.info(
                 f'All {runner.max_iters} iterations are done already: nothing is '
