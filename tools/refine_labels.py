@@ -92,6 +92,12 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         '--list', metavar='FILE', help='names to refine, one a line; default: all'
     )
+    parser.add_argument(
+        '--partial',
+        metavar='DIR',
+        help='PNGs of pixels whose class is known, 255 elsewhere, for some of the '
+        'images: these stay as they are',
+    )
     add_picture(parser)
     parser.add_argument('--palette', choices=sorted(PALETTES), default='voc')
     parser.add_argument(
@@ -131,6 +137,7 @@ def main(argv: list[str] | None = None) -> int:
         args.out,
         cfg,
         names=args.list and read_names(args.list),
+        partial_labels=args.partial,
         workers=args.workers,
         device=args.device,
         batch_size=args.batch_size,

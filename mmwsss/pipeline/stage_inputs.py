@@ -9,6 +9,8 @@ from typing import Any
 
 from mmengine.config import Config
 
+from mmwsss.structures import PARTIAL
+
 from .fingerprint import path_hash, plain, settings_hash
 from .stage_checks import LOADERS_READ, PATHS
 from .stages import Stage
@@ -68,13 +70,18 @@ def list_files(
 
 
 def _lists_of(dataset: Mapping[str, Any]) -> Iterator[str]:
-    """Label file, list of images; the splits of Shapes and COCO by their place."""
+    """Label file, list of images, partial labels; of Shapes and COCO the splits."""
     root, labels = dataset.get('data_root'), dataset.get('ann_file')
     if root and not labels:
         labels = f'splits/{dataset.get("split", "train")}.txt'
     for name in filter(None, (labels, dataset.get('split_file'))):
         path = os.path.join(root or '', name)
         if os.path.exists(path):
+            yield path
+    known = (dataset.get('side_inputs') or {}).get(PARTIAL)
+    if known:  # few files, and labels
+        path = os.path.join(known.get('root', root) or '', known['dir'])
+        if os.path.isdir(path):
             yield path
 
 

@@ -13,6 +13,8 @@ from mmwsss.datasets.mask_checks.check_masks import own_palette
 from mmwsss.datasets.mask_checks.finding import Finding
 from mmwsss.datasets.mask_checks.mask_facts import MaskFacts, look_at
 from mmwsss.datasets.mask_checks.mask_findings import mask_findings
+from mmwsss.datasets.mask_checks.partial_findings import partial_findings
+from mmwsss.datasets.partial.partial_labels import with_partial
 from mmwsss.datasets.side_inputs.exif_masks import check_decided
 from mmwsss.datasets.verify import verify_item
 from mmwsss.datasets.weak_seg_dataset import WeakSegDataset
@@ -84,6 +86,8 @@ def check_split(name: str, dataset: WeakSegDataset, workers: int = 0) -> SplitCh
         read = partial(_side_problem, dataset.ignore_index)
         problems = parallel_map(read, whole, workers, (__name__,), sys.stderr.isatty())
         found.lines += _first_of(list(filter(None, problems)), len(whole))
+    if dataset.partial is not None:
+        found.lines += _partial_lines(found, workers)
     good = [photo.path for photo in found.photos if not photo.problem]
     if good:
         found.bands = _statistics(good, dataset, found.lines)
@@ -163,6 +167,22 @@ def _mask_lines(found: SplitCheck, workers: int) -> list[CheckLine]:
             one.refused and (dataset.check_masks or one.limit == 0), f'masks: {one}'
         )
         for one in findings
+    ]
+
+
+def _partial_lines(found: SplitCheck, workers: int) -> list[CheckLine]:
+    """All partial labels against labels and classes, but for unreadable ones."""
+    dataset = found.dataset
+    facts = parallel_map(
+        _mask, with_partial(found.infos), workers, (__name__,), sys.stderr.isatty()
+    )
+    masks = [one for one in facts if isinstance(one, MaskFacts)]
+    return [
+        CheckLine(
+            one.refused and (dataset.check_masks or one.limit == 0),
+            f'partial labels: {one}',
+        )
+        for one in partial_findings(masks, dataset.metainfo['classes'])
     ]
 
 

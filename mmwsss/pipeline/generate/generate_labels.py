@@ -29,7 +29,7 @@ from mmwsss.io.inputs_read import inputs_read
 from mmwsss.io.output_folder import one_file_each, refuse_inputs
 from mmwsss.io.published import compare_classes
 from mmwsss.models.segmentors.wrapped_segmentor import unwrap
-from mmwsss.pipeline.fingerprint import MANIFEST, weights_hash
+from mmwsss.pipeline.fingerprint import MANIFEST, path_hash, weights_hash
 from mmwsss.pipeline.inference import init_model
 from mmwsss.pipeline.lock import OUTPUT_LOCK, folder_lock
 from mmwsss.pipeline.manifest import (
@@ -38,6 +38,7 @@ from mmwsss.pipeline.manifest import (
     write_manifest,
 )
 from mmwsss.pipeline.workers import Workers
+from mmwsss.structures import PARTIAL
 from mmwsss.version import __version__
 
 from .generate_cfg import SAVED, SUFFIX, GenerateCfg
@@ -51,6 +52,7 @@ from .network_maps import (
 )
 from .split_images import (
     build_split,
+    declares_partial,
     groups_of_one_size,
     labels_hash,
     loader_of,
@@ -156,12 +158,13 @@ def generate_labels(
     cam_filter = 'none' if from_folder else settings.cam_filter
     model = init_model(cfg, checkpoint, device)
     settings = with_defaults(settings, model, cfg)
+    keeps = 'mask' in settings.save and declares_partial(cfg)
     dataset_cfg = split_cfg(
         cfg,
         settings.split,
         cam_filter,
         plain=from_folder,
-        side_inputs=side_inputs_read(model, settings),
+        side_inputs=(*side_inputs_read(model, settings), *([PARTIAL] * keeps)),
     )
     dataset = build_split(dataset_cfg, cam_filter)
     read = [*inputs_read(dataset), *([cams] if cams else [])]
@@ -176,6 +179,9 @@ def generate_labels(
     )
     if cam_filter == 'gt':
         identity['labels'] = labels_hash(dataset)
+    if dataset.partial is not None:
+        identity[PARTIAL] = path_hash(dataset.partial.folder)
+        log_once(f'{dataset.partial.line()} They stay as they are in the masks.')
     if affinity is None:
         source: NetworkMaps | WalkMaps = NetworkMaps(model, settings)
     else:

@@ -22,7 +22,7 @@ from mmwsss.io.pictures.picture_rule import PictureRule
 from mmwsss.models.segmentors.weak_segmentor import WeakSegmentor
 from mmwsss.models.segmentors.wrapped_segmentor import unwrap
 from mmwsss.pipeline.prediction_cost import LargePictures
-from mmwsss.structures import StoredMaps
+from mmwsss.structures import StoredMaps, known_pixels
 
 from .generate_cfg import GenerateCfg
 
@@ -47,6 +47,8 @@ class ImageMaps(NamedTuple):
         prob: probabilities on the grid that is saved, or ``None``.
         side: by name, what the labeler takes besides picture and maps, (H, W) each.
         picture: how its data set reads the picture.
+        known: (H, W) classes of the pixels that are known beside the image label, 255
+            elsewhere; ``None`` where the data set declares none.
     """
 
     name: str
@@ -59,6 +61,7 @@ class ImageMaps(NamedTuple):
     prob: StoredMaps | None = None
     side: tuple[tuple[str, np.ndarray], ...] = ()
     picture: PictureRule | None = None
+    known: np.ndarray | None = None
 
 
 class NetworkMaps:
@@ -153,7 +156,14 @@ class NetworkMaps:
             **{name: to_numpy(value) for name, value in found.items()},
             side=side_of(settings, sample) if 'full' in found else (),
             picture=info.get('picture'),
+            known=known_of(sample),
         )
+
+
+def known_of(sample: SegDataSample) -> np.ndarray | None:
+    """What is known of the pixels (H, W) uint8, where the data set gives it."""
+    known = known_pixels([sample])
+    return None if known is None else to_numpy(known[0]).astype(np.uint8)
 
 
 def side_of(

@@ -18,6 +18,7 @@ from mmwsss.io.image_files import picture_size
 from mmwsss.io.known_labels import refuse_unlabelled
 from mmwsss.pipeline.fingerprint import settings_hash
 from mmwsss.registry import DATASETS
+from mmwsss.structures import PARTIAL
 
 from .readable_pictures import ReadablePictures, collate_readable
 
@@ -94,6 +95,12 @@ def split_cfg(
         'with_masks': False,
         'allow_unlabelled': cam_filter != 'gt' or trains_on_negatives(base),
     }
+
+
+def declares_partial(cfg: Config) -> bool:
+    """Whether the training data set declares pixels that are known."""
+    dataset = (cfg.get('train_dataloader') or {}).get('dataset') or {}
+    return bool((dataset.get('side_inputs') or {}).get(PARTIAL))
 
 
 def trains_on_negatives(dataset: Mapping[str, Any]) -> bool:

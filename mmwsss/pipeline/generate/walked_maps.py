@@ -25,7 +25,14 @@ from mmwsss.pipeline.manifest import read_manifest
 from mmwsss.structures import StoredMaps
 
 from .generate_cfg import SUFFIX, GenerateCfg
-from .network_maps import ImageMaps, NetworkMaps, plain_model, side_of, to_numpy
+from .network_maps import (
+    ImageMaps,
+    NetworkMaps,
+    known_of,
+    plain_model,
+    side_of,
+    to_numpy,
+)
 
 
 class FolderMaps:
@@ -57,9 +64,10 @@ class FolderMaps:
 
     def __call__(self, batch: Mapping[str, Any]) -> list[ImageMaps]:
         """The maps of a collated batch, as they lie."""
-        return [self._maps(sample.metainfo) for sample in batch['data_samples']]
+        return [self._maps(sample) for sample in batch['data_samples']]
 
-    def _maps(self, info: Mapping[str, Any]) -> ImageMaps:
+    def _maps(self, sample: SegDataSample) -> ImageMaps:
+        info: Mapping[str, Any] = sample.metainfo
         size, path = tuple(info['ori_shape'][:2]), self.path(info['img_id'])
         found = load_scores(path, 'cam', None)
         grid = strided_size(size, self.stride)
@@ -76,6 +84,7 @@ class FolderMaps:
             size,
             StoredMaps(found.scores, found.ids),
             picture=info.get('picture'),
+            known=known_of(sample),
         )
 
 

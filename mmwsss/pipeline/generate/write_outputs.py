@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from mmwsss.cam import keep_known
 from mmwsss.io.atomic_file import is_whole
 from mmwsss.io.label_png import is_label_png, save_label_png
 from mmwsss.io.output_folder import inside
@@ -42,7 +43,15 @@ def is_done(out: str | Path, save: Sequence[str], name: str) -> bool:
 
 
 def mask_of(settings: GenerateCfg, maps: ImageMaps, device: str = 'cpu') -> np.ndarray:
-    """The label map (H, W) uint8 of an image, 255 = ignored."""
+    """The label map (H, W) uint8 of an image, 255 = ignored; what is known stays."""
+    mask = _made_mask(settings, maps, device)
+    if maps.known is None:
+        return mask
+    return keep_known(torch.from_numpy(mask), torch.from_numpy(maps.known)).numpy()
+
+
+def _made_mask(settings: GenerateCfg, maps: ImageMaps, device: str) -> np.ndarray:
+    """What labeler or decoder say of all pixels."""
     if maps.label is not None:
         return maps.label.astype(np.uint8)
     assert maps.full is not None  # what a mask without a finished label is made of

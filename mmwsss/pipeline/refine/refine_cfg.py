@@ -31,11 +31,12 @@ DEFAULT_PRESETS = dict(prob='toco_seg', cam='toco_cam', label='irn')
 
 
 class Task(NamedTuple):
-    """The files of one image."""
+    """The files of one image; ``known``: of pixels whose class is known, if any."""
 
     image: str
     scores: str
     out: str
+    known: str | None = None
 
 
 class Item(NamedTuple):

@@ -16,7 +16,9 @@ import numpy as np
 import torch
 from mmengine.utils import ProgressBar
 
-from mmwsss.io.data_errors import DataError, UnreadableImageError
+from mmwsss.cam import keep_known
+from mmwsss.datasets.side_inputs.ids_kind import decode_mask
+from mmwsss.io.data_errors import DataError, MaskError, UnreadableImageError
 from mmwsss.io.image_files import image_stem, picture_size
 from mmwsss.io.label_png import is_label_png, save_label_png
 from mmwsss.io.output_folder import claim_outputs, refuse_inputs
@@ -52,6 +54,7 @@ def refine_folder(
     cfg: RefineCfg,
     *,
     names: Sequence[str] | None = None,
+    partial_labels: str | Path | None = None,
     workers: int = 0,
     device: str = 'cpu',
     batch_size: int | None = None,
@@ -68,6 +71,8 @@ def refine_folder(
         out: folder of the labels.
         cfg: what to do.
         names: images to refine; default: all of ``images``.
+        partial_labels: folder of PNGs of pixels whose class is known, 255 elsewhere,
+            for some of the images: these stay as they are in the labels.
         workers: on a CPU processes of one thread each, 0 or 1 = this one; where images
             are batched threads that read and write.
         device: where to refine.
@@ -82,6 +87,10 @@ def refine_folder(
     """
     _check_device(device)
     tasks = plan(images, scores, out, cfg.kind, names)
+    if partial_labels is not None:
+        known = _by_stem(partial_labels, lambda name: name.lower().endswith('.png'))
+        tasks = [t._replace(known=known.get(Path(t.out).stem)) for t in tasks]
+        refuse_inputs(out, (partial_labels,), 'the folder of labels')
     refuse_inputs(out, (images, scores), 'the folder of labels')
     with folder_lock(Path(out), '--out', OUTPUT_LOCK):
         files = ((Path(task.out).name, task.image) for task in tasks)
@@ -197,10 +206,28 @@ def _one_file(cfg: RefineCfg, task: Task) -> str | None:
     """Read, refine, write; gives the message of an error."""
     try:
         (label,) = refine_items(cfg, [read_item(cfg, task)])
-        save_label_png(label, task.out, cfg.palette)
+        save_label_png(_kept(task, label), task.out, cfg.palette)
     except Exception as err:  # whatever it is, the other files go on
         return _message(task, err)
     return None
+
+
+def _kept(task: Task, label: np.ndarray) -> np.ndarray:
+    """A label in which the pixels that are known have their class.
+
+    Raises:
+        MaskError: if what is known can't be read, or has another size.
+    """
+    if task.known is None:
+        return label
+    known = decode_mask(Path(task.known).read_bytes(), task.known).astype(np.uint8)
+    if known.shape != label.shape:
+        raise MaskError(
+            task.known,
+            f'is {known.shape}, the label of {task.image} {label.shape}',
+            'make it from this very image',
+        )
+    return keep_known(torch.from_numpy(label), torch.from_numpy(known)).numpy()
 
 
 def _message(task: Task, err: Exception) -> str:
@@ -280,7 +307,7 @@ def _refine_group(
 def _save(cfg: RefineCfg, entry: tuple[Task, np.ndarray]) -> str | None:
     task, label = entry
     try:
-        save_label_png(label, task.out, cfg.palette)
+        save_label_png(_kept(task, label), task.out, cfg.palette)
     except Exception as err:
         return _message(task, err)
     return None
