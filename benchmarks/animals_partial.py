@@ -64,7 +64,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument('--rows', nargs='+', choices=ROWS, default=list(ROWS))
     parser.add_argument('--seeds', nargs='+', type=int, default=[0])
     parser.add_argument(
-        '--iters', type=int, default=800, help='of each training; default 800'
+        '--iters', type=int, default=600, help='of each training; default 600'
     )
     parser.add_argument('--threads', type=int, default=min(os.cpu_count() or 1, 2))
     parser.add_argument(

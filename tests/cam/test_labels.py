@@ -16,6 +16,7 @@ from mmwsss.cam import (
     affinity_targets,
     box_mask,
     fuse_cams,
+    keep_known,
     outside_box_to_ignore,
     scale_box,
     strongest_class,
@@ -171,3 +172,21 @@ def test_labels_are_the_same_from_half_logits(dtype) -> None:
         results.append(three_way_label(score, label, LOW, HIGH))
     assert torch.equal(*results)
     assert len(results[0].unique()) > 3
+
+
+# ------------------------------------------------------------------ what is known
+def test_known_pixels_replace_labels() -> None:
+    """A class, background and what was ignored; all else stays, whatever the types."""
+    ids = torch.tensor([[[1, 2, IGNORE, 0]]])
+    partial = torch.tensor([[[3, 0, 2, IGNORE]]], dtype=torch.uint8)
+    kept = keep_known(ids, partial)
+    assert kept.tolist() == [[[3, 0, 2, 0]]] and kept.dtype == ids.dtype
+    assert ids.tolist() == [[[1, 2, IGNORE, 0]]]
+    assert keep_known(ids, None) is ids
+    nothing = torch.full_like(partial, IGNORE)
+    assert torch.equal(keep_known(ids, nothing), ids)
+
+
+def test_known_pixels_of_another_size() -> None:
+    with pytest.raises(ValueError, match=r'\(1, 4, 4\).*\(1, 2, 2\).*one shape'):
+        keep_known(torch.zeros(1, 4, 4).long(), torch.zeros(1, 2, 2).long())

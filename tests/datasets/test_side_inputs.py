@@ -260,10 +260,16 @@ def test_ids_follow_in_transforms_of_mmseg(root: Path) -> None:
     assert np.array_equal(sample.segments.data[0], stored[:, ::-1])
 
 
-def test_views_of_toco_carry_none(root: Path) -> None:
-    steps = [*LOAD[:2], dict(type='ToCoViews', crop_size=32), LOAD[2]]
-    with pytest.raises(ValueError, match=r'a\.jpg: ToCoViews carries .*LoadSideInputs'):
-        build(root, dict(fused=ALL['fused']), steps)[0]
+def test_views_of_toco_carry_all_but_masks(root: Path) -> None:
+    """With view 1; a mask has no reader there."""
+    steps = [*LOAD[:2], dict(type='ToCoViews', crop_size=(20, 28)), LOAD[2]]
+    names = ('saliency', 'fused', 'segments')
+    sample = build(root, {n: ALL[n] for n in names}, steps)[0]['data_samples']
+    assert all(sample.get(n).data.shape[-2:] == (20, 28) for n in names)
+    with pytest.raises(
+        ValueError, match=r'a\.jpg: ToCoViews carries no masks.*LoadMask'
+    ):
+        build(root, dict(mask=ALL['mask']), steps)[0]
 
 
 # ------------------------------------------------------------- before training

@@ -13,7 +13,7 @@ import numpy as np
 
 from mmwsss.datasets.side_inputs.ids_kind import IdsKind, check_mask, decode_mask
 from mmwsss.io.data_errors import LabelError, MaskError
-from mmwsss.io.image_files import FileFinder, picture_size
+from mmwsss.io.image_files import FileFinder, image_stem, picture_size
 from mmwsss.io.label_png import save_label_png
 
 from .mark_files import Marks
@@ -79,6 +79,7 @@ def chosen(
     """
     if names is not None:
         known = {info['img_id']: (info, path) for info, path in found}
+        names = [image_stem(name) for name in names]
         lacking = [name for name in names if name not in known]
         if lacking:
             raise MaskError(
