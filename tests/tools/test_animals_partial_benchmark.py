@@ -1,5 +1,5 @@
 # Licensed under Apache-2.0.
-"""The benchmark of what to annotate next: its runs, and its table from made-up scores."""
+"""The benchmark of what to annotate next: runs, and a table of made-up scores."""
 
 from __future__ import annotations
 

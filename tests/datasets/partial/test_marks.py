@@ -42,7 +42,7 @@ def test_outside_of_the_picture(point) -> None:
 TABLES = {
     'named, in another order': 'x;y;label;filename\n3;4.5;Red Fox;a.jpg\n7;8;0;a.jpg\n',
     'without a head': 'a.jpg,3,4.5,red_fox\n\na.jpg,7,8,background\n',
-    'tabs and a byte order mark': '\ufeffimage\tx\ty\tclass\na\t3\t4.5\t2\na\t7\t8\t0\n',
+    'tabs and BOM': '\ufeffimage\tx\ty\tclass\na\t3\t4.5\t2\na\t7\t8\t0\n',
 }
 
 
