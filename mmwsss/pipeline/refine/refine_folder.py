@@ -88,8 +88,7 @@ def refine_folder(
     _check_device(device)
     tasks = plan(images, scores, out, cfg.kind, names)
     if partial_labels is not None:
-        known = _by_stem(partial_labels, lambda name: name.lower().endswith('.png'))
-        tasks = [t._replace(known=known.get(Path(t.out).stem)) for t in tasks]
+        tasks = _with_known(tasks, partial_labels)
         refuse_inputs(out, (partial_labels,), 'the folder of labels')
     refuse_inputs(out, (images, scores), 'the folder of labels')
     with folder_lock(Path(out), '--out', OUTPUT_LOCK):
@@ -176,6 +175,24 @@ def plan(
     if not wanted:
         raise DataError(str(images), 'holds no image', 'give a folder of images')
     return [Task(photos[n], maps[n], str(Path(out) / f'{n}.png')) for n in wanted]
+
+
+def _with_known(tasks: Sequence[Task], folder: str | Path) -> list[Task]:
+    """The tasks with what is known of some of their images.
+
+    Raises:
+        DataError: if the folder has a file of none of them.
+    """
+    known = _by_stem(folder, lambda name: name.lower().endswith('.png'))
+    found = [task._replace(known=known.get(Path(task.out).stem)) for task in tasks]
+    if not any(task.known for task in found):
+        raise DataError(
+            str(folder),
+            f'has no PNG of any of the {len(tasks)} images (first: '
+            f'{Path(tasks[0].out).name})',
+            'name each as its image, or leave out --partial',
+        )
+    return found
 
 
 def _by_stem(folder: str | Path, wanted: Callable[[str], bool]) -> dict[str, str]:

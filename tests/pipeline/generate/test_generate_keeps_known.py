@@ -123,6 +123,13 @@ def test_a_partial_label_of_another_picture(
             RefineCfg(kind='label'),
             partial_labels=known,
         )
+    (tmp_path / 'empty').mkdir()
+    with pytest.raises(ValueError, match=r'empty has no PNG of any of the 5 images'):
+        refine_folder(
+            *(place / 'data/JPEGImages', made / 'mask', tmp_path / 'other'),
+            RefineCfg(kind='label'),
+            partial_labels=tmp_path / 'empty',
+        )
     assert list(report.failed) == ['im_02'] and 'im_02.png is (4, 5)' in str(
         report.failed
     )
