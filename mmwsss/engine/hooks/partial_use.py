@@ -8,11 +8,10 @@ from typing import Any
 from torch import nn
 
 from mmwsss.io.errors import UserError
+from mmwsss.structures import PARTIAL
 
 from .data_report import data_of, data_sets_in
 
-#: the loss term, and the side input that it learns from
-PARTIAL = 'partial'
 _HOW = (
     "side_inputs=dict(partial=dict(dir='FOLDER', kind='ids')), and "
     "dict(type='LoadSideInputs') in its pipeline after the picture"
