@@ -1,0 +1,125 @@
+# Licensed under Apache-2.0.
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import NamedTuple
+
+import numpy as np
+from torch import Tensor
+
+from mmwsss.cam.fusion import NORMALISE
+from mmwsss.evaluation.threshold_hints import (
+    ThresholdHint,
+    class_scales,
+    hint_of,
+    otsu_threshold,
+    quantile_points,
+)
+
+#: values that stand for a map, and bins of a histogram of scores
+_POINTS, _BINS = 200, 100
+
+
+class ClassRow(NamedTuple):
+    """What the maps of a class say; shares and quantiles are NaN where it has none.
+
+    Attributes:
+        present, absent: pictures with and without it.
+        held: median, 90 % and 99 % quantile of its normalised map where it is present.
+        missing: the same of its map where it is absent, as a share of what it usually
+            reaches where it is present.
+        area: mean share of a picture that is labelled with it, where it is present.
+        leak: share of the pixels of pictures without it that are above the threshold.
+    """
+
+    present: int
+    absent: int
+    held: tuple[float, float, float]
+    missing: tuple[float, float, float]
+    area: float
+    leak: float
+
+
+class MapStatistics:
+    """Gathers class maps of pictures whose image labels are known.
+
+    Args:
+        num_foreground: C.
+        normalise: how maps are normalised for labels, a key of
+            :data:`mmwsss.cam.fusion.NORMALISE`.
+    """
+
+    def __init__(self, num_foreground: int, normalise: str) -> None:
+        self.count, self.normalise = num_foreground, NORMALISE[normalise]
+        self.splits: list[float] = []
+        self.peaks: list[np.ndarray] = []
+        self.present: list[np.ndarray] = []
+        self.points: list[np.ndarray] = []
+        self.held: list[list[np.ndarray]] = [[] for _ in range(num_foreground)]
+        self.won = np.zeros((num_foreground, _BINS))
+
+    def add(self, raw: Tensor, present: Collection[int]) -> None:
+        """Take in one picture.
+
+        Args:
+            raw: (C, h, w) fused maps of all classes, not normalised.
+            present: class ids 1..C of its image label; may be empty.
+        """
+        channels = sorted(class_id - 1 for class_id in present)
+        flags = np.zeros(self.count, bool)
+        flags[channels] = True
+        self.present.append(flags)
+        self.peaks.append(raw.amax((-2, -1)).numpy())
+        self.points.append(quantile_points(raw.numpy(), _POINTS))
+        if channels:
+            self._add_present(self.normalise(raw[None, channels])[0].numpy(), channels)
+
+    def _add_present(self, maps: np.ndarray, channels: list[int]) -> None:
+        score, strongest = maps.max(0), maps.argmax(0)
+        split = otsu_threshold(score)
+        if split is not None:
+            self.splits.append(split)
+        for slot, channel in enumerate(channels):
+            self.held[channel].append(quantile_points(maps[slot : slot + 1], _POINTS))
+            found = np.histogram(score[strongest == slot], _BINS, (0, 1))[0]
+            self.won[channel] += found / score.size
+
+    def hint(self) -> ThresholdHint:
+        """See :func:`.hint_of`.
+
+        Raises:
+            ValueError: if no picture with a class has been taken in.
+        """
+        return hint_of(self.splits)
+
+    def rows(self, bkg_thr: float) -> list[ClassRow]:
+        """One row for each class, labelled with this threshold."""
+        present = np.stack(self.present)
+        scales = class_scales(np.stack(self.peaks), present)
+        points = np.stack(self.points) / scales[:, None]
+        return [
+            self._row(channel, present[:, channel], points[:, channel], bkg_thr)
+            for channel in range(self.count)
+        ]
+
+    def _row(
+        self, channel: int, present: np.ndarray, points: np.ndarray, bkg_thr: float
+    ) -> ClassRow:
+        held = int(present.sum())
+        missing = points[~present]
+        above = self.won[channel, round(bkg_thr * _BINS) :].sum()
+        return ClassRow(
+            held,
+            len(present) - held,
+            _quantiles(np.concatenate(self.held[channel] or [[]])),
+            _quantiles(missing),
+            above / held if held else np.nan,
+            float((missing > bkg_thr).mean()) if missing.size and held else np.nan,
+        )
+
+
+def _quantiles(values: np.ndarray) -> tuple[float, float, float]:
+    values = np.asarray(values).ravel()
+    if not values.size or np.isnan(values).any():
+        return (np.nan,) * 3
+    return tuple(np.quantile(values, (0.5, 0.9, 0.99)).tolist())

@@ -1,0 +1,132 @@
+# Licensed under Apache-2.0.
+"""Thresholds for a network's class maps, from pictures with image labels alone."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import torch
+from mmseg.structures import SegDataSample
+from torch import Tensor, nn
+
+from mmwsss.cam import resize, strided_size, strongest_class
+from mmwsss.cam.fusion import NORMALISE
+from mmwsss.evaluation.score_counts import ScoreCounts
+from mmwsss.io.errors import UserError
+from mmwsss.models.prediction.inference_cfg import InferenceCfg
+from mmwsss.models.segmentors.weak_segmentor import WeakSegmentor
+from mmwsss.models.segmentors.wrapped_segmentor import unwrap
+from mmwsss.pipeline.evaluate.evaluate_maps import read_truth
+from mmwsss.pipeline.inference import predict_image
+from mmwsss.pipeline.prediction_cost import LargePictures
+
+from .map_statistics import MapStatistics
+from .photos import Photo, read_each
+
+#: pixels of a picture for one of a map that is looked at
+STRIDE = 4
+
+
+@dataclass
+class MapsSeen:
+    """What was found in the maps of all pictures.
+
+    Attributes:
+        statistics: of the maps, by image labels.
+        counts: of pixels, by their truth; ``None``: no mask was read.
+        negatives: number of the pictures that hold no object.
+        unlabelled: number of those left out, whose labels nobody knows.
+        failed: path → message of those that can't be read.
+    """
+
+    statistics: MapStatistics
+    counts: ScoreCounts | None = None
+    negatives: int = 0
+    unlabelled: int = 0
+    failed: dict[str, str] = field(default_factory=dict)
+
+
+class RawMaps:
+    """A network's fused maps of all its classes, not normalised.
+
+    Args:
+        model: from :func:`.init_model`.
+        strides: grids of the maps, in pixels of the picture.
+
+    Raises:
+        UserError: if it has no class maps.
+    """
+
+    def __init__(self, model: nn.Module, strides: tuple[int, ...]) -> None:
+        self.model = unwrap(model)
+        if not isinstance(self.model, WeakSegmentor):
+            raise UserError(
+                f'{type(self.model).__name__} has no class maps to set thresholds for: '
+                'give the config of a network that learns from image labels'
+            )
+        self.normalise = InferenceCfg.of(
+            self.model.test_cfg, outputs=(), post_processor=None
+        ).cam.normalise
+        self.overrides = dict(
+            outputs=('class_maps',),
+            cam_filter='none',
+            cam=dict(normalise='none', strides=strides),
+        )
+        self.large = LargePictures(model, self.overrides)
+
+    def __call__(self, photo: Photo, pixels: torch.Tensor) -> dict[int, Tensor]:
+        """Stride → maps (C, h, w) on the CPU."""
+        windows = self.large.overrides(pixels.shape[:2], photo.name)
+        sample: SegDataSample = predict_image(
+            self.model, pixels, **self.overrides | windows
+        )
+        return {
+            stride: stored.maps.cpu() for stride, stored in sample.class_maps.items()
+        }
+
+
+def look_at_maps(
+    model: nn.Module, photos: Sequence[Photo], oracle: bool = False
+) -> MapsSeen:
+    """Predict all pictures and gather what their maps say.
+
+    Args:
+        model: from :func:`.init_model`.
+        photos: those whose labels are unknown are left out.
+        oracle: read masks, to judge with.
+
+    Raises:
+        UserError: if the model has no class maps, or no picture is labelled with a
+            class.
+    """
+    labelled = [photo for photo in photos if photo.labels is not None]
+    if not any(photo.labels for photo in labelled):
+        raise UserError(
+            f'none of the {len(photos)} pictures is labelled with a class: thresholds '
+            'are read off the maps of pictures whose image labels are known'
+        )
+    maps = RawMaps(model, (1, STRIDE) if oracle else (STRIDE,))
+    count = maps.model.num_foreground
+    seen = MapsSeen(
+        MapStatistics(count, maps.normalise),
+        ScoreCounts(count + 1) if oracle else None,
+        negatives=sum(not photo.labels for photo in labelled),
+        unlabelled=len(photos) - len(labelled),
+    )
+    for photo, pixels in read_each(labelled, seen.failed):
+        found = maps(photo, pixels)
+        seen.statistics.add(found[STRIDE], photo.labels)
+        if seen.counts is not None:
+            label = _label(found[1], photo.labels, maps.normalise)
+            seen.counts.add(read_truth(photo.info), *label)
+    return seen
+
+
+def _label(
+    raw: Tensor, present: Sequence[int], normalise: str
+) -> tuple[Tensor, Tensor]:
+    """(score, class id) (H, W) of the strongest of the classes that are there."""
+    ids = torch.tensor(sorted(present), dtype=torch.long)
+    score, label = strongest_class(NORMALISE[normalise](raw[None, ids - 1]), ids[None])
+    return score[0], label[0]
