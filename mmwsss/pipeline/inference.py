@@ -120,6 +120,32 @@ def read_photo(path: str | Path, rule: PictureRule | None = None) -> np.ndarray:
     return read_rgb(path, rule)
 
 
+def packed(model: nn.Module, pixels: np.ndarray) -> dict[str, Any]:
+    """One photo as a batch that the model takes: ``inputs`` and ``data_samples``.
+
+    Args:
+        model: from :func:`init_model`.
+        pixels: RGB (H, W, 3) uint8 (N bands for a network of N).
+
+    Raises:
+        ValueError: if the array has another form.
+    """
+    ours = hasattr(model.data_preprocessor, 'denormalise')
+    count = len(model.data_preprocessor.mean) if ours else 3
+    if pixels.ndim != 3 or pixels.shape[2] != count or pixels.dtype != np.uint8:
+        form = 'RGB (H, W, 3)' if count == 3 else f'(H, W, {count})'
+        raise ValueError(
+            f'image must be {form} uint8, got {pixels.shape} {pixels.dtype}'
+        )
+    size = pixels.shape[:2]
+    if isinstance(model.data_preprocessor, ImgDataPreprocessor):
+        pixels = pixels[..., ::-1]  # mmseg's pipelines load BGR
+    item = PackWeakInputs()(dict(img=pixels, ori_shape=size, img_shape=size))
+    return model.data_preprocessor(
+        dict(inputs=[item['inputs']], data_samples=[item['data_samples']])
+    )
+
+
 def predict_image(
     model: nn.Module, image: str | Path | np.ndarray, **overrides: Any
 ) -> SegDataSample:
@@ -142,20 +168,7 @@ def predict_image(
         pixels = image
     else:
         pixels = read_picture(image, getattr(model, 'picture', None)).pixels
-    ours = hasattr(model.data_preprocessor, 'denormalise')
-    count = len(model.data_preprocessor.mean) if ours else 3
-    if pixels.ndim != 3 or pixels.shape[2] != count or pixels.dtype != np.uint8:
-        form = 'RGB (H, W, 3)' if count == 3 else f'(H, W, {count})'
-        raise ValueError(
-            f'image must be {form} uint8, got {pixels.shape} {pixels.dtype}'
-        )
-    size = pixels.shape[:2]
-    if isinstance(model.data_preprocessor, ImgDataPreprocessor):
-        pixels = pixels[..., ::-1]  # mmseg's pipelines load BGR
-    packed = PackWeakInputs()(dict(img=pixels, ori_shape=size, img_shape=size))
-    batch = model.data_preprocessor(
-        dict(inputs=[packed['inputs']], data_samples=[packed['data_samples']])
-    )
+    batch = packed(model, pixels)
     if hasattr(model, 'cam_head'):  # a plain segmentor has no labels to choose from
         overrides = {'cam_filter': 'pred', **overrides}
     with torch.no_grad():

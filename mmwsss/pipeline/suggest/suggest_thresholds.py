@@ -10,7 +10,7 @@ import torch
 from mmseg.structures import SegDataSample
 from torch import Tensor, nn
 
-from mmwsss.cam import resize, strided_size, strongest_class
+from mmwsss.cam import strongest_class
 from mmwsss.cam.fusion import NORMALISE
 from mmwsss.evaluation.score_counts import ScoreCounts
 from mmwsss.io.errors import UserError
