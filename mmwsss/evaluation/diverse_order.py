@@ -33,7 +33,7 @@ def uncertain_and_unlike(
         raise ValueError(
             f"{len(scores)} scores and {len(features)} features don't go together"
         )
-    if len(scores) and not np.nanmin(scores) >= 0 or np.isnan(scores).any():
+    if not (scores >= 0).all():
         raise ValueError(f'scores must be numbers >= 0, got {scores}')
     length = np.linalg.norm(features, axis=1, keepdims=True)
     unit = features / np.maximum(length, 1e-12)
@@ -44,8 +44,9 @@ def uncertain_and_unlike(
     for _ in range(min(count, len(scores))):
         # the first one is new by any measure
         worth = scores * (nearest if picked else 1.0)
-        # equal worth (copies of picked ones): the more uncertain
-        best = max(np.flatnonzero(left), key=lambda i: (worth[i], scores[i]))
+        # of equal worth (copies of picked ones) the most uncertain, then the first
+        open_ = np.flatnonzero(left)
+        best = open_[np.lexsort((-open_, scores[open_], worth[open_]))[-1]]
         picked.append(int(best))
         distances.append(float(nearest[best]))
         left[best] = False

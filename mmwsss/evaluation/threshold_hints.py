@@ -3,11 +3,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import NamedTuple
 
-import cv2
 import numpy as np
+
+from .sweep import default_thresholds
 
 
 class ThresholdHint(NamedTuple):
@@ -24,41 +24,53 @@ class ThresholdHint(NamedTuple):
     high_thr: float
 
 
-def otsu_threshold(score: np.ndarray) -> float | None:
-    """The threshold that splits one picture's scores best in two groups.
+def agreement_curve(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """How well two views of a picture agree at each threshold, beyond chance.
 
-    The one with the largest variance between the groups (Otsu, IEEE Transactions on
-    Systems, Man, and Cybernetics 9, 1979), on 256 levels.
+    Cohen's kappa (Educational and Psychological Measurement 20, 1960) of "is an object"
+    in both: with o the share of pixels on which they agree and e the share on which two
+    maps of these areas would agree by chance, (o - e) / (1 - e). Raw agreement would be
+    best where everything, or nothing, is an object.
 
     Args:
-        score: (H, W) in [0, 1], the strongest of the classes that the picture holds.
+        first, second: (H, W) in [0, 1], the strongest of the classes that the picture
+            holds, of the two views.
 
     Returns:
-        In [0, 1]: a pixel is of the upper group where its score is above; ``None``
-        where all pixels are of one level.
-    """
-    levels = np.rint(255 * np.clip(score, 0, 1)).astype(np.uint8)
-    if levels.min() == levels.max():
-        return None
-    level = cv2.threshold(levels, 0, 255, cv2.THRESH_BINARY + cv2.THRESH_OTSU)[0]
-    return (level + 0.5) / 255
-
-
-def hint_of(splits: Sequence[float]) -> ThresholdHint:
-    """Thresholds for all pictures from the best split of each.
-
-    ``bkg_thr`` is the mean of the splits. The other two lie half-way between it and the
-    ends, so that what is nearer to the split than to an end is ignored.
-
-    Args:
-        splits: of the pictures, in (0, 1), see :func:`otsu_threshold`.
+        (101,) float64 for the thresholds 0.00, 0.01, ..., 1.00: 1 equal, 0 as by
+        chance, and 0 where neither view tells two groups apart.
 
     Raises:
-        ValueError: if there is none.
+        ValueError: if the sizes differ.
     """
-    if not len(splits):
-        raise ValueError('a threshold needs the maps of one picture at least, got none')
-    middle = float(np.mean(splits))
+    if first.shape != second.shape:
+        raise ValueError(f'two views differ in size: {first.shape}, {second.shape}')
+    grid = default_thresholds()
+    bins = len(grid) + 1
+    # number of thresholds below each pixel's score, in both views at once
+    rows, columns = (
+        np.searchsorted(grid, one.astype(np.float32).ravel()) for one in (first, second)
+    )
+    table = np.bincount(rows * bins + columns, minlength=bins * bins)
+    shares = table.reshape(bins, bins) / first.size
+    above = shares[::-1, ::-1].cumsum(0).cumsum(1)[::-1, ::-1]
+    both, one, other = np.diag(above)[1:], above[1:, 0], above[0, 1:]
+    agree = 1 - one - other + 2 * both
+    chance = one * other + (1 - one) * (1 - other)
+    told = 1 - chance > 1e-9
+    return np.divide(agree - chance, 1 - chance, np.zeros(len(grid)), where=told)
+
+
+def hint_of(curve: np.ndarray) -> ThresholdHint:
+    """Thresholds for all pictures.
+
+    ``bkg_thr`` is where two views of them agree best; the other two lie half-way
+    between it and the ends, so that what is nearer to it than to an end is ignored.
+
+    Args:
+        curve: (101,) mean of :func:`agreement_curve` over the pictures.
+    """
+    middle = float(default_thresholds()[int(curve.argmax())])
     rounded = (round(value, 2) for value in (middle, middle / 2, (1 + middle) / 2))
     return ThresholdHint(*rounded)
 

@@ -22,13 +22,9 @@ def probabilities_of_maps(maps: Tensor) -> Tensor:
     Returns:
         (K + 1, H, W) float32, background first; they sum to 1 at each pixel.
     """
-    maps = maps.float()
-    strongest = (
-        maps.amax(0, keepdim=True) if len(maps) else maps.new_zeros(maps[:1].shape)
-    )
-    if not len(maps):
+    if not len(maps):  # nothing is found
         return maps.new_ones(1, *maps.shape[1:])
-    stacked = torch.cat([1 - strongest, maps])
+    stacked = torch.cat([1 - maps.amax(0, keepdim=True), maps])
     return stacked / stacked.sum(0, keepdim=True)
 
 

@@ -23,7 +23,6 @@ import sys
 from mmengine.logging import print_log
 
 from mmwsss.cli.arguments import add_cfg_options, merged_config, plain_errors
-from mmwsss.evaluation.threshold_hints import ThresholdHint
 from mmwsss.io.atomic_file import write_json
 from mmwsss.io.errors import UserError
 from mmwsss.io.inputs_read import folders_of
@@ -32,12 +31,7 @@ from mmwsss.pipeline.inference import init_model
 from mmwsss.pipeline.suggest.photos import photos_of_split
 from mmwsss.pipeline.suggest.suggest_thresholds import look_at_maps
 from mmwsss.pipeline.suggest.threshold_options import options_of, thresholds_set
-from mmwsss.pipeline.suggest.threshold_report import (
-    class_table,
-    numbers_of,
-    oracle_table,
-    remarks,
-)
+from mmwsss.pipeline.suggest.threshold_report import report_of
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
@@ -69,12 +63,6 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     return args
 
 
-def sets_to_judge(now: dict[str, float], hint: ThresholdHint) -> dict[str, dict]:
-    """The config's thresholds and the suggested ones, by name."""
-    config = {path.rpartition('.')[2]: value for path, value in now.items()}
-    return dict(config=config, suggested=hint._asdict())
-
-
 def main(argv: list[str] | None = None) -> int:
     """Look, suggest, judge if asked to; gives the exit code."""
     args = parse_args(argv)
@@ -86,32 +74,14 @@ def main(argv: list[str] | None = None) -> int:
         claim_file(args.out, read, keys=('suggested', 'classes'))
     model = init_model(cfg, args.checkpoint, args.device)
     seen = look_at_maps(model, photos, args.oracle)
-    hint, now = seen.statistics.hint(), thresholds_set(cfg)
-    classes = model.dataset_meta['classes'][1:]
-    rows = seen.statistics.rows(hint.bkg_thr)
-    found = numbers_of(classes, rows, hint)
-    print_log(
-        f'{len(seen.statistics.present)} pictures, {seen.negatives} of them without an '
-        f'object; {seen.unlabelled} left out, of which nobody knows what they hold. '
-        'Quantiles of the CAM of a class, left as labels see it (its maximum in a '
-        'picture is 1), right as a share of what it usually reaches where it is; '
-        f'shares in percent\n{class_table(classes, rows)}'
-    )
-    for remark in remarks(classes, rows):
+    report = report_of(seen, model.dataset_meta['classes'][1:], thresholds_set(cfg))
+    for line in report.lines:
+        print_log(line)
+    for remark in report.remarks:
         print_log(remark, level=logging.WARNING)
-    print_log(
-        'suggested: ' + ', '.join(f'{k} {v:g}' for k, v in hint._asdict().items())
-    )
-    print_log('now: ' + ', '.join(f'{path}={value:g}' for path, value in now.items()))
-    print_log('--cfg-options ' + ' '.join(options_of(cfg, hint)))
-    if seen.counts is not None:
-        table, found['oracle'] = oracle_table(seen.counts, sets_to_judge(now, hint))
-        print_log(
-            'judged on the truth, percent; the label of two thresholds on the share '
-            f'that it labels, before any refiner\n{table}'
-        )
+    print_log('--cfg-options ' + ' '.join(options_of(cfg, seen.statistics.hint())))
     if args.out:
-        write_json(found, args.out)
+        write_json(report.numbers, args.out)
     for message in seen.failed.values():
         print_log(message, level=logging.ERROR)
     return 1 if seen.failed else 0

@@ -10,11 +10,12 @@ from torch import Tensor
 from mmwsss.cam.fusion import NORMALISE
 from mmwsss.evaluation.threshold_hints import (
     ThresholdHint,
+    agreement_curve,
     class_scales,
     hint_of,
-    otsu_threshold,
     quantile_points,
 )
+from mmwsss.io.errors import UserError
 
 #: values that stand for a map, and bins of a histogram of scores
 _POINTS, _BINS = 200, 100
@@ -51,18 +52,21 @@ class MapStatistics:
 
     def __init__(self, num_foreground: int, normalise: str) -> None:
         self.count, self.normalise = num_foreground, NORMALISE[normalise]
-        self.splits: list[float] = []
+        self.curves: list[np.ndarray] = []
         self.peaks: list[np.ndarray] = []
         self.present: list[np.ndarray] = []
         self.points: list[np.ndarray] = []
         self.held: list[list[np.ndarray]] = [[] for _ in range(num_foreground)]
         self.won = np.zeros((num_foreground, _BINS))
 
-    def add(self, raw: Tensor, present: Collection[int]) -> None:
+    def add(
+        self, raw: Tensor, views: tuple[Tensor, Tensor], present: Collection[int]
+    ) -> None:
         """Take in one picture.
 
         Args:
             raw: (C, h, w) fused maps of all classes, not normalised.
+            views: the same of two single views.
             present: class ids 1..C of its image label; may be empty.
         """
         channels = sorted(class_id - 1 for class_id in present)
@@ -71,26 +75,37 @@ class MapStatistics:
         self.present.append(flags)
         self.peaks.append(raw.amax((-2, -1)).numpy())
         self.points.append(quantile_points(raw.numpy(), _POINTS))
-        if channels:
-            self._add_present(self.normalise(raw[None, channels])[0].numpy(), channels)
+        if not channels:
+            return
+        fused, *two = (
+            self.normalise(maps[None, channels])[0].numpy() for maps in (raw, *views)
+        )
+        self.curves.append(agreement_curve(*(maps.max(0) for maps in two)))
+        self._add_present(fused, channels)
 
     def _add_present(self, maps: np.ndarray, channels: list[int]) -> None:
         score, strongest = maps.max(0), maps.argmax(0)
-        split = otsu_threshold(score)
-        if split is not None:
-            self.splits.append(split)
         for slot, channel in enumerate(channels):
             self.held[channel].append(quantile_points(maps[slot : slot + 1], _POINTS))
             found = np.histogram(score[strongest == slot], _BINS, (0, 1))[0]
             self.won[channel] += found / score.size
 
-    def hint(self) -> ThresholdHint:
-        """See :func:`.hint_of`.
+    def agreement(self) -> np.ndarray:
+        """(101,) mean of :func:`.agreement_curve` over the pictures with a class.
 
         Raises:
-            ValueError: if no picture with a class has been taken in.
+            UserError: if none has been taken in.
         """
-        return hint_of(self.splits)
+        if not self.curves:
+            raise UserError(
+                'a threshold is read off pictures that hold a class, and none of those '
+                'looked at does, or can be read'
+            )
+        return np.mean(self.curves, axis=0)
+
+    def hint(self) -> ThresholdHint:
+        """See :func:`.hint_of`."""
+        return hint_of(self.agreement())
 
     def rows(self, bkg_thr: float) -> list[ClassRow]:
         """One row for each class, labelled with this threshold."""
@@ -111,7 +126,7 @@ class MapStatistics:
         return ClassRow(
             held,
             len(present) - held,
-            _quantiles(np.concatenate(self.held[channel] or [[]])),
+            _quantiles(np.array(self.held[channel])),
             _quantiles(missing),
             above / held if held else np.nan,
             float((missing > bkg_thr).mean()) if missing.size and held else np.nan,
@@ -119,7 +134,6 @@ class MapStatistics:
 
 
 def _quantiles(values: np.ndarray) -> tuple[float, float, float]:
-    values = np.asarray(values).ravel()
     if not values.size or np.isnan(values).any():
         return (np.nan,) * 3
     return tuple(np.quantile(values, (0.5, 0.9, 0.99)).tolist())

@@ -3,11 +3,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any, TypeAlias
 
+import numpy as np
 import torch
-from mmseg.structures import SegDataSample
 from torch import Tensor, nn
 
 from mmwsss.cam import strongest_class
@@ -24,8 +25,11 @@ from mmwsss.pipeline.prediction_cost import LargePictures
 from .map_statistics import MapStatistics
 from .photos import Photo, read_each
 
+Maps: TypeAlias = dict[int, Tensor]
 #: pixels of a picture for one of a map that is looked at
 STRIDE = 4
+#: scales of the two views that should agree: both see the object, at other patches
+VIEWS = (1.0, 1.5)
 
 
 @dataclass
@@ -65,25 +69,33 @@ class RawMaps:
                 f'{type(self.model).__name__} has no class maps to set thresholds for: '
                 'give the config of a network that learns from image labels'
             )
-        self.normalise = InferenceCfg.of(
-            self.model.test_cfg, outputs=(), post_processor=None
-        ).cam.normalise
-        self.overrides = dict(
+        cfg = InferenceCfg.of(dict(cam=self.model.test_cfg.get('cam')))
+        self.scales, self.normalise = cfg.cam.scale_order, cfg.cam.normalise
+        self.settings = dict(normalise='none', strides=strides, add_one=False)
+        self.large = LargePictures(model, self._overrides(1.0))
+
+    def _overrides(self, scale: float) -> dict[str, Any]:
+        return dict(
             outputs=('class_maps',),
             cam_filter='none',
-            cam=dict(normalise='none', strides=strides),
+            cam=self.settings | dict(scales=(scale,)),
         )
-        self.large = LargePictures(model, self.overrides)
 
-    def __call__(self, photo: Photo, pixels: torch.Tensor) -> dict[int, Tensor]:
-        """Stride → maps (C, h, w) on the CPU."""
+    def __call__(self, photo: Photo, pixels: np.ndarray) -> dict[float, Maps]:
+        """Scale → stride → maps (C, h, w) on the CPU; those of :data:`VIEWS` too."""
         windows = self.large.overrides(pixels.shape[:2], photo.name)
-        sample: SegDataSample = predict_image(
-            self.model, pixels, **self.overrides | windows
-        )
         return {
-            stride: stored.maps.cpu() for stride, stored in sample.class_maps.items()
+            scale: self._of_scale(pixels, self._overrides(scale) | windows)
+            for scale in dict.fromkeys((*self.scales, *VIEWS))
         }
+
+    def _of_scale(self, pixels: np.ndarray, overrides: dict[str, Any]) -> Maps:
+        found = predict_image(self.model, pixels, **overrides).class_maps
+        return {stride: stored.maps.cpu() for stride, stored in found.items()}
+
+    def fused(self, found: Mapping[float, Maps], stride: int) -> Tensor:
+        """The sum of the scales that the config fuses, (C, h, w)."""
+        return torch.stack([found[scale][stride] for scale in self.scales]).sum(0)
 
 
 def look_at_maps(
@@ -115,10 +127,11 @@ def look_at_maps(
         unlabelled=len(photos) - len(labelled),
     )
     for photo, pixels in read_each(labelled, seen.failed):
-        found = maps(photo, pixels)
-        seen.statistics.add(found[STRIDE], photo.labels)
-        if seen.counts is not None:
-            label = _label(found[1], photo.labels, maps.normalise)
+        found, labels = maps(photo, pixels), photo.labels or ()
+        first, second = (found[scale][STRIDE] for scale in VIEWS)
+        seen.statistics.add(maps.fused(found, STRIDE), (first, second), labels)
+        if seen.counts is not None and photo.info is not None:
+            label = _label(maps.fused(found, 1), labels, maps.normalise)
             seen.counts.add(read_truth(photo.info), *label)
     return seen
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -15,9 +15,66 @@ from mmwsss.evaluation.tables import percent, text_table
 from mmwsss.evaluation.threshold_hints import ThresholdHint
 
 from .map_statistics import ClassRow
+from .suggest_thresholds import MapsSeen
 
+#: what the columns of the table of classes are
+_LEGEND = (
+    'Quantiles of the CAM of a class: left, where it is, as labels see it (its maximum '
+    'in a picture is 1); right, where it is not, as a share of what it usually reaches '
+    'where it is. Shares in percent'
+)
 #: share of the pixels of absent classes above the threshold that gets a remark
 _LEAK = 0.05
+
+
+class Report(NamedTuple):
+    """What is said.
+
+    Attributes:
+        lines: tables and values.
+        remarks: what makes them doubtful.
+        numbers: the same for a file.
+    """
+
+    lines: list[str]
+    remarks: list[str]
+    numbers: dict[str, Any]
+
+
+def report_of(
+    seen: MapsSeen, classes: Sequence[str], now: Mapping[str, float]
+) -> Report:
+    """Everything about suggested thresholds.
+
+    Args:
+        seen: the pictures that were looked at.
+        classes: names of the classes 1..C.
+        now: dotted name → value of the thresholds of the config.
+
+    Raises:
+        UserError: if no picture with a class could be read.
+    """
+    hint, curve = seen.statistics.hint(), seen.statistics.agreement()
+    rows = seen.statistics.rows(hint.bkg_thr)
+    numbers = numbers_of(classes, rows, hint) | dict(agreement=float(curve.max()))
+    lines = [
+        f'{len(seen.statistics.present)} pictures, {seen.negatives} of them without an '
+        f'object; {seen.unlabelled} left out, of which nobody knows what they hold',
+        f'{_LEGEND}\n{class_table(classes, rows)}',
+        'suggested: '
+        + ', '.join(f'{k} {v:g}' for k, v in hint._asdict().items())
+        + f' (two views agree best at {hint.bkg_thr:g}: kappa {curve.max():.2f})',
+        'now: ' + ', '.join(f'{path}={value:g}' for path, value in now.items()),
+    ]
+    if seen.counts is not None:
+        config = {path.rpartition('.')[2]: value for path, value in now.items()}
+        sets = dict(config=config, suggested=hint._asdict())
+        table, numbers['oracle'] = oracle_table(seen.counts, sets)
+        lines.append(
+            'judged on the truth, percent; the label of two thresholds on the share '
+            f'that it labels, before any refiner\n{table}'
+        )
+    return Report(lines, remarks(classes, rows), numbers)
 
 
 def class_table(classes: Sequence[str], rows: Sequence[ClassRow]) -> str:
