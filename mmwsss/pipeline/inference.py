@@ -17,6 +17,7 @@ from torch import nn
 from mmwsss.cli.inference_options import apply_post_processor, segmentor_cfg
 from mmwsss.datasets.transforms.pack_weak_inputs import PackWeakInputs
 from mmwsss.io.checkpoint import load_checkpoint_file, use_safe_checkpoints
+from mmwsss.io.errors import UserError
 from mmwsss.io.pictures.picture_rule import PictureRule
 from mmwsss.io.pictures.reader import read_picture, read_rgb
 from mmwsss.io.published import compare_classes, load_to_predict, saved_classes
@@ -84,6 +85,24 @@ def dataset_meta(cfg: Config) -> dict[str, Any]:
     )
     kind = class_of(dataset['type'], DATASETS) if 'type' in dataset else None
     return {**getattr(kind, 'METAINFO', {}), **dataset.get('metainfo', {})}
+
+
+def class_names(model: nn.Module) -> list[str]:
+    """Names of a model's classes by id, background first.
+
+    Args:
+        model: from :func:`init_model`.
+
+    Raises:
+        UserError: if neither its checkpoint nor its config says them.
+    """
+    names = model.dataset_meta.get('classes')
+    if not names:
+        raise UserError(
+            'neither the checkpoint nor the config names the classes: set '
+            '--cfg-options "test_dataloader.dataset.metainfo.classes=[background,...]"'
+        )
+    return list(names)
 
 
 def picture_rule(cfg: Config, saved: Mapping[str, Any] | None = None) -> PictureRule:

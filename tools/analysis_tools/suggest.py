@@ -32,7 +32,7 @@ from mmwsss.io.atomic_file import write_atomic, write_picture
 from mmwsss.io.errors import UserError
 from mmwsss.io.output_folder import claim_outputs
 from mmwsss.io.pictures.reader import shown
-from mmwsss.pipeline.inference import init_model
+from mmwsss.pipeline.inference import class_names, init_model
 from mmwsss.pipeline.suggest.photos import (
     Photo,
     photos_of_folder,
@@ -121,8 +121,8 @@ def draw(
     outputs = sample_outputs(found.sample, truth=False)
     outputs = {name: outputs[name] for name in ('cam', 'seg') if name in outputs}
     outputs['uncertainty'] = scorer.heat(found)
-    meta = scorer.model.dataset_meta
-    classes, palette = meta['classes'], meta.get('palette')
+    classes = class_names(scorer.model)
+    palette = scorer.model.dataset_meta.get('palette')
     tiles = sample_tiles(
         shown(pixels, photo.rule), outputs, classes, palette, photo.labels or ()
     )
@@ -136,7 +136,7 @@ def draw_first(scorer: PictureScorer, rows: Sequence[Scored], out: Path) -> None
     for rank, (row, (photo, pixels)) in enumerate(zip(rows, drawn, strict=True), 1):
         heading = f'{rank}: {photo.name}, {by} {row.value(by):.3f}'
         if by == 'label' and row.scores.contradicted:
-            contradicted = scorer.model.dataset_meta['classes'][row.scores.contradicted]
+            contradicted = class_names(scorer.model)[row.scores.contradicted]
             heading += f' ({contradicted})'
         panel = draw(scorer, photo, pixels, heading)
         write_picture(Image.fromarray(panel), out / panel_name(rank))
@@ -160,7 +160,7 @@ def main(argv: list[str] | None = None) -> int:
     claim_outputs(args.out, [(name, args.photos) for name in outputs], read)
     found, failed = score_all(scorer, photos, args.diverse)
     rows = ranked(found, args.by, top, args.diverse)
-    text = csv_text(rows, model.dataset_meta['classes'])
+    text = csv_text(rows, class_names(model))
     write_atomic(text.encode(), args.out / TABLE)
     draw_first(scorer, rows[:top], args.out)
     print_log(

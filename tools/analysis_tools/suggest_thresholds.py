@@ -27,7 +27,7 @@ from mmwsss.io.atomic_file import write_json
 from mmwsss.io.errors import UserError
 from mmwsss.io.inputs_read import folders_of
 from mmwsss.io.output_folder import claim_file
-from mmwsss.pipeline.inference import init_model
+from mmwsss.pipeline.inference import class_names, init_model
 from mmwsss.pipeline.suggest.photos import photos_of_split
 from mmwsss.pipeline.suggest.suggest_thresholds import look_at_maps
 from mmwsss.pipeline.suggest.threshold_options import options_of, thresholds_set
@@ -74,7 +74,7 @@ def main(argv: list[str] | None = None) -> int:
         claim_file(args.out, read, keys=('suggested', 'classes'))
     model = init_model(cfg, args.checkpoint, args.device)
     seen = look_at_maps(model, photos, args.oracle)
-    report = report_of(seen, model.dataset_meta['classes'][1:], thresholds_set(cfg))
+    report = report_of(seen, class_names(model)[1:], thresholds_set(cfg))
     for line in report.lines:
         print_log(line)
     for remark in report.remarks:

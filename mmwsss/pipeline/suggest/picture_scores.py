@@ -22,7 +22,7 @@ from mmwsss.evaluation.uncertainty import (
 from mmwsss.io.errors import UserError, check_choice
 from mmwsss.models.segmentors.weak_segmentor import WeakSegmentor
 from mmwsss.models.segmentors.wrapped_segmentor import unwrap
-from mmwsss.pipeline.inference import packed, predict_image
+from mmwsss.pipeline.inference import class_names, packed, predict_image
 from mmwsss.pipeline.prediction_cost import LargePictures, window_of
 
 from .photos import Photo
@@ -84,7 +84,7 @@ class PictureScorer:
         check_choice('by', by, MEASURES)
         self.model, self.by, self.bkg_thr = model, by, bkg_thr
         inner = unwrap(model)
-        self.num_classes = len(model.dataset_meta['classes'])
+        self.num_classes = len(class_names(model))
         self.ours = isinstance(inner, WeakSegmentor)
         self.decodes = not self.ours or inner.decode_head is not None
         self.has_cam = self.ours and inner.cam_head is not None
