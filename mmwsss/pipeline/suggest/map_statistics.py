@@ -104,8 +104,19 @@ class MapStatistics:
         return np.mean(self.curves, axis=0)
 
     def hint(self) -> ThresholdHint:
-        """See :func:`.hint_of`."""
-        return hint_of(self.agreement())
+        """See :func:`.hint_of`.
+
+        Raises:
+            UserError: if the views agree on nothing.
+        """
+        curve = self.agreement()
+        if curve.max() <= 0:
+            raise UserError(
+                'at no threshold do two views of the pictures agree on what is an '
+                'object: the CAMs of this network tell nothing. Train it longer, or '
+                'give other weights'
+            )
+        return hint_of(curve)
 
     def rows(self, bkg_thr: float) -> list[ClassRow]:
         """One row for each class, labelled with this threshold."""

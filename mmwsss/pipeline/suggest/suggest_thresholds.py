@@ -26,8 +26,9 @@ from .map_statistics import MapStatistics
 from .photos import Photo, read_each
 
 Maps: TypeAlias = dict[int, Tensor]
-#: pixels of a picture for one of a map that is looked at
-STRIDE = 4
+#: points of a map that are looked at, along the longer side of a picture: at least so
+#: many, and fewer than twice as many, where the picture has them
+GRID = 128
 #: scales of the two views that should agree: both see the object, at other patches
 VIEWS = (1.0, 1.5)
 
@@ -56,13 +57,13 @@ class RawMaps:
 
     Args:
         model: from :func:`.init_model`.
-        strides: grids of the maps, in pixels of the picture.
+        full: maps at the size of the picture are wanted too.
 
     Raises:
         UserError: if it has no class maps.
     """
 
-    def __init__(self, model: nn.Module, strides: tuple[int, ...]) -> None:
+    def __init__(self, model: nn.Module, full: bool) -> None:
         self.model = unwrap(model)
         if not isinstance(self.model, WeakSegmentor):
             raise UserError(
@@ -71,21 +72,20 @@ class RawMaps:
             )
         cfg = InferenceCfg.of(dict(cam=self.model.test_cfg.get('cam')))
         self.scales, self.normalise = cfg.cam.scale_order, cfg.cam.normalise
-        self.settings = dict(normalise='none', strides=strides, add_one=False)
-        self.large = LargePictures(model, self._overrides(1.0))
+        self.full = full
+        self.large = LargePictures(model, self._overrides(1.0, 1))
 
-    def _overrides(self, scale: float) -> dict[str, Any]:
-        return dict(
-            outputs=('class_maps',),
-            cam_filter='none',
-            cam=self.settings | dict(scales=(scale,)),
-        )
+    def _overrides(self, scale: float, stride: int) -> dict[str, Any]:
+        strides = tuple({stride} | ({1} if self.full else set()))
+        cam = dict(scales=(scale,), add_one=False, normalise='none', strides=strides)
+        return dict(outputs=('class_maps',), cam_filter='none', cam=cam)
 
     def __call__(self, photo: Photo, pixels: np.ndarray) -> dict[float, Maps]:
         """Scale → stride → maps (C, h, w) on the CPU; those of :data:`VIEWS` too."""
-        windows = self.large.overrides(pixels.shape[:2], photo.name)
+        size = pixels.shape[:2]
+        stride, windows = stride_of(size), self.large.overrides(size, photo.name)
         return {
-            scale: self._of_scale(pixels, self._overrides(scale) | windows)
+            scale: self._of_scale(pixels, self._overrides(scale, stride) | windows)
             for scale in dict.fromkeys((*self.scales, *VIEWS))
         }
 
@@ -96,6 +96,11 @@ class RawMaps:
     def fused(self, found: Mapping[float, Maps], stride: int) -> Tensor:
         """The sum of the scales that the config fuses, (C, h, w)."""
         return torch.stack([found[scale][stride] for scale in self.scales]).sum(0)
+
+
+def stride_of(size: tuple[int, ...]) -> int:
+    """Pixels of a picture of (H, W) for one point of the maps that are looked at."""
+    return max(max(size) // GRID, 1)
 
 
 def look_at_maps(
@@ -118,7 +123,7 @@ def look_at_maps(
             f'none of the {len(photos)} pictures is labelled with a class: thresholds '
             'are read off the maps of pictures whose image labels are known'
         )
-    maps = RawMaps(model, (1, STRIDE) if oracle else (STRIDE,))
+    maps = RawMaps(model, full=oracle)
     count = maps.model.num_foreground
     seen = MapsSeen(
         MapStatistics(count, maps.normalise),
@@ -128,8 +133,9 @@ def look_at_maps(
     )
     for photo, pixels in read_each(labelled, seen.failed):
         found, labels = maps(photo, pixels), photo.labels or ()
-        first, second = (found[scale][STRIDE] for scale in VIEWS)
-        seen.statistics.add(maps.fused(found, STRIDE), (first, second), labels)
+        stride = stride_of(pixels.shape[:2])
+        first, second = (found[scale][stride] for scale in VIEWS)
+        seen.statistics.add(maps.fused(found, stride), (first, second), labels)
         if seen.counts is not None and photo.info is not None:
             label = _label(maps.fused(found, 1), labels, maps.normalise)
             seen.counts.add(read_truth(photo.info), *label)

@@ -25,6 +25,8 @@ _LEGEND = (
 )
 #: share of the pixels of absent classes above the threshold that gets a remark
 _LEAK = 0.05
+#: agreement up to which it is called slight (Landis and Koch, Biometrics 33, 1977)
+_SLIGHT = 0.2
 
 
 class Report(NamedTuple):
@@ -74,7 +76,7 @@ def report_of(
             'judged on the truth, percent; the label of two thresholds on the share '
             f'that it labels, before any refiner\n{table}'
         )
-    return Report(lines, remarks(classes, rows), numbers)
+    return Report(lines, remarks(classes, rows, float(curve.max())), numbers)
 
 
 def class_table(classes: Sequence[str], rows: Sequence[ClassRow]) -> str:
@@ -102,12 +104,25 @@ def class_table(classes: Sequence[str], rows: Sequence[ClassRow]) -> str:
     )
 
 
-def remarks(classes: Sequence[str], rows: Sequence[ClassRow]) -> list[str]:
-    """What makes a suggestion doubtful."""
+def remarks(
+    classes: Sequence[str], rows: Sequence[ClassRow], kappa: float
+) -> list[str]:
+    """What makes a suggestion doubtful.
+
+    Args:
+        classes: names of the classes 1..C.
+        rows: theirs.
+        kappa: largest agreement of the two views.
+    """
     pairs = list(zip(classes, rows, strict=True))
     none = [name for name, row in pairs if not row.present]
     leaks = [name for name, row in pairs if row.leak > _LEAK]
     found = []
+    if kappa <= _SLIGHT:
+        found.append(
+            f'even at the suggested threshold two views hardly agree (kappa '
+            f'{kappa:.2f}): the CAMs are of little use yet, and so is the suggestion'
+        )
     if none:
         found.append(f'no picture is labelled with {", ".join(none)}')
     if leaks:

@@ -58,6 +58,13 @@ def test_suggests_from_pictures_with_a_class_alone(seen) -> None:
         empty.hint()
 
 
+def test_views_that_agree_on_nothing_give_no_threshold() -> None:
+    found = MapStatistics(1, 'max')
+    found.add(flat(5), (flat(5), flat(5).flip(-1)), (1,))
+    with pytest.raises(ValueError, match='tell nothing'):
+        found.hint()
+
+
 def test_the_strongest_class_gets_the_pixel() -> None:
     found = MapStatistics(2, 'max')
     raw = torch.tensor([[[8.0, 8, 0, 0]], [[0.0, 1, 1, 0]]])
