@@ -30,7 +30,7 @@ def suggest(load_tool, shapes, capsys, tmp_path):
 
     def run(*arguments: object) -> tuple[int, str, list[dict[str, str]]]:
         capsys.readouterr()
-        given = [*map(str, arguments), '--out', str(out), *shapes_options(shapes)]
+        given = ['--out', str(out), *map(str, arguments), *shapes_options(shapes)]
         code = tool.main([CONFIG, CHECKPOINT, *given])
         with open(out / 'suggested.csv', newline='') as file:
             return code, capsys.readouterr().out, list(csv.DictReader(file))
@@ -105,6 +105,8 @@ def test_refused(suggest, photos, tmp_path) -> None:
         suggest(tmp_path / 'nowhere')
     with pytest.raises(ValueError, match='no_such'):
         suggest('no_such')
+    with pytest.raises(OutputError, match='which is read'):
+        suggest(photos, '--out', photos)
     (tmp_path / 'out').mkdir()
     (tmp_path / 'out' / 'rank_001.png').write_bytes(b'mine')
     with pytest.raises(OutputError, match='not made by this tool'):

@@ -30,6 +30,7 @@ from torch import nn
 from mmwsss.cli.arguments import add_cfg_options, merged_config, plain_errors
 from mmwsss.io.atomic_file import write_atomic, write_picture
 from mmwsss.io.errors import UserError
+from mmwsss.io.inputs_read import folders_of
 from mmwsss.io.output_folder import claim_outputs
 from mmwsss.io.pictures.reader import shown
 from mmwsss.pipeline.inference import class_names, init_model
@@ -155,7 +156,8 @@ def main(argv: list[str] | None = None) -> int:
             f'{args.photos} none is known: take --by entropy, margin or disagreement'
         )
     top = min(args.top, len(photos))
-    read = [args.config, args.checkpoint, *(photo.path for photo in photos)]
+    folders = folders_of(dict(img_path=photo.path) for photo in photos)
+    read = [args.config, args.checkpoint, *folders]
     outputs = [TABLE, *map(panel_name, range(1, top + 1))]
     claim_outputs(args.out, [(name, args.photos) for name in outputs], read)
     found, failed = score_all(scorer, photos, args.diverse)
