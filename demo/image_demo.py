@@ -28,31 +28,15 @@ from mmwsss.cli.arguments import OptionsAction, plain_errors
 from mmwsss.cli.inference_options import POST_PROCESSOR_HELP
 from mmwsss.io.atomic_file import write_picture
 from mmwsss.io.data_errors import DataError
-from mmwsss.io.image_files import IMAGE_SUFFIXES
+from mmwsss.io.image_files import photos_in
 from mmwsss.io.label_png import save_label_png
 from mmwsss.io.output_folder import claim_outputs
 from mmwsss.io.pictures.georeference import copy_georeference, georeference_of
 from mmwsss.io.pictures.reader import read_picture, shown
-from mmwsss.pipeline.inference import init_model, predict_image
+from mmwsss.pipeline.inference import class_names, init_model, predict_image
 from mmwsss.pipeline.prediction_cost import LargePictures
 from mmwsss.visualization.panels import compose_panel, sample_tiles
 from mmwsss.visualization.samples import sample_outputs
-
-
-def photos(path: Path) -> list[Path]:
-    """The photo itself, or the photos of a folder.
-
-    Raises:
-        FileNotFoundError: if there is none.
-    """
-    if path.is_file():
-        return [path]
-    found = sorted(p for p in path.glob('*') if p.suffix.lower() in IMAGE_SUFFIXES)
-    if not found:
-        raise FileNotFoundError(
-            f'{path} is neither a photo nor a folder with photos {IMAGE_SUFFIXES}'
-        )
-    return found
 
 
 def refuse_unplaced(found: list[Path]) -> None:
@@ -104,7 +88,7 @@ def show(
 ) -> None:
     """Write the mask and the panel of one photo; of a GeoTIFF a GeoTIFF mask too."""
     sample = predict_image(model, pixels, **options)
-    classes = model.dataset_meta['classes']
+    classes = class_names(model)
     palette = model.dataset_meta.get('palette')
     outputs = sample_outputs(sample, truth=False)
     if 'seg' in outputs:
@@ -146,7 +130,7 @@ def main(argv: list[str] | None = None) -> int:
     )
     args = parser.parse_args(argv)
 
-    found = photos(args.photo)
+    found = photos_in(args.photo)
     if args.geotiff:
         refuse_unplaced(found)
     read = [args.photo, args.config, args.checkpoint]
@@ -154,6 +138,7 @@ def main(argv: list[str] | None = None) -> int:
     test_cfg = Config({})
     test_cfg.merge_from_dict(args.test_cfg)  # a.b=c belongs to the group a
     model = init_model(args.config, args.checkpoint, args.device, args.post_processor)
+    class_names(model)  # refused before a photo is read
     failed = show_all(model, found, args.out_dir, test_cfg.to_dict(), args.geotiff)
     print_log(f'{len(found) - len(failed)} masks and panels in {args.out_dir}')
     if failed:

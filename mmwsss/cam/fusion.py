@@ -147,7 +147,20 @@ def max_normalise_cam(cam: Tensor, eps: float = NORMALISE_EPS) -> Tensor:
     return cam / (cam.amax(dim=(-2, -1), keepdim=True) + eps)
 
 
-NORMALISE = {'minmax': normalise_cam, 'max': max_normalise_cam}
+def raw_cam(cam: Tensor, eps: float = NORMALISE_EPS) -> Tensor:
+    """No normalisation: the sum of the scales as it is, on one scale for all images.
+
+    Args:
+        cam: (B, C, H, W), non-negative.
+        eps: not read.
+
+    Returns:
+        The same.
+    """
+    return cam
+
+
+NORMALISE = {'minmax': normalise_cam, 'max': max_normalise_cam, 'none': raw_cam}
 
 
 def fuse_cams(
@@ -170,13 +183,14 @@ def fuse_cams(
         size: (H, W) of the image at scale 1.
         eps: see :func:`normalise_cam`.
         pair: ``'max'`` (ToCo, FSR, AFA) or ``'sum'`` (SemFormer, EPS) of a pair.
-        normalise: ``'minmax'`` (ToCo, FSR, AFA) or ``'max'`` (SemFormer, EPS).
+        normalise: ``'minmax'`` (ToCo, FSR, AFA), ``'max'`` (SemFormer, EPS) or
+            ``'none'``: sums without an upper bound.
         multiple: maps are resized to ``size`` rounded up to a multiple of this, then
             cut; 1: straight to ``size``, the better geometry. SemFormer as released:
             16, though its inputs were stretched to that size, not padded.
 
     Returns:
-        (B, C, H, W) float32 in [0, 1).
+        (B, C, H, W) float32 in [0, 1), but for ``normalise='none'``.
     """
     height, width = (-(-side // multiple) * multiple for side in size)
     total, grid = None, (height, width)

@@ -125,3 +125,20 @@ UNREAD_SUFFIXES = (
     *('.heic', '.heif', '.jxl', '.dng', '.cr2', '.nef', '.arw', '.svg', '.dcm', '.svs'),
 )
 _SUFFIX_SET = frozenset(IMAGE_SUFFIXES)
+
+
+def photos_in(path: str | os.PathLike) -> list[Path]:
+    """The photo itself, or the photos of a folder, sorted by name.
+
+    Raises:
+        FileNotFoundError: if there is none.
+    """
+    path = Path(path)
+    if path.is_file():
+        return [path]
+    found = sorted(p for p in path.glob('*') if p.suffix.lower() in IMAGE_SUFFIXES)
+    if not found:
+        raise FileNotFoundError(
+            f'{path} is neither a photo nor a folder with photos {IMAGE_SUFFIXES}'
+        )
+    return found

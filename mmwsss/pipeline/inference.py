@@ -17,6 +17,7 @@ from torch import nn
 from mmwsss.cli.inference_options import apply_post_processor, segmentor_cfg
 from mmwsss.datasets.transforms.pack_weak_inputs import PackWeakInputs
 from mmwsss.io.checkpoint import load_checkpoint_file, use_safe_checkpoints
+from mmwsss.io.errors import UserError
 from mmwsss.io.pictures.picture_rule import PictureRule
 from mmwsss.io.pictures.reader import read_picture, read_rgb
 from mmwsss.io.published import compare_classes, load_to_predict, saved_classes
@@ -86,6 +87,24 @@ def dataset_meta(cfg: Config) -> dict[str, Any]:
     return {**getattr(kind, 'METAINFO', {}), **dataset.get('metainfo', {})}
 
 
+def class_names(model: nn.Module) -> list[str]:
+    """Names of a model's classes by id, background first.
+
+    Args:
+        model: from :func:`init_model`.
+
+    Raises:
+        UserError: if neither its checkpoint nor its config says them.
+    """
+    names = model.dataset_meta.get('classes')
+    if not names:
+        raise UserError(
+            'neither the checkpoint nor the config names the classes: set '
+            '--cfg-options "test_dataloader.dataset.metainfo.classes=[background,...]"'
+        )
+    return list(names)
+
+
 def picture_rule(cfg: Config, saved: Mapping[str, Any] | None = None) -> PictureRule:
     """How photos are read that a model predicts: as the data set of its config says.
 
@@ -120,6 +139,32 @@ def read_photo(path: str | Path, rule: PictureRule | None = None) -> np.ndarray:
     return read_rgb(path, rule)
 
 
+def packed(model: nn.Module, pixels: np.ndarray) -> dict[str, Any]:
+    """One photo as a batch that the model takes: ``inputs`` and ``data_samples``.
+
+    Args:
+        model: from :func:`init_model`.
+        pixels: RGB (H, W, 3) uint8 (N bands for a network of N).
+
+    Raises:
+        ValueError: if the array has another form.
+    """
+    ours = hasattr(model.data_preprocessor, 'denormalise')
+    count = len(model.data_preprocessor.mean) if ours else 3
+    if pixels.ndim != 3 or pixels.shape[2] != count or pixels.dtype != np.uint8:
+        form = 'RGB (H, W, 3)' if count == 3 else f'(H, W, {count})'
+        raise ValueError(
+            f'image must be {form} uint8, got {pixels.shape} {pixels.dtype}'
+        )
+    size = pixels.shape[:2]
+    if isinstance(model.data_preprocessor, ImgDataPreprocessor):
+        pixels = pixels[..., ::-1]  # mmseg's pipelines load BGR
+    item = PackWeakInputs()(dict(img=pixels, ori_shape=size, img_shape=size))
+    return model.data_preprocessor(
+        dict(inputs=[item['inputs']], data_samples=[item['data_samples']])
+    )
+
+
 def predict_image(
     model: nn.Module, image: str | Path | np.ndarray, **overrides: Any
 ) -> SegDataSample:
@@ -142,20 +187,7 @@ def predict_image(
         pixels = image
     else:
         pixels = read_picture(image, getattr(model, 'picture', None)).pixels
-    ours = hasattr(model.data_preprocessor, 'denormalise')
-    count = len(model.data_preprocessor.mean) if ours else 3
-    if pixels.ndim != 3 or pixels.shape[2] != count or pixels.dtype != np.uint8:
-        form = 'RGB (H, W, 3)' if count == 3 else f'(H, W, {count})'
-        raise ValueError(
-            f'image must be {form} uint8, got {pixels.shape} {pixels.dtype}'
-        )
-    size = pixels.shape[:2]
-    if isinstance(model.data_preprocessor, ImgDataPreprocessor):
-        pixels = pixels[..., ::-1]  # mmseg's pipelines load BGR
-    packed = PackWeakInputs()(dict(img=pixels, ori_shape=size, img_shape=size))
-    batch = model.data_preprocessor(
-        dict(inputs=[packed['inputs']], data_samples=[packed['data_samples']])
-    )
+    batch = packed(model, pixels)
     if hasattr(model, 'cam_head'):  # a plain segmentor has no labels to choose from
         overrides = {'cam_filter': 'pred', **overrides}
     with torch.no_grad():

@@ -20,8 +20,10 @@ TITLES = {
     'aux_cam': 'auxiliary CAM',
     'pseudo': 'pseudo label',
     'seg': 'prediction',
+    'uncertainty': 'uncertainty',
     'truth': 'truth',
 }
+_HEAT = ('cam', 'aux_cam', 'uncertainty')
 
 
 @dataclass
@@ -54,8 +56,9 @@ def sample_tiles(
 
     Args:
         image: RGB (H, W, 3) uint8.
-        outputs: Maps by name, those that exist: ``cam`` and ``aux_cam`` (scores in
-            [0, 1], any size), ``pseudo``, ``seg`` and ``truth`` (class ids, any size).
+        outputs: Maps by name, those that exist: ``cam``, ``aux_cam`` and
+            ``uncertainty`` (scores in [0, 1], any size), ``pseudo``, ``seg`` and
+            ``truth`` (class ids, any size).
         classes: Names by class id, background first.
         palette: Colours by class id.
         present: Image-level labels (class ids) for the caption.
@@ -74,7 +77,7 @@ def sample_tiles(
         if name not in outputs:
             continue
         plane = outputs[name]
-        if name.endswith('cam'):
+        if name in _HEAT:
             score = np.clip(resize_picture(plane, size), 0, 1)
             tiles.append(Tile(title, cam_overlay(photo, score), heat=True))
         else:
@@ -187,7 +190,7 @@ def _swatch(label: int, classes: Sequence[str], colours: np.ndarray) -> Image.Im
 
 def _scale() -> Image.Image:
     bar = heat_colours(np.linspace(0, 1, 90)[None].repeat(_FONT + 3, 0))
-    return _beside(Image.fromarray(bar.astype(np.uint8)), 'CAM score 0 (left) to 1')
+    return _beside(Image.fromarray(bar.astype(np.uint8)), 'score 0 (left) to 1')
 
 
 def _beside(picture: Image.Image, text: str) -> Image.Image:

@@ -200,6 +200,8 @@ def test_fuse_by_sum_and_maximum() -> None:
     # un-mirrored (3, 8): sums 4 and 3, divided by 4
     got = fuse_cams([(plain, mirrored)], (1, 2), 0.0, pair='sum', normalise='max')
     assert got.flatten().tolist() == [1.0, 0.75]
+    raw = fuse_cams([(plain, mirrored)] * 2, (1, 2), pair='sum', normalise='none')
+    assert raw.flatten().tolist() == [8.0, 6.0]  # two scales, added
 
 
 @pytest.mark.parametrize(

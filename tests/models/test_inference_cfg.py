@@ -21,7 +21,11 @@ from tests.helpers import ROOT
             dict(cam=dict(fuse_at='logits')),
             r"one of \('input', 'label'\), got 'logits'",
         ),
-        (dict(cam=dict(normalise='sum')), r"one of \('minmax', 'max'\), got 'sum'"),
+        (dict(cam=dict(normalise='sum')), r"'max', 'none'\), got 'sum'"),
+        (
+            dict(cam=dict(normalise='none'), outputs=('cam', 'class_maps')),
+            r"without an upper bound, and the outputs \['cam'\] need",
+        ),
         (dict(cam=dict(scales=())), r'cam.scales must hold positive numbers, got \(\)'),
         (dict(cam=dict(scales=(1.0, 0))), r'positive numbers, got \(1.0, 0\)'),
         (dict(cam=dict(strides=(0,))), r'positive numbers, got \(0,\)'),

@@ -54,7 +54,7 @@ class SelfTrainingCfg:
         for key, known in (
             ('source', SOURCES),
             ('pair', (None, *PAIRS)),
-            ('normalise', (None, *NORMALISE)),
+            ('normalise', (None, *sorted(set(NORMALISE) - {'none'}))),
         ):
             check_choice(f'self_training.{key}', getattr(self, key), known)
         if self.scales is not None and (not self.scales or min(self.scales) <= 0):

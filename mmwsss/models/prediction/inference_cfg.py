@@ -90,7 +90,9 @@ class MapFusion:
         mirror: whether mirrored images take part.
         pair: ``'max'`` (ToCo, FSR, AFA), ``'sum'`` (SemFormer, EPS) or ``'mean'`` of an
             image and its mirror.
-        normalise: ``'minmax'`` (ToCo, FSR, AFA) or ``'max'`` (SemFormer, EPS).
+        normalise: ``'minmax'`` (ToCo, FSR, AFA) or ``'max'`` (SemFormer, EPS);
+            ``'none'``, for the output ``class_maps`` alone: activations that can be
+            compared between images.
         fuse_at: scales meet at the size of the network's ``'input'`` (ToCo), or on the
             grid that is asked for (``'label'``; SemFormer, EPS).
         multiple: maps at the size of the label are resized to the next multiple of
@@ -139,7 +141,21 @@ class MapFusion:
                 f'size of its input, got {entries[unread[0]]!r}: leave it out, or set '
                 f'test_cfg.cam.{unread[0]}'
             )
-        return make_group(cls, 'train_cfg.cam', entries)
+        found = make_group(cls, 'train_cfg.cam', entries)
+        found.refuse_raw('labels in training')
+        return found
+
+    def refuse_raw(self, reader: str) -> None:
+        """Refuse ``normalise='none'`` for what takes maps in [0, 1].
+
+        Raises:
+            ValueError: naming the reader.
+        """
+        if self.normalise == 'none':
+            raise ValueError(
+                f"cam.normalise='none' gives maps without an upper bound, and {reader} "
+                "need maps in [0, 1]: set 'minmax' or 'max'"
+            )
 
     def fuse(
         self,
@@ -290,6 +306,9 @@ class InferenceCfg:
                 f'test_cfg.outputs has {sorted(unknown)}; known: {OUTPUTS}'
             )
         check_choice('test_cfg.cam_filter', self.cam_filter, FILTERS)
+        bounded = sorted({'cam', 'aux_cam', 'pseudo'} & set(self.outputs))
+        if bounded:
+            self.cam.refuse_raw(f'the outputs {bounded}')
 
     @property
     def wants_cams(self) -> bool:

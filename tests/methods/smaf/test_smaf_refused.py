@@ -90,6 +90,7 @@ def test_settings_that_do_not_fit(settings: dict, match: str, tmp_path) -> None:
         dict(stride=0),
         dict(pair='first'),
         dict(normalise='sum'),
+        dict(normalise='none'),  # targets lie in [0, 1]
     ],
 )
 def test_self_training_settings(entry: dict) -> None:
