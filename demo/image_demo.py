@@ -30,6 +30,7 @@ from mmwsss.io.atomic_file import write_picture
 from mmwsss.io.data_errors import DataError
 from mmwsss.io.image_files import IMAGE_SUFFIXES
 from mmwsss.io.label_png import save_label_png
+from mmwsss.io.litter import is_litter
 from mmwsss.io.output_folder import claim_outputs
 from mmwsss.io.pictures.georeference import copy_georeference, georeference_of
 from mmwsss.io.pictures.reader import read_picture, shown
@@ -40,17 +41,22 @@ from mmwsss.visualization.samples import sample_outputs
 
 
 def photos(path: Path) -> list[Path]:
-    """The photo itself, or the photos of a folder.
+    """The photo itself, or the photos of a folder, without those in folders below.
 
     Raises:
         FileNotFoundError: if there is none.
     """
     if path.is_file():
         return [path]
-    found = sorted(p for p in path.glob('*') if p.suffix.lower() in IMAGE_SUFFIXES)
+    inside = sorted(p for p in path.glob('*') if not is_litter(p.name))
+    found = [p for p in inside if p.suffix.lower() in IMAGE_SUFFIXES and p.is_file()]
+    below = [p.name for p in inside if p.is_dir()]
+    if found and below:
+        print_log(f'the folders {below} in {path} are left out: give each by itself')
     if not found:
         raise FileNotFoundError(
             f'{path} is neither a photo nor a folder with photos {IMAGE_SUFFIXES}'
+            + (f'; it holds the folders {below}: give one of them' if below else '')
         )
     return found
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from .data_errors import DataError
+from .litter import is_litter
 from .pictures.picture_rule import PictureRule
 from .pictures.reader import size_of
 
@@ -102,6 +103,29 @@ class FileFinder:
             )
 
 
+def like_it(path: str) -> str:
+    """A file that is there and may be meant by one that isn't; '' if there is none.
+
+    It differs in capitals, in its suffix, or in a folder too many.
+    """
+    folder, base = os.path.split(path)
+    if os.path.isdir(folder):
+        wanted, stem = base.casefold(), image_stem(base).casefold()
+        names = [name for name in sorted(os.listdir(folder)) if not is_litter(name)]
+        for name in (*names, *map(image_stem, names)):
+            if name.casefold() == wanted:
+                return os.path.join(folder, name)
+        for name in names:
+            if image_stem(name).casefold() == stem and image_stem(name) != name:
+                return os.path.join(folder, name)
+    parts = Path(path).parts
+    for i in range(len(parts) - 2, max(0, len(parts) - 6), -1):
+        shorter = os.path.join(*parts[:i], *parts[i + 1 :])
+        if os.path.isfile(shorter):
+            return shorter
+    return ''
+
+
 def _listed(folder: str) -> tuple[str, dict[str, str]]:
     """A folder and the names in it, by themselves and by their composed letters."""
     for place in (folder or '.', unicodedata.normalize('NFD', folder)):
@@ -114,6 +138,18 @@ def _listed(folder: str) -> tuple[str, dict[str, str]]:
             }
             return place if folder else '', composed | dict(zip(names, names))
     return folder, {}
+
+
+def images_below(folder: str | os.PathLike) -> list[Path]:
+    """All image files below a folder, in order, without what systems left there."""
+    root = Path(folder)
+    found = (path for path in sorted(root.rglob('*')) if path.is_file())
+    return [
+        path
+        for path in found
+        if path.suffix.lower() in _SUFFIX_SET
+        and not any(map(is_litter, path.relative_to(root).parts))
+    ]
 
 
 IMAGE_SUFFIXES = (

@@ -86,7 +86,7 @@ def gather(
     classes = tuple(classes) or _listed_classes(parts)
     known = LabelChannels((BACKGROUND, *classes), negatives=negatives).vocabulary
     # without classes blanks part no names: nobody knows which belong together
-    known = known if classes else Vocabulary()
+    known = known if classes else Vocabulary(others=known.others)
     tables = [
         _without(read_table(p.labels, 'auto', known, p.images), p.images, beside)
         for p in parts
