@@ -95,7 +95,7 @@ def _full(task: Mapping[str, Any]) -> tuple[str, list[Any] | None]:
     return _picture(task['data']), values if done else None
 
 
-def short_task(task: Mapping[str, Any]) -> tuple[str, list[Any] | None]:
+def short_task(task: Mapping[str, Any]) -> tuple[str, list[Any]]:
     """URL and label values of a task of the export "JSON-MIN"."""
     url = _picture(task)
     values: list[Any] = []
