@@ -32,10 +32,10 @@ from mmengine.runner.checkpoint import CheckpointLoader
 from numpy._core import multiarray
 
 from .errors import UserError
-from .pictures.broken import first_bytes
 from .plain import restore_message_hub, to_plain
 from .weight_files import (
     announce_stored,
+    check_content,
     check_hash,
     check_own_name,
     stored_weights,
@@ -138,30 +138,9 @@ def _existing(filename: str) -> str:
     raise FileNotFoundError(f'checkpoint {filename} can not be found; {found}.')
 
 
-def _refuse_others(path: str) -> None:
-    """Refuse a file that begins as no checkpoint does, by its name.
-
-    Raises:
-        UserError: saying what it is instead.
-    """
-    content = first_bytes(path)
-    begin = content.lstrip()[:200].lower()
-    if not content:
-        what, fix = 'is empty, 0 bytes', 'fetch or save it again'
-    elif begin.startswith(b'version https://git-lfs'):
-        what, fix = 'is a git-lfs pointer, not the file itself', 'run git lfs pull'
-    elif begin.startswith((b'<!doctype html', b'<html', b'<?xml')):
-        what, fix = 'is a web page', 'open it to see why, then fetch the file itself'
-    elif path.endswith(('.py', '.json', '.yaml', '.yml')):
-        what, fix = 'is no checkpoint by its suffix', 'give the config first, then it'
-    else:
-        return
-    raise UserError(f'{path} {what}: {fix}')
-
-
 def _load(file: str | BinaryIO, map_location: Any, name: str) -> Any:
     if isinstance(file, str):
-        _refuse_others(file)
+        check_content(file)
     if _pickle_allowed():
         print_log(
             f'{ALLOW_PICKLE_ENV} is set: {name} is unpickled and may RUN ANY CODE '

@@ -54,11 +54,8 @@ class ClassFolderReader(LabelReader):
                 _leave_out(source, name, LOOSE)
                 continue
             labels = split_cell(name, known, ('+',))
-            for path in _files(os.path.join(source.path, name), source):
-                if path.lower().endswith(IMAGE_SUFFIXES):
-                    found[os.path.relpath(path, source.path)] = labels
-                else:
-                    _leave_out(source, path, 'no picture')
+            for path in _pictures(os.path.join(source.path, name), source):
+                found[os.path.relpath(path, source.path)] = labels
         if not found:
             self._refuse(source, [name for name, _ in places])
         _refuse_kinds(source.path, found, known)
@@ -95,6 +92,15 @@ def _refuse_kinds(path: str, found: Mapping[str, object], known: Vocabulary) -> 
     )
 
 
+def _pictures(folder: str, source: LabelSource) -> Iterator[str]:
+    """Paths of the pictures below; what else is there is left out."""
+    for path in _files(folder, source):
+        if path.lower().endswith(IMAGE_SUFFIXES):
+            yield path
+        else:
+            _leave_out(source, path, 'no picture')
+
+
 def _files(folder: str, source: LabelSource) -> Iterator[str]:
     """Paths of all files below, in order, without litter; links upwards are left out.
 
@@ -111,11 +117,12 @@ def _files(folder: str, source: LabelSource) -> Iterator[str]:
 
 
 def _leads_up(path: str) -> bool:
-    """Whether a folder is a link to one that it lies in."""
+    """Whether a folder is a link to one on the way to it, over other links too."""
     if not os.path.islink(path):
         return False
-    place, target = os.path.realpath(os.path.dirname(path)), os.path.realpath(path)
-    return os.path.join(place, '').startswith(os.path.join(target, ''))
+    target = os.path.join(os.path.realpath(path), '')
+    above = (os.path.join(os.path.realpath(p), '') for p in Path(path).parents)
+    return any(place.startswith(target) for place in above)
 
 
 def _leave_out(source: LabelSource, path: str, reason: str) -> None:
