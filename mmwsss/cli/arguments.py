@@ -12,6 +12,7 @@ import traceback
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from numbers import Real
+from pathlib import Path
 from typing import Any
 
 from mmengine.config import Config, DictAction
@@ -30,6 +31,8 @@ _UNKNOWN_SETTING = '__init__() got an unexpected keyword argument'
 _BUILDING = ('__init__', 'build_from_cfg')
 #: scores of a test, in its work dir
 METRICS = 'metrics.json'
+#: of config files
+CONFIG_SUFFIXES = ('.py', '.json', '.yaml', '.yml')
 LAUNCHERS = ('none', 'pytorch', 'slurm', 'mpi')
 
 
@@ -97,9 +100,24 @@ def add_picture(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def config_from(path: str | os.PathLike) -> Config:
+    """A config file.
+
+    Raises:
+        UserError: if it is a file of another kind, as a checkpoint is.
+        FileNotFoundError: if it isn't there.
+    """
+    if os.path.isfile(path) and Path(path).suffix not in CONFIG_SUFFIXES:
+        raise UserError(
+            f'{path} is no config by its suffix ({", ".join(CONFIG_SUFFIXES)}): give '
+            'the config first, then the checkpoint'
+        )
+    return Config.fromfile(str(path))
+
+
 def merged_config(args: argparse.Namespace) -> Config:
     """The config file with ``--cfg-options`` merged in."""
-    cfg = Config.fromfile(args.config)
+    cfg = config_from(args.config)
     cfg.merge_from_dict(args.cfg_options or {})
     return cfg
 

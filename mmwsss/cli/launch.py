@@ -16,6 +16,7 @@ from torch import distributed
 from mmwsss.env.cpu_bfloat16 import has_bfloat16
 from mmwsss.io.checkpoint import use_safe_checkpoints
 from mmwsss.io.errors import UserError
+from mmwsss.io.output_folder import refuse_file
 from mmwsss.registry import PRETRAINED, name_of
 
 from .inference_options import segmentor_cfg
@@ -61,7 +62,13 @@ def prepare_run(
 
 
 def guard_outputs(cfg: Config) -> None:
-    """Let every run check its folders of outputs before it works, see the hook."""
+    """Let every run check its folders of outputs before it works, see the hook.
+
+    Raises:
+        OutputError: if the work dir is a file.
+    """
+    if cfg.get('work_dir'):
+        refuse_file(cfg.work_dir, '--work-dir')
     hooks = cfg.get('custom_hooks') or []
     if not any(name_of(hook.get('type')) == 'OutputGuardHook' for hook in hooks):
         cfg.custom_hooks = [*hooks, dict(type='mmwsss.OutputGuardHook')]

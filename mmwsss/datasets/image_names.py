@@ -15,6 +15,7 @@ from PIL import Image
 from mmwsss.io.data_errors import LabelError
 from mmwsss.io.image_files import image_stem
 
+_SURROGATE = re.compile('[\ud800-\udfff]')
 _ROOTED = re.compile(r'/|[A-Za-z]:/|\w+://')
 #: pairs of files with equal names and sizes whose contents are compared at the start
 MAX_COMPARED = 32
@@ -37,9 +38,17 @@ def clean_name(name: str, path: str, folder: str | None = None) -> str:
         folder: the image folder; ``None``: unknown, absolute names are kept.
 
     Raises:
-        LabelError: if it is empty, or leads out of the folder.
+        LabelError: if it is empty, leads out of the folder, or is written in bytes that
+            are no UTF-8.
     """
     name = composed(name)
+    if not name.isascii() and _SURROGATE.search(name):
+        shown = name.encode('utf-8', 'surrogateescape')
+        raise LabelError(
+            path,
+            f'names the image {shown!r}, whose letters are not in UTF-8',
+            'rename it; a whole folder: convmv -r -f latin1 -t utf8 --notest FOLDER',
+        )
     if '\\' in name:
         name = name.replace('\\', '/')
     if folder is not None and _ROOTED.match(name):
@@ -67,12 +76,18 @@ def _below(name: str, path: str, folder: str) -> str:
         start = root.rstrip('/') + '/'
         if root and name.startswith(start):
             return name[len(start) :]
+    fix = (
+        'give names below it, or the folder that holds them all as '
+        'data_prefix.img_path (relative to data_root)'
+    )
+    if not name.startswith('/') or name.startswith('//'):  # of another machine
+        begin = name.rpartition('/')[0] + '/'
+        fix = f'write names below it: take {begin!r}, or a part of it, off each'
     raise LabelError(
         path,
         f'names the image {name!r}, which does not lie below the image folder '
         f'{folder!r}',
-        'give names below it, or the folder that holds them all as '
-        'data_prefix.img_path (relative to data_root)',
+        fix,
     )
 
 

@@ -14,6 +14,8 @@ from .readers.vocabulary import Vocabulary
 BACKGROUND = 'background'
 #: folders and labels that mean "no object", unless a class has the name
 NEGATIVES = (*(BACKGROUND, 'normal', 'good', 'negative', 'negatives', 'no_object'),)
+#: the background and the ids 1 to 254
+MAX_CLASSES = 255
 #: lines of labelling tools' lists that are no classes: __ignore__, _background_, ...
 _NO_CLASSES = ('ignore', BACKGROUND)
 
@@ -34,7 +36,7 @@ def check_classes(owner: str, classes: Sequence[str] | None) -> Sequence[str]:
         The classes.
 
     Raises:
-        UserError: naming what was given.
+        UserError: naming what was given; and for more than masks have ids.
     """
     if not classes:
         raise UserError(
@@ -45,6 +47,12 @@ def check_classes(owner: str, classes: Sequence[str] | None) -> Sequence[str]:
         raise UserError(
             f'the classes of {owner} must begin with {BACKGROUND!r} and '
             f'be all different, but are {tuple(classes)}'
+        )
+    if len(classes) > MAX_CLASSES:
+        raise UserError(
+            f'{owner} has {len(classes) - 1} classes beside the background, and masks '
+            f'of 8 bits have room for {MAX_CLASSES - 1} (255 is "ignored"): put some '
+            'together, or leave out rare ones'
         )
     unmeant = [name for name in classes[1:] if _key(name) in _NO_CLASSES]
     if unmeant:

@@ -4,7 +4,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from mmwsss.io.data_errors import LabelError, UnreadableImageError
-from mmwsss.io.image_files import FileFinder
+from mmwsss.io.image_files import FileFinder, like_it
 
 
 class PictureFinder(FileFinder):
@@ -39,11 +39,20 @@ class PictureFinder(FileFinder):
             LabelError: naming the first two that share a name.
         """
         if self.missing:
+            near = like_it(self.missing[0])
+            fix = (
+                'check data_root and data_prefix.img_path, the folder of the images '
+                'below data_root (folder.py: --images)'
+            )
+            if near:
+                fix = (
+                    f'there is {near}: write the names as the files have them (the '
+                    'suffix may be left out), below the folder of the images'
+                )
             raise UnreadableImageError(
                 self.missing[0],
                 f'missing, with {len(self.missing) - 1} other images of {count}',
-                'check data_root and data_prefix.img_path, the folder of the images '
-                'below data_root',
+                fix,
             )
         if self.ambiguous:
             one, other = self.ambiguous[0]

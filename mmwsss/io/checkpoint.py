@@ -35,6 +35,7 @@ from .errors import UserError
 from .plain import restore_message_hub, to_plain
 from .weight_files import (
     announce_stored,
+    check_content,
     check_hash,
     check_own_name,
     stored_weights,
@@ -138,6 +139,8 @@ def _existing(filename: str) -> str:
 
 
 def _load(file: str | BinaryIO, map_location: Any, name: str) -> Any:
+    if isinstance(file, str):
+        check_content(file)
     if _pickle_allowed():
         print_log(
             f'{ALLOW_PICKLE_ENV} is set: {name} is unpickled and may RUN ANY CODE '

@@ -9,7 +9,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from mmengine.logging import print_log
+
 from .data_errors import DataError
+from .litter import is_litter
 from .pictures.picture_rule import PictureRule
 from .pictures.reader import size_of
 
@@ -102,6 +105,29 @@ class FileFinder:
             )
 
 
+def like_it(path: str) -> str:
+    """A file that is there and may be meant by one that isn't; '' if there is none.
+
+    It differs in capitals, in its suffix, or in a folder too many.
+    """
+    folder, base = os.path.split(path)
+    if os.path.isdir(folder):
+        wanted, stem = base.casefold(), image_stem(base).casefold()
+        names = [name for name in sorted(os.listdir(folder)) if not is_litter(name)]
+        for name in (*names, *map(image_stem, names)):
+            if name.casefold() == wanted:
+                return os.path.join(folder, name)
+        for name in names:
+            if image_stem(name).casefold() == stem and image_stem(name) != name:
+                return os.path.join(folder, name)
+    parts = Path(path).parts
+    for i in range(len(parts) - 2, max(0, len(parts) - 6), -1):
+        shorter = os.path.join(*parts[:i], *parts[i + 1 :])
+        if os.path.isfile(shorter):
+            return shorter
+    return ''
+
+
 def _listed(folder: str) -> tuple[str, dict[str, str]]:
     """A folder and the names in it, by themselves and by their composed letters."""
     for place in (folder or '.', unicodedata.normalize('NFD', folder)):
@@ -116,6 +142,18 @@ def _listed(folder: str) -> tuple[str, dict[str, str]]:
     return folder, {}
 
 
+def images_below(folder: str | os.PathLike) -> list[Path]:
+    """All image files below a folder, in order, without what systems left there."""
+    root = Path(folder)
+    found = (path for path in sorted(root.rglob('*')) if path.is_file())
+    return [
+        path
+        for path in found
+        if path.suffix.lower() in _SUFFIX_SET
+        and not any(map(is_litter, path.relative_to(root).parts))
+    ]
+
+
 IMAGE_SUFFIXES = (
     *('.jpg', '.jpeg', '.png', '.bmp', '.webp', '.tif', '.tiff'),
     *('.gif', '.jfif', '.jp2', '.avif'),
@@ -128,7 +166,7 @@ _SUFFIX_SET = frozenset(IMAGE_SUFFIXES)
 
 
 def photos_in(path: str | os.PathLike) -> list[Path]:
-    """The photo itself, or the photos of a folder, sorted by name.
+    """The photo itself, or the photos of a folder, without those in folders below.
 
     Raises:
         FileNotFoundError: if there is none.
@@ -136,9 +174,14 @@ def photos_in(path: str | os.PathLike) -> list[Path]:
     path = Path(path)
     if path.is_file():
         return [path]
-    found = sorted(p for p in path.glob('*') if p.suffix.lower() in IMAGE_SUFFIXES)
+    inside = sorted(p for p in path.glob('*') if not is_litter(p.name))
+    found = [p for p in inside if p.suffix.lower() in _SUFFIX_SET and p.is_file()]
+    below = [p.name for p in inside if p.is_dir()]
+    if found and below:
+        print_log(f'the folders {below} in {path} are left out: give each by itself')
     if not found:
         raise FileNotFoundError(
             f'{path} is neither a photo nor a folder with photos {IMAGE_SUFFIXES}'
+            + (f'; it holds the folders {below}: give one of them' if below else '')
         )
     return found

@@ -47,10 +47,12 @@ def claim_outputs(
 
     Raises:
         OutputError: if the folder is or holds an input, a name leads out of it, two
-            inputs would share a file, or a file is there that no tool of ours has made.
+            inputs would share a file, a file is there that no tool of ours has made, or
+            nothing can be written there.
     """
     folder = Path(folder)
     refuse_inputs(folder, inputs, option)
+    refuse_file(folder, option)
     planned = one_file_each(outputs)
     made = made_in(folder)
     there = _files_of(folder, planned)
@@ -62,9 +64,31 @@ def claim_outputs(
             f'folder to {option}, or move them away'
         )
     names = sorted(made | set(planned))
-    if names != sorted(made):
+    if names == sorted(made):
+        return folder
+    try:
         write_atomic('\n'.join((*names, '')).encode(), folder / MADE)
+    except OSError as err:
+        raise OutputError(
+            f'{option} {folder} can not be written into ({err.strerror}): give '
+            'another one'
+        ) from err
     return folder
+
+
+def refuse_file(folder: str | os.PathLike, option: str = '--out') -> None:
+    """Refuse a file where a folder is to be made.
+
+    Raises:
+        OutputError: naming the file, be it the folder or one above it.
+    """
+    path = Path(folder)
+    for place in (path, *path.parents):
+        if place.exists() and not place.is_dir():
+            raise OutputError(
+                f'{option} {folder} can not be made, since {place} is a file: give '
+                'another folder'
+            )
 
 
 def made_in(folder: str | os.PathLike) -> set[str]:

@@ -12,6 +12,7 @@ from pathlib import Path
 from mmengine.logging import print_log
 
 from .errors import UserError
+from .pictures.broken import first_bytes
 
 WEIGHTS_ENV = 'MMWSSS_WEIGHTS'
 _HASH = re.compile(r'-([0-9a-f]{8,64})(?=\.[a-z]+$)')
@@ -107,3 +108,24 @@ def announce_stored(path: Path, url: str) -> None:
         f'{url}: taken from {path} (${WEIGHTS_ENV}; sha256 {file_hash(path)[:8]}…)',
         'current',
     )
+
+
+def check_content(path: str) -> None:
+    """Refuse a file that begins as no checkpoint does, by its name.
+
+    Raises:
+        UserError: saying what it is instead.
+    """
+    content = first_bytes(path)
+    begin = content.lstrip()[:200].lower()
+    if not content:
+        what, fix = 'is empty, 0 bytes', 'fetch or save it again'
+    elif begin.startswith(b'version https://git-lfs'):
+        what, fix = 'is a git-lfs pointer, not the file itself', 'run git lfs pull'
+    elif begin.startswith((b'<!doctype html', b'<html', b'<?xml')):
+        what, fix = 'is a web page', 'open it to see why, then fetch the file itself'
+    elif path.endswith(('.py', '.json', '.yaml', '.yml')):
+        what, fix = 'is no checkpoint by its suffix', 'give the config first, then it'
+    else:
+        return
+    raise UserError(f'{path} {what}: {fix}')

@@ -14,6 +14,7 @@ from mmengine.registry import init_default_scope
 from mmseg.structures import SegDataSample
 from torch import nn
 
+from mmwsss.cli.arguments import config_from
 from mmwsss.cli.inference_options import apply_post_processor, segmentor_cfg
 from mmwsss.datasets.transforms.pack_weak_inputs import PackWeakInputs
 from mmwsss.io.checkpoint import load_checkpoint_file, use_safe_checkpoints
@@ -50,11 +51,7 @@ def init_model(
             post-processor.
     """
     use_safe_checkpoints()
-    cfg = (
-        copy.deepcopy(config)
-        if isinstance(config, Config)
-        else Config.fromfile(str(config))
-    )
+    cfg = copy.deepcopy(config) if isinstance(config, Config) else config_from(config)
     init_default_scope(cfg.get('default_scope', 'mmwsss'))
     network = segmentor_cfg(cfg)
     if 'pretrained' in network.get('backbone', {}):

@@ -100,7 +100,7 @@ def resize_picture(
 
     Args:
         image: (H, W, 3) uint8, (H, W) float or (H, W) integer.
-        size: New height and width.
+        size: New height and width; a line of pixels stays one, however it shrinks.
         smooth: Bilinear; ``False`` = nearest, for labels.
 
     Returns:
@@ -110,7 +110,8 @@ def resize_picture(
     if image.dtype != np.uint8:
         kind = np.float32 if smooth else np.int32
         image = image.astype(kind)
-    return np.asarray(Image.fromarray(image).resize((size[1], size[0]), how))
+    height, width = (max(1, side) for side in size)
+    return np.asarray(Image.fromarray(image).resize((width, height), how))
 
 
 def _edges(label: np.ndarray) -> np.ndarray:

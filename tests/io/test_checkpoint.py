@@ -21,6 +21,7 @@ from mmwsss.io.checkpoint import (
     load_checkpoint_file,
     use_safe_checkpoints,
 )
+from mmwsss.io.errors import UserError
 from mmwsss.io.plain import restore_message_hub, to_plain
 from mmwsss.io.weights import CheckpointMismatch, load_weights_strict
 
@@ -204,3 +205,19 @@ def test_wrong_keys_are_listed():
 def test_foreign_checkpoint_is_refused():
     with pytest.raises(CheckpointMismatch, match='Not one key agrees'):
         load_weights_strict(Segmenter(3), dict(a=torch.ones(1)))
+
+
+@pytest.mark.parametrize(
+    ('name', 'content', 'said'),
+    [
+        ('a.pth', b'', 'is empty, 0 bytes'),
+        ('a.pth', b'\n<!DOCTYPE html><html>Sign in', 'is a web page'),
+        ('a.pth', b'version https://git-lfs.github.com/spec/v1\n', 'git lfs pull'),
+        ('config.py', b'model = dict()\n', 'give the config first'),
+    ],
+)
+def test_what_is_no_checkpoint_has_a_name(tmp_path, name, content, said) -> None:
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(UserError, match=said) as caught:
+        load_checkpoint_file(str(tmp_path / name))
+    assert 'pickle' not in str(caught.value)  # nobody is told to run its code

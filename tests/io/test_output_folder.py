@@ -138,3 +138,23 @@ def test_folders_of_a_data_set() -> None:
         datasets = (Plain(), Plain())
 
     assert inputs_read(Both()) == ['l.csv', 'i', 'm', 's']
+
+
+def test_a_file_where_the_folder_would_be(tmp_path) -> None:
+    file = tmp_path / 'out'
+    file.write_text('precious')
+    for folder in (file, file / 'below'):
+        with refused(f'{folder} can not be made, since {file} is a file'):
+            claim_outputs(folder, FILES)
+    assert file.read_text() == 'precious'
+
+
+def test_a_folder_that_can_not_be_written_into(tmp_path, monkeypatch) -> None:
+    def full(*_) -> None:
+        raise OSError(28, 'No space left on device')
+
+    monkeypatch.setattr('mmwsss.io.output_folder.write_atomic', full)
+    with refused(
+        '--out-dir .* can not be written into .No space left on device.: give'
+    ):
+        claim_outputs(tmp_path / 'out', FILES, option='--out-dir')

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from mmwsss.datasets import FolderWeakDataset
-from mmwsss.io.data_errors import LabelError, MaskError
+from mmwsss.io.data_errors import LabelError, MaskError, UnreadableImageError
 from mmwsss.io.errors import UserError
 from mmwsss.io.output_folder import OutputError
 from tests.helpers.own_data import draw_parts
@@ -206,3 +206,74 @@ def test_a_row_of_many_classes(run, tmp_path) -> None:
     run(root, '--out', tmp_path / 'mine')
     data = FolderWeakDataset('labels.csv', str(tmp_path / 'mine'))
     assert data.get_data_info(0)['gt_labels'] == (0, 1, 2, 3)
+
+
+def drawn_masks(root: Path, names: dict[str, int], size=(40, 30)) -> Path:
+    for name, i in names.items():
+        mask = np.zeros((size[1], size[0]), np.uint8)
+        mask[5:15, 5:20] = i
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(mask).save(root / name)
+    return root
+
+
+def test_what_can_not_be_opened_is_left_out_and_told(run, tmp_path, capsys) -> None:
+    root = photos(tmp_path / 'in', 'cat/a.png', 'cat/b.png', 'dog/c.png', 'dog/d.png')
+    (root / 'cat/b.png').write_bytes(b'')
+    (root / 'train.txt').write_text('cat/a\ncat/b\ndog/c\n')
+    (root / 'val.txt').write_text('dog/d\n')
+    run(root, '--out', tmp_path / 'mine')
+    assert lines(tmp_path / 'mine/splits/train.txt') == ['cat/a.png', 'dog/c.png']
+    said = capsys.readouterr()
+    assert 'left out: first' in said.out + said.err
+    assert 'cat/b.png' not in (tmp_path / 'mine/labels.csv').read_text()
+    for name in ('cat/a.png', 'dog/c.png', 'dog/d.png'):
+        (root / name).write_bytes(b'')
+    with pytest.raises(UnreadableImageError, match='0 bytes'):
+        run(root, '--out', tmp_path / 'other')
+
+
+def test_each_mask_has_the_size_of_its_picture(run, tmp_path) -> None:
+    root = photos(tmp_path / 'in', *(f'{c}/{c}{i}.png' for c in 'ab' for i in range(5)))
+    ids = {f'{c}/{c}{i}.png': k for k, c in enumerate('ab', 1) for i in range(5)}
+    masks = drawn_masks(tmp_path / 'masks', ids)
+    drawn_masks(masks, {'b/b3.png': 2}, size=(30, 40))
+    with pytest.raises(MaskError, match='b3.png is 30 x 40, .* as 1 of 10 masks'):
+        run(root, '--masks', masks, '--out', tmp_path / 'mine')
+    assert not (tmp_path / 'mine').exists()
+    (masks / 'b/b3.png').write_bytes(b'')
+    with pytest.raises(MaskError, match='b3.png cannot be read'):
+        run(root, '--masks', masks, '--out', tmp_path / 'mine')
+
+
+def test_masks_of_another_format_and_of_no_picture(run, tmp_path, capsys) -> None:
+    root = photos(tmp_path / 'in', 'a/1.png', 'a/2.png', 'b/3.png', 'b/4.png')
+    jpegs = drawn_masks(tmp_path / 'jpegs', {'a/1.jpg': 1})
+    with pytest.raises(MaskError, match='but 1 .jpg.*JPEG, which blurs ids'):
+        run(root, '--masks', jpegs, '--out', tmp_path / 'mine')
+    ids = {'a/1.png': 1, 'a/2.png': 1, 'b/3.png': 2, 'b/4.png': 2, 'c/5.png': 1}
+    masks = drawn_masks(tmp_path / 'masks', ids)
+    run(root, '--masks', masks, '--out', tmp_path / 'mine')
+    said = capsys.readouterr()
+    assert '1 files of' in said.out + said.err
+
+
+@pytest.mark.parametrize('pair', [('cat', 'Cat'), ('red fox', 'red_fox')])
+def test_labels_that_differ_in_capitals_alone(run, tmp_path, pair) -> None:
+    root = photos(tmp_path / 'in', f'{pair[0]}/1.png', f'{pair[1]}/2.png')
+    with pytest.raises(UserError, match='look like one class'):
+        run(root, '--out', tmp_path / 'mine')
+    run(root, '--out', tmp_path / 'mine', '--classes', 'cat', 'Cat', 'red fox', 'x')
+
+
+def test_numbers_of_classes_stand_by_their_size(run, tmp_path) -> None:
+    root = photos(tmp_path / 'in', '3/a.png', '12/b.png', '0/c.png')
+    run(root, '--out', tmp_path / 'mine')
+    assert lines(tmp_path / 'mine/classes.txt') == ['0', '3', '12']
+
+
+def test_more_classes_than_masks_have_ids(run, tmp_path) -> None:
+    root = photos(tmp_path / 'in', *(f'c{i:03d}/{i}.png' for i in range(255)))
+    with pytest.raises(UserError, match='255 classes .* room for 254'):
+        run(root, '--out', tmp_path / 'mine')
+    assert not (tmp_path / 'mine').exists()

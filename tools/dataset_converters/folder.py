@@ -30,6 +30,7 @@ from __future__ import annotations
 import argparse
 import logging
 import os
+import shlex
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -39,13 +40,16 @@ from mmengine.logging import print_log
 
 from mmwsss.cli.arguments import add_picture, plain_errors
 from mmwsss.datasets.own.drawn_masks import draw_masks
-from mmwsss.datasets.own.found_parts import Part, find_parts, named_path
+from mmwsss.datasets.own.found_parts import find_parts, named_path
 from mmwsss.datasets.own.gathered import UNLABELLED, Gathered, gather, given_splits
 from mmwsss.datasets.own.mask_ids import find_masks
 from mmwsss.datasets.own.own_folder import OwnFolder, open_split, write_folder
 from mmwsss.datasets.own.picture_facts import find_rule
+from mmwsss.datasets.own.readable import check_mask_sizes, without_unreadable
 from mmwsss.datasets.own.stratified_split import stratified_split
 from mmwsss.io.errors import UserError
+from mmwsss.io.image_files import images_below
+from mmwsss.io.pictures.picture_rule import PictureRule
 
 #: share of the pictures that is drawn for validation where there are masks
 VAL = 0.2
@@ -123,18 +127,30 @@ def image_folders(texts: Sequence[str]) -> dict[str | None, str]:
 
 
 def masks_of(folder: str | None, data: Gathered) -> dict[str, str]:
-    """Path of the mask of each picture that has one."""
+    """Path of the mask of each picture that has one; says what belongs to none."""
     if folder is None:
         return {}
     names = {name: (found.own_name,) for name, found in data.pictures.items()}
-    return find_masks(folder, names)
+    masks = find_masks(folder, names)
+    known = {os.path.realpath(path) for path in masks.values()}
+    known |= {os.path.realpath(found.path) for found in data.pictures.values()}
+    rest = [p for p in images_below(folder) if os.path.realpath(p) not in known]
+    if rest:
+        say(
+            f'{len(rest)} files of {folder} are masks of no picture, first {rest[0]}',
+            logging.WARNING,
+        )
+    return masks
 
 
 def splits_of(
-    args: argparse.Namespace, parts: Sequence[Part], data: Gathered, masks: dict
+    args: argparse.Namespace, listed: dict | None, data: Gathered, masks: dict
 ) -> dict[str, list[str]]:
     """Split → names: those that are given, or drawn ones."""
-    given = None if args.resplit else given_splits(parts, data.pictures)
+    given = listed and {
+        split: [name for name in names if name in data.pictures]
+        for split, names in listed.items()
+    }
     scored = {n for n, found in data.pictures.items() if n in masks or not found.ids}
     if given is None:
         val = args.val if args.val is not None else VAL * bool(masks)
@@ -202,7 +218,10 @@ def report(folder: OwnFolder, out: Path) -> None:
         say(
             f'{len(folder.masks)} masks, {len(folder.blank)} of pictures without object'
         )
-    say(f'{out} is ready: python tools/misc/new_config.py --data {out}')
+    say(
+        f'{out} is ready: python tools/misc/new_config.py --data '
+        f'{shlex.quote(str(out))}'
+    )
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -211,19 +230,22 @@ def main(argv: list[str] | None = None) -> None:
     refuse_out_inside(args.out, args.source)
     parts = find_parts(args.source, image_folders(args.images))
     masked = [args.masks] if args.masks not in (None, COCO) else []
-    data = gather(parts, args.classes, args.negatives, args.unlabelled, masked)
+    gathered = gather(parts, args.classes, args.negatives, args.unlabelled, masked)
+    data = without_unreadable(gathered)
+    listed = None if args.resplit else given_splits(parts, gathered.pictures)
     with tempfile.TemporaryDirectory() as drawn:
         draws = args.masks == COCO
         masks = draw_masks(parts, data, drawn) if draws else masks_of(args.masks, data)
         folder = OwnFolder(
             data,
-            splits_of(args, parts, data, masks),
+            splits_of(args, listed, data, masks),
             masks,
             find_rule([found.path for found in data.pictures.values()], args.picture),
             settings_of(args),
             args.copy,
             draws,
         )
+        check_mask_sizes(data, masks, PictureRule.of(folder.picture))
         read = [path for part in parts for path in (part.labels, part.images)]
         write_folder(folder, args.out, [*read, *masked])
     report(folder, args.out)

@@ -30,6 +30,7 @@ from PIL import Image
 from mmwsss.cli.arguments import plain_errors
 from mmwsss.io.data_errors import MaskError
 from mmwsss.io.errors import UserError
+from mmwsss.io.image_files import images_below
 from mmwsss.io.label_png import save_label_png
 from mmwsss.io.mask_colours import (
     Colour,
@@ -102,12 +103,12 @@ def masks_in(folder: Path, out: Path) -> list[Path]:
         UserError: if there is none.
     """
     inside = out.resolve()
-    found = sorted(
+    found = [
         path
-        for path in folder.rglob('*')
+        for path in images_below(folder)
         if path.suffix.lower() in SUFFIXES
         and (inside == folder.resolve() or inside not in path.resolve().parents)
-    )
+    ]
     if not found:
         raise UserError(f'{folder} holds no masks ({", ".join(SUFFIXES)})')
     return found

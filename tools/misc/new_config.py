@@ -16,6 +16,7 @@ tools/generate_pseudo_labels.py; --pipeline writes both and what runs them in a 
 from __future__ import annotations
 
 import argparse
+import hashlib
 import os
 from pathlib import Path
 from typing import Any
@@ -41,6 +42,7 @@ from mmwsss.pipeline.own_config.templates import (
 
 #: first line of what this tool writes, by which it knows its own
 MARK = '# Written by tools/misc/new_config.py'
+SEAL = '# It is not written over once it is edited: sha256 of what follows '
 CONFIGS = Path(__file__).resolve().parents[2] / 'configs'
 PSEUDO = 'pseudo'
 
@@ -175,18 +177,38 @@ def pseudo_masks(args: argparse.Namespace) -> str:
 
 
 def write(text: str, out: Path) -> None:
-    """Write a config, over none but one of this tool's.
+    """Write a config, over none but one of this tool's that nobody has edited.
 
     Raises:
         UserError: if another file is there.
     """
-    if out.exists() and not out.read_text(encoding='utf-8').startswith(MARK):
+    there = out.read_text(encoding='utf-8') if out.exists() else ''
+    if there and (not there.startswith(MARK) or is_edited(there)):
+        ours = there.startswith(MARK)
+        what = 'was edited' if ours else 'was not made by this tool'
         raise UserError(
-            f'{out} is there and was not made by this tool: give another --out, or '
-            'move it away'
+            f'{out} is there and {what}: give another --out, or move it away'
         )
-    write_atomic(text.encode(), out)
+    write_atomic(sealed(text).encode(), out)
     print_log(f'{out}')
+
+
+def sealed(text: str) -> str:
+    """A config with a second line that tells whether what follows was edited."""
+    head, _, body = text.partition('\n')
+    return f'{head}\n{SEAL}{digest(body)}\n{body}'
+
+
+def is_edited(text: str) -> bool:
+    """Whether what :func:`sealed` wrote was changed; False without its line."""
+    _, _, rest = text.partition('\n')
+    seal, _, body = rest.partition('\n')
+    return seal.startswith(SEAL) and seal.removeprefix(SEAL) != digest(body)
+
+
+def digest(text: str) -> str:
+    """The first 16 digits of the sha256."""
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def main(argv: list[str] | None = None) -> None:

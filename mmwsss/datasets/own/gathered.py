@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from mmwsss.datasets.image_names import refuse_shared_stems
-from mmwsss.datasets.label_channels import BACKGROUND, LabelChannels
+from mmwsss.datasets.label_channels import BACKGROUND, LabelChannels, check_classes
 from mmwsss.datasets.picture_finder import PictureFinder
 from mmwsss.datasets.readers.decoding import read_decoded
 from mmwsss.datasets.readers.label_table import LabelTable
@@ -79,14 +79,14 @@ def gather(
 
     Raises:
         LabelError, UnreadableImageError: naming the file and the fix.
-        UserError: if there is no class at all.
+        UserError: if there is no class at all, or the list of them can't be used.
     """
     check_choice('--unlabelled', unlabelled, UNLABELLED)
     negatives = None if negatives is None else tuple(negatives)
     classes = tuple(classes) or _listed_classes(parts)
     known = LabelChannels((BACKGROUND, *classes), negatives=negatives).vocabulary
     # without classes blanks part no names: nobody knows which belong together
-    known = known if classes else Vocabulary()
+    known = known if classes else Vocabulary(others=known.others)
     tables = [
         _without(read_table(p.labels, 'auto', known, p.images), p.images, beside)
         for p in parts
@@ -94,13 +94,14 @@ def gather(
     seen = {item for t in tables for items in t.labels.values() for item in items}
     if not classes:
         nothing = LabelChannels((BACKGROUND,), negatives=negatives)
-        classes = tuple(sorted(item for item in seen if not nothing.is_negative(item)))
+        classes = _in_order(item for item in seen if not nothing.is_negative(item))
     if not classes:
         raise UserError(
             f'{parts[0].labels} names no class'
             + (f', only {sorted(seen)}, which mean "no object"' if seen else '')
             + ': label the pictures that hold an object'
         )
+    check_classes(parts[0].labels, (BACKGROUND, *classes))
     channels = LabelChannels((BACKGROUND, *classes), negatives=negatives)
     pictures: dict[str, Found] = {}
     remarks = []
@@ -142,6 +143,26 @@ def _pictures(
     if unknown and unlabelled == 'empty':
         said.append(f'{len(unknown)} pictures without labels count as without object')
     return found, said
+
+
+def _in_order(names: Iterable[str]) -> tuple[str, ...]:
+    """Classes in alphabetical order, numbers by their size.
+
+    Raises:
+        UserError: if two differ in capitals or blanks alone.
+    """
+    found = sorted(names)
+    if all(name.isdecimal() for name in found):
+        found.sort(key=int)
+    alike: dict[str, str] = {}
+    for name in found:
+        other = alike.setdefault(name.replace(' ', '_').casefold(), name)
+        if other != name:
+            raise UserError(
+                f'the labels {other!r} and {name!r} look like one class: write them '
+                'alike, or name all classes by --classes if they are two'
+            )
+    return tuple(found)
 
 
 def _negatives(seen: Iterable[str], channels: LabelChannels) -> list[str]:

@@ -6,13 +6,14 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 import numpy as np
 
 from mmwsss.datasets.side_inputs.declaration import spread
 from mmwsss.datasets.side_inputs.ids_kind import check_mask, decode_mask
 from mmwsss.io.data_errors import MaskError
-from mmwsss.io.image_files import FileFinder, image_stem
+from mmwsss.io.image_files import FileFinder, image_stem, images_below
 
 #: how masks are told apart from pictures by tools that write both
 ENDS = ('', '_mask', '_gt', '_label')
@@ -50,10 +51,15 @@ def find_masks(folder: str, names: Mapping[str, Sequence[str]]) -> dict[str, str
             found[name] = path
     if not found:
         first = next(iter(names))
+        kinds = Counter(Path(path).suffix.lower() for path in images_below(folder))
+        seen = ', '.join(f'{count} {suffix}' for suffix, count in kinds.items())
         raise MaskError(
             folder,
-            f'holds no mask of any of the {len(names)} pictures (first: {first})',
-            f'name each as its picture, {image_stem(first)}.png',
+            f'holds no mask of any of the {len(names)} pictures (first: {first}), but '
+            f'{seen or "no picture"}',
+            f'name each as its picture, {image_stem(first)}.png; other formats become '
+            'PNGs by tools/dataset_converters/masks.py (not JPEG, which blurs ids: '
+            'export them again)',
         )
     return found
 

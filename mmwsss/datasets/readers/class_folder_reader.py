@@ -2,12 +2,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from mmwsss.datasets.image_names import refuse_photo_in_two_folders
 from mmwsss.io.data_errors import LabelError
 from mmwsss.io.image_files import IMAGE_SUFFIXES, UNREAD_SUFFIXES
+from mmwsss.io.litter import is_litter
 from mmwsss.registry import LABEL_READERS
 
 from .cells import split_cell
@@ -15,8 +16,15 @@ from .label_reader import Entry, LabelReader
 from .label_source import LabelSource
 from .vocabulary import Vocabulary
 
-#: files that systems and tools leave, of which nobody needs to hear
-_LITTER = ('thumbs.db', 'desktop.ini')
+#: folders that part files by their kind, or pictures by their split; no classes
+_KINDS = frozenset(
+    (
+        *('images', 'image', 'imgs', 'img', 'photos', 'pictures', 'jpegimages'),
+        *('masks', 'mask', 'labels', 'label', 'annotations', 'segmentationclass'),
+        *('ground_truth', 'groundtruth', 'gt', 'segmentation', 'segmentations'),
+        *('train', 'training', 'val', 'valid', 'validation', 'test', 'testing'),
+    )
+)
 _LISTS = ('metadata.jsonl', 'metadata.csv', '_classes.csv', '_annotations.coco.json')
 LOOSE = 'not in a class folder'
 
@@ -38,19 +46,19 @@ class ClassFolderReader(LabelReader):
         """Images by folder and name."""
         found: dict[str, list[str]] = {}
         with os.scandir(source.path) as items:
-            places = sorted((item.name, item.is_dir()) for item in items)
+            places = sorted(
+                (item.name, item.is_dir()) for item in items if not is_litter(item.name)
+            )
         for name, is_folder in places:
             if not is_folder:
                 _leave_out(source, name, LOOSE)
                 continue
             labels = split_cell(name, known, ('+',))
-            for path in _files(os.path.join(source.path, name)):
-                if path.lower().endswith(IMAGE_SUFFIXES):
-                    found[os.path.relpath(path, source.path)] = labels
-                else:
-                    _leave_out(source, path, 'no picture')
+            for path in _pictures(os.path.join(source.path, name), source):
+                found[os.path.relpath(path, source.path)] = labels
         if not found:
             self._refuse(source, [name for name, _ in places])
+        _refuse_kinds(source.path, found, known)
         refuse_photo_in_two_folders(source.path, found)
         yield from found.items()
 
@@ -66,19 +74,60 @@ class ClassFolderReader(LabelReader):
         )
 
 
-def _files(folder: str) -> Iterator[str]:
-    """Paths of all files below, in order; folders that begin with a dot left out."""
+def _refuse_kinds(path: str, found: Mapping[str, object], known: Vocabulary) -> None:
+    """Refuse ``images/`` and ``masks/``, which aren't what their pictures show.
+
+    Raises:
+        LabelError: if no folder with pictures may be a class.
+    """
+    names = {name.partition('/')[0] for name in found}
+    if any(name in known or name.lower() not in _KINDS for name in names):
+        return
+    raise LabelError(
+        path,
+        f'holds pictures in {sorted(names)}, which say of what kind the files are, not '
+        'what the pictures show',
+        'give a label file, or make one folder a class; the labels of YOLO exports are '
+        'read after an export as COCO or Pascal VOC',
+    )
+
+
+def _pictures(folder: str, source: LabelSource) -> Iterator[str]:
+    """Paths of the pictures below; what else is there is left out."""
+    for path in _files(folder, source):
+        if path.lower().endswith(IMAGE_SUFFIXES):
+            yield path
+        else:
+            _leave_out(source, path, 'no picture')
+
+
+def _files(folder: str, source: LabelSource) -> Iterator[str]:
+    """Paths of all files below, in order, without litter; links upwards are left out.
+
+    A link to a folder above it would give the same pictures without end.
+    """
     for place, folders, files in os.walk(folder, followlinks=True):
-        folders[:] = sorted(name for name in folders if not name.startswith('.'))
+        up = {name for name in folders if _leads_up(os.path.join(place, name))}
+        for name in up:
+            source.left_out[name, 'a link to a folder above it'] += 1
+        folders[:] = sorted(n for n in folders if n not in up and not is_litter(n))
         for name in sorted(files):
-            yield os.path.join(place, name)
+            if not is_litter(name):
+                yield os.path.join(place, name)
+
+
+def _leads_up(path: str) -> bool:
+    """Whether a folder is a link to one on the way to it, over other links too."""
+    if not os.path.islink(path):
+        return False
+    target = os.path.join(os.path.realpath(path), '')
+    above = (os.path.join(os.path.realpath(p), '') for p in Path(path).parents)
+    return any(place.startswith(target) for place in above)
 
 
 def _leave_out(source: LabelSource, path: str, reason: str) -> None:
     """Count a file that isn't taken."""
     name = os.path.basename(path).lower()
-    if name.startswith('.') or name in _LITTER:
-        return
     suffix = os.path.splitext(name)[1]
     if suffix in UNREAD_SUFFIXES:
         reason = 'Pillow does not read it; convert it to JPEG or PNG'

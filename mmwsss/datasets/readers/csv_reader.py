@@ -11,15 +11,17 @@ from mmwsss.registry import LABEL_READERS
 
 from . import one_hot
 from .cells import split_cell
-from .field_words import is_label_word, is_name_word
+from .field_words import is_label_word, is_name_word, name_rank
 from .label_reader import Entry, LabelReader
 from .label_source import LabelSource
-from .text_reader import text_lines
+from .text_reader import is_comment, text_lines
 from .vocabulary import Vocabulary
 
 SEPARATORS = (',', ';', '\t')
 #: rows that are looked at to tell the separator
 _SAMPLE = 200
+#: Excel's first line
+_TOLD = re.compile(r'"?sep=([,;\t])"?\s*$', re.IGNORECASE)
 _HAS_SUFFIX = tuple(IMAGE_SUFFIXES)
 _SUFFIX_THEN_MARK = re.compile(
     rf'({"|".join(map(re.escape, IMAGE_SUFFIXES))})"?\s*[,;]', re.IGNORECASE
@@ -50,8 +52,10 @@ def read_rows(source: LabelSource) -> list[list[str]]:
         LabelError: if no line has a separator but blanks part its words.
     """
     lines = source.text.splitlines(keepends=True)
+    told = _TOLD.match(lines[0]) if lines else None
+    lines = lines[1:] if told else lines
     sample = [line for line in lines[:_SAMPLE] if line.strip()]
-    separator = find_separator(sample)
+    separator = told[1] if told else find_separator(sample)
     spaced = [line.strip() for line in sample if len(line.split()) > 1]
     if separator is None and spaced and len(spaced) == len(sample):
         raise LabelError(
@@ -70,7 +74,7 @@ def read_rows(source: LabelSource) -> list[list[str]]:
         raise LabelError(
             source.path, f'is not valid CSV ({err})', 'correct it'
         ) from err
-    return [row for row in rows if any(row) and not row[0].startswith('#')]
+    return [row for row in rows if any(row) and not is_comment(row[0])]
 
 
 def is_head(row: Sequence[str], others: Sequence[Sequence[str]]) -> bool:
@@ -79,12 +83,23 @@ def is_head(row: Sequence[str], others: Sequence[Sequence[str]]) -> bool:
         return False
     if is_name_word(row[0]) or any(is_label_word(cell) for cell in row[1:]):
         return True
+    place = name_column(row)
+    if place is not None:
+        rest = [i for i in range(len(row)) if i != place and row[i]]
+        if is_label_word(row[0]) or one_hot.only_numbers(others, rest):
+            return True
     # a tool's own name of the first column, then classes over 0 and 1
     return (
         one_hot.only_numbers(others, range(1, len(row)))
         and not one_hot.only_numbers([row], range(1, len(row)))
         and len(row) > 1
     )
+
+
+def name_column(head: Sequence[str]) -> int | None:
+    """The column of the image names: one of files before one of a tool's numbers."""
+    found = [(name_rank(cell), i) for i, cell in enumerate(head) if is_name_word(cell)]
+    return min(found)[1] if found else None
 
 
 @LABEL_READERS.register_module(name='csv')
@@ -118,15 +133,30 @@ class CsvReader(LabelReader):
             one_hot.refuse_without_head(source.path, body, known)
             place, columns = 0, None
         else:
-            place = next((i for i, cell in enumerate(head) if is_name_word(cell)), 0)
-            values = [i for i in range(len(head)) if i != place]
+            place = name_column(head) or 0
+            values = [i for i in range(len(head)) if i != place and head[i]]
             spoken = any(is_label_word(head[i], numbered=False) for i in values)
+            if not spoken:
+                values = _classes_alone(source, head, values, known)
             if not spoken and one_hot.only_numbers(body, values):
-                yield from one_hot.entries(source.path, head, body, place)
+                yield from one_hot.entries(source.path, head, body, place, values)
                 return
+            if not spoken:
+                one_hot.refuse_other_numbers(source.path, head, body, values)
             columns = _label_columns(source, head, place)
         for row in body:
             yield row[place], _classes(row, place, columns, len(head or ()), known)
+
+
+def _classes_alone(
+    source: LabelSource, head: Sequence[str], values: list[int], known: Vocabulary
+) -> list[int]:
+    """Those of the columns that are called as a known class, if any is."""
+    found = [i for i in values if head[i] in known.classes]
+    others = [head[i] for i in values if i not in found]
+    if found and others:
+        source.notes.append(f'the columns {others} are passed over')
+    return found or values
 
 
 def _label_columns(

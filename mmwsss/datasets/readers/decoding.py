@@ -23,6 +23,21 @@ OTHERS = {
         'a zip archive or an Excel sheet, no text',
         'unpack it, or save the sheet as CSV (UTF-8)',
     ),
+    b'PAR1': (
+        'a Parquet file, no text',
+        "export it: datasets' to_csv or to_json, or pandas' read_parquet(...).to_csv()",
+    ),
+    b'\x1f\x8b': ('a gzip archive, no text', 'unpack it'),
+    b'\xd0\xcf\x11\xe0': (
+        'an old Excel or Word file, no text',
+        'save the sheet as CSV (UTF-8)',
+    ),
+    b'SQLite format 3': ('a database, no text', 'export its table as CSV'),
+    b'\x80\x04': ('a pickle, whose code is not run', 'write it as CSV or JSON'),
+    b'\x80\x03': ('a pickle, whose code is not run', 'write it as CSV or JSON'),
+    b'\x80\x05': ('a pickle, whose code is not run', 'write it as CSV or JSON'),
+    b'\xff\xd8\xff': ('a picture, no text', 'give the labels, or the folder'),
+    b'\x89PNG': ('a picture, no text', 'give the labels, or the folder'),
     b'<!doctype html': ('a web page', 'download the file itself'),
     b'<html': ('a web page', 'download the file itself'),
 }

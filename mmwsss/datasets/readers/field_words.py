@@ -12,6 +12,7 @@ NAME_WORDS = (
     *('imgid', 'path', 'filepath', 'imagepath', 'imgpath', 'imagefile', 'picture'),
     *('photo', 'id', 'externalid'),
 )
+_NUMBER_WORDS = ('id', 'imageid', 'imgid', 'externalid')
 LABEL_WORDS = (
     *('class', 'classes', 'label', 'labels', 'classname', 'classnames', 'category'),
     *('categories', 'categoryname', 'tag', 'tags', 'choice', 'choices', 'classlabel'),
@@ -21,6 +22,11 @@ LABEL_WORDS = (
 def is_name_word(word: str) -> bool:
     """Whether a head or key tells the image."""
     return _plain(word) in NAME_WORDS
+
+
+def name_rank(word: str) -> int:
+    """0 for a head that names the file, 1 for a number of the tool's own."""
+    return int(_plain(word) in _NUMBER_WORDS)
 
 
 def is_label_word(word: str, numbered: bool = True) -> bool:
@@ -44,9 +50,7 @@ def name_of_entry(item: Mapping[str, Any]) -> str:
 
 
 #: a key that names the file counts before a number of the tool's own
-NAME_WORDS_FIRST: Sequence[str] = sorted(
-    NAME_WORDS, key=lambda word: word in ('id', 'imageid', 'imgid', 'externalid')
-)
+NAME_WORDS_FIRST: Sequence[str] = sorted(NAME_WORDS, key=_NUMBER_WORDS.__contains__)
 
 
 def _text(value: Any) -> str:

@@ -24,6 +24,8 @@ def entry_of(item: Any, known: Vocabulary) -> Entry:
     """
     if isinstance(item, list):
         name, value = item
+        if not isinstance(name, str):
+            raise TypeError(f'{name!r} is no image name')
         return name, classes_of(value, known)
     values = [item[key] for key in item if is_label_word(key)]
     if not values:

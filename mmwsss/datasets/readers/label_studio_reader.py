@@ -17,7 +17,7 @@ from .vocabulary import Vocabulary
 #: what Label Studio puts before the name of an uploaded file
 _UPLOAD = re.compile(r'^[0-9a-f]{1,8}-(?=.)')
 _SHAPES = re.compile(r'^(choices|labels|\w+labels)$')
-_OWN_KEYS = ('annotation_id', 'annotator', 'lead_time', 'created_at')
+OWN_KEYS = ('annotation_id', 'annotator', 'lead_time', 'created_at')
 
 
 def photo_name(url: str) -> tuple[str, str]:
@@ -55,16 +55,15 @@ class LabelStudioReader(LabelReader):
         return isinstance(first, dict) and (
             'data' in first
             and bool({'annotations', 'completions'} & set(first))
-            or any(key in first for key in _OWN_KEYS)
+            or any(key in first for key in OWN_KEYS)
         )
 
     def read(self, source: LabelSource, known: Vocabulary) -> Iterator[Entry]:
         """A task that nobody has annotated says nothing of its classes."""
         for number, task in enumerate(source.json):
             try:
-                url, labels = _full(task) if 'data' in task else _short(task)
-                name, uploaded = photo_name(url)
-                names = None if labels is None else _names(labels)
+                url, labels = _full(task) if 'data' in task else short_task(task)
+                names = None if labels is None else names_of(labels)
             except (AttributeError, TypeError, KeyError, StopIteration) as err:
                 raise LabelError(
                     source.path,
@@ -72,9 +71,15 @@ class LabelStudioReader(LabelReader):
                     f'({err!r})',
                     'export it as JSON or JSON-MIN, of a project of pictures',
                 ) from err
-            if uploaded != name:
-                source.aliases[name] = uploaded
-            yield name, names
+            yield own_name(url, source), names
+
+
+def own_name(url: str, source: LabelSource) -> str:
+    """The name of a picture; the one that it has in Label Studio becomes its alias."""
+    name, uploaded = photo_name(url)
+    if uploaded != name:
+        source.aliases[name] = uploaded
+    return name
 
 
 def _full(task: Mapping[str, Any]) -> tuple[str, list[Any] | None]:
@@ -90,12 +95,12 @@ def _full(task: Mapping[str, Any]) -> tuple[str, list[Any] | None]:
     return _picture(task['data']), values if done else None
 
 
-def _short(task: Mapping[str, Any]) -> tuple[str, list[Any] | None]:
+def short_task(task: Mapping[str, Any]) -> tuple[str, list[Any]]:
     """URL and label values of a task of the export "JSON-MIN"."""
     url = _picture(task)
     values: list[Any] = []
     for key, value in task.items():
-        if value is url or key in _OWN_KEYS or key in ('id', 'updated_at'):
+        if value is url or key in OWN_KEYS or key in ('id', 'updated_at'):
             continue
         if isinstance(value, list):  # regions
             values += [v for item in value for k, v in item.items() if _SHAPES.match(k)]
@@ -113,7 +118,8 @@ def _picture(fields: Mapping[str, Any]) -> str:
     raise KeyError('image')
 
 
-def _names(values: Iterable[Any]) -> list[str]:
+def names_of(values: Iterable[Any]) -> list[str]:
+    """Class names of label values: texts, and lists of texts."""
     return [
         name
         for value in values

@@ -141,10 +141,11 @@ class LabelTable:
         bare = self.labels.keys() if listed else self.bare
         if bare and not allowed:
             first = next(name for name in self.labels if name in bare)
+            fillers = [note for note in self.notes if note.startswith('labels that')]
             raise LabelError(
                 self.path,
                 f'gives no class for {len(bare)} of {len(self.labels)} images '
-                f'(first: {first})',
+                f'(first: {"; ".join((first, *fillers))})',
                 'label them, take them out, or say that they hold no object: by the '
                 "label 'background', or all of them by allow_unlabelled=True",
             )

@@ -3,26 +3,33 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 
 from mmwsss.io.data_errors import LabelError
 
 from .vocabulary import Vocabulary
 
-_YES = {'1', '1.0', 'true'}
-_NO = {'0', '0.0', 'false', '-1', ''}
-_NUMBERS = _YES | _NO
+_YES = {'1', '1.0', 'true', 'yes', 'y', 'x'}
+_ZERO = {'0', '0.0', 'false', 'no', 'n'}
+#: what means "not there" where no zero does, else perhaps "nobody has looked"
+_UNSURE = {'-1': '-1', '-1.0': '-1', '': 'empty cells'}
+_NUMBERS = _YES | _ZERO | set(_UNSURE)
 
 
 def only_numbers(rows: Sequence[Sequence[str]], columns: Iterable[int]) -> bool:
-    """Whether these columns hold only 0 and 1 (or true and false)."""
+    """Whether these columns hold only 0 and 1 (or -1, true, false, yes, no, x)."""
     columns = tuple(columns)
     cells = {row[i].lower() for row in rows for i in columns if i < len(row)}
     return bool(cells & (_NUMBERS - {''})) and cells <= _NUMBERS
 
 
 def entries(
-    path: str, head: Sequence[str], rows: Sequence[Sequence[str]], place: int
+    path: str,
+    head: Sequence[str],
+    rows: Sequence[Sequence[str]],
+    place: int,
+    columns: Sequence[int],
 ) -> Iterator[tuple[str, list[str]]]:
     """Image names and classes; an image of zeros has no object.
 
@@ -31,10 +38,14 @@ def entries(
         head: names of the columns.
         rows: without the head.
         place: column of the image names.
+        columns: of the classes.
 
     Raises:
-        LabelError: if a row has not as many cells as the head.
+        LabelError: if a row has not as many cells as the head, two columns have one
+            name, or empty cells or -1 stand beside zeros.
     """
+    _refuse_twice(path, [head[i] for i in columns])
+    _refuse_unsure(path, head, rows, place, columns)
     for row in rows:
         if len(row) != len(head):
             raise LabelError(
@@ -45,12 +56,76 @@ def entries(
             )
         yield (
             row[place],
-            [
-                head[i]
-                for i, cell in enumerate(row)
-                if i != place and cell.lower() in _YES
-            ],
+            [head[i] for i in columns if row[i].lower() in _YES],
         )
+
+
+def _refuse_twice(path: str, names: Sequence[str]) -> None:
+    twice = [name for name, count in Counter(names).items() if count > 1]
+    if twice:
+        raise LabelError(
+            path,
+            f'has {names.count(twice[0])} columns {twice[0]!r}',
+            'keep one, or name them as the classes that they are',
+        )
+
+
+def _refuse_unsure(
+    path: str,
+    head: Sequence[str],
+    rows: Sequence[Sequence[str]],
+    place: int,
+    columns: Sequence[int],
+) -> None:
+    """Refuse cells of which nobody knows whether they say "not there" or nothing."""
+    cells = {row[i].lower() for row in rows for i in columns if i < len(row)}
+    if not cells & _ZERO or cells.isdisjoint(_UNSURE):
+        return
+    row, i = next(
+        (row, i)
+        for row in rows
+        for i in columns
+        if i < len(row) and row[i].lower() in _UNSURE
+    )
+    raise LabelError(
+        path,
+        f'has zeros, and {_UNSURE[row[i].lower()]} too, first for {head[i]!r} in the '
+        f'row of {row[place]!r}: not there, or not known?',
+        'write 0 where a class is not there, and leave out the rows of pictures in '
+        'which nobody has looked for it',
+    )
+
+
+def refuse_other_numbers(
+    path: str,
+    head: Sequence[str],
+    rows: Sequence[Sequence[str]],
+    columns: Sequence[int],
+) -> None:
+    """Refuse columns of numbers, not all of them 0 and 1, of which none is a label.
+
+    Raises:
+        LabelError: naming a column and its value.
+    """
+    for i in columns:
+        cells = [row[i] for row in rows if i < len(row) and row[i]]
+        odd = next((cell for cell in cells if cell.lower() not in _NUMBERS), None)
+        if odd is not None and all(map(_is_number, cells)):
+            raise LabelError(
+                path,
+                f'has a column {head[i]!r} of numbers as {odd}, and no column that is '
+                'called label or class',
+                'delete it if it holds no class; of a one-hot table every column but '
+                'that of the names is a class, 1 where a picture has it, else 0',
+            )
+
+
+def _is_number(cell: str) -> bool:
+    try:
+        float(cell)
+    except ValueError:
+        return False
+    return True
 
 
 def refuse_without_head(
@@ -62,7 +137,10 @@ def refuse_without_head(
         LabelError: naming the columns.
     """
     width = max(map(len, rows))
-    if width < 2 or not only_numbers(rows, range(1, width)) or '1' in known:
+    cells = {cell for row in rows for cell in row[1:] if cell}
+    if any(cell in known for cell in cells):
+        return
+    if width < 2 or not only_numbers(rows, range(1, width)):
         return
     which = 'column 2 holds' if width == 2 else f'columns 2 to {width} hold'
     raise LabelError(

@@ -7,7 +7,8 @@ order of the file is kept. Class names are checked later, against the data set.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from pathlib import Path
 
 from mmwsss.datasets.image_names import clean_name
@@ -16,7 +17,9 @@ from mmwsss.io.errors import UserError
 from mmwsss.io.image_files import image_stem
 from mmwsss.registry import LABEL_READERS
 
+from .cells import says_nothing
 from .decoding import read_decoded
+from .label_reader import Entry
 from .label_source import LabelSource
 from .label_table import Labels, LabelTable
 from .text_reader import split_line, text_lines
@@ -33,6 +36,13 @@ def guess_format(path: str | LabelSource) -> str:
     """
     source = path if isinstance(path, LabelSource) else LabelSource(path)
     readers = LABEL_READERS.module_dict
+    if source.suffix in ('.yaml', '.yml'):
+        raise LabelError(
+            source.path,
+            'is a YAML file, as YOLO has for the names of classes: no image labels',
+            'give the labels; those of YOLO exports after an export as COCO or '
+            'Pascal VOC',
+        )
     for name in sorted(readers, key=lambda name: (readers[name].order, name)):
         if readers[name]().fits(source):
             return name
@@ -50,9 +60,9 @@ def read_table(
     Args:
         path: of it.
         label_format: ``'text'``, ``'csv'``, ``'json'``, ``'jsonl'``, ``'coco'``,
-            ``'label_studio'``, ``'cvat'``, ``'voc_xml'``, ``'folder'``, ``'array'``,
-            one that another package registers, or ``'auto'`` to tell by suffix and
-            content.
+            ``'label_studio'``, ``'label_studio_csv'``, ``'labelme'``, ``'cvat'``,
+            ``'voc_xml'``, ``'folder'``, ``'array'``, one that another package
+            registers, or ``'auto'`` to tell by suffix and content.
         known: labels that are known, with which cells are split and vectors read.
         folder: the image folder, below which absolute names may lie.
 
@@ -71,10 +81,39 @@ def read_table(
             f'label_format={label_format!r} is unknown; '
             f'use "auto" or one of {sorted(LABEL_READERS.module_dict)}'
         )
-    table = LabelTable.gather(source, reader().read(source, known), folder)
+    entries = _without_fillers(source, reader().read(source, known), known)
+    table = LabelTable.gather(source, entries, folder)
     if not table.labels:
         raise LabelError(path, 'names no image', 'check that it is the right file')
     return table
+
+
+def _without_fillers(
+    source: LabelSource, entries: Iterable[Entry], known: Vocabulary
+) -> Iterator[Entry]:
+    """Entries without labels as ``nan``; where nothing else is said, nothing is.
+
+    Raises:
+        LabelError: if a name or label goes over two lines.
+    """
+    fillers: Counter[str] = Counter()
+    for name, given in entries:
+        labels = None if given is None else tuple(given)
+        if any('\n' in text for text in (name, *(labels or ()))):
+            raise LabelError(
+                source.path,
+                f'has a line break in {[name, *(labels or ())]}: a quote that is not '
+                'closed?',
+                'correct it',
+            )
+        said = [label for label in labels or () if not says_nothing(label, known)]
+        if labels and len(said) < len(labels):
+            fillers.update(label for label in labels if label not in said)
+            labels = tuple(said) or None
+        yield name, labels
+    if fillers:
+        what = ', '.join(f'{label!r} ({count})' for label, count in fillers.items())
+        source.notes.append(f'labels that say nothing of a class: {what}')
 
 
 def read_labels(
@@ -102,7 +141,8 @@ def read_names(
         folder: the image folder, below which absolute names may lie.
 
     Raises:
-        LabelError: if the list is missing, or names images outside the folder.
+        LabelError: if the list is missing or empty, or names images outside the
+            folder.
     """
     if not Path(path).is_file():
         raise LabelError(path, 'is missing', 'check data_root and split_file')
@@ -111,4 +151,6 @@ def read_names(
         whole = ' ' in line and image_stem(clean_name(line, path, folder)) in known
         name = line if whole else split_line(line)[0]
         names.append(clean_name(name, path, folder))
+    if not names:
+        raise LabelError(path, 'names no image', 'check that it is the right list')
     return names

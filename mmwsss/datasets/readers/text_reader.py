@@ -23,8 +23,21 @@ def text_lines(text: str) -> Iterator[str]:
     """Lines that are neither empty nor a ``#`` comment, without blanks around."""
     for line in text.splitlines():
         line = line.strip()
-        if line and not line.startswith('#'):
+        if line and not is_comment(line):
             yield line
+
+
+def is_comment(text: str) -> bool:
+    """Whether a line or cell is a remark: ``#``, but for the name of an image file.
+
+    Example:
+        >>> is_comment('# a.jpg cat'), is_comment('#1.jpg cat'), is_comment('#old')
+        (True, False, True)
+    """
+    if not text.startswith('#') or text[1:2].isspace():
+        return text.startswith('#')
+    found = _NAME.match(text)
+    return found is None or found['file'] is None
 
 
 def split_line(line: str) -> tuple[str, list[str]]:

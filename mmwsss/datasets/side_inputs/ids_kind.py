@@ -33,7 +33,9 @@ def decode_mask(content: bytes, path: str) -> np.ndarray:
                 raise MaskError(
                     path,
                     f'holds colours (mode {img.mode}), not class ids',
-                    'save the ids as an 8-bit PNG, one value a pixel',
+                    'save the ids as an 8-bit PNG, one value a pixel, or let '
+                    'tools/dataset_converters/masks.py MASKS OUT --colours '
+                    'R,G,B=ID ... do it',
                 )
             return np.asarray(img)
     except (UnidentifiedImageError, OSError, SyntaxError) as err:

@@ -23,8 +23,19 @@ _BEGINNINGS: tuple[tuple[bytes, str, str], ...] = (
     (b'\x1f\x8b', 'it is a gzip archive', 'unpack it'),
     (b'\x89HDF', 'it is an HDF5 file', 'export its bands as a TIFF'),
     (b'\x93NUMPY', 'it is a numpy array', 'write it as a TIFF'),
+    (
+        b'\0\5\x16\7',
+        'it holds no picture, but what macOS leaves beside one (AppleDouble)',
+        'delete it; the picture has its name without "._"',
+    ),
+    (b'\xff\n', 'it is a JPEG XL photo', 'convert it to JPEG'),
+    (b'\0\0\0\x0cJXL ', 'it is a JPEG XL photo', 'convert it to JPEG'),
+    (b'8BPS', 'it is a Photoshop file', 'export it as PNG'),
+    (b'\x1aE\xdf\xa3', 'it is a video', 'export its pictures as PNG or JPEG'),
 )
-_CUT = ('truncated', 'unexpected end', 'failed to read')
+#: of the forms that begin as HEIC does, those that are photos
+_PHOTOS = (b'avif', b'avis', b'crx ')
+_CUT = ('truncated', 'unexpected end', 'failed to read', 'requires a buffer')
 _HEIC = (b'ftypheic', b'ftypheix', b'ftypmif1', b'ftypmsf1')
 
 
@@ -59,11 +70,9 @@ def what_it_is(content: bytes, err: Exception, again: str = _AGAIN) -> tuple[str
         )
     if begin.startswith((b'<svg', b'<?xml')):
         return 'it is XML (an SVG drawing?)', 'export it as PNG'
-    for beginning, cause, fix in _BEGINNINGS:
-        if content.startswith(beginning):
-            return cause, fix
-    if content[4:12] in _HEIC:
-        return 'it is a HEIC photo', 'convert it to JPEG'
+    known = _known_form(content)
+    if known is not None:
+        return known
     if isinstance(err, Image.DecompressionBombError):
         return str(err), 'cut it into tiles'
     if not content.strip(b'\0'):
@@ -77,6 +86,20 @@ def what_it_is(content: bytes, err: Exception, again: str = _AGAIN) -> tuple[str
     if any(word in text.lower() for word in _CUT):
         return f'it is cut off: {text}', again
     return text, again
+
+
+def _known_form(content: bytes) -> tuple[str, str] | None:
+    """Cause and fix, by the bytes that tell a form."""
+    for beginning, cause, fix in _BEGINNINGS:
+        if content.startswith(beginning):
+            return cause, fix
+    if content[4:12] in _HEIC:
+        return 'it is a HEIC photo', 'convert it to JPEG'
+    if content[4:8] == b'ftyp' and content[8:12] not in _PHOTOS:
+        return 'it is a video', 'export its pictures as PNG or JPEG'
+    if content[128:132] == b'DICM':
+        return 'it is a DICOM file', 'export its picture as a PNG or TIFF'
+    return None
 
 
 def _is_text(begin: bytes) -> bool:

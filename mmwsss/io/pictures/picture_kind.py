@@ -15,7 +15,7 @@ _ALPHA = ('LA', 'La', 'PA', 'RGBA', 'RGBa')
 _PNG = b'\x89PNG\r\n\x1a\n'
 _PNG_BANDS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
 #: tags of TIFF
-_BITS, _BANDS, _EXTRA, _FORMAT = 258, 277, 338, 339
+_SUBFILE, _BITS, _BANDS, _EXTRA, _FORMAT = 254, 258, 277, 338, 339
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,8 @@ def kind_of(stream: BinaryIO) -> PictureKind:
     """The kind of an open file, which stands at its beginning again afterwards.
 
     Raises:
-        OSError, SyntaxError, ValueError: if Pillow knows no such picture.
+        OSError, SyntaxError, ValueError: if Pillow knows no such picture, or sees a
+            reduced copy of it first.
     """
     head = stream.read(32)
     stream.seek(0)
@@ -56,6 +57,8 @@ def kind_of(stream: BinaryIO) -> PictureKind:
         size, pages = (img.height, img.width), _pages(img)
         reader, bands, deep, alpha = _layout(img, head)
         orientation = orientation_of(img)
+        if _tags(img).get(_SUBFILE, 0) & 1 and getattr(img, 'n_frames', 1) > 1:
+            raise ValueError('the first page is a reduced copy of another')
         if img.format == 'TIFF':  # Pillow tells the size of the upright picture
             size = (_tags(img)[257], _tags(img)[256])
     stream.seek(0)

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import io
 import os
+import struct
 from functools import cache
 from typing import BinaryIO, NamedTuple
 
@@ -30,11 +31,16 @@ from .levels import (
 )
 from .picture_kind import PictureKind, kind_of
 from .picture_rule import PictureRule
-from .tiff_pages import read_tiff, tifffile_module
+from .tiff_pages import NODATA, meant, read_tiff, tifffile_module, whole_series
 
 Path = str | os.PathLike
-_BROKEN = (OSError, SyntaxError, ValueError, EOFError, Image.DecompressionBombError)
+#: what readers raise that meet a damaged file
+_BROKEN = (
+    *(OSError, SyntaxError, ValueError, EOFError, IndexError, KeyError, struct.error),
+    Image.DecompressionBombError,
+)
 _PLAIN_RULE = PictureRule()
+_PHOTOMETRIC = 262  # tag of TIFF
 
 
 class Picture(NamedTuple):
@@ -178,6 +184,12 @@ def _read(path: Path, backend_args: dict | None) -> tuple[np.ndarray, PictureKin
         raise
     except _BROKEN as err:
         raise unreadable(str(path), content, err) from err
+    if values.dtype.kind == 'c':
+        raise PictureError(
+            str(path),
+            f'holds complex numbers ({values.dtype}), as radar pictures do',
+            'write their amplitude, or its logarithm, as a TIFF',
+        )
     if kind.pages > 1:
         _say_once(f'{path} holds {kind.pages} pictures: the first of a file is read')
     return values, kind
@@ -194,7 +206,7 @@ def _kind(stream: BinaryIO) -> PictureKind:
     """The header; a TIFF of more bands than Pillow takes is looked at by tifffile."""
     try:
         return kind_of(stream)
-    except (OSError, SyntaxError, ValueError, TypeError):
+    except (OSError, SyntaxError, ValueError, TypeError, struct.error):
         stream.seek(0)
         if stream.read(4) not in (b'II*\0', b'MM\0*', b'II+\0', b'MM\0+'):
             raise
@@ -206,7 +218,7 @@ def _tiff_kind(stream: BinaryIO) -> PictureKind:
     module = tifffile_module()
     try:
         with module.TiffFile(stream) as file:
-            page = file.pages[0]
+            page = whole_series(file)[0].keyframe
             tag = page.tags.get(274)
             orientation = 1 if tag is None else int(tag.value)
             size = (page.imagelength, page.imagewidth)
@@ -235,6 +247,9 @@ def _stored(content: bytes, kind: PictureKind) -> np.ndarray:
             pixels = np.asarray(img.convert('RGBA' if kind.alpha else 'RGB'))
         else:
             pixels = np.asarray(img)[..., None]
+        if tiff and kind.deep:
+            tags = img.tag_v2  # type: ignore[attr-defined]
+            pixels = meant(pixels, tags.get(NODATA), tags.get(_PHOTOMETRIC) == 0)
     # Pillow has turned it upright while it loaded it
     return turn_back(pixels, kind.orientation) if tiff else pixels
 

@@ -19,6 +19,7 @@ from mmengine.dist import all_gather_object, get_dist_info
 from mmengine.utils import ProgressBar
 from torch import nn
 
+from mmwsss.cli.arguments import config_from
 from mmwsss.cli.processes import (
     enter_on_first_process,
     log_once,
@@ -142,11 +143,7 @@ def generate_labels(
         BusyError: if another run writes into the folder.
     """
     run = run or RunOptions()
-    cfg = (
-        copy.deepcopy(config)
-        if isinstance(config, Config)
-        else Config.fromfile(str(config))
-    )
+    cfg = copy.deepcopy(config) if isinstance(config, Config) else config_from(config)
     device = start_processes(cfg, run.launcher, run.allow_pickle)
     if (settings.refine == 'rw') != (affinity is not None):
         raise ValueError(

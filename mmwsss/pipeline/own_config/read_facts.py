@@ -49,6 +49,7 @@ def read_facts(root: str, picture: Mapping[str, Any] | None = None) -> FolderFac
     scored = [split for split in lists if masked and split != 'train']
     sets = {split: open_split(root, split, rule, split in scored) for split in lists}
     train = sets['train']
+    _refuse_without_objects(root, train)
     sizes = train.summary().sizes or ((0, 0),)
     height, width = np.median(sizes, 0)
     mean, std = _normal(train, rule)
@@ -75,6 +76,18 @@ def _refuse_unfinished(root: str, lists: Sequence[str]) -> None:
             f'has no {absent[0]}',
             'make it by tools/dataset_converters/folder.py SOURCE --out FOLDER',
         )
+
+
+def _refuse_without_objects(root: str, train: WeakSegDataset) -> None:
+    """Refuse good pictures alone, which anomaly detection is trained on."""
+    if any(train.get_data_info(i)['gt_labels'] for i in range(len(train))):
+        return
+    raise DataError(
+        f'{root}/{SPLITS}/train.txt',
+        'names no picture that holds an object, from which classes could be learnt',
+        'make the folder of pictures with and without objects, as test/ of anomaly '
+        'data sets has them; folder.py draws the splits',
+    )
 
 
 def _picture(root: str, given: Mapping[str, Any] | None) -> dict[str, Any]:

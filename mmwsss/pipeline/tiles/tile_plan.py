@@ -14,7 +14,7 @@ import numpy as np
 from mmwsss.datasets.own.own_folder import IMAGES, MASKS, open_split
 from mmwsss.io.data_errors import DataError
 from mmwsss.io.errors import UserError, check_choice
-from mmwsss.io.image_files import IMAGE_SUFFIXES, image_stem
+from mmwsss.io.image_files import image_stem, images_below
 from mmwsss.io.pictures.picture_rule import PictureRule
 from mmwsss.io.pictures.reader import picture_kind, size_of
 from mmwsss.models.prediction.windows import Box, window_boxes
@@ -137,7 +137,7 @@ def _plain(source: str) -> list[tuple[str, str]]:
     """Name and path of the pictures of any folder."""
     root = Path(source)
     root = root / IMAGES if (root / IMAGES).is_dir() else root
-    found = [p for p in sorted(root.rglob('*')) if p.suffix.lower() in IMAGE_SUFFIXES]
+    found = images_below(root)
     if not found:
         raise DataError(source, 'holds no picture', 'give a folder of pictures')
     return [(path.relative_to(root).as_posix(), str(path)) for path in found]
