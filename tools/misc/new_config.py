@@ -16,6 +16,7 @@ tools/generate_pseudo_labels.py; --pipeline writes both and what runs them in a 
 from __future__ import annotations
 
 import argparse
+import logging
 import os
 from pathlib import Path
 from typing import Any
@@ -194,6 +195,8 @@ def main(argv: list[str] | None = None) -> None:
     args = parse_args(argv)
     facts = read_facts(args.data, args.picture)
     config = make(args, facts, args.method)
+    for text in facts.remarks:
+        print_log(text, level=logging.WARNING)
     if not args.pipeline:
         return
     if args.method == PSEUDO:

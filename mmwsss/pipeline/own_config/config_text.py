@@ -28,6 +28,7 @@ class FolderFacts:
         size: (H, W), median of the pictures.
         picture: entries of ``picture=dict(...)``.
         mean, std: of each band on 0..255 where they aren't three, else empty.
+        remarks: what the user should choose by himself.
     """
 
     root: str
@@ -39,6 +40,7 @@ class FolderFacts:
     picture: Mapping[str, Any] = field(default_factory=dict)
     mean: tuple[float, ...] = ()
     std: tuple[float, ...] = ()
+    remarks: tuple[str, ...] = ()
 
     @property
     def bands(self) -> int:

@@ -49,7 +49,8 @@ def read_facts(root: str, picture: Mapping[str, Any] | None = None) -> FolderFac
     scored = [split for split in lists if masked and split != 'train']
     sets = {split: open_split(root, split, rule, split in scored) for split in lists}
     train = sets['train']
-    sizes = train.summary().sizes or ((0, 0),)
+    summary = train.summary()
+    sizes = summary.sizes or ((0, 0),)
     height, width = np.median(sizes, 0)
     mean, std = _normal(train, rule)
     classes = tuple(train.metainfo['classes'])
@@ -63,6 +64,7 @@ def read_facts(root: str, picture: Mapping[str, Any] | None = None) -> FolderFac
         picture=rule,
         mean=mean,
         std=std,
+        remarks=tuple(summary.rare_classes()),
     )
 
 
