@@ -10,9 +10,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from mmwsss.datasets.image_names import refuse_shared_stems
-from mmwsss.datasets.label_channels import BACKGROUND, LabelChannels
+from mmwsss.datasets.label_channels import (
+    BACKGROUND,
+    LabelChannels,
+    foreground_classes,
+    read_classes,
+)
 from mmwsss.datasets.picture_finder import PictureFinder
-from mmwsss.datasets.readers.decoding import read_decoded
 from mmwsss.datasets.readers.label_table import LabelTable
 from mmwsss.datasets.readers.reading import read_names, read_table
 from mmwsss.datasets.readers.vocabulary import Vocabulary
@@ -21,6 +25,7 @@ from mmwsss.io.errors import UserError, check_choice
 from mmwsss.io.image_files import IMAGE_SUFFIXES, image_stem
 
 from .found_parts import Part, given_lists
+from .layout import CLASSES
 
 #: what becomes of pictures of which nothing says what they hold
 UNLABELLED = ('refuse', 'leave-out', 'empty')
@@ -93,8 +98,7 @@ def gather(
     ]
     seen = {item for t in tables for items in t.labels.values() for item in items}
     if not classes:
-        nothing = LabelChannels((BACKGROUND,), negatives=negatives)
-        classes = tuple(sorted(item for item in seen if not nothing.is_negative(item)))
+        classes = foreground_classes(seen, negatives)
     if not classes:
         raise UserError(
             f'{parts[0].labels} names no class'
@@ -161,10 +165,8 @@ def _listed_classes(parts: Sequence[Part]) -> tuple[str, ...]:
     here = Path(parts[0].labels)
     here = here if here.is_dir() else here.parent
     for folder in (here, here.parent) if parts[0].split else (here,):
-        file = folder / 'classes.txt'
-        if file.is_file():
-            names = map(str.strip, read_decoded(str(file))[0].splitlines())
-            return tuple(name for name in names if name not in ('', BACKGROUND))
+        if (folder / CLASSES).is_file():
+            return read_classes(folder / CLASSES)
     return ()
 
 

@@ -90,8 +90,8 @@ class MultiLabelSoftMargin(nn.Module):
         if isinstance(pos_weight, str):
             if pos_weight != BALANCED:
                 raise UserError(
-                    f'pos_weight={pos_weight!r}: must be {BALANCED!r}, a number for each '
-                    'class, or None'
+                    f'pos_weight={pos_weight!r}: must be {BALANCED!r}, a number for '
+                    'each class, or None'
                 )
         elif pos_weight is not None:
             if not all(0 < factor < float('inf') for factor in pos_weight):
