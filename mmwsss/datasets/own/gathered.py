@@ -89,13 +89,7 @@ def gather(
     check_choice('--unlabelled', unlabelled, UNLABELLED)
     negatives = None if negatives is None else tuple(negatives)
     classes = tuple(classes) or _listed_classes(parts)
-    known = LabelChannels((BACKGROUND, *classes), negatives=negatives).vocabulary
-    # without classes blanks part no names: nobody knows which belong together
-    known = known if classes else Vocabulary()
-    tables = [
-        _without(read_table(p.labels, 'auto', known, p.images), p.images, beside)
-        for p in parts
-    ]
+    tables = _tables(parts, classes, negatives, beside)
     seen = {item for t in tables for items in t.labels.values() for item in items}
     if not classes:
         classes = foreground_classes(seen, negatives)
@@ -114,6 +108,22 @@ def gather(
         remarks += [*table.remarks(), *said]
     refuse_shared_stems(dict.fromkeys(pictures, ()), parts[0].labels)
     return Gathered(pictures, classes, (*remarks, *_negatives(seen, channels)))
+
+
+def _tables(
+    parts: Sequence[Part],
+    classes: Sequence[str],
+    negatives: Sequence[str] | None,
+    beside: Sequence[str],
+) -> list[LabelTable]:
+    """The labels of each part."""
+    known = LabelChannels((BACKGROUND, *classes), negatives=negatives).vocabulary
+    # without classes blanks part no names: nobody knows which belong together
+    known = known if classes else Vocabulary()
+    return [
+        _without(read_table(p.labels, 'auto', known, p.images), p.images, beside)
+        for p in parts
+    ]
 
 
 def _without(table: LabelTable, images: str, beside: Sequence[str]) -> LabelTable:

@@ -143,11 +143,8 @@ def balanced_ends(dataset: Any, threshold: bool | float) -> np.ndarray:
         )
     factors = class_factors(shares, share)
     ends = draw_ends(picture_factors(labels, factors))
-    told = [
-        f'{classes[c]} ({counts[c]} pictures) x {factors[c]:.2f}'
-        for c in np.argsort(-factors, kind='stable')[:_TOLD]
-        if factors[c] > 1
-    ]
+    most = [c for c in np.argsort(-factors, kind='stable')[:_TOLD] if factors[c] > 1]
+    told = [f'{classes[c]} ({counts[c]} pictures) x {factors[c]:.2f}' for c in most]
     print_log(
         f'class_balanced: classes on less than {100 * share:.2g} % of the pictures are '
         f'drawn more often: {", ".join(told) or "there are none"}; an epoch has '
