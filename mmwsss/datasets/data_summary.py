@@ -14,6 +14,7 @@ from mmwsss.io.data_errors import DataError
 from mmwsss.io.image_files import picture_size
 
 from .partial.partial_labels import PartialLabels
+from .rare_classes import CLASS_BALANCED, POS_WEIGHT, rare_channels
 from .side_inputs.declaration import spread
 
 #: images whose headers are read for the sizes
@@ -90,8 +91,8 @@ class DataSummary:
         ]
         return '\n'.join([*lines, *(f'  {remark}' for remark in self.remarks)])
 
-    def warnings(self) -> list[str]:
-        """What ruins a training, a sentence each."""
+    def warnings(self, rare: bool = True) -> list[str]:
+        """What ruins a training, a sentence each; ``rare``: rare classes too."""
         if not self.labelled:
             return []
         lacking = [n for n, count in zip(self.classes, self.counts) if not count]
@@ -115,7 +116,21 @@ class DataSummary:
                     f'{name} comes with {other} in {100 * part:.0f} % of its pictures: '
                     'image labels hardly tell them apart. Add pictures of one alone.'
                 )
-        return found
+        return [*found, *(self.rare_classes() if rare else ())]
+
+    def rare_classes(self) -> list[str]:
+        """A sentence where classes have few pictures, see :func:`.rare_channels`."""
+        channels = rare_channels(self.counts)
+        if not channels:
+            return []
+        most = int(self.counts.argmax())
+        few = ', '.join(str(self.counts[c]) for c in channels[:8])
+        return [
+            f'few pictures of {_some([self.classes[c] for c in channels])} ({few}; '
+            f'{self.classes[most]!r} has {self.counts[most]}): what is on so few is '
+            'hardly learnt. Add pictures, or train with --cfg-options '
+            f'{CLASS_BALANCED} or {POS_WEIGHT} (docs/en/data.md, "Rare classes").'
+        ]
 
 
 def _some(names: Sequence[str]) -> str:

@@ -3,11 +3,13 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 
 from mmwsss.io.data_errors import LabelError
 from mmwsss.io.errors import UserError
 
 from .image_names import composed
+from .readers.decoding import read_decoded
 from .readers.label_table import LabelTable
 from .readers.vocabulary import Vocabulary
 
@@ -64,6 +66,43 @@ def check_classes(owner: str, classes: Sequence[str] | None) -> Sequence[str]:
             '(LabelMe: _background_ 0, __ignore__ 255, then the classes from 1 on)'
         )
     return classes
+
+
+def read_classes(path: str | Path) -> tuple[str, ...]:
+    """The foreground classes of a ``classes.txt``, one a line; ``background`` is none.
+
+    Raises:
+        LabelError: if it is no text.
+    """
+    names = map(str.strip, read_decoded(str(path))[0].splitlines())
+    return tuple(name for name in names if name not in ('', BACKGROUND))
+
+
+def foreground_classes(
+    labels: Iterable[str], negatives: Iterable[str] | None = None
+) -> tuple[str, ...]:
+    """Labels that name a class, in alphabetical order, numbers by their size.
+
+    Args:
+        labels: all that a label file holds.
+        negatives: those that mean "no object", see :class:`LabelChannels`.
+
+    Raises:
+        UserError: if two differ in capitals or blanks alone.
+    """
+    nothing = LabelChannels((BACKGROUND,), negatives=negatives)
+    found = sorted({item for item in labels if not nothing.is_negative(item)})
+    if all(name.isdecimal() for name in found):
+        found.sort(key=int)
+    alike: dict[str, str] = {}
+    for name in found:
+        other = alike.setdefault(name.replace(' ', '_').casefold(), name)
+        if other != name:
+            raise UserError(
+                f'the labels {other!r} and {name!r} look like one class: write them '
+                'alike, or name all classes by --classes if they are two'
+            )
+    return tuple(found)
 
 
 class LabelChannels:

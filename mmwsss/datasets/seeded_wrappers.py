@@ -43,7 +43,11 @@ class RepeatDataset(SeededItems, MMRepeat):
 
 @DATASETS.register_module()
 class ClassBalancedDataset(SeededItems, MMClassBalanced):
-    """mmengine's ``ClassBalancedDataset``, for :class:`.SeededInfiniteSampler` too."""
+    """mmengine's ``ClassBalancedDataset``, for :class:`.SeededInfiniteSampler` too.
+
+    It asks the data set for ``get_cat_ids``, which ours don't have: what they want is
+    ``class_balanced`` of the sampler.
+    """
 
 
 def refuse_unseeded(dataset: Any) -> None:

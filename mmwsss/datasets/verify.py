@@ -15,15 +15,15 @@ from mmwsss.io.image_files import FileFinder
 from mmwsss.io.pictures.picture_rule import PictureRule
 from mmwsss.io.pictures.reader import check_kind, picture_kind
 
-from .mask_checks.check_masks import check_masks
+from .mask_checks.check_masks import check_masks, some_masks
 from .side_inputs.declaration import spread
 from .side_inputs.exif_masks import check_decided
 
 #: how many headers of pictures are looked at when a data set is opened
 HEADERS = 200
 _MASK_FIX = (
-    'check data_prefix.seg_map_path, or set with_masks=False and take '
-    'LoadMask out of the pipeline'
+    'scores need masks: give them (data_prefix.seg_map_path, --masks of folder.py), or '
+    'predict without by demo/image_demo.py or with with_masks=False and no LoadMask'
 )
 
 
@@ -58,7 +58,8 @@ def verify_start(infos: list[dict], dataset: Any) -> None:
     verify_kinds(infos, dataset.picture, dataset.has_true_masks, samples)
     if dataset.with_masks:
         pseudo = not dataset.has_true_masks
-        check_masks(infos, dataset.metainfo, dataset.check_masks, pseudo)
+        masks = some_masks(infos)
+        check_masks(masks, dataset.metainfo, dataset.check_masks, pseudo)
     if dataset.side_inputs or dataset.with_masks:
         for info in spread(infos, samples):
             verify_item(info, dataset.ignore_index)
@@ -114,14 +115,3 @@ def verify_kinds(
     for info in spread(infos, samples):
         with suppress(UnreadableImageError):
             LoadPicture().transform(dict(info))
-
-
-def verify_items(infos: Sequence[dict], ignore_index: int = 255) -> list[str]:
-    """Messages about all items that cannot be read or do not fit."""
-    problems = []
-    for info in infos:
-        try:
-            verify_item(info, ignore_index)
-        except DataError as err:
-            problems.append(str(err))
-    return problems

@@ -15,11 +15,14 @@ from mmwsss.io.atomic_file import write_atomic
 
 from .areas import ClassAreas
 
-_NAMES = 'names'
+_NAMES, _CLASSES = 'names', 'image_classes'
 
 
 def write_photo_areas(
-    names: Sequence[str], areas: Mapping[str, Sequence[ClassAreas]], path: str | Path
+    names: Sequence[str],
+    areas: Mapping[str, Sequence[ClassAreas]],
+    path: str | Path,
+    image_classes: Sequence[np.ndarray] = (),
 ) -> None:
     """Write the counts of each photo as NPZ: ``names`` (N,) and one array an output.
 
@@ -28,10 +31,14 @@ def write_photo_areas(
         areas: output (``'seg'``, ``'cam'``, …) → its counts of each photo, stored as
             (N, 3, K) int64: correct, predicted and true pixels of each class.
         path: the file.
+        image_classes: (2, 1, C) of each photo, 0 or 1 and the probability of each
+            class, where the network says it.
     """
     arrays: dict[str, Any] = {_NAMES: np.asarray(names)}
     for name, of in areas.items():
         arrays[name] = np.stack([[a.correct, a.predicted, a.truth] for a in of])
+    if image_classes:
+        arrays[_CLASSES] = np.concatenate(image_classes, axis=1)
     buffer = io.BytesIO()
     np.savez_compressed(buffer, **arrays)
     write_atomic(buffer.getvalue(), path)
@@ -44,14 +51,38 @@ def read_photo_areas(path: str | Path) -> tuple[list[str], dict[str, np.ndarray]
         ValueError: if it is no such file.
     """
     try:
-        with np.load(path, allow_pickle=False) as file:
-            arrays = {name: file[name] for name in file.files}
+        arrays = _arrays(path)
+        arrays.pop(_CLASSES, None)
         return arrays.pop(_NAMES).tolist(), arrays
     except (KeyError, OSError, ValueError) as error:
         raise ValueError(
             f'{path} holds no counts of photos ({error}): make it with '
             'tools/test.py --cfg-options test_evaluator.areas_file=FILE'
         ) from error
+
+
+def read_image_classes(path: str | Path) -> tuple[np.ndarray, np.ndarray]:
+    """Classes and probabilities of each photo, of a file of :func:`write_photo_areas`.
+
+    Returns:
+        (N, C) 0 or 1; (N, C) probabilities.
+
+    Raises:
+        ValueError: if the file holds none.
+    """
+    try:
+        truth, probability = _arrays(path)[_CLASSES]
+    except (KeyError, OSError, ValueError) as error:
+        raise ValueError(
+            f'{path} holds no probabilities of classes ({error}): test a network that '
+            'has a classifier'
+        ) from error
+    return truth, probability
+
+
+def _arrays(path: str | Path) -> dict[str, np.ndarray]:
+    with np.load(path, allow_pickle=False) as file:
+        return {name: file[name] for name in file.files}
 
 
 def mean_iou(areas: np.ndarray) -> np.ndarray:

@@ -194,7 +194,8 @@ class WSSSMetric(BaseMetric):
         entries = [entry for one in rounds for entry in one if entry is not None]
         outputs = [n for n in (*_LABELS, *_CAMS) if entries and n in entries[0]]
         areas = {name: [entry[name] for entry in entries] for name in outputs}
-        write_photo_areas([entry['name'] for entry in entries], areas, path)
+        classes = [entry['cls'] for entry in entries if 'cls' in entry]
+        write_photo_areas([entry['name'] for entry in entries], areas, path, classes)
 
     def _sum(self, results: Sequence[dict]) -> dict[str, Any]:
         total: dict[str, Any] = {}

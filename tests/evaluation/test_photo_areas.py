@@ -8,6 +8,7 @@ from mmwsss.evaluation.areas import ClassAreas
 from mmwsss.evaluation.photo_areas import (
     mean_iou,
     paired_difference,
+    read_image_classes,
     read_photo_areas,
     write_photo_areas,
 )
@@ -53,6 +54,14 @@ def test_a_file_is_read_as_written(tmp_path) -> None:
     names, arrays = read_photo_areas(file)
     assert names == ['a', 'b', 'c', 'd'] and set(arrays) == {'seg', 'cam'}
     assert np.array_equal(arrays['seg'], seg) and np.array_equal(arrays['cam'], cam)
+    with pytest.raises(ValueError, match='holds no probabilities of classes'):
+        read_image_classes(file)
+    classes = np.random.default_rng(0).random((4, 2, 1, 3))
+    write_photo_areas(['a', 'b', 'c', 'd'], areas, file, list(classes))
+    assert set(read_photo_areas(file)[1]) == {'seg', 'cam'}
+    truth, probability = read_image_classes(file)
+    assert np.array_equal(truth, classes[:, 0, 0])
+    assert np.array_equal(probability, classes[:, 1, 0])
 
 
 def test_another_file_is_refused(tmp_path) -> None:

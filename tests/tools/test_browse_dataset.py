@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -89,7 +90,8 @@ def test_saliency_maps_and_views_are_shown(load_tool, shapes):
         assert {without_legend(file, part) for file in out.glob('*.png')} == {size}
 
 
-def test_verify(load_tool, shapes):
+def test_verify_is_the_check_of_a_data_set(load_tool, shapes, capsys):
+    """By its old name: the same lines as check_dataset.py."""
     arguments = [
         str(CONFIG),
         '--part',
@@ -101,5 +103,10 @@ def test_verify(load_tool, shapes):
     ]
     load_tool(TOOL).main(arguments)
     Image.new('L', (40, 31)).save(shapes / 'SegmentationClass' / 'c.png')
-    with pytest.raises(SystemExit, match='1 of 4 items have a problem'):
+    capsys.readouterr()
+    with pytest.raises(SystemExit, match='^1$'):
         load_tool(TOOL).main(arguments)
+    said = capsys.readouterr().out
+    assert '--verify is tools/analysis_tools/check_dataset.py now' in said
+    assert re.search(r'refused: val: .*c\.png is 31x40', said), said
+    assert '1 refused' in said

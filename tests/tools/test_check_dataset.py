@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from mmwsss.datasets.own.folder_cfgs import folder_splits
 from mmwsss.io.output_folder import OutputError
 from mmwsss.pipeline.data_check.equal_files import equal_files
-from mmwsss.pipeline.data_check.folder_layout import folder_splits
 from mmwsss.registry import DATASETS
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -102,3 +102,14 @@ def test_parallel_and_serial_runs_agree(tool, drawn, tmp_path_factory):
     tool.main(arguments(other, '--jobs', '2'))
     for path in (drawn / 'JPEGImages').iterdir():
         assert path.read_bytes() == (other / 'JPEGImages' / path.name).read_bytes()
+
+
+def test_a_list_in_which_a_class_is_rare(tool, drawn):
+    """Beside the others, which stay as they were; of a class that is there."""
+    before = {path: path.read_bytes() for path in drawn.rglob('*') if path.is_file()}
+    rare = read_split(drawn, 'train')[0][1]
+    tool.main(arguments(drawn, '--rare', rare))
+    after = {path: path.read_bytes() for path in drawn.rglob('*') if path.is_file()}
+    new = drawn / 'splits' / f'train_rare_{rare}.txt'
+    assert after.pop(new) and after == before
+    assert sum(rare in names for _, *names in read_split(drawn, new.stem)) == 1

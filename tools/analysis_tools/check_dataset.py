@@ -15,7 +15,6 @@ each class) and odd.png. The exit code is 1 if anything is refused.
 from __future__ import annotations
 
 import argparse
-import logging
 import os
 from pathlib import Path
 
@@ -28,7 +27,7 @@ from mmwsss.io.errors import UserError
 from mmwsss.io.inputs_read import inputs_read
 from mmwsss.io.output_folder import claim_outputs, write_drawing
 from mmwsss.pipeline.data_check.check_data import check_data, open_splits, split_cfgs
-from mmwsss.pipeline.data_check.check_line import CheckLine
+from mmwsss.pipeline.data_check.check_line import CheckLine, say_lines
 from mmwsss.pipeline.data_check.check_report import ODD, REPORT, SAMPLES, report
 from mmwsss.pipeline.data_check.check_sheets import odd_sheet, samples_sheet
 from mmwsss.pipeline.data_check.split_check import SplitCheck
@@ -96,14 +95,7 @@ def main(argv: list[str] | None = None) -> None:
     write_report(args.config, args.out, splits, lines)
     for split in splits:
         print_log(f'{split.name}: {split.dataset.summary(look=False).table()}')
-    for line in lines:
-        level = logging.ERROR if line.refused else logging.WARNING
-        print_log(str(line), level=level)
-    refused = sum(line.refused for line in lines)
-    print_log(
-        f'{refused} refused, {len(lines) - refused} warnings: {args.out / REPORT}'
-    )
-    if refused:
+    if say_lines(lines, args.out / REPORT):
         raise SystemExit(1)
 
 

@@ -28,6 +28,7 @@ from mmengine.logging import print_log
 from PIL import Image
 
 from mmwsss.cli.arguments import plain_errors
+from mmwsss.datasets.side_inputs.ids_kind import ID_MODES, open_mask
 from mmwsss.io.data_errors import MaskError
 from mmwsss.io.errors import UserError
 from mmwsss.io.image_files import images_below
@@ -43,7 +44,6 @@ from mmwsss.io.output_folder import claim_outputs
 from mmwsss.pipeline.workers import parallel_map
 
 SUFFIXES = ('.png', '.bmp', '.gif', '.tif', '.tiff', '.jpg', '.jpeg')
-_IDS = ('P', 'L', '1', 'I', 'I;16')
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ def converted(mask: Image.Image, rule: Rule) -> np.ndarray:
     """
     if rule.colours:
         ids = ids_of_colours(np.asarray(mask.convert('RGB')), rule.colours, rule.other)
-    elif mask.mode in _IDS:
+    elif mask.mode in ID_MODES:
         ids = np.asarray(mask)
     else:
         pixels = np.asarray(mask.convert('RGB'))
@@ -84,13 +84,11 @@ def convert(rule: Rule, task: tuple[Path, Path]) -> dict[int, int]:
         MaskError: if it can't be read, or holds what the rule doesn't name.
     """
     source, out = task
+    mask = open_mask(source.read_bytes(), str(source))
     try:
-        with Image.open(source) as mask:
-            ids = converted(mask, rule)
+        ids = converted(mask, rule)
     except UserError as err:
         raise MaskError(source, str(err), 'see --help') from err
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as err:
-        raise MaskError(source, f'cannot be read ({err})', 'write it again') from err
     save_label_png(ids, out)
     counts = np.bincount(ids.reshape(-1))
     return {int(i): int(counts[i]) for i in np.flatnonzero(counts)}

@@ -10,6 +10,11 @@ writes ``JPEGImages/*.jpg``, ``SegmentationClass/*.png`` (palette),
 larger training split keeps the pictures of a smaller one. The run can be
 stopped at any time: finished files are kept and skipped the next time; a folder
 of an earlier version gets what it lacks.
+
+    python tools/dataset_converters/shapes.py --out data/shapes --rare grid
+
+writes ``splits/train_rare_grid.txt`` beside: those pictures of ``train`` with which one
+class is rare, 1 to 50 of the most frequent one. Nothing else changes.
 """
 
 from __future__ import annotations
@@ -28,6 +33,7 @@ from PIL import Image
 
 from mmwsss.cli.arguments import plain_errors
 from mmwsss.datasets.shapes.drawn_saliency import draw_saliency
+from mmwsss.datasets.shapes.rare_list import rare_lines
 from mmwsss.datasets.shapes.scenes import (
     SHAPES_CLASSES,
     SHAPES_PALETTE,
@@ -61,6 +67,12 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument('--test', type=int, default=300, help='pictures')
     parser.add_argument('--size', type=int, default=96, help='side in pixels')
     parser.add_argument('--seed', type=int, default=0)
+    parser.add_argument(
+        '--rare',
+        choices=SHAPES_CLASSES[1:],
+        metavar='CLASS',
+        help='also list training pictures with which this class is rare, 1 : 50',
+    )
     parser.add_argument('--jobs', type=int, default=os.cpu_count() or 1)
     parser.add_argument('--preview', type=Path, help='also write a contact sheet')
     return parser.parse_args(argv)
@@ -125,6 +137,15 @@ def draw_split(out: Path, split: str, count: int, args: argparse.Namespace) -> N
     write_atomic(text.encode(), out / 'splits' / f'{split}.txt')
 
 
+def write_rare_list(out: Path, rare: str) -> str:
+    """Write the list in which a class is rare; gives the name of the split."""
+    split = f'train_rare_{rare}'
+    lines = (out / 'splits' / 'train.txt').read_text().splitlines()
+    text = ''.join(f'{line}\n' for line in rare_lines(lines, rare))
+    write_atomic(text.encode(), out / 'splits' / f'{split}.txt')
+    return split
+
+
 def contact_sheet(seed: int, size: int, columns: int = 8, rows: int = 4) -> Image.Image:
     """Pictures above their masks; the discriminative parts are drawn lighter."""
     palette = np.array(SHAPES_PALETTE, np.uint8)
@@ -154,6 +175,8 @@ def main(argv: list[str] | None = None) -> None:
     for split in FIRST_INDEX:
         print_log(f'{split}: {getattr(args, split)} pictures')
         draw_split(args.out, split, getattr(args, split), args)
+    if args.rare:
+        print_log(f'{write_rare_list(args.out, args.rare)}: {args.rare} is rare')
     if args.preview:
         sheet = contact_sheet(args.seed, args.size)
         write_picture(sheet, args.preview)

@@ -5,7 +5,8 @@
 
     python tools/misc/browse_dataset.py configs/toco/toco_vit-b_voc.py --out browse
     python tools/misc/browse_dataset.py CONFIG --split val --number 20
-    python tools/misc/browse_dataset.py CONFIG --verify   (reads its files)
+
+What is wrong with the files says tools/analysis_tools/check_dataset.py.
 
 For training: the views side by side, the box of real pixels on the first, the image
 labels above, and the side inputs. For the splits val and test: the image, its mask,
@@ -15,7 +16,6 @@ both overlaid.
 from __future__ import annotations
 
 import argparse
-import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -31,11 +31,12 @@ from mmwsss.cli.arguments import (
     plain_errors,
 )
 from mmwsss.datasets.seeding import mix_seed
-from mmwsss.datasets.verify import verify_items
 from mmwsss.io.atomic_file import write_picture
 from mmwsss.io.inputs_read import inputs_read
 from mmwsss.io.output_folder import claim_outputs
 from mmwsss.io.palette import full_palette
+from mmwsss.pipeline.data_check.check_data import check_data, open_splits
+from mmwsss.pipeline.data_check.check_line import say_lines
 from mmwsss.registry import DATASETS
 from mmwsss.visualization.panels import legend_strip
 from mmwsss.visualization.samples import to_picture
@@ -133,23 +134,18 @@ def browse(dataset, out: Path, number: int, seed: int) -> list[Path]:
     return files
 
 
-def verify(dataset) -> None:
-    """Read every file of the data set.
+def verify(split: str, cfg: dict) -> None:
+    """What ``--verify`` did before there was a tool for it: check a split's files.
 
     Raises:
-        SystemExit: with the list of problems.
+        SystemExit: with 1 if something is refused.
     """
-    infos = [dataset.get_data_info(index) for index in range(len(dataset))]
-    problems = verify_items(infos, dataset.ignore_index)
-    for problem in problems:
-        print_log(problem, 'current', logging.ERROR)
-    if problems:
-        raise SystemExit(f'{len(problems)} of {len(infos)} items have a problem')
     print_log(
-        f'all {len(infos)} items of this split can be read: pictures, and what it '
-        'gives of masks and side inputs',
-        'current',
+        '--verify is tools/analysis_tools/check_dataset.py now, which reports more'
     )
+    datasets, closed = open_splits({split: cfg})
+    if say_lines([*closed, *check_data(datasets)[1]]):
+        raise SystemExit(1)
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
@@ -165,29 +161,24 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument('--out', type=Path, default=Path('browse'))
     parser.add_argument('--number', type=int, default=10)
     parser.add_argument('--seed', type=int, default=0, help='of the augmentation')
-    parser.add_argument(
-        '--verify',
-        action='store_true',
-        help='read every file of the split whole instead: pictures, masks, side inputs',
-    )
+    parser.add_argument('--verify', action='store_true', help=argparse.SUPPRESS)
     add_cfg_options(parser)
     return parser.parse_args(argv)
 
 
 def main(argv: list[str] | None = None) -> None:
-    """Browse or verify."""
+    """Browse."""
     args = parse_args(argv)
     cfg = merged_config(args)
     init_default_scope(cfg.get('default_scope', 'mmwsss'))
     loader = cfg.get(f'{args.split}_dataloader')
     if loader is None:
         raise SystemExit(f'{args.config} has no {args.split}_dataloader')
-    dataset = DATASETS.build(loader.dataset)
     if args.verify:
-        verify(dataset)
-    else:
-        files = browse(dataset, args.out, args.number, args.seed)
-        print_log(f'{len(files)} pictures in {args.out}', 'current')
+        verify(args.split, loader.dataset)
+        return
+    files = browse(DATASETS.build(loader.dataset), args.out, args.number, args.seed)
+    print_log(f'{len(files)} pictures in {args.out}', 'current')
 
 
 if __name__ == '__main__':

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import argparse
 import hashlib
+import logging
 import os
 from pathlib import Path
 from typing import Any
@@ -216,6 +217,8 @@ def main(argv: list[str] | None = None) -> None:
     args = parse_args(argv)
     facts = read_facts(args.data, args.picture)
     config = make(args, facts, args.method)
+    for text in facts.remarks:
+        print_log(text, level=logging.WARNING)
     if not args.pipeline:
         return
     if args.method == PSEUDO:

@@ -14,15 +14,27 @@ from mmwsss.io.data_errors import MaskError, UnreadableImageError
 from mmwsss.io.image_files import picture_size
 from mmwsss.io.palette import class_palette
 
-from .mask_facts import look_at
+from .mask_facts import MaskFacts, look_at
 from .mask_findings import mask_findings
 
 #: masks that are looked at, if they are small; and how many pixels all of them have
 MASKS, PIXELS, FEWEST = 200, 128 * 2**20, 8
 
 
+def some_masks(infos: Sequence[Mapping[str, Any]]) -> list[MaskFacts]:
+    """What is known of a bounded number of masks, spread over the list.
+
+    Args:
+        infos: dicts as those of a data set's list, see :func:`.look_at`.
+
+    Raises:
+        MaskError: if a mask can't be read, or hasn't the size of its photo.
+    """
+    return [look_at(info) for info in spread(infos, how_many(infos))]
+
+
 def check_masks(
-    infos: Sequence[Mapping[str, Any]],
+    masks: Sequence[MaskFacts],
     metainfo: Mapping[str, Any],
     refuse: bool = True,
     pseudo: bool = False,
@@ -30,16 +42,15 @@ def check_masks(
     """Hold masks against image labels and classes; tell or refuse what is found.
 
     Args:
-        infos: dicts of a data set's list, with ``seg_map_path``.
+        masks: of :func:`some_masks`.
         metainfo: of the data set: ``classes``, background first, and ``palette``.
         refuse: else everything that a test doesn't stop at is only told.
         pseudo: the masks are guesses of a network, which may hold none of a class.
 
     Raises:
-        MaskError: if a mask can't be read or is none, or too many contradict what the
-            data set says.
+        MaskError: if a mask holds no ids of the classes, or too many contradict what
+            the data set says.
     """
-    masks = [look_at(info) for info in spread(infos, how_many(infos))]
     classes = metainfo['classes']
     for finding in mask_findings(masks, classes, own_palette(metainfo), pseudo):
         if finding.refused and (refuse or finding.limit == 0):

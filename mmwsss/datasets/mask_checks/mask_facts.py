@@ -1,7 +1,6 @@
 # Licensed under Apache-2.0.
 from __future__ import annotations
 
-import io
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -11,16 +10,13 @@ import numpy as np
 from mmengine import fileio
 from PIL import Image
 
-from mmwsss.datasets.side_inputs.ids_kind import IdsKind
+from mmwsss.datasets.side_inputs.ids_kind import ID_MODES, IdsKind, open_mask
 from mmwsss.io.data_errors import MaskError, UnreadableImageError
 from mmwsss.io.image_files import picture_size
-from mmwsss.io.pictures.broken import what_it_is
 
 from .between_runs import between_runs
 
 Colour = tuple[int, int, int]
-#: modes of Pillow whose pixels are ids; with a palette, indices into it
-_ID_MODES = ('P', 'L', '1', 'I', 'I;16')
 #: colours of a mask that are kept, the most frequent first
 _COLOURS = 64
 
@@ -77,7 +73,7 @@ def look_at(info: Mapping[str, Any]) -> MaskFacts:
     labels = frozenset(c + 1 for c in info['gt_labels']) if known else None
     img = _opened(path)
     _check_size(path, (img.height, img.width), info)
-    if img.mode not in _ID_MODES:
+    if img.mode not in ID_MODES:
         colours, many = _colours(np.asarray(img.convert('RGB')))
         return MaskFacts(path, labels, colours=colours, many=many, is_colour=True)
     ids = np.asarray(img)
@@ -100,15 +96,15 @@ def look_at(info: Mapping[str, Any]) -> MaskFacts:
 
 def _opened(path: str) -> Image.Image:
     """A picture, read whole; palettes stay."""
-    content = b''
     try:
         content = fileio.get(path)
-        img = Image.open(io.BytesIO(content))
-        img.load()
-        return img
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as err:
-        cause, fix = what_it_is(content, err, 'write it again')
-        raise MaskError(path, f'cannot be read ({cause})', fix) from err
+    except OSError as err:
+        raise MaskError(
+            path,
+            f'cannot be read ({err.strerror or err})',
+            'see that it is there, and that you may read it',
+        ) from err
+    return open_mask(content, path)
 
 
 def _check_size(path: str, size: tuple[int, int], info: Mapping[str, Any]) -> None:

@@ -86,12 +86,8 @@ def foreign_ids(masks: Masks, num_classes: int) -> Finding | None:
 def contradicted(
     masks: Masks, classes: Sequence[str], limit: float = LIMIT
 ) -> Finding | None:
-    """Masks that hold none of the classes that their image label names.
-
-    Where all of a mask is ignored it says nothing.
-    """
-    told = [mask for mask in masks if mask.labels and set(mask.pixels) - {255}]
-    bad = _those(told, lambda mask: not mask.labels & mask.classes)  # type: ignore[operator]
+    """Masks that hold none of the classes that their image label names."""
+    told, bad = held_against_labels(masks)
     if not bad:
         return None
     first, fix = bad[0], _WRONG_LABELS
@@ -105,6 +101,15 @@ def contradicted(
         if meaning:
             problem, fix = f'{problem}; {meaning[0]}', meaning[1]
     return Finding.of_masks('contradicts its label', bad, told, problem, fix, limit)
+
+
+def held_against_labels(masks: Masks) -> tuple[list[MaskFacts], list[MaskFacts]]:
+    """Masks that say something of their label, and those of them that contradict it.
+
+    Where all of a mask is ignored it says nothing.
+    """
+    told = [mask for mask in masks if mask.labels and set(mask.pixels) - {255}]
+    return told, [m for m in told if m.labels and not m.labels & m.classes]
 
 
 def interpolated(masks: Masks) -> Finding | None:

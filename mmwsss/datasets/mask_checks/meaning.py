@@ -69,7 +69,7 @@ def _renamed(
     text, fix = ': ' + ', '.join(pairs), command(masks, '--map', pairs)
     if set(found) <= {*range(num_classes), 255}:
         text = f', in another order{text}'
-        fix += ', or list the classes in the order of the ids'
+        fix += ', or list the classes in the order of the ids (--classes of folder.py)'
     rest = sorted(ids - found.keys() - {0, 255})
     if rest:
         fix += f' (what the ids {rest[:8]} stand for the labels do not tell)'
@@ -96,7 +96,8 @@ def command(masks: Sequence[MaskFacts], option: str, pairs: Sequence[str]) -> st
     """The call of the converter, and where its masks are to be named."""
     folder = os.path.dirname(masks[0].path) or '.'
     words = ['python', TOOL, folder, 'OUT', *filter(None, [option]), *pairs]
-    return f'{" ".join(words)}, and name OUT instead (data_prefix.seg_map_path)'
+    where = 'data_prefix.seg_map_path, --masks of folder.py'
+    return f'{" ".join(words)}, and name OUT instead ({where})'
 
 
 def _rgb(colour: Colour) -> str:

@@ -78,23 +78,14 @@ def palette_differs(
         palette: colours by class id, where the data set has some of its own.
         clear: the image labels say that the ids are wrong: it is refused then.
     """
-    own = Counter(tuple(colour) for colour in palette or ())
-    place = {
-        tuple(colour): i
-        for i, colour in enumerate(palette or ())
-        if own[tuple(colour)] == 1
-    }
-    moved = {
-        index: place[colour]
-        for mask in masks
-        for index, colour in mask.indexed.items()
-        if place.get(colour, index) != index
-    }
-    bad = [
-        mask
-        for mask in masks
-        if any(place.get(colour, i) != i for i, colour in mask.indexed.items())
-    ]
+    place = _places(palette or ())
+    moved: dict[int, int] = {}
+    bad = []
+    for mask in masks:
+        pairs = mask.indexed.items()
+        found = {i: place[c] for i, c in pairs if place.get(c, i) != i}
+        moved |= found
+        bad += [mask] if found else []
     if not bad:
         return None
     named = ', '.join(
@@ -111,3 +102,10 @@ def palette_differs(
         'of the ids',
         LIMIT if clear else NEVER,
     )
+
+
+def _places(palette: Sequence[Sequence[int]]) -> dict[Colour, int]:
+    """Class id of each colour that no other class has."""
+    colours: list[Colour] = [(c[0], c[1], c[2]) for c in palette]
+    counts = Counter(colours)
+    return {colour: i for i, colour in enumerate(colours) if counts[colour] == 1}

@@ -7,8 +7,12 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from mmwsss.datasets.readers.reading import read_table
 from mmwsss.io.data_errors import LabelError
 from mmwsss.io.errors import UserError
+from mmwsss.io.image_files import IMAGE_SUFFIXES
+
+from .layout import IMAGES, LISTS
 
 #: what folders and lists of splits are called, by the name that they get here
 SPLIT_NAMES = dict(
@@ -21,6 +25,8 @@ LABEL_FILES = (
     *('metadata.jsonl', 'metadata.csv', '_annotations.coco.json', 'annotations.json'),
     *('annotations.xml', 'cls_labels.npy'),
 )
+#: folders of pictures beside label files
+IMAGE_FOLDERS = (IMAGES, 'JPEGImages')
 
 
 @dataclass(frozen=True)
@@ -68,7 +74,8 @@ def find_parts(
             f'val=PATH; got {sources}'
         )
     if len(named) == 1 and named[0][0] is None:
-        inner = _split_folders(named[0][1])
+        source = named[0][1]
+        inner = _split_folders(source) or _labelled_lists(source)
         named = list(inner.items()) or named
     return [
         _part(path, split, images.get(split, images.get(None))) for split, path in named
@@ -94,7 +101,7 @@ def named_path(text: str) -> tuple[str | None, str]:
 def given_lists(folder: str) -> dict[str, str]:
     """Lists of a folder that say which picture is in which split, by split."""
     found: dict[str, str] = {}
-    for place in (os.path.join(folder, 'splits'), folder):
+    for place in (os.path.join(folder, LISTS), folder):
         for name, split in SPLIT_NAMES.items():
             path = os.path.join(place, f'{name}.txt')
             if os.path.isfile(path):
@@ -113,6 +120,21 @@ def _split_folders(source: str) -> dict[str, str]:
         if name in names and os.path.isdir(os.path.join(source, names[name]))
     }
     return found if 'train' in found else {}
+
+
+def _labelled_lists(source: str) -> dict[str, str]:
+    """Split → list, where lists name the classes of pictures that lie together.
+
+    Of class folders lists say the splits alone, whatever stands behind their names.
+    """
+    if not os.path.isdir(source) or _label_files(source):
+        return {}
+    together = any(
+        os.path.isdir(os.path.join(source, n)) for n in IMAGE_FOLDERS
+    ) or any(path.suffix.lower() in IMAGE_SUFFIXES for path in Path(source).iterdir())
+    lists = given_lists(source) if together else {}
+    named = lists and any(read_table(lists['train']).labels.values())
+    return lists if named else {}
 
 
 def _label_files(folder: str) -> list[str]:
@@ -137,10 +159,12 @@ def _part(source: str, split: str | None, images: str | None) -> Part:
 
 
 def _beside(file: str) -> str:
-    """The folder ``images`` beside a label file, or the file's own."""
+    """The folder of pictures beside a label file, or the file's own."""
     folder = os.path.dirname(file) or '.'
-    inner = os.path.join(folder, 'images')
-    return inner if os.path.isdir(inner) else folder
+    if os.path.basename(folder) == LISTS:
+        folder = os.path.dirname(folder) or '.'
+    places = [os.path.join(folder, name) for name in IMAGE_FOLDERS]
+    return next((place for place in places if os.path.isdir(place)), folder)
 
 
 def _beside_xml(folder: str) -> str:
@@ -148,5 +172,5 @@ def _beside_xml(folder: str) -> str:
     if not any(Path(folder).glob('*.xml')):
         return folder
     parent = os.path.dirname(os.path.normpath(folder)) or '.'
-    places = [os.path.join(parent, name) for name in ('JPEGImages', 'images')]
+    places = [os.path.join(parent, name) for name in IMAGE_FOLDERS]
     return next((place for place in places if os.path.isdir(place)), folder)

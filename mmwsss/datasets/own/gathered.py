@@ -10,9 +10,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from mmwsss.datasets.image_names import refuse_shared_stems
-from mmwsss.datasets.label_channels import BACKGROUND, LabelChannels, check_classes
+from mmwsss.datasets.label_channels import (
+    BACKGROUND,
+    LabelChannels,
+    check_classes,
+    foreground_classes,
+    read_classes,
+)
 from mmwsss.datasets.picture_finder import PictureFinder
-from mmwsss.datasets.readers.decoding import read_decoded
 from mmwsss.datasets.readers.label_table import LabelTable
 from mmwsss.datasets.readers.reading import read_names, read_table
 from mmwsss.datasets.readers.vocabulary import Vocabulary
@@ -21,6 +26,7 @@ from mmwsss.io.errors import UserError, check_choice
 from mmwsss.io.image_files import IMAGE_SUFFIXES, image_stem
 
 from .found_parts import Part, given_lists
+from .layout import CLASSES
 
 #: what becomes of pictures of which nothing says what they hold
 UNLABELLED = ('refuse', 'leave-out', 'empty')
@@ -84,17 +90,10 @@ def gather(
     check_choice('--unlabelled', unlabelled, UNLABELLED)
     negatives = None if negatives is None else tuple(negatives)
     classes = tuple(classes) or _listed_classes(parts)
-    known = LabelChannels((BACKGROUND, *classes), negatives=negatives).vocabulary
-    # without classes blanks part no names: nobody knows which belong together
-    known = known if classes else Vocabulary(others=known.others)
-    tables = [
-        _without(read_table(p.labels, 'auto', known, p.images), p.images, beside)
-        for p in parts
-    ]
+    tables = _tables(parts, classes, negatives, beside)
     seen = {item for t in tables for items in t.labels.values() for item in items}
     if not classes:
-        nothing = LabelChannels((BACKGROUND,), negatives=negatives)
-        classes = _in_order(item for item in seen if not nothing.is_negative(item))
+        classes = foreground_classes(seen, negatives)
     if not classes:
         raise UserError(
             f'{parts[0].labels} names no class'
@@ -111,6 +110,22 @@ def gather(
         remarks += [*table.remarks(), *said]
     refuse_shared_stems(dict.fromkeys(pictures, ()), parts[0].labels)
     return Gathered(pictures, classes, (*remarks, *_negatives(seen, channels)))
+
+
+def _tables(
+    parts: Sequence[Part],
+    classes: Sequence[str],
+    negatives: Sequence[str] | None,
+    beside: Sequence[str],
+) -> list[LabelTable]:
+    """The labels of each part."""
+    known = LabelChannels((BACKGROUND, *classes), negatives=negatives).vocabulary
+    # without classes blanks part no names: nobody knows which belong together
+    known = known if classes else Vocabulary(others=known.others)
+    return [
+        _without(read_table(p.labels, 'auto', known, p.images), p.images, beside)
+        for p in parts
+    ]
 
 
 def _without(table: LabelTable, images: str, beside: Sequence[str]) -> LabelTable:
@@ -145,26 +160,6 @@ def _pictures(
     return found, said
 
 
-def _in_order(names: Iterable[str]) -> tuple[str, ...]:
-    """Classes in alphabetical order, numbers by their size.
-
-    Raises:
-        UserError: if two differ in capitals or blanks alone.
-    """
-    found = sorted(names)
-    if all(name.isdecimal() for name in found):
-        found.sort(key=int)
-    alike: dict[str, str] = {}
-    for name in found:
-        other = alike.setdefault(name.replace(' ', '_').casefold(), name)
-        if other != name:
-            raise UserError(
-                f'the labels {other!r} and {name!r} look like one class: write them '
-                'alike, or name all classes by --classes if they are two'
-            )
-    return tuple(found)
-
-
 def _negatives(seen: Iterable[str], channels: LabelChannels) -> list[str]:
     """Which labels were taken to mean "no object"."""
     named = set(seen) - {BACKGROUND}
@@ -182,10 +177,8 @@ def _listed_classes(parts: Sequence[Part]) -> tuple[str, ...]:
     here = Path(parts[0].labels)
     here = here if here.is_dir() else here.parent
     for folder in (here, here.parent) if parts[0].split else (here,):
-        file = folder / 'classes.txt'
-        if file.is_file():
-            names = map(str.strip, read_decoded(str(file))[0].splitlines())
-            return tuple(name for name in names if name not in ('', BACKGROUND))
+        if (folder / CLASSES).is_file():
+            return read_classes(folder / CLASSES)
     return ()
 
 

@@ -5,23 +5,19 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
-from mmwsss.datasets.side_inputs.declaration import spread
-from mmwsss.datasets.side_inputs.ids_kind import check_mask, decode_mask
+from mmwsss.datasets.mask_checks.mask_facts import MaskFacts
+from mmwsss.datasets.side_inputs.ids_kind import decode_mask
 from mmwsss.io.data_errors import MaskError
 from mmwsss.io.image_files import FileFinder, image_stem, images_below
 
 #: how masks are told apart from pictures by tools that write both
 ENDS = ('', '_mask', '_gt', '_label')
 SUFFIXES = ('.png', '.bmp', '.PNG')
-#: masks that are looked at
-LOOKED_AT = 200
-#: share of them that may hold none of the classes of their picture's label
-DISAGREE = 0.2
 _IGNORE = 255
 
 
@@ -81,49 +77,10 @@ def read_ids(path: str) -> np.ndarray:
         return decode_mask(file.read(), path).astype(np.int64)
 
 
-def are_binary(masks: Mapping[str, str]) -> bool:
-    """Whether masks hold 0 and 255 alone: 255 is then the object, not "ignore".
-
-    Args:
-        masks: path of the mask of each picture; at most ``LOOKED_AT`` are read.
-
-    Raises:
-        MaskError: if one can't be read.
-    """
-    looked = spread(list(masks.values()), LOOKED_AT)
-    ids = {int(i) for path in looked for i in np.unique(read_ids(path))}
+def are_binary(masks: Iterable[MaskFacts]) -> bool:
+    """Whether masks hold 0 and 255 alone: 255 is then the object, not "ignore"."""
+    ids = {i for mask in masks for i in (mask.pixels if not mask.is_colour else (-1,))}
     return ids <= {0, _IGNORE} and _IGNORE in ids
-
-
-def check_against_labels(
-    masks: Mapping[str, str], labels: Mapping[str, Sequence[int]], num_classes: int
-) -> None:
-    """Refuse masks whose ids aren't those of the classes that their labels name.
-
-    Args:
-        masks: path of the mask of each picture; at most ``LOOKED_AT`` are read.
-        labels: ids 1..C of the classes of each picture.
-        num_classes: C + 1.
-
-    Raises:
-        MaskError: naming the first, and how many there are; and for ids beyond C.
-    """
-    looked = spread([name for name in masks if labels[name]], LOOKED_AT)
-    wrong = []
-    for name in looked:
-        ids = read_ids(masks[name])
-        check_mask(ids, masks[name], num_classes)
-        if not set(np.unique(ids).tolist()) & set(labels[name]):
-            wrong.append(name)
-    if len(wrong) > DISAGREE * len(looked):
-        raise MaskError(
-            masks[wrong[0]],
-            f'holds none of the ids {sorted(labels[wrong[0]])} of the classes that its '
-            f'picture is labelled with, as {len(wrong)} of {len(looked)} masks looked '
-            'at',
-            'give the classes in the order of the ids of the masks, from 1 on '
-            '(--classes), or correct the masks',
-        )
 
 
 def object_ids(path: str, ids: Sequence[int]) -> np.ndarray:

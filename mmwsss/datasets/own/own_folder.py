@@ -3,8 +3,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 import os
 import shutil
@@ -17,7 +15,8 @@ import numpy as np
 
 from mmwsss.datasets.folder import FolderWeakDataset
 from mmwsss.datasets.label_channels import BACKGROUND
-from mmwsss.io.atomic_file import is_whole, write_atomic, write_json
+from mmwsss.datasets.mask_checks.check_masks import check_masks, some_masks
+from mmwsss.io.atomic_file import is_whole, write_json
 from mmwsss.io.errors import UserError
 from mmwsss.io.image_files import image_stem, picture_size
 from mmwsss.io.label_png import save_label_png
@@ -26,13 +25,18 @@ from mmwsss.io.palette import class_palette
 from mmwsss.io.pictures.picture_rule import PictureRule
 
 from .gathered import Gathered
-from .mask_ids import are_binary, check_against_labels, object_ids, read_ids
-
-#: of the folder
-IMAGES, MASKS, SPLITS = 'images', 'masks', 'splits'
-LABELS, CLASSES = 'labels.csv', 'classes.txt'
-#: entries of ``picture=dict(...)``, where pictures need some; how the folder was made
-PICTURE, SETTINGS = 'picture.json', 'settings.json'
+from .layout import (
+    CLASSES,
+    IMAGES,
+    LABELS,
+    MASKS,
+    PICTURE,
+    SETTINGS,
+    list_file,
+    write_labels,
+    write_lines,
+)
+from .mask_ids import are_binary, object_ids, read_ids
 
 
 @dataclass(frozen=True)
@@ -71,7 +75,7 @@ class OwnFolder:
         found = [(f'{IMAGES}/{name}', p.path) for name, p in pictures.items()]
         found += [(_mask_name(name), path) for name, path in self.masks.items()]
         found += [(_mask_name(name), pictures[name].path) for name in self.blank]
-        found += [(f'{SPLITS}/{split}.txt', split) for split in self.splits]
+        found += [(list_file(split), split) for split in self.splits]
         files = (LABELS, CLASSES, SETTINGS, *([PICTURE] if self.picture else []))
         return found + [(name, name) for name in files]
 
@@ -98,11 +102,12 @@ def write_folder(folder: OwnFolder, out: Path, inputs: Sequence[str]) -> None:
         place_file(found.path, out / IMAGES / name, folder.copy)
     _write_masks(folder, out)
     for split, names in folder.splits.items():
-        _write_lines(out / SPLITS / f'{split}.txt', names)
+        write_lines(out / list_file(split), names)
     if folder.picture:
         write_json(dict(folder.picture), out / PICTURE)
-    _write_lines(out / CLASSES, folder.data.classes)
-    _write_labels(out / LABELS, folder.data)
+    write_lines(out / CLASSES, folder.data.classes)
+    labels = {name: found.ids for name, found in folder.data.pictures.items()}
+    write_labels(out / LABELS, labels, folder.data.classes)
 
 
 def open_split(
@@ -125,7 +130,7 @@ def open_split(
     return FolderWeakDataset(
         LABELS,
         str(out),
-        split_file=f'{SPLITS}/{split}.txt',
+        split_file=list_file(split),
         picture=dict(picture or {}) or None,
         test_mode=with_masks,
         allow_unlabelled=False,
@@ -180,16 +185,30 @@ def _mask_name(name: str) -> str:
     return f'{MASKS}/{image_stem(name)}.png'
 
 
+def _mask_infos(folder: OwnFolder) -> list[dict[str, Any]]:
+    """What is told of each mask's picture, see :func:`.look_at`."""
+    rule = PictureRule.of(folder.picture)
+    return [
+        dict(
+            seg_map_path=path,
+            img_path=folder.data.pictures[name].path,
+            picture=rule,
+            gt_labels=tuple(i - 1 for i in folder.data.pictures[name].ids),
+        )
+        for name, path in folder.masks.items()
+    ]
+
+
 def _write_masks(folder: OwnFolder, out: Path) -> None:
     """Masks of class ids as they are, those of 0 and 255 by their picture's class."""
     if not folder.masks:
         return
     pictures, classes = folder.data.pictures, folder.data.classes
     palette = class_palette(len(classes) + 1)
-    binary = are_binary(folder.masks)
+    looked_at = some_masks(_mask_infos(folder))
+    binary = are_binary(looked_at)
     if not binary:
-        labels = {name: found.ids for name, found in pictures.items()}
-        check_against_labels(folder.masks, labels, len(classes) + 1)
+        check_masks(looked_at, dict(classes=(BACKGROUND, *classes)))
     for name, path in folder.masks.items():
         target = out / _mask_name(name)
         if binary:
@@ -204,18 +223,3 @@ def _write_masks(folder: OwnFolder, out: Path) -> None:
         if not is_whole(target):
             size = picture_size(pictures[name].path, rule)
             save_label_png(np.zeros(size, np.uint8), target, palette)
-
-
-def _write_lines(path: Path, lines: Sequence[str]) -> None:
-    write_atomic(''.join(f'{line}\n' for line in lines).encode(), path)
-
-
-def _write_labels(path: Path, data: Gathered) -> None:
-    """Rows of a name and its classes; ``background``: no object."""
-    text = io.StringIO()
-    rows = csv.writer(text, lineterminator='\n')
-    for name, found in data.pictures.items():
-        rows.writerow(
-            [name, *([data.classes[i - 1] for i in found.ids] or [BACKGROUND])]
-        )
-    write_atomic(text.getvalue().encode(), path)

@@ -2,14 +2,28 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sized
+from typing import Any
 
 import numpy as np
 from mmengine.dist import get_dist_info, sync_random_seed
+from mmengine.logging import print_log
 from torch.utils.data import Sampler
 
+from mmwsss.datasets.data_summary import count_labels
+from mmwsss.datasets.rare_classes import (
+    class_factors,
+    draw_ends,
+    drawn,
+    labels_of,
+    picture_factors,
+    usual_share,
+)
 from mmwsss.datasets.seeded_wrappers import refuse_unseeded
 from mmwsss.datasets.seeding import mix_seed
 from mmwsss.registry import DATA_SAMPLERS
+
+#: classes whose factors the log gives
+_TOLD = 20
 
 
 @DATA_SAMPLERS.register_module()
@@ -25,6 +39,10 @@ class SeededInfiniteSampler(Sampler):
     Any position is reached at once: :meth:`skip` costs nothing, so resuming
     (mmengine calls it) continues bit-equal without loading what was seen.
 
+    With ``class_balanced`` pictures of rare classes come several times in an epoch,
+    which is so much longer, each time with an augmentation of its own; see
+    :func:`.class_factors` and :func:`.drawn`. All else stays as said.
+
     Args:
         dataset: anything with a length.
         shuffle: permute each epoch.
@@ -32,9 +50,14 @@ class SeededInfiniteSampler(Sampler):
         with_seed: yield ``(index, seed)``; False yields bare indices, for data
             sets that do not take pairs. Ours do, and the wrappers ``ConcatDataset``,
             ``RepeatDataset`` and ``ClassBalancedDataset`` of mmwsss.
+        class_balanced: share of the pictures, in (0, 1]: a class on a share f of the
+            pictures below it is drawn ``sqrt(class_balanced / f)`` times as often;
+            ``True``: the median share of the classes; ``False``: all pictures are
+            drawn alike.
 
     Raises:
-        ValueError: if the data set is empty, or a wrapper that takes no pairs.
+        ValueError: if the data set is empty, a wrapper that takes no pairs, or has no
+            image labels to balance by; if ``class_balanced`` is out of range.
     """
 
     def __init__(
@@ -43,9 +66,10 @@ class SeededInfiniteSampler(Sampler):
         shuffle: bool = True,
         seed: int | None = None,
         with_seed: bool = True,
+        class_balanced: bool | float = False,
     ) -> None:
         self.rank, self.world_size = get_dist_info()
-        self.size = len(dataset)
+        self.size = len(dataset)  # samples of an epoch
         if not self.size:
             raise ValueError('the data set is empty; check its ann_file and indices')
         if with_seed:
@@ -54,6 +78,10 @@ class SeededInfiniteSampler(Sampler):
         self.seed = sync_random_seed() if seed is None else seed
         self.with_seed = with_seed
         self._start = 0
+        self.ends = None
+        if class_balanced is not False:
+            self.ends = balanced_ends(dataset, class_balanced)
+            self.size = int(self.ends[-1])
 
     def __iter__(self) -> Iterator[tuple[int, int]] | Iterator[int]:
         """The stream of this rank, from the position of :meth:`skip` on."""
@@ -69,9 +97,12 @@ class SeededInfiniteSampler(Sampler):
 
     def _order(self, epoch: int) -> np.ndarray:
         """The order of the images in one epoch."""
-        if not self.shuffle:
-            return np.arange(self.size)
-        return np.random.RandomState(mix_seed(self.seed, ~epoch)).permutation(self.size)
+        rng = np.random.RandomState(mix_seed(self.seed, ~epoch))
+        if self.ends is None:
+            items = np.arange(self.size)
+        else:
+            items = drawn(self.ends, rng.random_sample())
+        return items[rng.permutation(self.size)] if self.shuffle else items
 
     def skip(self, num_samples: int) -> None:
         """Begin after ``num_samples`` samples of this rank (mmengine's contract).
@@ -87,5 +118,37 @@ class SeededInfiniteSampler(Sampler):
         """Nothing: the stream knows its epochs."""
 
     def __len__(self) -> int:
-        """Length of the data set, as mmengine's endless sampler has it."""
+        """Samples of an epoch; mmengine's endless sampler has the data set's length."""
         return self.size
+
+
+def balanced_ends(dataset: Any, threshold: bool | float) -> np.ndarray:
+    """Where the draws of each picture end, see :func:`.draw_ends`; the log says how.
+
+    Args:
+        dataset: with image labels.
+        threshold: share of the pictures in (0, 1]; ``True``: the median of the classes.
+
+    Raises:
+        ValueError: if the share is out of range, or there are no image labels.
+    """
+    labels, classes = labels_of(dataset)
+    counts, _ = count_labels(labels, len(classes))
+    shares = counts / len(labels)
+    share = usual_share(shares) if threshold is True else float(threshold)
+    if not 0 < share <= 1:
+        raise ValueError(
+            f'class_balanced={threshold}: must be True, or a share of the pictures '
+            'above 0 and up to 1, below which a class is drawn more often'
+        )
+    factors = class_factors(shares, share)
+    ends = draw_ends(picture_factors(labels, factors))
+    most = [c for c in np.argsort(-factors, kind='stable')[:_TOLD] if factors[c] > 1]
+    told = [f'{classes[c]} ({counts[c]} pictures) x {factors[c]:.2f}' for c in most]
+    print_log(
+        f'class_balanced: classes on less than {100 * share:.2g} % of the pictures are '
+        f'drawn more often: {", ".join(told) or "there are none"}; an epoch has '
+        f'{ends[-1]:.0f} samples of {len(labels)} pictures',
+        'current',
+    )
+    return ends

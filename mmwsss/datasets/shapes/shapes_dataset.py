@@ -3,8 +3,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from mmwsss.datasets.label_channels import BACKGROUND
-from mmwsss.datasets.readers.decoding import read_decoded
+from mmwsss.datasets.label_channels import BACKGROUND, read_classes
 from mmwsss.datasets.weak_seg_dataset import WeakSegDataset
 from mmwsss.io.data_errors import DataError
 from mmwsss.registry import DATASETS
@@ -25,8 +24,7 @@ def folder_metainfo(data_root: str | None, metainfo: dict | None) -> dict | None
     given = tuple((metainfo or {}).get('classes', ()))
     if not file.is_file():
         return metainfo
-    names = [line.strip() for line in read_decoded(str(file))[0].splitlines()]
-    classes = (BACKGROUND, *(name for name in names if name not in ('', BACKGROUND)))
+    classes = (BACKGROUND, *read_classes(file))
     if given and given != classes:
         raise DataError(
             str(file),

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 from mmengine.structures import PixelData
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
 from mmwsss.datasets.transforms import functional as F
 from mmwsss.io.data_errors import MaskError
@@ -16,6 +16,24 @@ from mmwsss.io.pictures.broken import what_it_is
 from mmwsss.registry import SIDE_INPUT_KINDS
 
 from .side_input_kind import SideInputKind
+
+#: modes of Pillow whose pixels are ids; with a palette, indices into it
+ID_MODES = ('P', 'L', '1', 'I', 'I;16')
+
+
+def open_mask(content: bytes, path: str) -> Image.Image:
+    """A mask of ids or colours, read whole; palettes are not applied.
+
+    Raises:
+        MaskError: if it can't be read.
+    """
+    try:
+        img = Image.open(io.BytesIO(content))
+        img.load()
+        return img
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as err:
+        cause, fix = what_it_is(content, err, 'write it again')
+        raise MaskError(path, f'cannot be read ({cause})', fix) from err
 
 
 def decode_mask(content: bytes, path: str) -> np.ndarray:
@@ -27,20 +45,15 @@ def decode_mask(content: bytes, path: str) -> np.ndarray:
     Raises:
         MaskError: if the file is no image, or one of colours.
     """
-    try:
-        with Image.open(io.BytesIO(content)) as img:
-            if img.mode not in ('P', 'L', '1', 'I', 'I;16'):
-                raise MaskError(
-                    path,
-                    f'holds colours (mode {img.mode}), not class ids',
-                    'save the ids as an 8-bit PNG, one value a pixel, or let '
-                    'tools/dataset_converters/masks.py MASKS OUT --colours '
-                    'R,G,B=ID ... do it',
-                )
-            return np.asarray(img)
-    except (UnidentifiedImageError, OSError, SyntaxError) as err:
-        cause, fix = what_it_is(content, err, 'write it again')
-        raise MaskError(path, f'cannot be read ({cause})', fix) from err
+    img = open_mask(content, path)
+    if img.mode not in ID_MODES:
+        raise MaskError(
+            path,
+            f'holds colours (mode {img.mode}), not class ids',
+            'save the ids as an 8-bit PNG, one value a pixel, or let '
+            'tools/dataset_converters/masks.py MASKS OUT --colours R,G,B=ID ... do it',
+        )
+    return np.asarray(img)
 
 
 def check_mask(

@@ -75,7 +75,8 @@ def report_training(runner: Any, model: nn.Module, more: Sequence[str] = ()) -> 
         for part, found in zip(parts, summaries)
     ]
     texts += [found.partial.line() for found in summaries if found.partial]
-    warnings = [*more, *(text for found in summaries for text in found.warnings())]
+    rare = not cares_for_rare(runner, model)
+    warnings = [*more, *(text for found in summaries for text in found.warnings(rare))]
     trained = frozenset().union(*(found.paths for found in summaries))
     warnings += _shared(trained, data_of(runner._val_loop), 'validation')
     warnings += late_losses(model, runner.max_iters)
@@ -88,6 +89,16 @@ def report_training(runner: Any, model: nn.Module, more: Sequence[str] = ()) -> 
         data = '\n'.join(lines) + '\n'
         write_atomic(data.encode(), Path(runner.work_dir) / SUMMARY_FILE)
     report_backbone(runner, model)
+
+
+def cares_for_rare(runner: Any, model: nn.Module) -> bool:
+    """Whether a run draws pictures of rare classes more often, or weighs classes."""
+    loader = getattr(runner._train_loop, 'dataloader', None)
+    sampler = getattr(loader, 'sampler', None)
+    weighs = (getattr(module, 'pos_weight', None) for module in model.modules())
+    return getattr(sampler, 'ends', None) is not None or any(
+        weight is not None for weight in weighs
+    )
 
 
 def report_test(runner: Any) -> None:

@@ -21,6 +21,7 @@ from mmwsss.io.published import (
 from mmwsss.io.weights import FIX, CheckpointMismatch, compare_weights
 from mmwsss.registry import HOOKS
 
+from .class_weights import tell_class_counts
 from .data_report import refuse_unknown_labels, report_test, report_training
 from .partial_use import check_partial
 
@@ -91,8 +92,9 @@ class SetupCheckHook(Hook):
 
         Raises:
             CheckpointMismatch: They are others, or in another order.
-            UserError: Batch norm would meet a batch of one value; or a loss learns
-                from partial labels, and there are none.
+            UserError: Batch norm would meet a batch of one value; a loss waits for
+                counts of image labels, and there are none; or a loss learns from
+                partial labels, and there are none.
         """
         for module in _bare(runner.model).modules():
             classes = getattr(module, 'saved_classes', None)
@@ -101,6 +103,7 @@ class SetupCheckHook(Hook):
         refuse_batch_of_one(_bare(runner.model), runner)
         every = getattr(runner.optim_wrapper, '_accumulative_counts', 1)
         runner.message_hub.update_info('accumulative_counts', every, resumed=False)
+        tell_class_counts(runner, _bare(runner.model))
         unused = check_partial(runner, _bare(runner.model))
         report_training(runner, _bare(runner.model), unused)
         if runner.iter >= runner.max_iters:

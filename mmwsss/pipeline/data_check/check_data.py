@@ -10,6 +10,8 @@ from typing import Any
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
 
+from mmwsss.datasets.own.folder_cfgs import folder_splits
+from mmwsss.datasets.own.layout import SPLITS
 from mmwsss.datasets.weak_seg_dataset import WeakSegDataset
 from mmwsss.engine.hooks.data_report import data_sets_in
 from mmwsss.io.errors import UserError
@@ -17,7 +19,6 @@ from mmwsss.registry import DATASETS
 
 from .check_line import CheckLine
 from .equal_files import equal_files
-from .folder_layout import SPLITS, folder_splits
 from .split_check import SplitCheck, check_split
 
 #: groups of equal files that get a line each

@@ -12,7 +12,7 @@ from typing import Any
 from mmwsss.datasets.mask_checks.check_masks import own_palette
 from mmwsss.datasets.mask_checks.finding import Finding
 from mmwsss.datasets.mask_checks.mask_facts import MaskFacts, look_at
-from mmwsss.datasets.mask_checks.mask_findings import mask_findings
+from mmwsss.datasets.mask_checks.mask_findings import held_against_labels, mask_findings
 from mmwsss.datasets.mask_checks.partial_findings import partial_findings
 from mmwsss.datasets.partial.partial_labels import with_partial
 from mmwsss.datasets.side_inputs.exif_masks import check_decided
@@ -57,8 +57,7 @@ class SplitCheck:
     @property
     def against(self) -> list[MaskFacts]:
         """Masks that hold none of the classes that their label names."""
-        told = [mask for mask in self.masks if mask.labels and not mask.is_colour]
-        return [mask for mask in told if not (mask.labels or set()) & mask.classes]
+        return held_against_labels(self.masks)[1]
 
 
 def check_split(name: str, dataset: WeakSegDataset, workers: int = 0) -> SplitCheck:
@@ -75,7 +74,8 @@ def check_split(name: str, dataset: WeakSegDataset, workers: int = 0) -> SplitCh
     found.photos = parallel_map(
         photo_facts, tasks, workers, (__name__,), sys.stderr.isatty()
     )
-    found.lines += [CheckLine(False, text) for text in dataset.summary().warnings()]
+    told = dataset.summary().warnings(rare=not dataset.test_mode)
+    found.lines += [CheckLine(False, text) for text in told]
     found.lines += _photo_lines(found.photos)
     if dataset.has_true_masks:
         found.lines += _turned(infos, found.photos)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from mmwsss.datasets.mask_checks.check_masks import check_masks, how_many
+from mmwsss.datasets.mask_checks.mask_facts import look_at
 from mmwsss.datasets.side_inputs.declaration import spread
 from mmwsss.io.data_errors import ScoreError
 from mmwsss.io.score_files import stored_header
@@ -40,7 +41,7 @@ def check_truth(
             except ScoreError:  # told where it is scored
                 continue
             info |= dict(gt_labels=tuple(int(i) - 1 for i in ids if i))
-    check_masks(looked_at, dict(classes=classes))
+    check_masks([look_at(info) for info in looked_at], dict(classes=classes))
 
 
 def _labels_chose(folder: Path) -> bool:

@@ -7,12 +7,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from mmwsss.datasets.own.layout import LABELS, list_file
+
 from .code_text import Name, assignment
 from .fit_run import fit_crop, validation_interval
 from .fitted_pipeline import crop_of, fit_pipeline
 from .scaled_settings import changed, scale_lengths, scale_schedules
-
-_SPLIT = 'splits/{}.txt'
 
 
 @dataclass(frozen=True)
@@ -28,6 +28,7 @@ class FolderFacts:
         size: (H, W), median of the pictures.
         picture: entries of ``picture=dict(...)``.
         mean, std: of each band on 0..255 where they aren't three, else empty.
+        remarks: what the user should choose by himself.
     """
 
     root: str
@@ -39,6 +40,7 @@ class FolderFacts:
     picture: Mapping[str, Any] = field(default_factory=dict)
     mean: tuple[float, ...] = ()
     std: tuple[float, ...] = ()
+    remarks: tuple[str, ...] = ()
 
     @property
     def bands(self) -> int:
@@ -116,7 +118,7 @@ def _data(facts: FolderFacts) -> str:
     palette = [tuple(int(v) for v in colour) for colour in facts.palette]
     data: dict[str, Any] = dict(
         data_root=facts.root,
-        ann_file='labels.csv',
+        ann_file=LABELS,
         metainfo=dict(classes=Name('classes'), palette=palette),
     )
     if facts.picture:
@@ -161,7 +163,7 @@ def _loaders(
     """Training; validation where masks are; a test."""
     train: dict[str, Any] = {
         '**data': Name('data'),
-        'split_file': _SPLIT.format('train'),
+        'split_file': list_file('train'),
     }
     if own_pipeline:
         train['pipeline'] = Name('train_pipeline')
@@ -188,7 +190,7 @@ def _loaders(
 
 def _test_set(split: str, pipeline: list | None) -> dict[str, Any]:
     """A data loader of a split that is tested on."""
-    found: dict[str, Any] = {'**data': Name('data'), 'split_file': _SPLIT.format(split)}
+    found: dict[str, Any] = {'**data': Name('data'), 'split_file': list_file(split)}
     return dict(dataset=found if pipeline is None else {**found, 'pipeline': pipeline})
 
 

@@ -3,22 +3,22 @@
 
 from __future__ import annotations
 
-import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from mmwsss.datasets.own.own_folder import (
+from mmwsss.datasets.own.layout import (
     CLASSES,
     LABELS,
     MASKS,
-    PICTURE,
-    SPLITS,
-    open_split,
+    list_file,
+    listed_splits,
+    picture_entries,
 )
+from mmwsss.datasets.own.own_folder import open_split
 from mmwsss.datasets.weak_seg_dataset import WeakSegDataset
 from mmwsss.io.data_errors import DataError
 from mmwsss.io.palette import class_palette
@@ -27,7 +27,6 @@ from mmwsss.io.pictures.picture_rule import PictureRule
 
 from .config_text import FolderFacts
 
-_SPLITS = ('train', 'val', 'test')
 #: pictures that mean and deviation are counted on
 _COUNTED = 40
 
@@ -43,14 +42,15 @@ def read_facts(root: str, picture: Mapping[str, Any] | None = None) -> FolderFac
         DataError: naming what is missing or doesn't fit.
     """
     rule = _picture(root, picture)
-    lists = [s for s in _SPLITS if os.path.isfile(f'{root}/{SPLITS}/{s}.txt')]
-    _refuse_unfinished(root, lists)
+    lists = listed_splits(root)
+    _refuse_unfinished(root)
     masked = os.path.isdir(f'{root}/{MASKS}')
     scored = [split for split in lists if masked and split != 'train']
     sets = {split: open_split(root, split, rule, split in scored) for split in lists}
     train = sets['train']
     _refuse_without_objects(root, train)
-    sizes = train.summary().sizes or ((0, 0),)
+    summary = train.summary()
+    sizes = summary.sizes or ((0, 0),)
     height, width = np.median(sizes, 0)
     mean, std = _normal(train, rule)
     classes = tuple(train.metainfo['classes'])
@@ -64,11 +64,12 @@ def read_facts(root: str, picture: Mapping[str, Any] | None = None) -> FolderFac
         picture=rule,
         mean=mean,
         std=std,
+        remarks=tuple(summary.rare_classes()),
     )
 
 
-def _refuse_unfinished(root: str, lists: Sequence[str]) -> None:
-    needed = (LABELS, CLASSES, f'{SPLITS}/train.txt')
+def _refuse_unfinished(root: str) -> None:
+    needed = (LABELS, CLASSES, list_file('train'))
     absent = [name for name in needed if not os.path.isfile(os.path.join(root, name))]
     if absent:
         raise DataError(
@@ -92,9 +93,7 @@ def _refuse_without_objects(root: str, train: WeakSegDataset) -> None:
 
 def _picture(root: str, given: Mapping[str, Any] | None) -> dict[str, Any]:
     """The folder's rule of pictures and the user's, with tuples."""
-    file = Path(root) / PICTURE
-    found = json.loads(file.read_text(encoding='utf-8')) if file.is_file() else {}
-    return PictureRule.of({**found, **(given or {})}).entries()
+    return PictureRule.of({**picture_entries(root), **(given or {})}).entries()
 
 
 def _normal(

@@ -3,9 +3,7 @@
 
 from __future__ import annotations
 
-import csv
 import io
-import json
 import os
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
@@ -15,9 +13,19 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from mmwsss.datasets.label_channels import BACKGROUND
+from mmwsss.datasets.label_channels import read_classes
+from mmwsss.datasets.own.layout import (
+    CLASSES,
+    IMAGES,
+    LABELS,
+    MASKS,
+    PICTURE,
+    list_file,
+    picture_entries,
+    write_labels,
+    write_lines,
+)
 from mmwsss.datasets.own.mask_ids import read_ids
-from mmwsss.datasets.own.own_folder import CLASSES, IMAGES, LABELS, MASKS, PICTURE
 from mmwsss.io.atomic_file import is_whole, write_atomic, write_json, write_picture
 from mmwsss.io.data_errors import MaskError
 from mmwsss.io.image_files import image_stem
@@ -51,8 +59,7 @@ def cut_tiles(source: str, out: Path, cfg: TileCfg) -> dict[str, int]:
         OutputError: if something foreign would be written over.
         DataError: naming a picture or mask that can't be read.
     """
-    rule_file = Path(source) / PICTURE
-    picture = json.loads(rule_file.read_text()) if rule_file.is_file() else {}
+    picture = picture_entries(source)
     pictures = plan_tiles(source, cfg, picture)
     claim_outputs(out, _outputs(pictures, cfg), [source])
     rule = PictureRule(exif=picture.get('exif'))
@@ -73,7 +80,7 @@ def _outputs(pictures: Sequence[Large], cfg: TileCfg) -> list[tuple[str, str]]:
             if one.mask is not None:
                 found.append((f'{MASKS}/{image_stem(name)}.png', one.mask))
     if cfg.labels != 'none':
-        splits = {f'splits/{one.split}.txt' for one in pictures}
+        splits = {list_file(str(one.split)) for one in pictures}
         found += [(name, name) for name in (LABELS, CLASSES, PICTURE, *sorted(splits))]
     return found
 
@@ -165,15 +172,10 @@ def _write_lists(
             part = out / f'{name}.tmp'
             shutil.copyfile(os.path.join(source, name), part)
             os.replace(part, out / name)
-    classes = (out / CLASSES).read_text(encoding='utf-8').splitlines()
-    splits: dict[str | None, list[str]] = {}
+    splits: dict[str, list[str]] = {}
     for one in pictures:
-        splits.setdefault(one.split, []).extend(map(one.tile, one.boxes))
+        splits.setdefault(str(one.split), []).extend(map(one.tile, one.boxes))
     for split, names in splits.items():
-        lines = ''.join(f'{name}\n' for name in names)
-        write_atomic(lines.encode(), out / 'splits' / f'{split}.txt')
-    text = io.StringIO()
-    rows = csv.writer(text, lineterminator='\n')
-    for name, ids in labels.items():
-        rows.writerow([name, *([classes[i - 1] for i in ids or ()] or [BACKGROUND])])
-    write_atomic(text.getvalue().encode(), out / LABELS)
+        write_lines(out / list_file(split), names)
+    known = {name: ids or () for name, ids in labels.items()}
+    write_labels(out / LABELS, known, read_classes(out / CLASSES))

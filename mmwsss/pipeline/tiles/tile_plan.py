@@ -11,7 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from mmwsss.datasets.own.own_folder import IMAGES, MASKS, open_split
+from mmwsss.datasets.own.layout import IMAGES, MASKS, listed_splits
+from mmwsss.datasets.own.own_folder import open_split
 from mmwsss.io.data_errors import DataError
 from mmwsss.io.errors import UserError, check_choice
 from mmwsss.io.image_files import image_stem, images_below
@@ -21,7 +22,6 @@ from mmwsss.models.prediction.windows import Box, window_boxes
 
 #: what a tile's label comes from; ``none``: tiles without labels, to be predicted
 SOURCES = ('mask', 'picture', 'none')
-SPLITS = ('train', 'val', 'test')
 
 
 @dataclass(frozen=True)
@@ -123,7 +123,7 @@ def plan_tiles(
             'every tile holds the classes of its picture (land cover, textures; not '
             'small objects), say --labels picture'
         )
-    lists = [s for s in SPLITS if os.path.isfile(f'{source}/splits/{s}.txt')]
+    lists = listed_splits(source)
     if not lists:
         raise DataError(source, 'has no splits/train.txt', 'make it by folder.py')
     return [

@@ -86,3 +86,25 @@ def test_refused(tmp_path) -> None:
         find_parts([root])
     with pytest.raises(LabelError, match='is missing'):
         find_parts([f'{root}/nowhere'])
+
+
+@pytest.mark.parametrize(
+    ('pictures', 'lists', 'images'),
+    [('JPEGImages', 'splits/', 'JPEGImages'), ('images', '', 'images'), ('.', '', '.')],
+)
+def test_lists_that_name_classes(tmp_path, pictures, lists, images) -> None:
+    """As Shapes and VOC Animals have them; pictures may lie beside the lists."""
+    root = touch(tmp_path, f'{pictures}/1.jpg', f'{lists}train.txt', f'{lists}val.txt')
+    (tmp_path / f'{lists}train.txt').write_text('1 ant\n')
+    place = str(tmp_path / images)
+    assert find_parts([root]) == [
+        Part(f'{root}/{lists}{split}.txt', place, split) for split in ('train', 'val')
+    ]
+
+
+@pytest.mark.parametrize('line', ['ant/1.png', 'ant/1.png 3'])
+def test_lists_of_class_folders_name_splits_alone(tmp_path, line) -> None:
+    """Though a number of the class stands behind the name."""
+    root = touch(tmp_path, 'ant/1.png', 'bee/1.png')
+    (tmp_path / 'train.txt').write_text(f'{line}\n')
+    assert find_parts([root]) == [Part(root, root)]

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from mmwsss.datasets.mask_checks.mask_facts import look_at
 from mmwsss.datasets.own.mask_ids import (
     are_binary,
-    check_against_labels,
     find_masks,
     object_ids,
 )
@@ -41,19 +41,16 @@ def test_binary_masks(tmp_path) -> None:
     one = write(tmp_path / '1.png', [[0, 255]])
     none = write(tmp_path / '2.png', [[0, 0]])
     ids = write(tmp_path / '3.png', [[0, 1, 255]])
-    assert are_binary(dict(a=one, b=none))
-    assert not are_binary(dict(b=none)) and not are_binary(dict(a=one, c=ids))
+    colours = tmp_path / '4.png'
+    Image.new('RGB', (2, 1), 'red').save(colours)
+    first, second, third, fourth = (
+        look_at(dict(seg_map_path=str(path))) for path in (one, none, ids, colours)
+    )
+    assert are_binary([first, second])
+    for masks in ([second], [first, third], [first, fourth], []):
+        assert not are_binary(masks)
     np.testing.assert_array_equal(object_ids(one, (2,)), [[0, 2]])
     np.testing.assert_array_equal(object_ids(none, ()), [[0, 0]])
     for wrong, classes in ((one, (1, 2)), (one, ()), (ids, (1,))):
         with pytest.raises(MaskError):
             object_ids(wrong, classes)
-
-
-def test_masks_against_labels(tmp_path) -> None:
-    masks = {str(i): write(tmp_path / f'{i}.png', [[0, 1 + i % 2]]) for i in range(10)}
-    check_against_labels(masks, {str(i): (1 + i % 2,) for i in range(10)}, 3)
-    with pytest.raises(MaskError, match='10 of 10 masks looked at.*--classes'):
-        check_against_labels(masks, {str(i): (2 - i % 2,) for i in range(10)}, 3)
-    with pytest.raises(MaskError, match=r'the ids \[2\]'):
-        check_against_labels(masks, dict.fromkeys(map(str, range(10)), (1,)), 2)

@@ -46,6 +46,10 @@ def cases(dtype: torch.dtype = torch.float32) -> dict:
     hot = torch.tensor([[1.0, 0, 1], [0, 0, 1]])
     return dict(
         cls=(lambda x: multi_label_soft_margin(x, hot), rand(2, 3, dtype=dtype)),
+        cls_weighed=(
+            lambda x: multi_label_soft_margin(x, hot, torch.tensor([5.0, 1, 0.5])),
+            rand(2, 3, dtype=dtype),
+        ),
         ptc=(
             lambda x: patch_token_contrast(x, affinity_targets(token_labels)),
             rand(2, 5, 2, 2, dtype=dtype),
@@ -111,6 +115,7 @@ def test_mixed_precision(name: str) -> None:
     'name,config',
     [
         ('cls', dict(type='MultiLabelSoftMargin')),
+        ('cls', dict(type='MultiLabelSoftMargin', pos_weight=[2.0, 1.0])),
         ('ptc', dict(type='PatchTokenContrast')),
         ('ctc', dict(type='ClassTokenContrast', temperature=0.5)),
         ('aff', dict(type='AffinityLoss')),
