@@ -87,7 +87,7 @@ def check_same_settings(
     if text is None:
         return
     ran = Config.fromstring(text, '.py')
-    changes = changes_in_words(_decisive(cfg), _decisive(ran))
+    changes = changes_in_words(*_both_name_widths(_decisive(cfg), _decisive(ran)))
     if changes:
         raise UserError(
             f'{source} was trained with other settings than {cfg.filename} (config → '
@@ -107,6 +107,24 @@ def _decisive(cfg: Config) -> dict[str, Any]:
         paramwise_cfg=wrapper.get('paramwise_cfg'),
         batch_size=(cfg.get('train_dataloader') or {}).get('batch_size'),
     )
+
+
+def _both_name_widths(one: Any, other: Any) -> tuple[Any, Any]:
+    """Two settings without the ``in_channels`` that one of them leaves to the backbone.
+
+    Such a head has the width of the maps that it reads; another is refused when a
+    network is built.
+    """
+    if not (isinstance(one, Mapping) and isinstance(other, Mapping)):
+        return one, other
+    pairs = {
+        key: _both_name_widths(one[key], other[key]) for key in one if key in other
+    }
+    sides = []
+    for i, (mine, theirs) in enumerate(((one, other), (other, one))):
+        kept = {k: v for k, v in mine.items() if k in theirs or k != 'in_channels'}
+        sides.append({k: pairs[k][i] if k in pairs else v for k, v in kept.items()})
+    return sides[0], sides[1]
 
 
 def _without_files(value: Any) -> Any:

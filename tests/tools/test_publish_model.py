@@ -127,6 +127,7 @@ def test_other_settings_are_refused() -> None:
     ran.model.checkpoint = 'of/an/earlier/stage.pth'
     ran.train_dataloader.dataset.data_root = '/elsewhere'
     ran.optim_wrapper.type = 'AmpOptimWrapper'
+    ran.model.cam_head.in_channels = 96  # the config leaves it to the backbone
     checkpoint = dict(meta=dict(cfg=ran.pretty_text))
     check_same_settings(cfg, checkpoint, 'a.pth')
     check_same_settings(cfg, {}, 'bare.pth')
@@ -134,6 +135,14 @@ def test_other_settings_are_refused() -> None:
     ran.model.train_cfg.ema_momentum = 0.5
     checkpoint = dict(meta=dict(cfg=ran.pretty_text))
     with pytest.raises(UserError, match=r'a\.pth was .*ema_momentum.*600 → 20'):
+        check_same_settings(cfg, checkpoint, 'a.pth')
+
+
+def test_other_widths_are_refused() -> None:
+    cfg, ran = config_as_written(TOCO), config_as_written(TOCO)
+    cfg.model.cam_head.in_channels, ran.model.cam_head.in_channels = 96, 192
+    checkpoint = dict(meta=dict(cfg=ran.pretty_text))
+    with pytest.raises(UserError, match=r'cam_head\.in_channels: 96 → 192'):
         check_same_settings(cfg, checkpoint, 'a.pth')
 
 

@@ -84,7 +84,7 @@ def _refuse_without_objects(root: str, train: WeakSegDataset) -> None:
     if any(train.get_data_info(i)['gt_labels'] for i in range(len(train))):
         return
     raise DataError(
-        f'{root}/{SPLITS}/train.txt',
+        f'{root}/{list_file("train")}',
         'names no picture that holds an object, from which classes could be learnt',
         'make the folder of pictures with and without objects, as test/ of anomaly '
         'data sets has them; folder.py draws the splits',
