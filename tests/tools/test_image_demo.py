@@ -25,12 +25,12 @@ def test_photos_of_a_folder(demo, tmp_path, capsys) -> None:
         (tmp_path / name).parent.mkdir(exist_ok=True)
         Image.new('RGB', (8, 6)).save(tmp_path / name)
     (tmp_path / '._a.jpg').write_bytes(b'\0\5\x16\7')
-    assert [p.name for p in demo.photos(tmp_path)] == ['a.jpg', 'b.PNG']
+    assert [p.name for p in demo.photos_in(tmp_path)] == ['a.jpg', 'b.PNG']
     said = capsys.readouterr()
     assert "['below']" in said.out + said.err
     with pytest.raises(FileNotFoundError, match=r"it holds the folders \['in'\]"):
         (tmp_path / 'above/in').mkdir(parents=True)
-        demo.photos(tmp_path / 'above')
+        demo.photos_in(tmp_path / 'above')
 
 
 def test_config_and_checkpoint_in_the_wrong_order(demo, tmp_path) -> None:
