@@ -40,6 +40,8 @@ COLUMNS = {
     'pseudo label': 'pseudo_mIoU',
     '(labelled)': 'pseudo_labelled',
 }
+#: terms of ToCo that begin late, with their weights
+WEIGHTS = dict(ptc=0.2, ctc=0.5, seg=0.1)
 
 
 class Row(NamedTuple):
@@ -64,7 +66,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument('--rows', nargs='+', choices=ROWS, default=list(ROWS))
     parser.add_argument('--seeds', nargs='+', type=int, default=[0])
     parser.add_argument(
-        '--iters', type=int, default=600, help='of each training; default 600'
+        '--iters', type=int, default=1000, help='of each training; default 1,000'
     )
     parser.add_argument('--threads', type=int, default=min(os.cpu_count() or 1, 2))
     parser.add_argument(
@@ -98,7 +100,13 @@ def experiment(
 ) -> Experiment:
     """The training and the test of one row."""
     options = [*SINGLE_PROCESS, f'train_cfg.max_iters={args.iters}']
-    options += [f'train_cfg.val_interval={args.iters}', *args.cfg_options]
+    options += [f'train_cfg.val_interval={args.iters}']
+    # half of it is classification, as two thirds of the whole training are
+    options += [
+        f'model.train_cfg.weights.{term}=[(0,0.0),({args.iters // 2},{weight})]'
+        for term, weight in WEIGHTS.items()
+    ]
+    options += args.cfg_options
     if labels is not None:
         options.append(f'train_dataloader.dataset.side_inputs.partial.dir={labels}')
     return Experiment(

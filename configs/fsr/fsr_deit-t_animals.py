@@ -1,11 +1,31 @@
 _base_ = [
     '../_base_/models/fsr_deit-t.py',
     '../_base_/datasets/voc_animals_224.py',
-    '../_base_/schedules/cosine_2k.py',
+    '../_base_/schedules/cosine_3k.py',
     '../_base_/default_runtime.py',
 ]
 
-model = dict(num_classes={{_base_.num_classes}})
+# Classification first, as in configs/toco/toco_deit-t_animals.py, and what hangs on the
+# length behind it, a tenth of VOC's.
+start = 2000
+model = dict(
+    num_classes={{_base_.num_classes}},
+    train_cfg=dict(
+        weights=dict(
+            _delete_=True,
+            cls=1.0,
+            cls_aux=0.1,
+            ptc=[(0, 0.0), (start, 0.2)],
+            unc=[(0, 0.0), (start, 0.1)],
+            cer=[(0, 0.0), (start, 0.1)],
+            seg=[(0, 0.0), (start, 0.1)],
+        ),
+        mask=dict(strategy=[(0, 'random'), (2200, 'uncertain')]),
+        teacher_temp=dict(iters=2250),
+        ema_momentum=dict(iters=3000),
+        cam=dict(scales=(1.0, 0.5)),
+    ),
+)
 
 view = [
     dict(type='PILRandomResizedCrop', size=224, area=(0.32, 1.0), resample='bicubic'),

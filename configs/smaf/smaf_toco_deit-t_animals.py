@@ -5,7 +5,7 @@ model = dict(
     _delete_=True,
     type='MultiScaleSelfTraining',
     segmentor={{_base_.model}},
-    checkpoint='work_dirs/toco_deit-t_animals/iter_2000.pth',
+    checkpoint='work_dirs/toco_deit-t_animals/iter_3000.pth',
     data_preprocessor=dict(zero_padding=('img',)),
     losses=dict(mac=dict(type='AttentionConsistency', kind='relu')),
     self_training=dict(scales=(0.5, 1.0, 1.5, 2.0), bkg_thr=0.45),
@@ -22,7 +22,7 @@ train_pipeline = [
 ]
 train_dataloader = dict(dataset=dict(pipeline=train_pipeline))
 
-# A short stage behind the base's 2,000 iterations.
+# A short stage behind the base's 3,000 iterations.
 train_cfg = dict(max_iters=400, val_interval=400)
 optim_wrapper = dict(optimizer=dict(lr=2e-5))
 param_scheduler = [

@@ -6,6 +6,14 @@ tta_cfg = None
 
 model = dict(
     decode_head=None,
-    train_cfg=dict(weights=dict(_delete_=True, cls=1.0, cls_aux=1.0, ptc=0.2, ctc=0.5)),
+    train_cfg=dict(
+        weights=dict(
+            _delete_=True,
+            cls=1.0,
+            cls_aux=0.1,
+            ptc={{_base_.model.train_cfg.weights.ptc}},
+            ctc={{_base_.model.train_cfg.weights.ctc}},
+        )
+    ),
     test_cfg=dict(outputs=('cam', 'aux_cam', 'pseudo')),
 )

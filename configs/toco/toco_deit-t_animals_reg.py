@@ -12,5 +12,5 @@ model = dict(
             scale_factor=0.5,
         )
     ),
-    train_cfg=dict(weights=dict(reg=[(0, 0.0), (300, 0.05)])),
+    train_cfg=dict(weights=dict(reg=[(0, 0.0), ({{_base_.start}}, 0.05)])),
 )

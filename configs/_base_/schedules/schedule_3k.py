@@ -1,0 +1,4 @@
+# 3k iterations for small networks on a CPU; otherwise as schedule_2k.
+_base_ = ['./schedule_2k.py']
+
+train_cfg = dict(max_iters=3000, val_interval=3000)
