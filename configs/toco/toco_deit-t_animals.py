@@ -7,8 +7,8 @@ _base_ = [
 
 # Tuned on `tune`, 300 photos of `train` (docs/en/benchmarks.md). Two thirds of the
 # training are classification: pairs and labels of worse CAMs mend nothing. At its
-# published weight of 1 L_cls aux costs the final CAM of so small a network more than the
-# other terms give back.
+# published weight of 1 the auxiliary loss costs the final CAM of so small a network
+# more than the other terms give back.
 start = 2000
 model = dict(
     num_classes={{_base_.num_classes}},
