@@ -1,5 +1,5 @@
 # Licensed under Apache-2.0.
-"""What a stranger's folder holds: label files or class folders, split or not."""
+"""What a user's folder holds: label files or class folders, split or not."""
 
 from __future__ import annotations
 

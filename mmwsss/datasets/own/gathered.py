@@ -35,7 +35,7 @@ _SUFFIXES = (*IMAGE_SUFFIXES, *(suffix.upper() for suffix in IMAGE_SUFFIXES))
 
 @dataclass(frozen=True)
 class Found:
-    """A picture of a stranger's folder.
+    """A picture of a user's folder.
 
     Attributes:
         path: of its file.
@@ -185,7 +185,7 @@ def _listed_classes(parts: Sequence[Part]) -> tuple[str, ...]:
 def given_splits(
     parts: Sequence[Part], pictures: dict[str, Found]
 ) -> dict[str, list[str]] | None:
-    """The splits that a stranger's folder comes with, ``train`` first; ``None``: none.
+    """The splits that a user's folder comes with, ``train`` first; ``None``: none.
 
     They are those of its parts, or of lists ``train.txt``, ``val.txt``, ``test.txt``
     beside the labels or in a folder ``splits`` there.

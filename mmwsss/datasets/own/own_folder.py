@@ -1,5 +1,5 @@
 # Licensed under Apache-2.0.
-"""The folder that a stranger's pictures become, planned whole, then written."""
+"""The folder that a user's pictures become, planned whole, then written."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # Licensed under Apache-2.0.
-"""Pictures of a stranger's folder that can be opened."""
+"""Pictures of a user's folder that can be opened."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # Licensed under Apache-2.0.
-"""What a stranger's folder is taken to hold."""
+"""What a user's folder is taken to hold."""
 
 from __future__ import annotations
 
