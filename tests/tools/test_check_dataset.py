@@ -93,7 +93,7 @@ def test_a_config(check, own, tmp_path):
     code, report = check(CONFIG, '--split', 'train', 'val', '--cfg-options', *options)
     assert code == 0, report
     assert "warning: train: no picture of 'check', 'rings'" in report
-    assert 'Masks read: 2.' in report  # of val; a training reads none
+    assert 'Masks read: 6.' in report and 'Masks read: 2.' in report
 
 
 def refused(report: str) -> list[str]:
@@ -229,3 +229,25 @@ def test_equal_files(tmp_path):
     paths = [str(tmp_path / name) for name in 'abcda']
     assert equal_files(paths) == [(paths[0], paths[2])]
     assert equal_files([]) == []
+
+
+def test_masks_of_training_pictures(own, check) -> None:
+    """They are looked at, in folders below too; pictures may lack them."""
+    for folder in ('images', 'masks'):
+        (own / folder / 'a').mkdir()
+        for i in range(6):
+            (own / folder / f'{i}.png').rename(own / folder / 'a' / f'{i}.png')
+    names = [f'a/{i}.png' for i in range(6)]
+    (own / 'splits' / 'train.txt').write_text('\n'.join(names) + '\n')
+    rows = [
+        f'{name},{("ant", "bee")[i % 2]}'
+        for i, name in enumerate([*names, '6.png', '7.png'])
+    ]
+    (own / 'labels.csv').write_text('\n'.join(rows) + '\n')
+    (own / 'masks' / 'a' / '0.png').unlink()
+    code, report = check(own)
+    assert code == 0
+    assert report.count('Masks read: 5.') == 1 and report.count('Masks read: 2.') == 1
+    Image.new('L', (24, 20)).save(own / 'masks' / 'a' / '1.png')
+    code, report = check(own)
+    assert code == 1 and 'a/1.png is 20x24' in report

@@ -40,7 +40,7 @@ def folder_splits(root: str | Path) -> dict[str, dict[str, Any]]:
     masks = next((name for name in _MASKS if Path(root, name).is_dir()), None)
     shared = dict(type='FolderWeakDataset', data_root=root, **_entries(root, parts))
     return {
-        split: shared | _split_entries(root, part, names, masks)
+        split: shared | _split_entries(root, split, part, names, masks)
         for split, part, names in _splits(root, parts)
     }
 
@@ -54,7 +54,7 @@ def _splits(root: str, parts: list[Part]) -> list[tuple[str, Part, str | None]]:
 
 
 def _split_entries(
-    root: str, part: Part, names: str | None, masks: str | None
+    root: str, split: str, part: Part, names: str | None, masks: str | None
 ) -> dict[str, Any]:
     """What differs from split to split."""
     prefix = dict(img_path=os.path.relpath(part.images, root))
@@ -63,7 +63,11 @@ def _split_entries(
         entries['split_file'] = os.path.relpath(names, root)
     if masks:
         prefix['seg_map_path'] = masks
-        entries['test_mode'] = _has_masks(Path(root, masks), names or part.labels)
+        # masks of training pictures are looked at, where there are any, not asked for
+        trained_on = split in ('train', 'all')
+        entries['test_mode'] = not trained_on and _has_masks(
+            Path(root, masks), names or part.labels
+        )
     return entries | dict(data_prefix=prefix)
 
 
@@ -95,7 +99,7 @@ def _entries(root: str, parts: list[Part]) -> dict[str, Any]:
 
 def _has_masks(masks: Path, names: str) -> bool:
     """Whether any picture of a list or label file has a mask."""
-    there = {path.stem for path in masks.iterdir()}
+    there = {path.stem for path in masks.rglob('*')}
     return any(
         Path(image_stem(name)).name in there for name in read_table(names).labels
     )

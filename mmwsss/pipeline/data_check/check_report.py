@@ -60,7 +60,7 @@ def _split(split: SplitCheck) -> list[str]:
     turned = Counter(p.orientation for p in photos if p.orientation != 1)
     told = ', '.join(f'{count} of orientation {o}' for o, count in turned.items())
     parts.append(f'Turned by their EXIF: {told or "none"}.')
-    if split.dataset.with_masks:
+    if split.masks or split.dataset.with_masks:
         parts.append(f'Masks read: {len(split.masks)}.')
     if split.bands:
         parts += ['', *_bands(*split.bands)]

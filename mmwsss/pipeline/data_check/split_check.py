@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -77,10 +78,10 @@ def check_split(name: str, dataset: WeakSegDataset, workers: int = 0) -> SplitCh
     told = dataset.summary().warnings(rare=not dataset.test_mode)
     found.lines += [CheckLine(False, text) for text in told]
     found.lines += _photo_lines(found.photos)
-    if dataset.has_true_masks:
+    infos = infos if dataset.with_masks else _with_masks(dataset, infos)
+    if not _is_pseudo(dataset):
         found.lines += _turned(infos, found.photos)
-    if dataset.with_masks:
-        found.lines += _mask_lines(found, workers)
+    found.lines += _mask_lines(found, infos, workers)
     if dataset.side_inputs:
         whole = [info for info, p in zip(infos, found.photos) if not p.problem]
         read = partial(_side_problem, dataset.ignore_index)
@@ -149,18 +150,39 @@ def _turned(infos: Sequence[dict], photos: Sequence[PhotoFacts]) -> list[CheckLi
     return _first_of(problems, len(infos))
 
 
-def _mask_lines(found: SplitCheck, workers: int) -> list[CheckLine]:
-    """All masks against labels and classes."""
-    results = parallel_map(
-        _mask, found.infos, workers, (__name__,), sys.stderr.isatty()
-    )
+def _is_pseudo(dataset: WeakSegDataset) -> bool:
+    """Whether the masks are pseudo masks, to be trained on."""
+    return dataset.with_masks and not dataset.has_true_masks
+
+
+def _with_masks(dataset: WeakSegDataset, infos: Sequence[dict]) -> list[dict]:
+    """Pictures with the true masks that are there, which weak training never reads."""
+    folder = dataset.data_prefix.get('seg_map_path')
+    if not folder:
+        return list(infos)
+    paths = [
+        os.path.join(folder, info['img_id'] + dataset.seg_map_suffix) for info in infos
+    ]
+    return [
+        {**info, 'seg_map_path': path} if os.path.isfile(path) else info
+        for info, path in zip(infos, paths, strict=True)
+    ]
+
+
+def _mask_lines(
+    found: SplitCheck, infos: Sequence[dict], workers: int
+) -> list[CheckLine]:
+    """All masks that there are, against labels and classes."""
+    masked = [info for info in infos if 'seg_map_path' in info]
+    if not masked:
+        return []
+    results = parallel_map(_mask, masked, workers, (__name__,), sys.stderr.isatty())
     found.masks = [one for one in results if isinstance(one, MaskFacts)]
     lines = _first_of([one for one in results if isinstance(one, str)], len(results))
     dataset = found.dataset
     palette = own_palette(dataset.metainfo)
-    pseudo = not dataset.has_true_masks
     findings: list[Finding] = mask_findings(
-        found.masks, dataset.metainfo['classes'], palette, pseudo
+        found.masks, dataset.metainfo['classes'], palette, _is_pseudo(dataset)
     )
     return lines + [
         CheckLine(
