@@ -15,14 +15,12 @@ the intervals come; what these files hold of other rows stays. The pipelines are
 from __future__ import annotations
 
 import argparse
-import json
-import os
 import shutil
 from pathlib import Path
 from typing import NamedTuple
 
 from mmengine.logging import print_log
-from tables import read_results, spread, write_results
+from tables import row_table, rows_parser, run_rows, score_cells
 
 from mmwsss.cli.inference_options import AREAS
 from mmwsss.datasets.voc_animals import VOCAnimalsDataset
@@ -96,15 +94,7 @@ Results = dict[str, dict[str, dict]]
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     """Read the command line."""
-    parser = argparse.ArgumentParser(description=__doc__.split('\n')[0])
-    parser.add_argument('--rows', nargs='+', choices=ROWS, default=list(ROWS))
-    parser.add_argument('--seeds', nargs='+', type=int, help="default: the rows' own")
-    parser.add_argument('--threads', type=int, default=min(os.cpu_count() or 1, 2))
-    parser.add_argument('--work-dir', type=Path, default=ROOT / 'work_dirs/animals')
-    parser.add_argument(
-        '--out', type=Path, default=ROOT / 'benchmarks/results/animals.json'
-    )
-    return parser.parse_args(argv)
+    return rows_parser(__doc__, ROWS, 'animals').parse_args(argv)
 
 
 def plan(args: argparse.Namespace) -> list[tuple[str, int]]:
@@ -140,24 +130,17 @@ def areas_path(row: str, seed: str | int, out: Path) -> Path:
 def score_table(results: Results) -> str:
     """The scores of all rows: mean ± standard deviation over the seeds."""
     titles = [*COLUMNS, 'training', 'photo', 'memory', 'seeds']
-    lines = [
-        '| mIoU, val | ' + ' | '.join(titles) + ' |',
-        '|---|' + '---:|' * len(titles),
-    ]
-    for name, row in ROWS.items():
-        runs = list(results.get(name, {}).values())
-        if not runs:
-            continue
-        cells = [
-            spread([run[test][key] for run in runs if key in run.get(test, {})])
-            for test, key in COLUMNS.values()
-        ]
-        minutes = max(run['train_cost']['seconds'] for run in runs) / 60
-        photo = max(run['test_cost']['seconds'] for run in runs) / PHOTOS
-        memory = max(run['train_cost']['peak_mib'] for run in runs) / 1024
-        cost = f'{minutes:.0f} min | {photo:.2f} s | {memory:.1f} GiB'
-        lines.append(f'| {row.title} | {" | ".join(cells)} | {cost} | {len(runs)} |')
-    return '\n'.join(lines) + '\n'
+    return row_table('mIoU, val', titles, ROWS, results, cells)
+
+
+def cells(runs: list[dict]) -> list[str]:
+    """All columns of a row but the first."""
+    minutes = max(run['train_cost']['seconds'] for run in runs) / 60
+    photo = max(run['test_cost']['seconds'] for run in runs) / PHOTOS
+    memory = max(run['train_cost']['peak_mib'] for run in runs) / 1024
+    costs = [f'{minutes:.0f} min', f'{photo:.2f} s', f'{memory:.1f} GiB']
+    scores = [score_cells(runs, [key], test)[0] for test, key in COLUMNS.values()]
+    return [*scores, *costs, str(len(runs))]
 
 
 def class_rows(results: Results, out: Path) -> list[str]:
@@ -233,13 +216,13 @@ def main(argv: list[str] | None = None) -> None:
     """Run what is asked for, one row at a time."""
     args = parse_args(argv)
     args.work_dir, args.out = args.work_dir.resolve(), args.out.resolve()
-    for row, seed in plan(args):
-        found = run(row, seed, args)
-        results = read_results(args.out, ROWS)
-        results.setdefault(row, {})[str(seed)] = found
-        write_results(results, tables(results, args.out), args.out)
-        print_log(f'{row}, seed {seed}: {json.dumps(found["metrics"])}')
-    print_log('\n' + tables(read_results(args.out, ROWS), args.out))
+    run_rows(
+        plan(args),
+        ROWS,
+        args.out,
+        lambda *pair: run(*pair, args),
+        lambda results: tables(results, args.out),
+    )
 
 
 if __name__ == '__main__':

@@ -15,14 +15,12 @@ beside it are written anew after every row.
 from __future__ import annotations
 
 import argparse
-import json
-import os
 from pathlib import Path
 from typing import NamedTuple
 
 from animals import entry
 from mmengine.logging import print_log
-from tables import read_results, spread, write_results
+from tables import add_run_options, row_table, rows_parser, run_rows, score_cells
 
 from mmwsss.io.atomic_file import is_whole
 from mmwsss.io.output_folder import made_in
@@ -62,22 +60,11 @@ Results = dict[str, dict[str, dict]]
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     """Read the command line."""
-    parser = argparse.ArgumentParser(description=__doc__.split('\n')[0])
-    parser.add_argument('--rows', nargs='+', choices=ROWS, default=list(ROWS))
-    parser.add_argument('--seeds', nargs='+', type=int, default=[0])
+    parser = rows_parser(__doc__, ROWS, 'animals_partial', seeds=[0])
     parser.add_argument(
         '--iters', type=int, default=1000, help='of each training; default 1,000'
     )
-    parser.add_argument('--threads', type=int, default=min(os.cpu_count() or 1, 2))
-    parser.add_argument(
-        '--work-dir', type=Path, default=ROOT / 'work_dirs/animals_partial'
-    )
-    parser.add_argument(
-        '--out', type=Path, default=ROOT / 'benchmarks/results/animals_partial.json'
-    )
-    parser.add_argument(
-        '--cfg-options', nargs='+', default=[], metavar='KEY=VALUE', help='of all rows'
-    )
+    add_run_options(parser)
     return parser.parse_args(argv)
 
 
@@ -131,40 +118,26 @@ def run(row: str, seed: int, args: argparse.Namespace) -> dict:
 def table(results: Results) -> str:
     """A row for each kind of annotation: mean ± standard deviation over the seeds."""
     titles = ['pictures annotated', *COLUMNS, 'iterations', 'training', 'seeds']
-    lines = [
-        '| known beside the image labels | ' + ' | '.join(titles) + ' |',
-        '|---|' + '---:|' * len(titles),
-    ]
-    for name, row in ROWS.items():
-        runs = list(results.get(name, {}).values())
-        if not runs:
-            continue
-        cells = [
-            spread([run['metrics'][key] for run in runs if key in run['metrics']])
-            for key in COLUMNS.values()
-        ]
-        minutes = max(run['train_cost']['seconds'] for run in runs) / 60
-        lengths = ', '.join(sorted({str(run['iters']) for run in runs}))
-        annotated = ', '.join(sorted({str(run['annotated']) for run in runs}))
-        lines.append(
-            f'| {row.title} | {annotated} | {" | ".join(cells)} | {lengths} | '
-            f'{minutes:.0f} min | {len(runs)} |'
-        )
-    return '\n'.join(lines) + '\n'
+    return row_table('known beside the image labels', titles, ROWS, results, cells)
+
+
+def cells(runs: list[dict]) -> list[str]:
+    """All columns of a row but the first."""
+    lengths, annotated = (
+        ', '.join(sorted({str(run[key]) for run in runs}))
+        for key in ('iters', 'annotated')
+    )
+    minutes = max(run['train_cost']['seconds'] for run in runs) / 60
+    scores = score_cells(runs, list(COLUMNS.values()))
+    return [annotated, *scores, lengths, f'{minutes:.0f} min', str(len(runs))]
 
 
 def main(argv: list[str] | None = None) -> None:
     """Run what is asked for, one row at a time."""
     args = parse_args(argv)
     args.work_dir, args.out = args.work_dir.resolve(), args.out.resolve()
-    for seed in args.seeds:
-        for row in args.rows:
-            found = run(row, seed, args)
-            results = read_results(args.out, ROWS)
-            results.setdefault(row, {})[str(seed)] = found
-            write_results(results, table(results), args.out)
-            print_log(f'{row}, seed {seed}: {json.dumps(found["metrics"])}')
-    print_log('\n' + table(read_results(args.out, ROWS)))
+    pairs = [(row, seed) for seed in args.seeds for row in args.rows]
+    run_rows(pairs, ROWS, args.out, lambda *pair: run(*pair, args), table)
 
 
 if __name__ == '__main__':

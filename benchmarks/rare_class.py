@@ -1,14 +1,15 @@
 # Licensed under Apache-2.0.
-"""A class on 1 of 50 pictures of Shapes: plain, drawn more often, weighed more.
+"""A class of Shapes with 1/50 of the pictures of the most frequent one, three ways.
 
     python tools/dataset_converters/shapes.py --out data/shapes --rare grid
     python benchmarks/rare_class.py
 
-The plain CAM is trained on the list in which a class is rare, and tested on the whole
-test split, in which it is not. It can be stopped and started at any time: finished runs
+The plain CAM is trained on the list in which a class is rare: as it is, its pictures
+drawn more often, or the class weighed more; and tested on the whole test split, in
+which it isn't rare. It can be stopped and started at any time: finished runs
 are skipped, an interrupted one resumes. After every run
-``benchmarks/results/rare_class.json`` and the table in ``rare_class.md`` beside it are
-written anew; what that file holds of other rows and seeds stays.
+``benchmarks/results/rare_class_grid.json`` (of ``--rare grid``) and the table beside it
+are written anew; what that file holds of other rows and seeds stays.
 """
 
 from __future__ import annotations
@@ -18,8 +19,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from mmengine.logging import print_log
-from tables import read_results, spread, write_results
+from tables import add_run_options, row_table, rows_parser, run_rows, spread
 
 from mmwsss.cli.inference_options import AREAS
 from mmwsss.datasets.rare_classes import CLASS_BALANCED, POS_WEIGHT
@@ -60,19 +60,12 @@ COLUMNS = {
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     """Read the command line."""
-    parser = argparse.ArgumentParser(description=__doc__.split('\n')[0])
-    parser.add_argument('--rows', nargs='+', choices=ROWS, default=list(ROWS))
-    parser.add_argument('--seeds', nargs='+', type=int, default=[0, 1, 2])
+    parser = rows_parser(__doc__, ROWS, 'rare_class', seeds=[0, 1, 2], threads=1)
     parser.add_argument('--rare', default='grid', choices=SHAPES_CLASSES[1:])
-    parser.add_argument('--threads', type=int, default=1, help='of a run')
-    parser.add_argument('--work-dir', type=Path, default=ROOT / 'work_dirs/rare_class')
-    parser.add_argument(
-        '--out', type=Path, default=ROOT / 'benchmarks/results/rare_class.json'
-    )
-    parser.add_argument(
-        '--cfg-options', nargs='+', default=[], metavar='KEY=VALUE', help='more of them'
-    )
-    return parser.parse_args(argv)
+    add_run_options(parser)
+    args = parser.parse_args(argv)
+    args.out = args.out.with_stem(f'{args.out.stem}_{args.rare}')  # not with others
+    return args
 
 
 def experiment(row: str, seed: int, args: argparse.Namespace) -> Experiment:
@@ -116,17 +109,24 @@ def scores(areas_file: Path, rare: str) -> dict[str, float]:
 
 def table(results: dict[str, dict[str, dict]]) -> str:
     """Mean ± standard deviation over the seeds."""
-    titles = [*COLUMNS, 'seeds']
-    lines = [
-        '| test split (%) | ' + ' | '.join(titles) + ' |',
-        '|---|' + '---:|' * len(titles),
-    ]
-    for name, row in ROWS.items():
-        runs = list(results.get(name, {}).values())
-        if runs:
-            cells = [spread([run[key] for run in runs]) for key in COLUMNS.values()]
-            lines.append(f'| {row.title} | {" | ".join(cells)} | {len(runs)} |')
-    return '\n'.join(lines) + '\n'
+    return row_table(
+        'test split (%)',
+        [*COLUMNS, 'seeds'],
+        ROWS,
+        results,
+        lambda runs: [
+            *(spread([run[key] for run in runs]) for key in COLUMNS.values()),
+            str(len(runs)),
+        ],
+    )
+
+
+def run(row: str, seed: int, args: argparse.Namespace) -> dict:
+    """Train and test one row; what is kept of it."""
+    one = experiment(row, seed, args)
+    seconds = run_experiment(one)['seconds']
+    found = scores(one.work_dir / 'test' / AREAS, args.rare)
+    return found | dict(rare=args.rare, seconds=seconds)
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -134,17 +134,8 @@ def main(argv: list[str] | None = None) -> None:
     args = parse_args(argv)
     refuse_missing_list(args.rare)
     args.work_dir, args.out = args.work_dir.resolve(), args.out.resolve()
-    for seed in args.seeds:
-        for row in args.rows:
-            one = experiment(row, seed, args)
-            result = run_experiment(one)
-            found = scores(one.work_dir / 'test' / AREAS, args.rare)
-            found |= dict(rare=args.rare, seconds=result['seconds'])
-            results = read_results(args.out, ROWS)
-            results.setdefault(row, {})[str(seed)] = found
-            write_results(results, table(results), args.out)
-            print_log(f'{row}, seed {seed}: {found}')
-    print_log('\n' + table(read_results(args.out, ROWS)))
+    pairs = [(row, seed) for seed in args.seeds for row in args.rows]
+    run_rows(pairs, ROWS, args.out, lambda *pair: run(*pair, args), table)
 
 
 if __name__ == '__main__':

@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from mmengine.logging import print_log
-from tables import read_results, spread, write_results
+from tables import read_results, score_cells, write_results
 
 from mmwsss.pipeline.experiment import (
     COLUMNS,
@@ -117,10 +117,7 @@ def table(results: dict[str, dict[str, dict]]) -> str:
         runs = list(results.get(name, {}).values())
         if not runs:
             continue
-        cells = [
-            spread([run['metrics'][key] for run in runs if key in run['metrics']])
-            for key in COLUMNS.values()
-        ]
+        cells = score_cells(runs, list(COLUMNS.values()))
         command = f'`python benchmarks/shapes_ablation.py --rows {name}`'
         lines.append(
             f'| {row.title} | '

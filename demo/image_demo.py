@@ -12,7 +12,6 @@ others: it is named at the end, and the exit code is 1.
 from __future__ import annotations
 
 import argparse
-import logging
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -20,7 +19,6 @@ from pathlib import Path
 import numpy as np
 from mmengine.config import Config
 from mmengine.logging import print_log
-from mmengine.utils import track_iter_progress
 from PIL import Image
 from torch import nn
 
@@ -32,8 +30,9 @@ from mmwsss.io.image_files import photos_in
 from mmwsss.io.label_png import save_label_png
 from mmwsss.io.output_folder import claim_outputs
 from mmwsss.io.pictures.georeference import copy_georeference, georeference_of
-from mmwsss.io.pictures.reader import read_picture, shown
+from mmwsss.io.pictures.reader import shown
 from mmwsss.pipeline.inference import class_names, init_model, predict_image
+from mmwsss.pipeline.photos import Photo, read_each, say_left_out
 from mmwsss.pipeline.prediction_cost import LargePictures
 from mmwsss.visualization.panels import compose_panel, sample_tiles
 from mmwsss.visualization.samples import sample_outputs
@@ -64,17 +63,14 @@ def show_all(
     out_dir: Path,
     options: dict,
     geotiff: bool = False,
-) -> dict[Path, str]:
+) -> dict[str, str]:
     """Predict all photos; gives the messages of those that can't be read."""
-    failed, large = {}, LargePictures(model, options, fewer_views=True)
-    for photo in track_iter_progress(found, file=sys.stderr):
-        try:
-            pixels = read_picture(photo, model.picture).pixels
-        except (ValueError, OSError) as error:
-            failed[photo] = str(error)
-        else:
-            windows = large.overrides(pixels.shape[:2], photo.name)
-            show(model, photo, pixels, out_dir, options | windows, geotiff)
+    failed: dict[str, str] = {}
+    large = LargePictures(model, options, fewer_views=True)
+    photos = [Photo(path.name, str(path), model.picture) for path in found]
+    for photo, pixels in read_each(photos, failed):
+        settings = options | large.overrides(pixels.shape[:2], photo.name)
+        show(model, Path(photo.path), pixels, out_dir, settings, geotiff)
     return failed
 
 
@@ -141,13 +137,7 @@ def main(argv: list[str] | None = None) -> int:
     class_names(model)  # refused before a photo is read
     failed = show_all(model, found, args.out_dir, test_cfg.to_dict(), args.geotiff)
     print_log(f'{len(found) - len(failed)} masks and panels in {args.out_dir}')
-    if failed:
-        print_log(
-            f'{len(failed)} of {len(found)} photos were left out:', level=logging.ERROR
-        )
-    for message in failed.values():
-        print_log(message, level=logging.ERROR)
-    return 1 if failed else 0
+    return say_left_out(failed, len(found))
 
 
 if __name__ == '__main__':

@@ -1,12 +1,10 @@
 # Licensed under Apache-2.0.
 from __future__ import annotations
 
-import numpy as np
-import torch
 from torch import Tensor
 
 from .areas import ClassAreas
-from .sweep import default_thresholds
+from .sweep import SweepHistogram, default_thresholds, sweep_histogram
 
 
 class ScoreCounts:
@@ -21,10 +19,9 @@ class ScoreCounts:
 
     def __init__(self, num_classes: int) -> None:
         self.grid = default_thresholds()
-        shape = (num_classes, len(self.grid) + 1)
-        #: [c, b]: pixels of the strongest class c, of those the right ones, and pixels
-        #: of the true class c, whose score exceeds exactly b thresholds of the grid
-        self.strongest, self.right, self.truth = np.zeros((3, *shape), np.int64)
+        #: pixels by the strongest class, and by the true one
+        self.strongest = SweepHistogram.empty(num_classes, len(self.grid))
+        self.true = SweepHistogram.empty(num_classes, len(self.grid))
 
     def add(self, truth: Tensor, score: Tensor, label: Tensor) -> None:
         """Count one picture.
@@ -32,28 +29,14 @@ class ScoreCounts:
         Args:
             truth: (H, W) integer; only 0..C counts.
             score: (H, W) of the strongest class, in [0, 1].
-            label: (H, W) int64, its class id 1..C.
+            label: (H, W) int64, its class id 1..C; 0 where there is none.
 
         Raises:
             ValueError: if the shapes differ.
         """
-        if not truth.shape == score.shape == label.shape:
-            raise ValueError(
-                f'truth {tuple(truth.shape)}, score {tuple(score.shape)} and label '
-                f'{tuple(label.shape)} differ in shape'
-            )
-        classes, bins = self.truth.shape
-        counted = (truth >= 0) & (truth < classes)
-        true, label = truth[counted].long(), label[counted].long()
-        below = torch.bucketize(score[counted].float(), torch.from_numpy(self.grid))
-        right = true == label
-        for table, cells in (
-            (self.strongest, label * bins + below),
-            (self.right, (label * bins + below)[right]),
-            (self.truth, true * bins + below),
-        ):
-            found = torch.bincount(cells, minlength=classes * bins)
-            table += found.view(classes, bins).numpy()
+        count = len(self.true.truth)
+        self.strongest += sweep_histogram(truth, score, label, count, self.grid)
+        self.true += sweep_histogram(truth, score, truth, count, self.grid)
 
     def areas(self, low: float, high: float) -> ClassAreas:
         """Counts of the label of two thresholds, taken to the next hundredth.
@@ -68,9 +51,11 @@ class ScoreCounts:
         below, above = (
             round(value * (len(self.grid) - 1)) + 1 for value in (low, high)
         )
-        correct = self.right[:, above:].sum(1)
-        predicted = self.strongest[:, above:].sum(1)
-        correct[0] = self.truth[0, :below].sum()
-        predicted[0] = self.truth[:, :below].sum()
-        truth = self.truth[:, :below].sum(1) + self.truth[:, above:].sum(1)
-        return ClassAreas(correct, predicted, truth, int(self.truth.sum()))
+        true = self.true.correct.copy()
+        true[0] = self.strongest.background  # a sweep of label 0 has no scores
+        correct = self.strongest.correct[:, above:].sum(1)
+        predicted = self.strongest.predicted[:, above:].sum(1)
+        correct[0] = true[0, :below].sum()
+        predicted[0] = true[:, :below].sum()
+        truth = true[:, :below].sum(1) + true[:, above:].sum(1)
+        return ClassAreas(correct, predicted, truth, int(true.sum()))

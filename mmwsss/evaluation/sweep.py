@@ -46,6 +46,18 @@ class SweepHistogram:
     background: np.ndarray
     truth: np.ndarray
 
+    @classmethod
+    def empty(cls, num_classes: int, thresholds: int) -> SweepHistogram:
+        """A dense one without a pixel, to add others to."""
+        table = (num_classes, thresholds + 1)
+        return cls(
+            np.arange(num_classes),
+            np.zeros(table, np.int64),
+            np.zeros(table, np.int64),
+            np.zeros(thresholds + 1, np.int64),
+            np.zeros(num_classes, np.int64),
+        )
+
     def areas(self, index: int) -> ClassAreas:
         """Counts for threshold number ``index`` of the grid."""
         total = ClassAreas.zeros(len(self.truth))
@@ -59,17 +71,9 @@ class SweepHistogram:
 
     def dense(self) -> SweepHistogram:
         """The same with a row for every class 0..K−1, to add others to."""
-        rows = len(self.truth)
-        predicted = np.zeros((rows, self.predicted.shape[1]), np.int64)
-        correct = np.zeros_like(predicted)
-        predicted[self.classes], correct[self.classes] = self.predicted, self.correct
-        return SweepHistogram(
-            np.arange(rows),
-            predicted,
-            correct,
-            self.background.copy(),
-            self.truth.copy(),
-        )
+        found = SweepHistogram.empty(len(self.truth), len(self.background) - 1)
+        found += self
+        return found
 
     def __iadd__(self, other: SweepHistogram) -> SweepHistogram:
         """Add a histogram whose rows are a subset; ``self`` must be dense."""

@@ -12,6 +12,7 @@ from pathlib import Path
 from mmengine.logging import print_log
 
 from .errors import UserError
+from .file_beginnings import beginning, is_lfs_pointer, is_web_page
 from .pictures.broken import first_bytes
 
 WEIGHTS_ENV = 'MMWSSS_WEIGHTS'
@@ -117,12 +118,11 @@ def check_content(path: str) -> None:
         UserError: saying what it is instead.
     """
     content = first_bytes(path)
-    begin = content.lstrip()[:200].lower()
     if not content:
         what, fix = 'is empty, 0 bytes', 'fetch or save it again'
-    elif begin.startswith(b'version https://git-lfs'):
+    elif is_lfs_pointer(content):
         what, fix = 'is a git-lfs pointer, not the file itself', 'run git lfs pull'
-    elif begin.startswith((b'<!doctype html', b'<html', b'<?xml')):
+    elif is_web_page(content) or beginning(content).startswith(b'<?xml'):
         what, fix = 'is a web page', 'open it to see why, then fetch the file itself'
     elif path.endswith(('.py', '.json', '.yaml', '.yml')):
         what, fix = 'is no checkpoint by its suffix', 'give the config first, then it'

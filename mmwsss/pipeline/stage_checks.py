@@ -15,7 +15,7 @@ from mmwsss.datasets.weak_seg_dataset import WeakSegDataset
 from mmwsss.registry import DATASETS, class_of
 
 from .generate.generate_cfg import GenerateCfg
-from .generate.split_images import build_split, split_cfg
+from .generate.split_images import build_split, split_cfg, train_data
 from .stages import PipelineError, Stage, find_needs
 
 _WEIGHTS = ('pretrained', 'load_from', 'checkpoint')
@@ -120,7 +120,7 @@ def check_generated(stages: Sequence[Stage]) -> None:
             continue
         cam_filter = values.get('cam_filter', GenerateCfg.cam_filter)
         config = stage.read_config()
-        if 'type' not in config.get('train_dataloader', {}).get('dataset', {}):
+        if 'type' not in train_data(config):
             continue  # the tool says what it lacks
         try:
             cfg = split_cfg(config, values.get('split'), cam_filter, True)

@@ -67,10 +67,10 @@ def test_a_map_that_is_not_there() -> None:
 @pytest.mark.parametrize(
     'config', ['toco/toco_deit-t_animals.py', 'fsr/fsr_deit-t_animals.py']
 )
-def test_one_setting_changes_the_network(config) -> None:
+def test_arch_alone_changes_all_widths(config) -> None:
     cfg = load_config(f'configs/{config}').model
     cfg.backbone.arch = 'deit-small'
-    cfg.backbone.pretrained = None
+    cfg.backbone.pretrained = None  # that of the other width fits no longer
     model = MODELS.build(cfg)
     assert model.cam_head.classifier.in_channels == 384
     assert model.aux_cam_head.classifier.in_channels == 384

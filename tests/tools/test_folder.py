@@ -14,9 +14,10 @@ from mmwsss.datasets import FolderWeakDataset
 from mmwsss.io.data_errors import LabelError, MaskError, UnreadableImageError
 from mmwsss.io.errors import UserError
 from mmwsss.io.output_folder import OutputError
+from tests.helpers import ROOT
 from tests.helpers.own_data import draw_parts
 
-FOLDER = Path(__file__).resolve().parents[2] / 'tools' / 'dataset_converters'
+FOLDER = ROOT / 'tools' / 'dataset_converters'
 
 
 @pytest.fixture

@@ -15,10 +15,9 @@ from mmwsss.io.errors import UserError
 from mmwsss.io.output_folder import OutputError
 from tests.datasets.conftest import draw
 from tests.datasets.test_partial_input import build
+from tests.helpers import ROOT
 
-TOOL = (
-    Path(__file__).resolve().parents[2] / 'tools/dataset_converters/partial_labels.py'
-)
+TOOL = ROOT / 'tools/dataset_converters/partial_labels.py'
 LABELS = {f'p{i}': ('cat',) if i % 2 else ('dog', 'cat') for i in range(8)}
 
 

@@ -14,9 +14,10 @@ from mmwsss.io.data_errors import MaskError
 from mmwsss.io.errors import UserError
 from mmwsss.io.pictures.reader import read_stored
 from mmwsss.pipeline.tiles.tile_plan import TileCfg, tile_classes
+from tests.helpers import ROOT
 from tests.helpers.tiles import draw_tiles
 
-FOLDER = Path(__file__).resolve().parents[2] / 'tools' / 'dataset_converters'
+FOLDER = ROOT / 'tools' / 'dataset_converters'
 
 
 @pytest.fixture

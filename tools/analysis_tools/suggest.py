@@ -16,7 +16,6 @@ that can't be read is left out and named at the end; the exit code is then 1.
 from __future__ import annotations
 
 import argparse
-import logging
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -34,11 +33,12 @@ from mmwsss.io.inputs_read import folders_of
 from mmwsss.io.output_folder import claim_outputs
 from mmwsss.io.pictures.reader import shown
 from mmwsss.pipeline.inference import class_names, init_model
-from mmwsss.pipeline.suggest.photos import (
+from mmwsss.pipeline.photos import (
     Photo,
     photos_of_folder,
     photos_of_split,
     read_each,
+    say_left_out,
 )
 from mmwsss.pipeline.suggest.picture_scores import MEASURES, PictureScorer
 from mmwsss.pipeline.suggest.ranking import Scored, csv_text, ranked
@@ -169,14 +169,7 @@ def main(argv: list[str] | None = None) -> int:
         f'{len(rows)} pictures by {args.by} in {args.out / TABLE}, panels of the first '
         f'{len(rows[:top])} beside it'
     )
-    if failed:
-        print_log(
-            f'{len(failed)} of {len(photos)} pictures were left out:',
-            level=logging.ERROR,
-        )
-    for message in failed.values():
-        print_log(message, level=logging.ERROR)
-    return 1 if failed else 0
+    return say_left_out(failed, len(photos))
 
 
 if __name__ == '__main__':

@@ -28,7 +28,7 @@ from mmwsss.io.errors import UserError
 from mmwsss.io.inputs_read import folders_of
 from mmwsss.io.output_folder import claim_file
 from mmwsss.pipeline.inference import class_names, init_model
-from mmwsss.pipeline.suggest.photos import photos_of_split
+from mmwsss.pipeline.photos import photos_of_split, say_left_out
 from mmwsss.pipeline.suggest.suggest_thresholds import look_at_maps
 from mmwsss.pipeline.suggest.threshold_options import options_of, thresholds_set
 from mmwsss.pipeline.suggest.threshold_report import report_of
@@ -82,9 +82,7 @@ def main(argv: list[str] | None = None) -> int:
     print_log('--cfg-options ' + ' '.join(options_of(cfg, seen.statistics.hint())))
     if args.out:
         write_json(report.numbers, args.out)
-    for message in seen.failed.values():
-        print_log(message, level=logging.ERROR)
-    return 1 if seen.failed else 0
+    return say_left_out(seen.failed, len(photos))
 
 
 if __name__ == '__main__':

@@ -191,8 +191,11 @@ def refuse_out_inside(out: Path, sources: Sequence[str]) -> None:
 
 def settings_of(args: argparse.Namespace) -> dict[str, Any]:
     """What makes another folder of the same pictures, as plain data."""
-    paths = [*args.source, *args.images, *filter(None, [args.masks])]
+    drawn = args.masks == COCO
+    masks = [] if drawn or not args.masks else [args.masks]
+    paths = [*args.source, *args.images, *masks]
     return dict(
+        draw_masks=drawn,
         paths=[os.path.abspath(named_path(text)[1]) for text in paths],
         **{
             name: getattr(args, name) for name in ('classes', 'negatives', 'unlabelled')

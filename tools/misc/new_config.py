@@ -38,7 +38,9 @@ from mmwsss.pipeline.own_config.templates import (
     BACKBONES,
     Backbone,
     base_name,
+    default_backbone,
     find_template,
+    find_templates,
 )
 
 #: first line of what this tool writes, by which it knows its own
@@ -55,7 +57,9 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     )
     parser.add_argument('--data', required=True, help='folder made by folder.py')
     parser.add_argument(
-        '--method', default='toco', help='cam, toco (default), fsr, afa, pseudo'
+        '--method',
+        default='toco',
+        help=f'one of {", ".join(find_templates(CONFIGS))}; default: toco',
     )
     parser.add_argument(
         '--backbone', help=f'one of {", ".join(BACKBONES)}; default: the smallest'
@@ -90,7 +94,10 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         '--pipeline', action='store_true', help='the method, its masks, a segmenter'
     )
     add_picture(parser)
-    return parser.parse_args(argv)
+    args = parser.parse_args(argv)
+    if args.pipeline and args.method == PSEUDO:
+        raise UserError('--pipeline ends with a segmenter: give the method before it')
+    return args
 
 
 def data_name(args: argparse.Namespace) -> str:
@@ -107,16 +114,15 @@ def out_file(args: argparse.Namespace, method: str, backbone: str) -> Path:
     return folder / f'{method}_{backbone}_{name}.py'
 
 
-def default_backbone(method: str) -> str:
-    """The smallest that the method has."""
-    return 'mit-b1' if method == 'afa' else 'deit-t'
-
-
 def make(args: argparse.Namespace, facts: FolderFacts, method: str) -> Path:
     """Write the config of one method; gives its path."""
-    backbone = args.backbone or default_backbone(args.method)
-    if method == PSEUDO and BACKBONES.get(backbone, Backbone()).width is None:
-        backbone = default_backbone(PSEUDO)
+    asked = args.backbone or default_backbone(CONFIGS, args.method)
+    backbone = asked
+    if method == PSEUDO and BACKBONES.get(asked, Backbone()).width is None:
+        backbone = default_backbone(CONFIGS, PSEUDO)
+    # a file of weights is of the encoder that was asked for
+    fits = backbone == asked or args.pretrained == 'none'
+    pretrained = args.pretrained if fits else None
     template, replaced = find_template(CONFIGS, method, backbone)
     base = Config.fromfile(template).to_dict()
     batch = args.batch_size or base['train_dataloader']['batch_size']
@@ -125,7 +131,7 @@ def make(args: argparse.Namespace, facts: FolderFacts, method: str) -> Path:
         base_name(template, CONFIGS, out),
         iterations_of(args, facts, base, backbone, batch),
         batch,
-        backbone_settings(args, backbone, replaced),
+        backbone_settings(pretrained, backbone, replaced),
         pseudo_masks(args) if method == PSEUDO else None,
         f'{MARK.removeprefix("# ")}: {method} with {backbone} on {facts.root}.',
     )
@@ -134,15 +140,21 @@ def make(args: argparse.Namespace, facts: FolderFacts, method: str) -> Path:
 
 
 def backbone_settings(
-    args: argparse.Namespace, backbone: str, replaced: bool
+    pretrained: str | None, backbone: str, replaced: bool
 ) -> dict[str, Any]:
-    """What replaces settings of the base's backbone."""
+    """What replaces settings of the base's backbone.
+
+    Args:
+        pretrained: its weights that are asked for, or ``'none'``; ``None``: the usual.
+        backbone: its name.
+        replaced: whether the base has another one.
+    """
     known = BACKBONES.get(backbone, Backbone())
     found: dict[str, Any] = {}
     if replaced:
         found = dict(arch=known.arch, pretrained=known.pretrained)
-    if args.pretrained is not None:
-        found['pretrained'] = None if args.pretrained == 'none' else args.pretrained
+    if pretrained is not None:
+        found['pretrained'] = None if pretrained == 'none' else pretrained
     return found
 
 
@@ -221,8 +233,6 @@ def main(argv: list[str] | None = None) -> None:
         print_log(text, level=logging.WARNING)
     if not args.pipeline:
         return
-    if args.method == PSEUDO:
-        raise UserError('--pipeline ends with a segmenter: give the method before it')
     segmenter = make(args, facts, PSEUDO)
     out = config.with_name(f'{args.method}_{data_name(args)}_pipeline.py')
     remark = f'{MARK}: {args.method}, its masks, a segmenter.'

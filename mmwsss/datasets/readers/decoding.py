@@ -7,6 +7,7 @@ import codecs
 from pathlib import Path
 
 from mmwsss.io.data_errors import LabelError
+from mmwsss.io.file_beginnings import is_lfs_pointer, is_web_page
 
 #: byte order mark → encoding; UTF-32 first, whose mark begins with UTF-16's
 MARKS = {
@@ -18,7 +19,6 @@ MARKS = {
 }
 #: how files begin that are something else → what they are, and the fix
 OTHERS = {
-    b'version https://git-lfs': ('a git-lfs pointer, not the file', 'run git lfs pull'),
     b'PK\x03\x04': (
         'a zip archive or an Excel sheet, no text',
         'unpack it, or save the sheet as CSV (UTF-8)',
@@ -38,8 +38,6 @@ OTHERS = {
     b'\x80\x05': ('a pickle, whose code is not run', 'write it as CSV or JSON'),
     b'\xff\xd8\xff': ('a picture, no text', 'give the labels, or the folder'),
     b'\x89PNG': ('a picture, no text', 'give the labels, or the folder'),
-    b'<!doctype html': ('a web page', 'download the file itself'),
-    b'<html': ('a web page', 'download the file itself'),
 }
 
 
@@ -56,6 +54,10 @@ def decode(data: bytes, path: str) -> tuple[str, str]:
     Raises:
         LabelError: if it is no text.
     """
+    if is_lfs_pointer(data):
+        raise LabelError(path, 'is a git-lfs pointer, not the file', 'run git lfs pull')
+    if is_web_page(data):
+        raise LabelError(path, 'is a web page', 'download the file itself')
     for begin, (what, fix) in OTHERS.items():
         if data[:64].lstrip().lower().startswith(begin.lower()):
             raise LabelError(path, f'is {what}', fix)

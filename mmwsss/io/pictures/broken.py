@@ -8,16 +8,11 @@ from os import PathLike
 from PIL import Image, UnidentifiedImageError
 
 from mmwsss.io.data_errors import UnreadableImageError
+from mmwsss.io.file_beginnings import beginning, is_lfs_pointer, is_web_page
 
 _AGAIN = 'copy or download it again, or take its line out of the list of images'
-_HTML = (b'<!doctype html', b'<html', b'<head', b'<body')
 #: beginnings of files that aren't pictures, or none that Pillow reads
 _BEGINNINGS: tuple[tuple[bytes, str, str], ...] = (
-    (
-        b'version https://git-lfs.github.com/spec/',
-        'it is a git-lfs pointer, not the picture itself',
-        'fetch the pictures: git lfs install, then git lfs pull, in their repository',
-    ),
     (b'%PDF', 'it is a PDF', 'export its pictures as PNG or JPEG'),
     (b'PK\x03\x04', 'it is a zip archive', 'unpack it'),
     (b'\x1f\x8b', 'it is a gzip archive', 'unpack it'),
@@ -61,15 +56,20 @@ def what_it_is(content: bytes, err: Exception, again: str = _AGAIN) -> tuple[str
     """
     if not content:
         return 'it is empty, 0 bytes', again
-    begin = content[:1000].lstrip(b'\xef\xbb\xbf \t\r\n').lower()
-    if begin.startswith(_HTML) or (begin.startswith(b'<?xml') and b'<html' in begin):
+    if is_web_page(content):
         return (
             'it is an HTML page saved under the name of a picture',
             'open it in a browser to see why (a login, an error, a preview page), then '
             'download the picture itself',
         )
-    if begin.startswith((b'<svg', b'<?xml')):
+    if beginning(content).startswith((b'<svg', b'<?xml')):
         return 'it is XML (an SVG drawing?)', 'export it as PNG'
+    if is_lfs_pointer(content):
+        return (
+            'it is a git-lfs pointer, not the picture itself',
+            'fetch the pictures: git lfs install, then git lfs pull, in their '
+            'repository',
+        )
     known = _known_form(content)
     if known is not None:
         return known
@@ -90,8 +90,8 @@ def what_it_is(content: bytes, err: Exception, again: str = _AGAIN) -> tuple[str
 
 def _known_form(content: bytes) -> tuple[str, str] | None:
     """Cause and fix, by the bytes that tell a form."""
-    for beginning, cause, fix in _BEGINNINGS:
-        if content.startswith(beginning):
+    for begin, cause, fix in _BEGINNINGS:
+        if content.startswith(begin):
             return cause, fix
     if content[4:12] in _HEIC:
         return 'it is a HEIC photo', 'convert it to JPEG'

@@ -20,7 +20,7 @@ from ..loss_terms import part_of
 from .inference_cfg import InferenceCfg
 from .map_outputs import MapOutputs
 from .seg_outputs import post_processor, predict_seg
-from .views import make_views
+from .views import Views, make_views
 
 if TYPE_CHECKING:
     from ..segmentors.weak_segmentor import WeakSegmentor
@@ -210,9 +210,20 @@ class Predictor:
             predict_seg(model, cfg, passes, photos, samples, sizes)
         if cfg.wants_cams:
             labels = self._kept_classes(scores, samples)
-            outputs = MapOutputs(model, cfg, views[1.0], passes, labels)
-            outputs.write(samples, sizes)
+            self._write_maps(views[1.0], passes, labels, samples, sizes)
         return samples
+
+    def _write_maps(
+        self,
+        images: Tensor,
+        passes: Views,
+        labels: ImageLabels,
+        samples: Sequence[SegDataSample],
+        sizes: Sequence[tuple[int, int]],
+    ) -> None:
+        """Add what comes of the class maps to the samples."""
+        outputs = MapOutputs(self.model, self.cfg, images, passes, labels)
+        outputs.write(samples, sizes)
 
     def _kept_classes(
         self, scores: Tensor, samples: Sequence[SegDataSample]

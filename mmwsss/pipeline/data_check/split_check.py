@@ -78,7 +78,8 @@ def check_split(name: str, dataset: WeakSegDataset, workers: int = 0) -> SplitCh
     told = dataset.summary().warnings(rare=not dataset.test_mode)
     found.lines += [CheckLine(False, text) for text in told]
     found.lines += _photo_lines(found.photos)
-    infos = infos if dataset.with_masks else _with_masks(dataset, infos)
+    if not dataset.with_masks:
+        infos = found.infos = _with_masks(dataset, infos)
     if not _is_pseudo(dataset):
         found.lines += _turned(infos, found.photos)
     found.lines += _mask_lines(found, infos, workers)

@@ -97,10 +97,14 @@ def split_cfg(
     }
 
 
+def train_data(cfg: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The training data set of a config; empty where it has none."""
+    return (cfg.get('train_dataloader') or {}).get('dataset') or {}
+
+
 def declares_partial(cfg: Config) -> bool:
     """Whether the training data set declares pixels that are known."""
-    dataset = (cfg.get('train_dataloader') or {}).get('dataset') or {}
-    return bool((dataset.get('side_inputs') or {}).get(PARTIAL))
+    return bool((train_data(cfg).get('side_inputs') or {}).get(PARTIAL))
 
 
 def trains_on_negatives(dataset: Mapping[str, Any]) -> bool:

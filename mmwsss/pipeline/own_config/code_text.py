@@ -39,7 +39,7 @@ def code(value: Any, before: int = 0, indent: int = 0) -> str:
         return flat
     inner = indent + _STEP
     if isinstance(value, Mapping):
-        named = all(str(key).isidentifier() or _lays(key) for key in value)
+        named = _named(value)
         first, last = ('dict(', ')') if named else ('{', '}')
         starts = [_key(key, named) for key in value]
         items = list(value.values())
@@ -80,7 +80,7 @@ def _flat(value: Any) -> str:
     if isinstance(value, Name):
         return str(value)
     if isinstance(value, Mapping):
-        named = all(str(key).isidentifier() or _lays(key) for key in value)
+        named = _named(value)
         inner = ', '.join(_key(k, named) + _flat(v) for k, v in value.items())
         return f'dict({inner})' if named else f'{{{inner}}}'
     if isinstance(value, tuple):
@@ -89,6 +89,11 @@ def _flat(value: Any) -> str:
     if isinstance(value, list):
         return f'[{", ".join(map(_flat, value))}]'
     return repr(value)
+
+
+def _named(value: Mapping) -> bool:
+    """Whether a mapping can be written as ``dict(...)``."""
+    return all(str(key).isidentifier() or _lays(key) for key in value)
 
 
 def _lays(key: Any) -> bool:

@@ -81,28 +81,27 @@ def find_template(configs: Path, method: str, backbone: str) -> tuple[Path, bool
     own = templates[method]
     if backbone in own:
         return own[backbone], False
-    wanted = BACKBONES.get(backbone)
-    if wanted is not None and wanted.width is not None:
-        vits = [name for name in own if BACKBONES.get(name, Backbone()).width]
+    widths = {name: one.width for name, one in BACKBONES.items() if one.width}
+    vits = [name for name in own if name in widths]
+    if vits and backbone in widths:
         # of the nearest width, whose lengths and rates fit best
-        near = sorted(vits, key=lambda name: (_distance(name, wanted), name))
-        if near:
-            return own[near[0]], True
-    fitting = sorted(
-        {*own, *(n for n, b in BACKBONES.items() if b.width and _vit(own))}
-    )
+        wanted = widths[backbone]
+        return own[min(vits, key=lambda n: (abs(widths[n] - wanted), n))], True
     raise UserError(
         f'--backbone {backbone!r} does not go with --method {method}; known are '
-        f'{fitting}'
+        f'{sorted({*own, *(widths if vits else ())})}'
     )
 
 
-def _distance(name: str, wanted: Backbone) -> float:
-    return abs((BACKBONES[name].width or 0) - (wanted.width or 0))
+def default_backbone(configs: Path, method: str) -> str:
+    """The one with the least work that a method has a config for.
 
-
-def _vit(own: dict[str, Path]) -> bool:
-    return any(BACKBONES.get(name, Backbone()).width for name in own)
+    Args:
+        configs: the folder of all configs.
+        method: name of its folder; of an unknown one the smallest there is.
+    """
+    own = find_templates(configs).get(method, BACKBONES)
+    return min(own, key=lambda name: BACKBONES.get(name, Backbone()).weight)
 
 
 def base_name(template: Path, configs: Path, out: Path) -> str:

@@ -25,7 +25,7 @@ from mmwsss.models.segmentors.wrapped_segmentor import unwrap
 from mmwsss.pipeline.inference import class_names, packed, predict_image
 from mmwsss.pipeline.prediction_cost import LargePictures, window_of
 
-from .photos import Photo
+from ..photos import Photo
 
 #: what pictures can be ranked by
 MEASURES = ('entropy', 'margin', 'disagreement', 'label')

@@ -13,7 +13,7 @@ import numpy as np
 
 from mmwsss.evaluation.diverse_order import uncertain_and_unlike
 
-from .photos import Photo
+from ..photos import Photo
 from .picture_scores import MEASURES, PictureScores
 
 COLUMNS = ('rank', 'name', *MEASURES, 'contradicted_class', 'distance', 'path')

@@ -16,14 +16,15 @@ from mmwsss.cam.fusion import NORMALISE
 from mmwsss.evaluation.score_counts import ScoreCounts
 from mmwsss.io.errors import UserError
 from mmwsss.models.prediction.inference_cfg import InferenceCfg
+from mmwsss.models.prediction.scale_predictor import ScalePredictor
 from mmwsss.models.segmentors.weak_segmentor import WeakSegmentor
 from mmwsss.models.segmentors.wrapped_segmentor import unwrap
 from mmwsss.pipeline.evaluate.evaluate_maps import read_truth
-from mmwsss.pipeline.inference import predict_image
+from mmwsss.pipeline.inference import packed
 from mmwsss.pipeline.prediction_cost import LargePictures
 
+from ..photos import Photo, read_each
 from .map_statistics import MapStatistics
-from .photos import Photo, read_each
 
 Maps: TypeAlias = dict[int, Tensor]
 #: points of a map that are looked at, along the longer side of a picture: at least so
@@ -73,25 +74,29 @@ class RawMaps:
         cfg = InferenceCfg.of(dict(cam=self.model.test_cfg.get('cam')))
         self.scales, self.normalise = cfg.cam.scale_order, cfg.cam.normalise
         self.full = full
-        self.large = LargePictures(model, self._overrides(1.0, 1))
+        self.large = LargePictures(model, self._overrides(1))
 
-    def _overrides(self, scale: float, stride: int) -> dict[str, Any]:
-        strides = tuple({stride} | ({1} if self.full else set()))
-        cam = dict(scales=(scale,), add_one=False, normalise='none', strides=strides)
+    def _overrides(self, stride: int) -> dict[str, Any]:
+        cam = dict(
+            scales=tuple(dict.fromkeys((*self.scales, *VIEWS))),
+            add_one=False,
+            normalise='none',
+            strides=tuple({stride} | ({1} if self.full else set())),
+        )
         return dict(outputs=('class_maps',), cam_filter='none', cam=cam)
 
     def __call__(self, photo: Photo, pixels: np.ndarray) -> dict[float, Maps]:
         """Scale → stride → maps (C, h, w) on the CPU; those of :data:`VIEWS` too."""
-        size = pixels.shape[:2]
-        stride, windows = stride_of(size), self.large.overrides(size, photo.name)
+        size, model = pixels.shape[:2], self.model
+        windows = self.large.overrides(size, photo.name)
+        overrides = self._overrides(stride_of(size)) | windows
+        cfg = InferenceCfg.of(model.test_cfg, **overrides)
+        network = model.teacher_network() if cfg.use_teacher else model
+        (sample,) = ScalePredictor(network, cfg)(**packed(model, pixels))
         return {
-            scale: self._of_scale(pixels, self._overrides(scale, stride) | windows)
-            for scale in dict.fromkeys((*self.scales, *VIEWS))
+            scale: {stride: stored.maps.cpu() for stride, stored in maps.items()}
+            for scale, maps in sample.scale_maps.items()
         }
-
-    def _of_scale(self, pixels: np.ndarray, overrides: dict[str, Any]) -> Maps:
-        found = predict_image(self.model, pixels, **overrides).class_maps
-        return {stride: stored.maps.cpu() for stride, stored in found.items()}
 
     def fused(self, found: Mapping[float, Maps], stride: int) -> Tensor:
         """The sum of the scales that the config fuses, (C, h, w)."""

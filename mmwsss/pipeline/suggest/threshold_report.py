@@ -43,9 +43,7 @@ class Report(NamedTuple):
     numbers: dict[str, Any]
 
 
-def report_of(
-    seen: MapsSeen, classes: Sequence[str], now: Mapping[str, float]
-) -> Report:
+def report_of(seen: MapsSeen, classes: Sequence[str], now: dict[str, float]) -> Report:
     """Everything about suggested thresholds.
 
     Args:
@@ -69,7 +67,10 @@ def report_of(
         'now: ' + ', '.join(f'{path}={value:g}' for path, value in now.items()),
     ]
     if seen.counts is not None:
-        config = {path.rpartition('.')[2]: value for path, value in now.items()}
+        # of several of a name the first: the labeler's
+        config = {
+            path.rpartition('.')[2]: value for path, value in reversed(now.items())
+        }
         sets = dict(config=config, suggested=hint._asdict())
         table, numbers['oracle'] = oracle_table(seen.counts, sets)
         lines.append(

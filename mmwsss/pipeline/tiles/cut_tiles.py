@@ -4,8 +4,6 @@
 from __future__ import annotations
 
 import io
-import os
-import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -168,10 +166,9 @@ def _write_lists(
 ) -> None:
     """Labels, classes, splits and the rule of the pictures."""
     for name in (CLASSES, PICTURE):
-        if os.path.isfile(os.path.join(source, name)):
-            part = out / f'{name}.tmp'
-            shutil.copyfile(os.path.join(source, name), part)
-            os.replace(part, out / name)
+        file = Path(source, name)
+        if file.is_file():
+            write_atomic(file.read_bytes(), out / name)
     splits: dict[str, list[str]] = {}
     for one in pictures:
         splits.setdefault(str(one.split), []).extend(map(one.tile, one.boxes))

@@ -50,12 +50,9 @@ WAYS = dict(
 )
 
 
-@pytest.mark.parametrize('way', WAYS)
-@pytest.mark.parametrize('workers', [0, 2])
+@pytest.mark.parametrize(('way', 'workers'), [*((way, 0) for way in WAYS), ('crf', 2)])
 def test_known_rows_stay(run, place, known, way, workers) -> None:
     """All else is as without them."""
-    if workers and way != 'crf':
-        pytest.skip('one way through the worker processes is enough')
     options = RunOptions(workers=workers)
     settings = dict(save=('mask',), options=options, **WAYS[way])
     _, plain = run(out='plain', **settings)

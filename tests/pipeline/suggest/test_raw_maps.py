@@ -8,7 +8,7 @@ import torch
 from mmwsss.cam.fusion import NORMALISE
 from mmwsss.io.errors import UserError
 from mmwsss.pipeline.inference import predict_image
-from mmwsss.pipeline.suggest.photos import Photo
+from mmwsss.pipeline.photos import Photo
 from mmwsss.pipeline.suggest.suggest_thresholds import (
     RawMaps,
     look_at_maps,
@@ -37,6 +37,16 @@ def test_the_scales_add_up_to_what_labels_see(model) -> None:
         cam=dict(strides=(1,)),
     )
     torch.testing.assert_close(made, wanted.class_maps[1].maps)
+
+
+def test_each_scale_is_encoded_once(model, monkeypatch) -> None:
+    seen = []
+    encode = model.encode
+    monkeypatch.setattr(
+        model, 'encode', lambda images: seen.append(images.shape[-2:]) or encode(images)
+    )
+    RawMaps(model, full=False)(Photo('one', 'one.png'), PIXELS)
+    assert sorted(map(tuple, seen)) == [(32, 40), (64, 80), (96, 120)]
 
 
 def test_a_bounded_number_of_points() -> None:

@@ -1,8 +1,9 @@
 # Licensed under Apache-2.0.
-"""The pictures that something is suggested of: a folder's, or those of a data set."""
+"""Pictures that a tool predicts one by one: a folder's, or those of a data set."""
 
 from __future__ import annotations
 
+import logging
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ from typing import Any
 
 import numpy as np
 from mmengine.config import Config
+from mmengine.logging import print_log
 from mmengine.utils import track_iter_progress
 
 from mmwsss.io.image_files import photos_in
@@ -97,3 +99,21 @@ def read_each(
             failed[photo.path] = str(error)
         else:
             yield photo, pixels
+
+
+def say_left_out(failed: Mapping[str, str], count: int) -> int:
+    """Name the pictures that couldn't be read; gives the exit code of a tool.
+
+    Args:
+        failed: path → message.
+        count: how many there were in all.
+
+    Returns:
+        1 if there are any, else 0.
+    """
+    if failed:
+        text = f'{len(failed)} of {count} pictures were left out:'
+        print_log(text, level=logging.ERROR)
+    for message in failed.values():
+        print_log(message, level=logging.ERROR)
+    return int(bool(failed))
