@@ -1,0 +1,39 @@
+# Licensed under Apache-2.0.
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from mmseg.structures import SegDataSample
+from torch import Tensor
+
+from mmwsss.structures import ImageLabels
+
+from .map_outputs import MapOutputs
+from .predictor import Predictor
+from .views import Views
+
+
+class ScalePredictor(Predictor):
+    """Class maps of each scale by itself, where a prediction gives their fusion.
+
+    Its samples have ``scale_maps``: scale → stride → :class:`.StoredMaps`; the scales
+    are those of ``cfg.cam``, of which each is encoded once.
+    """
+
+    def _write_maps(
+        self,
+        images: Tensor,
+        passes: Views,
+        labels: ImageLabels,
+        samples: Sequence[SegDataSample],
+        sizes: Sequence[tuple[int, int]],
+    ) -> None:
+        for sample in samples:
+            sample.set_field({}, 'scale_maps')
+        for scale in self.cfg.cam.scale_order:
+            cam = replace(self.cfg.cam, scales=(scale,))
+            cfg = replace(self.cfg, cam=cam, outputs=('class_maps',))
+            MapOutputs(self.model, cfg, images, passes, labels).write(samples, sizes)
+            for sample in samples:
+                sample.scale_maps[scale] = sample.pop('class_maps')
