@@ -22,11 +22,12 @@ class PictureFinder(FileFinder):
 
     def find(self, name: str, suffixes: str | Sequence[str]) -> str:
         """Path of a picture, by its other name where the first isn't there."""
-        path = super().find(name, suffixes)
-        if self.aliases and name in self.aliases and self.missing[-1:] == [path]:
-            self.missing.pop()
-            return super().find(self.aliases[name], suffixes)
-        return path
+        if name in self.aliases:
+            path = self.there(name, suffixes)
+            if path is not None:
+                return path
+            name = self.aliases[name]
+        return super().find(name, suffixes)
 
     def refuse(self, count: int) -> None:
         """Refuse absent pictures, and names that fit two.

@@ -59,31 +59,46 @@ class FileFinder:
         self._names: dict[str, tuple[str, dict[str, str]]] = {}
 
     def find(self, name: str, suffixes: str | Sequence[str]) -> str:
-        """Path of the file; a path that is absent is noted in ``missing``.
+        """Path of the file; a path that is absent is noted in ``missing``."""
+        found = self.there(name, suffixes)
+        if found is None:
+            path, tried = self._wanted(name, suffixes)
+            found = path + tried[0]
+            self.missing.append(found)
+        return found
+
+    def there(self, name: str, suffixes: str | Sequence[str]) -> str | None:
+        """Path of the file; ``None`` if it is absent, which isn't noted.
 
         Of a name that fits two files the first suffix counts; both are noted in
         ``ambiguous``. A name in composed letters finds a file in decomposed ones, as
         macOS writes them.
+
+        Args:
+            name: below the root, or absolute; with an image suffix or without.
+            suffixes: tried in order, where the name has none; '': the bare name.
         """
-        path = name if name.startswith('/') else self._start + name
-        if isinstance(suffixes, str):
-            suffixes = (suffixes,)
-        if len(image_stem(name)) < len(name):
-            suffixes = ('',)
+        path, tried = self._wanted(name, suffixes)
         if not self.listed:
-            return path + suffixes[0]
+            return path + tried[0]
         folder, slash, base = path.rpartition('/')
         folder += slash
         if folder not in self._names:
             self._names[folder] = _listed(folder)
         there, names = self._names[folder]
-        found = [names[base + suffix] for suffix in suffixes if base + suffix in names]
+        found = [names[base + suffix] for suffix in tried if base + suffix in names]
         if len(found) > 1:
             self.ambiguous.append((found[0], found[1]))
-        if found:
-            return there + found[0]
-        self.missing.append(path + suffixes[0])
-        return self.missing[-1]
+        return there + found[0] if found else None
+
+    def _wanted(
+        self, name: str, suffixes: str | Sequence[str]
+    ) -> tuple[str, Sequence[str]]:
+        """Path without suffix, and the suffixes that it may have."""
+        path = name if name.startswith('/') else self._start + name
+        if len(image_stem(name)) < len(name):
+            return path, ('',)
+        return path, (suffixes,) if isinstance(suffixes, str) else suffixes
 
     def refuse_missing(
         self, error: type[DataError], kind: str, count: int, fix: str

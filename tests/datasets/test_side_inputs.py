@@ -13,6 +13,7 @@ import torch
 from mmengine.structures import PixelData
 from PIL import Image
 
+from mmwsss.datasets.mask_checks.mask_facts import look_at
 from mmwsss.datasets.shapes.shapes_dataset import ShapesDataset
 from mmwsss.datasets.side_inputs.declaration import SideFile
 from mmwsss.datasets.side_inputs.grey_kind import GreyKind
@@ -302,6 +303,15 @@ def test_an_unreadable_file(root: Path) -> None:
     (root / 'segments/c.png').write_bytes(b'nothing')
     with pytest.raises(MaskError, match=r'c\.png cannot be read'):
         build(root, check_samples=0)
+
+
+def test_a_file_that_may_not_be_read(root: Path) -> None:
+    """It isn't missing; here a folder stands in its place."""
+    (root / 'x.png').mkdir()
+    with pytest.raises(MaskError, match=r'x\.png cannot be read \(Is a directory\)'):
+        look_at(dict(seg_map_path=str(root / 'x.png')))
+    with pytest.raises(MaskError, match=r'y\.png is missing'):
+        look_at(dict(seg_map_path=str(root / 'y.png')))
 
 
 def test_only_masks_hold_classes(root: Path) -> None:

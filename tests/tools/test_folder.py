@@ -79,6 +79,10 @@ def test_nothing_foreign_is_written_over(run, parts, tmp_path) -> None:
     with pytest.raises(OutputError, match='classes.txt is there'):
         run(parts / 'parts', '--out', tmp_path)
     assert (tmp_path / 'classes.txt').read_text() == 'mine\n'
+    (tmp_path / 'new').mkdir()
+    (tmp_path / 'new' / 'settings.json').write_text('[1]')
+    with pytest.raises(OutputError, match=r'settings\.json is there and was not made'):
+        run(parts / 'parts', '--out', tmp_path / 'new')
     with pytest.raises(UserError, match='whose folders are read as classes'):
         run(parts / 'parts', '--out', parts / 'parts' / 'mine')
 
@@ -239,12 +243,31 @@ def test_each_mask_has_the_size_of_its_picture(run, tmp_path) -> None:
     ids = {f'{c}/{c}{i}.png': k for k, c in enumerate('ab', 1) for i in range(5)}
     masks = drawn_masks(tmp_path / 'masks', ids)
     drawn_masks(masks, {'b/b3.png': 2}, size=(30, 40))
-    with pytest.raises(MaskError, match='b3.png is 30 x 40, .* as 1 of 10 masks'):
+    with pytest.raises(
+        MaskError, match='b3.png is 40x30 but its image .*b3.png is 30x40 .* 1 of 10 ma'
+    ):
         run(root, '--masks', masks, '--out', tmp_path / 'mine')
     assert not (tmp_path / 'mine').exists()
     (masks / 'b/b3.png').write_bytes(b'')
     with pytest.raises(MaskError, match='b3.png cannot be read'):
         run(root, '--masks', masks, '--out', tmp_path / 'mine')
+    (masks / 'b/b3.png').write_bytes(b'version https://git-lfs.github.com/spec/v1\n')
+    with pytest.raises(MaskError, match='b3.png cannot be read .*git-lfs.*git lfs pul'):
+        run(root, '--masks', masks, '--out', tmp_path / 'mine')
+
+
+def test_masks_of_photos_that_are_turned(run, tmp_path) -> None:
+    """The option that reads the photos as the masks lie is named."""
+    root, exif = photos(tmp_path / 'in', 'a/a.jpg', 'b/b.jpg'), Image.Exif()
+    exif[0x0112] = 6
+    for name in ('a/a.jpg', 'b/b.jpg'):
+        Image.open(root / name).save(root / name, exif=exif)
+    masks = drawn_masks(tmp_path / 'masks', {'a/a.png': 1, 'b/b.png': 2})
+    with pytest.raises(MaskError, match='a.png is 30x40 .* 2 of 2 .*--picture exif=ig'):
+        run(root, '--masks', masks, '--out', tmp_path / 'mine')
+    given = ('--masks', masks, '--picture', 'exif=ignore', '--out', tmp_path / 'mine')
+    run(root, *given)
+    assert (tmp_path / 'mine/labels.csv').is_file()
 
 
 def test_masks_of_another_format_and_of_no_picture(run, tmp_path, capsys) -> None:

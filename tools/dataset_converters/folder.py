@@ -45,11 +45,10 @@ from mmwsss.datasets.own.gathered import UNLABELLED, Gathered, gather, given_spl
 from mmwsss.datasets.own.mask_ids import find_masks
 from mmwsss.datasets.own.own_folder import OwnFolder, open_split, write_folder
 from mmwsss.datasets.own.picture_facts import find_rule
-from mmwsss.datasets.own.readable import check_mask_sizes, without_unreadable
+from mmwsss.datasets.own.readable import without_unreadable
 from mmwsss.datasets.own.stratified_split import stratified_split
 from mmwsss.io.errors import UserError
 from mmwsss.io.image_files import images_below
-from mmwsss.io.pictures.picture_rule import PictureRule
 
 #: share of the pictures that is drawn for validation where there are masks
 VAL = 0.2
@@ -248,7 +247,6 @@ def main(argv: list[str] | None = None) -> None:
             args.copy,
             draws,
         )
-        check_mask_sizes(data, masks, PictureRule.of(folder.picture))
         read = [path for part in parts for path in (part.labels, part.images)]
         write_folder(folder, args.out, [*read, *masked])
     report(folder, args.out)

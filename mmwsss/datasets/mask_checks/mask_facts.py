@@ -7,11 +7,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-from mmengine import fileio
 from PIL import Image
 
 from mmwsss.datasets.side_inputs.ids_kind import ID_MODES, IdsKind, open_mask
-from mmwsss.io.data_errors import MaskError, UnreadableImageError
+from mmwsss.io.data_errors import UnreadableImageError
 from mmwsss.io.image_files import picture_size
 
 from .between_runs import between_runs
@@ -71,7 +70,7 @@ def look_at(info: Mapping[str, Any]) -> MaskFacts:
     path = info['seg_map_path']
     known = info.get('labels_known', 'gt_labels' in info)
     labels = frozenset(c + 1 for c in info['gt_labels']) if known else None
-    img = _opened(path)
+    img = open_mask(IdsKind().read(path), path)
     _check_size(path, (img.height, img.width), info)
     if img.mode not in ID_MODES:
         colours, many = _colours(np.asarray(img.convert('RGB')))
@@ -92,19 +91,6 @@ def look_at(info: Mapping[str, Any]) -> MaskFacts:
         _added(between, chosen),
         changes,
     )
-
-
-def _opened(path: str) -> Image.Image:
-    """A picture, read whole; palettes stay."""
-    try:
-        content = fileio.get(path)
-    except OSError as err:
-        raise MaskError(
-            path,
-            f'cannot be read ({err.strerror or err})',
-            'see that it is there, and that you may read it',
-        ) from err
-    return open_mask(content, path)
 
 
 def _check_size(path: str, size: tuple[int, int], info: Mapping[str, Any]) -> None:

@@ -4,15 +4,19 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
-from mmwsss.datasets.label_channels import BACKGROUND, foreground_classes
-from mmwsss.datasets.readers.reading import read_table
+from mmwsss.datasets.label_channels import BACKGROUND, foreground_classes, read_classes
+from mmwsss.datasets.readers.label_table import LabelTable
+from mmwsss.datasets.readers.reading import read_names, read_table
+from mmwsss.io.data_errors import LabelError
 from mmwsss.io.errors import UserError
-from mmwsss.io.image_files import IMAGE_SUFFIXES, image_stem
+from mmwsss.io.image_files import image_stem
 
 from .found_parts import LABEL_FILES, Part, find_parts, given_lists
+from .gathered import known_labels
 from .layout import CLASSES, picture_entries
 
 #: folders of masks
@@ -23,38 +27,69 @@ def folder_splits(root: str | Path) -> dict[str, dict[str, Any]]:
     """Configs of data sets, by split; a folder without splits is one, ``'all'``.
 
     Args:
-        root: with labels and pictures, as :func:`.find_parts` finds them; masks lie in
-            ``masks`` or ``SegmentationClass``.
+        root: with labels and pictures, as :func:`.find_parts` finds them, in any form
+            that a reader knows; masks lie in ``masks`` or ``SegmentationClass``.
 
     Raises:
         UserError: if there is nothing of that kind.
+        LabelError: if the only label file can't be read; of several parts those that
+            can't be read are refused when they are opened.
     """
     root = str(root)
     parts = find_parts([root])
-    if not any(_holds_labels(part) for part in parts):
-        raise UserError(
-            f'{root} holds no labels that are known ({", ".join(LABEL_FILES)}, '
-            'train.txt, splits/train.txt, or folders of classes): give a config whose '
-            'data set names them'
-        )
+    tables = _tables(root, parts)
     masks = next((name for name in _MASKS if Path(root, name).is_dir()), None)
-    shared = dict(type='FolderWeakDataset', data_root=root, **_entries(root, parts))
+    shared = dict(type='FolderWeakDataset', data_root=root, **_entries(root, tables))
     return {
-        split: shared | _split_entries(root, split, part, names, masks)
-        for split, part, names in _splits(root, parts)
+        split: shared | _split_entries(root, split, part, table, names, masks)
+        for split, part, table, names in _splits(root, parts, tables)
     }
 
 
-def _splits(root: str, parts: list[Part]) -> list[tuple[str, Part, str | None]]:
+def _tables(root: str, parts: Sequence[Part]) -> list[LabelTable]:
+    """The labels of each part; empty where they can't be read.
+
+    Raises:
+        UserError, LabelError: if none can.
+    """
+    tables, errors = [], []
+    classes = Path(root, CLASSES)
+    known = known_labels(read_classes(classes) if classes.is_file() else ())
+    for part in parts:
+        try:
+            tables.append(read_table(part.labels, 'auto', known, part.images))
+        except LabelError as err:
+            tables.append(LabelTable(part.labels))
+            errors.append(err)
+    if len(errors) < len(parts):
+        return tables
+    if Path(parts[0].labels).is_file():
+        raise errors[0]
+    raise UserError(
+        f'{root} holds no labels that are known ({", ".join(LABEL_FILES)}, '
+        'train.txt, splits/train.txt, or folders of classes): give a config whose '
+        f'data set names them. Taken as labels by itself, {errors[0]}'
+    ) from errors[0]
+
+
+def _splits(
+    root: str, parts: Sequence[Part], tables: Sequence[LabelTable]
+) -> list[tuple[str, Part, LabelTable, str | None]]:
     """Split, labels, and the list of its names where the labels are of all splits."""
     lists = given_lists(root) if parts[0].split is None else {}
     if lists:
-        return [(split, parts[0], path) for split, path in lists.items()]
-    return [(part.split or 'all', part, None) for part in parts]
+        return [(split, parts[0], tables[0], path) for split, path in lists.items()]
+    pairs = zip(parts, tables, strict=True)
+    return [(part.split or 'all', part, table, None) for part, table in pairs]
 
 
 def _split_entries(
-    root: str, split: str, part: Part, names: str | None, masks: str | None
+    root: str,
+    split: str,
+    part: Part,
+    table: LabelTable,
+    names: str | None,
+    masks: str | None,
 ) -> dict[str, Any]:
     """What differs from split to split."""
     prefix = dict(img_path=os.path.relpath(part.images, root))
@@ -66,40 +101,31 @@ def _split_entries(
         # masks of training pictures are looked at, where there are any, not asked for
         trained_on = split in ('train', 'all')
         entries['test_mode'] = not trained_on and _has_masks(
-            Path(root, masks), names or part.labels
+            Path(root, masks), _names(part, table, names)
         )
     return entries | dict(data_prefix=prefix)
 
 
-def _holds_labels(part: Part) -> bool:
-    """Whether there is a label file, or class folders that hold pictures."""
-    place = Path(part.labels)
-    folders = (
-        [path for path in place.iterdir() if path.is_dir()] if place.is_dir() else ()
-    )
-    return place.is_file() or any(
-        path.suffix.lower() in IMAGE_SUFFIXES
-        for folder in folders
-        for path in folder.iterdir()
-    )
-
-
-def _entries(root: str, parts: list[Part]) -> dict[str, Any]:
+def _entries(root: str, tables: Sequence[LabelTable]) -> dict[str, Any]:
     """Classes, where no ``classes.txt`` names them, and the rule of the pictures."""
     entries: dict[str, Any] = {}
     rule = picture_entries(root)
     if rule:
         entries['picture'] = rule
     if not Path(root, CLASSES).is_file():
-        tables = [read_table(part.labels, folder=part.images) for part in parts]
         seen = {name for t in tables for names in t.labels.values() for name in names}
         entries['metainfo'] = dict(classes=(BACKGROUND, *foreground_classes(seen)))
     return entries
 
 
-def _has_masks(masks: Path, names: str) -> bool:
-    """Whether any picture of a list or label file has a mask."""
+def _names(part: Part, table: LabelTable, names: str | None) -> Collection[str]:
+    """The pictures of a split, of a list where there is one."""
+    if not names:
+        return table.labels
+    return read_names(names, set(map(image_stem, table.labels)), part.images)
+
+
+def _has_masks(masks: Path, names: Collection[str]) -> bool:
+    """Whether any of these pictures has a mask."""
     there = {path.stem for path in masks.rglob('*')}
-    return any(
-        Path(image_stem(name)).name in there for name in read_table(names).labels
-    )
+    return any(Path(image_stem(name)).name in there for name in names)

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -62,7 +63,7 @@ def find_parts(
         The parts, by split, or one whose splits are to be drawn.
 
     Raises:
-        UserError: if a split is unknown or comes twice.
+        UserError: if a split is unknown or comes twice, be it as folder or list.
         LabelError: if a path isn't there, or holds several label files.
     """
     images = images or {}
@@ -99,27 +100,50 @@ def named_path(text: str) -> tuple[str | None, str]:
 
 
 def given_lists(folder: str) -> dict[str, str]:
-    """Lists of a folder that say which picture is in which split, by split."""
-    found: dict[str, str] = {}
-    for place in (os.path.join(folder, LISTS), folder):
-        for name, split in SPLIT_NAMES.items():
-            path = os.path.join(place, f'{name}.txt')
-            if os.path.isfile(path):
-                found.setdefault(split, path)
-    return found if 'train' in found else {}
+    """Lists of a folder that say which picture is in which split, by split.
+
+    They lie in the folder itself or in ``splits`` below it.
+
+    Raises:
+        UserError: if two are of one split.
+    """
+    places = (os.path.join(folder, LISTS), folder)
+    paths = [
+        (split, os.path.join(place, f'{name}.txt'))
+        for place in places
+        for name, split in SPLIT_NAMES.items()
+    ]
+    return _one_each([pair for pair in paths if os.path.isfile(pair[1])])
+
+
+def _one_each(found: Sequence[tuple[str, str]]) -> dict[str, str]:
+    """Path by split; without one for training they are of something else.
+
+    Raises:
+        UserError: if two are of one split.
+    """
+    paths: dict[str, str] = {}
+    for split, path in found if 'train' in dict(found) else ():
+        if paths.setdefault(split, path) != path:
+            raise UserError(
+                f'{paths[split]} and {path} are both of the split {split!r}: put them '
+                'together, or take one of them away'
+            )
+    return paths
 
 
 def _split_folders(source: str) -> dict[str, str]:
     """Split → folder, where a folder holds one for training."""
     if not os.path.isdir(source) or _label_files(source):
         return {}
-    names = {name.lower(): name for name in sorted(os.listdir(source))}
-    found = {
-        split: os.path.join(source, names[name])
+    inside = sorted(os.listdir(source))
+    paths = [
+        (split, os.path.join(source, one))
         for name, split in SPLIT_NAMES.items()
-        if name in names and os.path.isdir(os.path.join(source, names[name]))
-    }
-    return found if 'train' in found else {}
+        for one in inside
+        if one.lower() == name
+    ]
+    return _one_each([pair for pair in paths if os.path.isdir(pair[1])])
 
 
 def _labelled_lists(source: str) -> dict[str, str]:

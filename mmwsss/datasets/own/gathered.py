@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from mmwsss.datasets.image_names import refuse_shared_stems
+from mmwsss.datasets.image_names import composed, refuse_shared_stems
 from mmwsss.datasets.label_channels import (
     BACKGROUND,
     LabelChannels,
@@ -39,7 +39,8 @@ class Found:
 
     Attributes:
         path: of its file.
-        own_name: its path below its own image folder.
+        own_name: its path below its own image folder, in composed letters (NFC),
+            however the disk has them.
         ids: of its classes, 1..C, ascending; empty: no object.
         split: that was given, or ``None``.
     """
@@ -85,7 +86,8 @@ def gather(
 
     Raises:
         LabelError, UnreadableImageError: naming the file and the fix.
-        UserError: if there is no class at all, or the list of them can't be used.
+        UserError: if there is no class or no picture at all, or the list of classes
+            can't be used.
     """
     check_choice('--unlabelled', unlabelled, UNLABELLED)
     negatives = None if negatives is None else tuple(negatives)
@@ -108,6 +110,11 @@ def gather(
         found, said = _pictures(part, table, channels, unlabelled)
         pictures |= found
         remarks += [*table.remarks(), *said]
+    if not pictures:
+        raise UserError(
+            f'{parts[0].labels} leaves no picture ({"; ".join(remarks)}): label some, '
+            'or say by --unlabelled empty that none holds an object'
+        )
     refuse_shared_stems(dict.fromkeys(pictures, ()), parts[0].labels)
     return Gathered(pictures, classes, (*remarks, *_negatives(seen, channels)))
 
@@ -119,23 +126,35 @@ def _tables(
     beside: Sequence[str],
 ) -> list[LabelTable]:
     """The labels of each part."""
-    known = LabelChannels((BACKGROUND, *classes), negatives=negatives).vocabulary
-    # without classes blanks part no names: nobody knows which belong together
-    known = known if classes else Vocabulary(others=known.others)
+    known = known_labels(classes, negatives)
     return [
         _without(read_table(p.labels, 'auto', known, p.images), p.images, beside)
         for p in parts
     ]
 
 
+def known_labels(
+    classes: Sequence[str], negatives: Sequence[str] | None = None
+) -> Vocabulary:
+    """What readers are told of labels: foreground classes, and those of no object."""
+    known = LabelChannels((BACKGROUND, *classes), negatives=negatives).vocabulary
+    # without classes blanks part no names: nobody knows which belong together
+    return known if classes else Vocabulary(others=known.others)
+
+
 def _without(table: LabelTable, images: str, beside: Sequence[str]) -> LabelTable:
     """A table without what lies in some folders."""
-    inner = [os.path.relpath(folder, images).replace(os.sep, '/') for folder in beside]
+    inner = [_below(folder, images) for folder in beside]
     starts = tuple(f'{name}/' for name in inner if not name.startswith('..'))
     if not starts:
         return table
     kept = {k: v for k, v in table.labels.items() if not k.startswith(starts)}
     return replace(table, labels=kept)
+
+
+def _below(path: str, folder: str) -> str:
+    """A path below a folder as labels and lists name it: ``/``, composed letters."""
+    return composed(os.path.relpath(path, folder).replace(os.sep, '/'))
 
 
 def _pictures(
@@ -151,7 +170,7 @@ def _pictures(
             continue
         ids = tuple(i + 1 for i in channels.find(name, labels, table) or ())
         path = files.find(name, _SUFFIXES)
-        own = os.path.relpath(path, part.images).replace(os.sep, '/')
+        own = _below(path, part.images)
         found[part.prefix + own] = Found(path, own, ids, part.split)
     files.refuse(len(table.labels))
     said = [f'{left_out} pictures without labels are left out'] if left_out else []
@@ -188,10 +207,12 @@ def given_splits(
     """The splits that a user's folder comes with, ``train`` first; ``None``: none.
 
     They are those of its parts, or of lists ``train.txt``, ``val.txt``, ``test.txt``
-    beside the labels or in a folder ``splits`` there.
+    beside the labels or in a folder ``splits`` there. A list that is the label file
+    itself says no split.
 
     Raises:
         LabelError: if a list names a picture without labels, or in two lists.
+        UserError: if two lists are of one split.
     """
     if parts[0].split is not None:
         splits: dict[str, list[str]] = {'train': []}
@@ -200,12 +221,13 @@ def given_splits(
         return splits
     labels = Path(parts[0].labels)
     lists = given_lists(str(labels if labels.is_dir() else labels.parent))
-    if not lists or str(labels) in lists.values():
+    if not lists or labels in map(Path, lists.values()):
         return None
     by_stem = {image_stem(name): name for name in pictures}
     splits, counts = {'train': []}, Counter[str]()
     for split, path in lists.items():
-        names = [image_stem(name) for name in read_names(path, by_stem)]
+        listed = read_names(path, by_stem, parts[0].images)
+        names = list(dict.fromkeys(map(image_stem, listed)))
         absent = [name for name in names if name not in by_stem]
         counts.update(names)
         twice = [name for name in names if counts[name] > 1]

@@ -5,13 +5,16 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from mmwsss.datasets.label_channels import BACKGROUND
+from mmwsss.datasets.readers.label_source import LabelSource
 from mmwsss.io.atomic_file import write_atomic
+from mmwsss.io.data_errors import LabelError
+from mmwsss.io.errors import UserError
+from mmwsss.io.output_folder import made_in
 
 #: folders of pictures, of masks, and of the lists of splits
 IMAGES, MASKS, LISTS = 'images', 'masks', 'splits'
@@ -33,9 +36,54 @@ def listed_splits(root: str | Path) -> list[str]:
 
 
 def picture_entries(root: str | Path) -> dict[str, Any]:
-    """Entries of ``picture=dict(...)`` of a folder; none where it names none."""
+    """Entries of ``picture=dict(...)`` of a folder; none where it names none.
+
+    Raises:
+        LabelError: if their file is no JSON object.
+    """
     file = Path(root, PICTURE)
-    return json.loads(file.read_text(encoding='utf-8')) if file.is_file() else {}
+    return _entries_of(file) if file.is_file() else {}
+
+
+def refuse_other_settings(out: Path, settings: Mapping[str, Any]) -> None:
+    """Refuse a folder that an earlier run made with other settings.
+
+    A ``settings.json`` that isn't ours is left to :func:`.claim_outputs`.
+
+    Args:
+        out: the folder.
+        settings: of this run, as plain data.
+
+    Raises:
+        UserError: naming the first that differs.
+        LabelError: if what the earlier run noted can't be read any more.
+    """
+    if SETTINGS not in made_in(out) or not (out / SETTINGS).is_file():
+        return
+    before = _entries_of(out / SETTINGS)
+    changed = [key for key in settings if before.get(key) != settings[key]]
+    if changed:
+        key = changed[0]
+        raise UserError(
+            f'{out} was made with other settings ({key}: {before.get(key)!r}, now '
+            f'{settings[key]!r}): give another folder to --out, or delete this one'
+        )
+
+
+def _entries_of(file: Path) -> dict[str, Any]:
+    """The object that a JSON file holds.
+
+    Raises:
+        LabelError: if it holds none.
+    """
+    content = LabelSource(str(file)).json
+    if not isinstance(content, dict):
+        raise LabelError(
+            file,
+            f'holds no object of entries, but {content!r:.40}',
+            'correct it to {"NAME": VALUE, ...}, or delete the folder and make it anew',
+        )
+    return content
 
 
 def write_lines(path: Path, lines: Sequence[str]) -> None:

@@ -42,7 +42,7 @@ def find_masks(folder: str, names: Mapping[str, Sequence[str]]) -> dict[str, str
         base = os.path.basename(stems[0])
         stems += [base] if bases[base] == 1 else []
         tried = (one + end for one in dict.fromkeys(stems) for end in ENDS)
-        path = next(filter(None, (_there(files, one) for one in tried)), None)
+        path = next(filter(None, (files.there(one, SUFFIXES) for one in tried)), None)
         if path is not None:
             found[name] = path
     if not found:
@@ -58,13 +58,6 @@ def find_masks(folder: str, names: Mapping[str, Sequence[str]]) -> dict[str, str
             'export them again)',
         )
     return found
-
-
-def _there(files: FileFinder, stem: str) -> str | None:
-    """The file of a name; a finder notes those that it doesn't find."""
-    before = len(files.missing)
-    path = files.find(stem, SUFFIXES)
-    return path if len(files.missing) == before else None
 
 
 def read_ids(path: str) -> np.ndarray:

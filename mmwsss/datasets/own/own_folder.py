@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 from collections.abc import Mapping, Sequence
@@ -33,10 +32,12 @@ from .layout import (
     PICTURE,
     SETTINGS,
     list_file,
+    refuse_other_settings,
     write_labels,
     write_lines,
 )
 from .mask_ids import are_binary, object_ids, read_ids
+from .readable import check_mask_sizes
 
 
 @dataclass(frozen=True)
@@ -93,9 +94,11 @@ def write_folder(folder: OwnFolder, out: Path, inputs: Sequence[str]) -> None:
     Raises:
         OutputError: if something foreign would be written over.
         UserError: if the folder was made with other settings.
-        MaskError: if a mask isn't what its label says.
+        MaskError: if a mask hasn't the size of its picture, before anything is written;
+            or isn't what its label says.
     """
-    _refuse_other_settings(out, folder.settings)
+    refuse_other_settings(out, folder.settings)
+    check_mask_sizes(_mask_infos(folder))
     claim_outputs(out, folder.outputs(), inputs)
     write_json(dict(folder.settings), out / SETTINGS)
     for name, found in folder.data.pictures.items():
@@ -165,20 +168,6 @@ def place_file(source: str, target: Path, copy: bool) -> None:
 
 def _same_size(source: str, target: Path) -> bool:
     return target.is_file() and target.stat().st_size == os.stat(source).st_size
-
-
-def _refuse_other_settings(out: Path, settings: Mapping[str, Any]) -> None:
-    file = out / SETTINGS
-    if not file.is_file():
-        return
-    before = json.loads(file.read_text(encoding='utf-8'))
-    changed = [key for key in settings if before.get(key) != settings[key]]
-    if changed:
-        key = changed[0]
-        raise UserError(
-            f'{out} was made with other settings ({key}: {before.get(key)!r}, now '
-            f'{settings[key]!r}): give another folder to --out, or delete this one'
-        )
 
 
 def _mask_name(name: str) -> str:

@@ -1,17 +1,14 @@
 # Licensed under Apache-2.0.
-"""Pictures of a user's folder that can be opened."""
+"""Pictures of a user's folder that can be opened, and masks that fit them."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
-from PIL import Image
-
+from mmwsss.datasets.side_inputs.ids_kind import IdsKind
 from mmwsss.io.data_errors import MaskError, UnreadableImageError
-from mmwsss.io.image_files import picture_size
-from mmwsss.io.pictures.broken import first_bytes, what_it_is
-from mmwsss.io.pictures.picture_rule import PictureRule
 from mmwsss.io.pictures.reader import picture_kind
 
 from .gathered import Gathered
@@ -42,42 +39,23 @@ def without_unreadable(data: Gathered) -> Gathered:
     return replace(data, pictures=kept, remarks=(*data.remarks, said))
 
 
-def check_mask_sizes(
-    data: Gathered, masks: Mapping[str, str], rule: PictureRule
-) -> None:
-    """Refuse masks of another size than their pictures, by the headers of all.
+def check_mask_sizes(infos: Sequence[Mapping[str, Any]]) -> None:
+    """Refuse masks that don't fit their pictures, by the headers of all.
 
     Args:
-        data: the pictures.
-        masks: path of the mask of each picture that has one.
-        rule: how the pictures are read.
+        infos: of the pictures that have a mask: ``seg_map_path``, ``img_path`` and
+            ``picture``, the rule that they are read by.
 
     Raises:
-        MaskError: naming the first, and how many there are; and one that is no picture.
+        MaskError: naming the first of another size, or that is no picture, and how many
+            there are.
     """
-    wrong = []
-    for name, path in masks.items():
-        height, width = picture_size(data.pictures[name].path, rule)
-        size = _size(path)
-        if size != (width, height):
-            wrong.append((path, size, name, (width, height)))
+    kind, wrong = IdsKind(classes=True), []
+    for info in infos:
+        try:
+            kind.check(info['seg_map_path'], info)
+        except MaskError as err:
+            wrong.append(err)
     if wrong:
-        path, found, name, wanted = wrong[0]
-        raise MaskError(
-            path,
-            f'is {found[0]} x {found[1]}, its picture {name} {wanted[0]} x {wanted[1]} '
-            f'(width x height), as {len(wrong)} of {len(masks)} masks are of another '
-            'size',
-            'make each from its very picture, at its full size; masks that were drawn '
-            'on photos as stored want --picture exif=ignore',
-        )
-
-
-def _size(path: str) -> tuple[int, int]:
-    """(W, H) of a mask, from its header."""
-    try:
-        with Image.open(path) as mask:
-            return mask.size
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as err:
-        cause, fix = what_it_is(first_bytes(path), err, 'write it again')
-        raise MaskError(path, f'cannot be read ({cause})', fix) from err
+        count = f'{len(wrong)} of {len(infos)} masks do not fit'
+        raise MaskError(wrong[0].path, f'{wrong[0].problem}; {count}', wrong[0].fix)

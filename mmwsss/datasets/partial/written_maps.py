@@ -51,8 +51,8 @@ def masks_there(
     """The pictures that have a mask, with its path, in the order of their names."""
     files, found = FileFinder(folder, True), []
     for info in sorted(infos, key=lambda one: one['img_id']):
-        path = files.find(info['img_id'] + suffix, '')
-        if files.missing[-1:] != [path]:
+        path = files.there(info['img_id'] + suffix, '')
+        if path is not None:
             found.append((info, path))
     return found
 

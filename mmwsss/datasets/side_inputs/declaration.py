@@ -74,8 +74,9 @@ class SideInput:
         """
         optional = self.kind.optional  # only the folder tells who has a file
         files = FileFinder(self.folder, listed or optional)
+        find = files.there if optional else files.find
         paths = [
-            self._file(files, info['img_id']) if self.kind.has_file(info) else None
+            find(info['img_id'], self.suffixes) if self.kind.has_file(info) else None
             for info in infos
         ]
         there = [path for path in paths if path is not None]
@@ -99,14 +100,6 @@ class SideInput:
                 'pictures',
                 f'check side_inputs.{self.name}.dir, or leave the side input out',
             )
-
-    def _file(self, files: FileFinder, name: str) -> str | None:
-        """The file of an image; ``None`` where it may have none."""
-        path = files.find(name, self.suffixes)
-        if self.kind.optional and files.missing[-1:] == [path]:
-            files.missing.pop()
-            return None
-        return path
 
     def stored(self) -> int:
         """How many files of this kind lie in the folder, whosoever they are."""

@@ -43,8 +43,8 @@ def turned_hint(
         fits, setting = 'turned upright by its EXIF orientation', 'turn'
     return (
         f': it fits the photo {fits} {kind.orientation}',
-        f"set picture=dict(exif='{setting}') in the data set, if all its masks lie "
-        'this way, or turn the mask',
+        f"set picture=dict(exif='{setting}') in the data set (folder.py: --picture "
+        f'exif={setting}), if all its masks lie this way, or turn the mask',
     )
 
 

@@ -12,6 +12,7 @@ from mmengine.structures import PixelData
 from mmwsss.datasets.transforms import functional as F
 from mmwsss.io.data_errors import DataError, SideInputError, UnreadableImageError
 from mmwsss.io.image_files import picture_size
+from mmwsss.io.pictures.broken import first_bytes, what_it_is
 
 from .exif_masks import turned_hint
 
@@ -73,9 +74,8 @@ class SideInputKind(ABC):
         try:
             size = picture_size(path)
         except UnreadableImageError as err:
-            raise self.error(
-                path, f'cannot be read ({err.cause})', 'write it again'
-            ) from err
+            _, fix = what_it_is(first_bytes(path), err, 'write it again')
+            raise self.error(path, f'cannot be read ({err.cause})', fix) from err
         wanted = picture_size(info['img_path'], info.get('picture'))
         self.check_size(path, size, info, wanted)
 
@@ -120,10 +120,14 @@ class SideInputKind(ABC):
         try:
             return fileio.get(path, backend_args=backend_args)
         except OSError as err:
+            absent = isinstance(err, FileNotFoundError)
             raise self.error(
                 path,
-                f'is missing ({err.strerror or err})',
-                'check the folder, or write it again',
+                f'{"is missing" if absent else "cannot be read"} '
+                f'({err.strerror or err})',
+                'check the folder, or write it again'
+                if absent
+                else 'see that it is a file, and that you may read it',
             ) from err
 
     @abstractmethod

@@ -44,6 +44,23 @@ def test_split_folders(tmp_path) -> None:
     assert find_parts([root])[1].prefix == 'val/'
 
 
+@pytest.mark.parametrize('second', ['validation', 'VALID'])
+def test_two_folders_of_one_split(tmp_path, second) -> None:
+    """Unless there is none for training: they may then be classes."""
+    root = touch(tmp_path, 'val/c/1.png', f'{second}/c/2.png')
+    assert find_parts([root]) == [Part(root, root)]
+    touch(tmp_path, 'train/c/1.png')
+    with pytest.raises(UserError, match=f"val.* and .*{second}.* of the split 'val'"):
+        find_parts([root])
+
+
+@pytest.mark.parametrize('second', ['splits/train.txt', 'training.txt'])
+def test_two_lists_of_one_split(tmp_path, second) -> None:
+    root = touch(tmp_path, 'train.txt', second)
+    with pytest.raises(UserError, match="are both of the split 'train'"):
+        given_lists(root)
+
+
 def test_a_class_called_test_is_no_split(tmp_path) -> None:
     root = touch(tmp_path, 'test/1.png', 'other/1.png')
     assert find_parts([root]) == [Part(root, root)]
