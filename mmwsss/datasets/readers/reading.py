@@ -98,14 +98,16 @@ def _without_fillers(
     for name, given in entries:
         labels = None if given is None else tuple(given)
         texts = (name, *(labels or ()))
-        odd = [text for text in texts if not isinstance(text, str)]
-        if odd:
+        try:
+            broken = '\n' in ''.join(texts)
+        except TypeError:
+            odd = next(text for text in texts if not isinstance(text, str))
             raise LabelError(
                 source.path,
-                f'has {odd[0]!r} for a name of a picture or class, in {list(texts)}',
+                f'has {odd!r} for a name of a picture or class, in {list(texts)}',
                 'write names as text; of a picture without a label give none',
-            )
-        if any('\n' in text for text in texts):
+            ) from None
+        if broken:
             raise LabelError(
                 source.path,
                 f'has a line break in {list(texts)}: a quote that is not closed?',
