@@ -11,7 +11,7 @@ from mmwsss.io.errors import UserError
 from .image_names import composed
 from .readers.decoding import read_decoded
 from .readers.label_table import LabelTable
-from .readers.vocabulary import Vocabulary
+from .readers.vocabulary import Vocabulary, name_key
 
 BACKGROUND = 'background'
 #: folders and labels that mean "no object", unless a class has the name
@@ -20,11 +20,6 @@ NEGATIVES = (*(BACKGROUND, 'normal', 'good', 'negative', 'negatives', 'no_object
 MAX_CLASSES = 255
 #: lines of labelling tools' lists that are no classes: __ignore__, _background_, ...
 _NO_CLASSES = ('ignore', BACKGROUND)
-
-
-def _key(name: str) -> str:
-    """How names are compared: without case and outer ``_``, a blank as ``_``."""
-    return name.replace(' ', '_').casefold().strip('_')
 
 
 def check_classes(owner: str, classes: Sequence[str] | None) -> Sequence[str]:
@@ -56,7 +51,7 @@ def check_classes(owner: str, classes: Sequence[str] | None) -> Sequence[str]:
             f'of 8 bits have room for {MAX_CLASSES - 1} (255 is "ignored"): put some '
             'together, or leave out rare ones'
         )
-    unmeant = [name for name in classes[1:] if _key(name) in _NO_CLASSES]
+    unmeant = [name for name in classes[1:] if name_key(name) in _NO_CLASSES]
     if unmeant:
         raise UserError(
             f'the classes of {owner} name {", ".join(map(repr, unmeant))}, as lists of '
@@ -129,15 +124,15 @@ class LabelChannels:
         table |= {name: i for i, name in enumerate(self.classes)}
         # in text files a blank is written as an underscore
         self.table = table | {n.replace(' ', '_'): i for n, i in table.items()}
-        taken = {_key(name) for name in self.table}
-        both = [name for name in negatives or () if _key(name) in taken]
+        taken = {name_key(name) for name in self.table}
+        both = [name for name in negatives or () if name_key(name) in taken]
         if both:
             raise UserError(
                 f'negatives={tuple(negatives or ())} names {both[0]!r}, which is a '
                 'class of the data set: take it out of one of them'
             )
         given = NEGATIVES if negatives is None else (BACKGROUND, *negatives)
-        self.negatives = {_key(name) for name in given} - taken
+        self.negatives = {name_key(name) for name in given} - taken
         self._found: dict[tuple[str, ...], tuple[int, ...] | None] = {}
 
     @property
@@ -147,7 +142,7 @@ class LabelChannels:
 
     def is_negative(self, label: str) -> bool:
         """Whether a label means "no object"."""
-        return _key(label) in self.negatives
+        return name_key(label) in self.negatives
 
     def find(self, name: str, labels: Sequence[str], table: LabelTable) -> tuple | None:
         """Sorted foreground channels of one image; () for a negative.
@@ -173,12 +168,12 @@ class LabelChannels:
     ) -> tuple[int, ...] | None:
         classes = [item for item in labels if item in self.table]
         others = [item for item in labels if item not in self.table]
-        unknown = [item for item in others if _key(item) not in self.negatives]
+        unknown = [item for item in others if name_key(item) not in self.negatives]
         if unknown:
             problem, fix = self._unknown(name, unknown[0], table)
             raise LabelError(table.path or 'the label file', problem, fix)
         # every picture has background: beside a class that says nothing new
-        against = [item for item in others if _key(item) != BACKGROUND]
+        against = [item for item in others if name_key(item) != BACKGROUND]
         if classes and against:
             raise LabelError(
                 table.path,
@@ -194,7 +189,7 @@ class LabelChannels:
     def _unknown(self, name: str, label: str, table: LabelTable) -> tuple[str, str]:
         """Problem and fix of a label that nobody knows."""
         close = difflib.get_close_matches(label, self.classes, 1)
-        close = [c for c in self.classes if _key(c) == _key(label)] or close
+        close = [c for c in self.classes if name_key(c) == name_key(label)] or close
         meant = f' (did you mean {close[0]!r}?)' if close else ''
         return (
             f'gives the image {name!r} the unknown class {label!r}{meant}'

@@ -270,7 +270,7 @@ class WeakSegDataset(BaseSegDataset):
         classes = self._metainfo['classes'][1:]
         look = look and self._is_listed()
         found = summarise(infos, classes, self.table.remarks(), look)
-        return found if self.partial is None else replace(found, partial=self.partial)
+        return replace(found, partial=self.partial)
 
     # ------------------------------------------------------------------ items
 

@@ -6,12 +6,16 @@ from __future__ import annotations
 import json
 import os
 import re
+from collections import Counter
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from mmwsss.datasets import FolderWeakDataset
+from mmwsss.datasets.label_channels import LabelChannels
+from mmwsss.datasets.readers.label_table import LabelTable
 from mmwsss.datasets.readers.reading import read_names, read_table
 from mmwsss.datasets.readers.vocabulary import Vocabulary
 from mmwsss.io.data_errors import LabelError, UnreadableImageError
@@ -70,6 +74,59 @@ def test_tables_that_could_mean_two_things_are_refused(tmp_path, text, said) -> 
         labels(tmp_path, 'labels.csv', text)
 
 
+SPELLED = LabelChannels(('background', 'car', 'traffic light', 'k\u00e4se')).vocabulary
+
+
+@pytest.mark.parametrize(
+    ('head', 'found'),
+    [
+        ('traffic_light', 'traffic_light'),
+        ('traffic light', 'traffic light'),
+        ('ka\u0308se', 'k\u00e4se'),
+        ('Traffic Light', 'Traffic Light'),
+    ],
+)
+@pytest.mark.parametrize('known', [SPELLED, Vocabulary(SPELLED.classes)])
+def test_columns_of_classes_in_another_spelling(tmp_path, head, found, known) -> None:
+    """Passed over, their pictures would be negatives."""
+    text = f'filename,car,{head},width\na.jpg,1,0,640\nb.jpg,0,1,640\nc.jpg,0,0,640\n'
+    (tmp_path / 'l.csv').write_text(text, encoding='utf-8')
+    table = read_table(str(tmp_path / 'l.csv'), known=known)
+    assert table.labels == {'a.jpg': ('car',), 'b.jpg': (found,), 'c.jpg': ()}
+    assert table.notes == ("the columns ['width'] are passed over",)
+
+
+def test_a_column_in_other_capitals_is_refused_with_a_hint(tmp_path) -> None:
+    draw(tmp_path, 'images/a.jpg', 'images/b.jpg')
+    (tmp_path / 'l.csv').write_text('filename,cat,Dog\na.jpg,1,0\nb.jpg,0,1\n')
+    classes = dict(classes=('background', 'cat', 'dog'))
+    with pytest.raises(LabelError, match=r"'Dog' \(did you mean 'dog'\?\)"):
+        FolderWeakDataset(
+            'l.csv', data_root=str(tmp_path), metainfo=classes
+        ).full_init()
+
+
+def test_columns_of_classes_that_were_left_out(tmp_path) -> None:
+    """Pictures of them are left out, not negatives; words in a column are none."""
+    channels = LabelChannels(('background', 'cat'), ('background', 'cat', 'dog'))
+    text = 'filename,cat,dog,background\na.jpg,1,0,wood\nb.jpg,0,1,road\n'
+    (tmp_path / 'l.csv').write_text(text)
+    table = read_table(str(tmp_path / 'l.csv'), known=channels.vocabulary)
+    assert table.labels == TWO
+    assert channels.find('b.jpg', table.labels['b.jpg'], table) is None
+    assert table.notes == ("the columns ['background'] are passed over",)
+
+
+def test_columns_of_which_none_is_a_class_all_count(tmp_path) -> None:
+    found = labels(
+        tmp_path,
+        'l.csv',
+        'filename,good,bad\na.jpg,1,0\nb.jpg,0,1\n',
+        (LabelChannels(('background', 'cat')).vocabulary),
+    )
+    assert found == {'a.jpg': ('good',), 'b.jpg': ('bad',)}
+
+
 @pytest.mark.parametrize('filler', ['nan', 'NaN', 'N/A', '-', '?', 'None'])
 def test_what_programs_write_for_nothing_is_no_class(tmp_path, filler) -> None:
     (tmp_path / 'l.csv').write_text(f'image,label\na.jpg,cat\nb.jpg,{filler}\n')
@@ -80,6 +137,26 @@ def test_what_programs_write_for_nothing_is_no_class(tmp_path, filler) -> None:
         table.unknown(False, False)
     chosen = Vocabulary(others=frozenset({filler.casefold()}))
     assert read_table(str(tmp_path / 'l.csv'), known=chosen).bare == set()
+
+
+def test_only_fillers_are_told_beside_a_picture_without_a_label() -> None:
+    """Whatever the words of a note are, and of a table that was made otherwise."""
+    table = LabelTable('l.csv', dict(a=('cat',), b=()), frozenset('b'))
+    noted = replace(table, notes=('labels that are odd',))
+    for one, first in (
+        (noted, r'\(first: b\)'),
+        (
+            replace(noted, fillers=Counter(nan=2)),
+            r"\(first: b; labels that .* 'nan' \(2\)\)",
+        ),
+    ):
+        with pytest.raises(LabelError, match=first):
+            one.unknown(False, False)
+    said = replace(noted, fillers=Counter(nan=2)).remarks()
+    assert said == [
+        'labels that are odd',
+        "labels that say nothing of a class: 'nan' (2)",
+    ]
 
 
 LS = 'image,id,choice,annotator,annotation_id,created_at,updated_at,lead_time\n'
@@ -95,6 +172,29 @@ def test_label_studio_csv(tmp_path) -> None:
     table = read_table(str(tmp_path / 'p.csv'))
     assert table.labels == {'a.jpg': ('cat', 'dog'), 'b.jpg': ('dog',), 'c.jpg': ()}
     assert table.bare == {'c.jpg'} and table.aliases['a.jpg'] == '0a1b2c3d-a.jpg'
+
+
+@pytest.mark.parametrize(
+    ('cells', 'label'),
+    [
+        (dict(annotator='me@x.com', created_at='2024-01-01T00:00:00.1Z'), 'cat'),
+        (dict(choice='St. Bernard'), 'St. Bernard'),
+        (dict(choice='cat/dog'), 'cat/dog'),
+    ],
+)
+@pytest.mark.parametrize(
+    'url', ['/data/upload/1/0a1b2c3d-a.jpg', 'https://x.org/a.jpg']
+)
+def test_the_field_of_the_picture_in_label_studio(tmp_path, cells, label, url) -> None:
+    """In alphabetical order other texts with a dot come first."""
+    task = dict(
+        annotation_id='1', annotator='1', choice='cat', created_at='x', id='7.1',
+        img=url, lead_time='2.5', updated_at='1.1',
+    ) | cells  # fmt: skip
+    names = {'a.jpg': (label,)}
+    table = f'{",".join(task)}\n{",".join(task.values())}\n'
+    assert labels(tmp_path, 'p.csv', table) == names
+    assert labels(tmp_path, 'p.json', json.dumps([task])) == names
 
 
 def test_labelme_files_beside_their_pictures(tmp_path) -> None:
@@ -115,6 +215,41 @@ def test_labelme_files_beside_their_pictures(tmp_path) -> None:
     assert not table.bare and sum(table.left_out.values()) == 1
 
 
+def test_what_labelme_ignores_is_no_label(tmp_path) -> None:
+    """A picture of which nothing else is said isn't one without an object."""
+    for name, shapes in (
+        ('a', ['cat', '__ignore__']),
+        ('b', ['__ignore__']),
+        ('c', []),
+    ):
+        shapes = [dict(label=label, points=[]) for label in shapes]
+        content = dict(imagePath=f'{name}.jpg', shapes=shapes)
+        (tmp_path / f'{name}.json').write_text(json.dumps(content))
+    table = read_table(str(tmp_path))
+    assert table.labels == {'a.jpg': ('cat',), 'b.jpg': (), 'c.jpg': ()}
+    assert table.bare == {'b.jpg'}
+
+
+@pytest.mark.parametrize(
+    ('changed', 'said'),
+    [
+        (dict(imagePath=None), r'a\.json is no LabelMe file .*NoneType'),
+        (dict(shapes=[dict(label=None)]), r"has None for a name .*'a\.jpg', None"),
+        (
+            dict(shapes=[dict(points=[])]),
+            r"a\.json is no LabelMe file \(KeyError\('label",
+        ),
+        (dict(shapes=[7]), r'a\.json is no file of LabelMe'),
+        (dict(shapes=None), r'a\.json is no file of LabelMe'),
+    ],
+)
+def test_labelme_files_without_names(tmp_path, changed, said) -> None:
+    content = dict(imagePath='a.jpg', shapes=[]) | changed
+    (tmp_path / 'a.json').write_text(json.dumps(content))
+    with pytest.raises(LabelError, match=said):
+        read_table(str(tmp_path))
+
+
 COCO = dict(
     images=[dict(id=1, file_name='a.jpg')],
     categories=[dict(id=1, name='cat'), dict(id=2, name='dog')],
@@ -130,6 +265,14 @@ COCO = dict(
             dict(annotations=[], categories=[dict(id=1, name=n) for n in 'xy']),
             'the id 1 to two of its categories',
         ),
+        (
+            dict(
+                annotations=[dict(image_id=1, category_id=1)],
+                categories=[dict(id=1, name=7)],
+            ),
+            r"has 7 for a name of a picture or class, in \['a\.jpg', 7\]",
+        ),
+        (dict(annotations=[], images=[dict(id=1, file_name=5)]), 'has 5 for a name'),
     ],
 )
 def test_coco_files_that_were_put_together(tmp_path, changed, said) -> None:

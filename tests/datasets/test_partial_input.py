@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -86,6 +87,9 @@ def test_what_is_announced(root, tmp_path) -> None:
     assert '2 of 4 pictures' in line and '1 files there are of other pictures' in line
     assert line.endswith('These are more than image labels.')
     assert '\n' not in line
+    assert 'looked at 0.195 % of the pixels are known' in line
+    whole = replace(build(root).partial, share=1.0)
+    assert 'looked at 100 % of the pixels are known' in whole.line()
     unread = build(root, check_samples=0).summary().partial
     assert (unread.found, unread.looked) == (2, 0)
     assert build(root, None, [LOAD[0], LOAD[2]]).summary().partial is None

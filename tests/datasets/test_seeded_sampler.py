@@ -144,6 +144,14 @@ def test_the_usual_share_and_what_is_said(tmp_path):
     (text,) = told.call_args.args[:1]
     assert 'less than 44 % of the pictures' in text
     assert 'red fox (2 pictures) x 2.00; an epoch has 20 samples of 18' in text
+    with mock.patch.object(seeded_infinite_sampler, 'print_log') as told:
+        SeededInfiniteSampler(both, seed=0, class_balanced=1.0)
+    assert 'less than 100 % of the pictures' in told.call_args.args[0]
+
+
+def test_none_balances_nothing():
+    for nothing in (None, False):
+        assert stream(30, class_balanced=nothing) == stream(30)
 
 
 @pytest.mark.parametrize('share', [0, -0.1, 1.5])

@@ -81,8 +81,9 @@ def tasks_of(dataset: WeakSegDataset, args: argparse.Namespace) -> list[MapTask]
     marks = None
     if args.clicks or args.labelme:
         source = args.clicks or args.labelme
-        marks = (read_clicks if args.clicks else read_labelme)(source, classes)
-        found = of_marks(infos, marks, source)
+        given = (read_clicks if args.clicks else read_labelme)(source, classes)
+        marks = of_marks(infos, given, source)
+        found = [(info, source) for info in infos if info['img_id'] in marks]
     else:
         folder = args.ann_dir or dataset.data_prefix.get('seg_map_path') or ''
         names = None if args.list is None else read_names(args.list)

@@ -3,26 +3,27 @@
 
 from __future__ import annotations
 
-import csv
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from mmwsss.datasets.readers.decoding import read_decoded
+from mmwsss.datasets.image_names import clean_name
+from mmwsss.datasets.readers.csv_reader import name_column, numbered_rows
+from mmwsss.datasets.readers.field_words import is_label_word
+from mmwsss.datasets.readers.label_source import LabelSource
+from mmwsss.datasets.readers.labelme_reader import (
+    labelme_content,
+    labelme_files,
+    labelme_shapes,
+)
 from mmwsss.io.data_errors import LabelError
 from mmwsss.io.image_files import image_stem
 
+from .class_ids import ClassIds
 from .marks import Mark
 
 Marks = dict[str, list[Mark]]
-#: what the columns of a table may be called, in their order where they have no names
-COLUMNS: dict[str, tuple[str, ...]] = dict(
-    image=('image', 'filename', 'file_name', 'file', 'name'),
-    x=('x',),
-    y=('y',),
-    label=('class', 'label', 'category'),
-)
+_FORM = 'write image,x,y,class, x and y in pixels from the upper left corner'
 #: LabelMe's shapes, and how they are drawn
 SHAPES = dict(
     point='point',
@@ -32,8 +33,6 @@ SHAPES = dict(
     polygon='area',
     rectangle='area',
 )
-#: LabelMe's word for what doesn't count
-_IGNORED = '__ignore__'
 
 
 def read_clicks(path: str, classes: Sequence[str]) -> Marks:
@@ -49,61 +48,35 @@ def read_clicks(path: str, classes: Sequence[str]) -> Marks:
         By the name of the picture without its suffix: its marks, as they stand.
 
     Raises:
-        LabelError: naming the line that isn't understood.
+        LabelError: naming the line that isn't understood; if there is none.
     """
-    lines = read_decoded(path)[0].splitlines()
-    first = next(iter(lines), '')
-    between = max(',;\t', key=first.count)
-    rows = [[c.strip() for c in row] for row in csv.reader(lines, delimiter=between)]
-    head = _head(rows[0]) if rows else None
-    columns = head or dict(zip(COLUMNS, range(len(COLUMNS))))
+    rows = numbered_rows(LabelSource(path))
+    head = _head(rows[0][1]) if rows else None
+    image, x, y, label = head or (0, 1, 2, 3)
+    ids = ClassIds(classes)
     found: Marks = {}
-    for number, row in enumerate(rows, 1):
-        if not any(row) or (head and number == 1):
-            continue
+    for number, row in rows[1:] if head else rows:
         where = f'{path}, line {number}'
         try:
-            image, label = row[columns['image']], row[columns['label']]
-            point = float(row[columns['x']]), float(row[columns['y']])
+            point = float(row[x]), float(row[y])
+            name, named = row[image], row[label]
         except (IndexError, ValueError):
-            raise LabelError(
-                where,
-                f'is no click: {between.join(row)!r}',
-                'write image,x,y,class, x and y in pixels from the upper left corner',
-            ) from None
-        mark = Mark('point', (point,), class_id(label, classes, where))
-        found.setdefault(image_stem(image), []).append(mark)
+            raise LabelError(where, f'is no click: {",".join(row)!r}', _FORM) from None
+        mark = Mark('point', (point,), ids.find(named, where))
+        found.setdefault(image_stem(clean_name(name, where)), []).append(mark)
+    if not found:
+        raise LabelError(path, 'holds no click', _FORM)
     return found
 
 
-def _head(row: Sequence[str]) -> dict[str, int] | None:
-    """Where each column stands, if a row names them."""
+def _head(row: Sequence[str]) -> tuple[int, int, int, int] | None:
+    """Columns of picture, x, y and class, if a row names them."""
     names = [cell.lower() for cell in row]
-    places = {
-        column: next((names.index(word) for word in words if word in names), -1)
-        for column, words in COLUMNS.items()
-    }
-    return None if -1 in places.values() else places
-
-
-def class_id(label: str, classes: Sequence[str], where: str) -> int:
-    """The id of a class that is named, or given by its id.
-
-    Raises:
-        LabelError: if there is no such class.
-    """
-    names = {name.replace(' ', '_').lower(): i for i, name in enumerate(classes)}
-    names['_background_'] = 0
-    found = names.get(label.replace(' ', '_').lower())
-    if found is None and label.isdecimal() and int(label) < len(classes):
-        found = int(label)
-    if found is None:
-        raise LabelError(
-            where,
-            f'names the class {label!r}',
-            f'use one of {list(classes)}, or its id',
-        )
-    return found
+    image = name_column(row)
+    labels = [i for i, cell in enumerate(row) if is_label_word(cell, numbered=False)]
+    if image is None or not labels or not {'x', 'y'} <= set(names):
+        return None
+    return image, names.index('x'), names.index('y'), labels[0]
 
 
 def read_labelme(folder: str, classes: Sequence[str]) -> Marks:
@@ -119,33 +92,25 @@ def read_labelme(folder: str, classes: Sequence[str]) -> Marks:
     Raises:
         LabelError: naming a file that is none of LabelMe's, an unknown class or shape.
     """
-    files = sorted(Path(folder).rglob('*.json'))
+    files = labelme_files(folder, below=True)
     if not files:
         raise LabelError(folder, 'holds no .json file', 'give the folder of LabelMe')
+    ids = ClassIds(classes)
     found: Marks = {}
     for file in files:
-        name = file.relative_to(folder).with_suffix('').as_posix()
-        shapes = _shapes(file)
-        found[name] = [
-            _mark(shape, classes, str(file))
-            for shape in shapes
-            if shape.get('label') != _IGNORED
-        ]
+        shapes = labelme_shapes(labelme_content(file), str(file))
+        marks = [_mark(shape, ids, str(file)) for shape in shapes]
+        found.setdefault(_picture(file, folder), []).extend(marks)
     return found
 
 
-def _shapes(file: Path) -> list[Mapping[str, Any]]:
-    try:
-        shapes = json.loads(file.read_text(encoding='utf-8'))['shapes']
-        assert all(isinstance(shape, Mapping) for shape in shapes)
-        return list(shapes)
-    except (ValueError, KeyError, TypeError, AssertionError):
-        raise LabelError(
-            str(file), 'is no file of LabelMe (a list "shapes")', 'take it out'
-        ) from None
+def _picture(file: Path, folder: str) -> str:
+    """The name of a picture without its suffix, from the file of its marks."""
+    name = file.relative_to(folder).with_suffix('').as_posix()
+    return image_stem(clean_name(name, str(file)))
 
 
-def _mark(shape: Mapping[str, Any], classes: Sequence[str], where: str) -> Mark:
+def _mark(shape: Mapping[str, Any], ids: ClassIds, where: str) -> Mark:
     kind = SHAPES.get(str(shape.get('shape_type') or 'polygon'))
     if kind is None:
         raise LabelError(
@@ -153,7 +118,7 @@ def _mark(shape: Mapping[str, Any], classes: Sequence[str], where: str) -> Mark:
             f'has a shape {shape.get("shape_type")!r}',
             f'draw one of {list(SHAPES)}',
         )
-    i = class_id(str(shape.get('label')), classes, where)
+    i = ids.find(str(shape.get('label')), where)
     try:
         points = tuple((float(x), float(y)) for x, y in shape['points'])
     except (KeyError, TypeError, ValueError):

@@ -12,8 +12,9 @@ from PIL import Image, ImageDraw
 from .region_points import disc_at
 
 _IGNORE = 255
-#: what is drawn: discs at points, a stroke along a line, what a border encloses
-KINDS = ('point', 'line', 'area')
+#: what is drawn: discs at points, a stroke along a line, what a border encloses; and
+#: how many points each needs at least
+KINDS = dict(point=1, line=1, area=3)
 
 
 class Mark(NamedTuple):
@@ -44,23 +45,37 @@ def draw_marks(
         (H, W) uint8 ids, 255 elsewhere.
 
     Raises:
-        ValueError: for a point outside of the picture.
+        ValueError: for a mark of too few points, or a point outside of the picture.
     """
     known = np.full(size, _IGNORE, np.uint8)
     for mark in marks:
+        _check(mark, size)
         points = [(int(x), int(y)) for x, y in mark.points]
-        for (x, y), given in zip(points, mark.points, strict=True):
-            if not (0 <= x < size[1] and 0 <= y < size[0]) or min(given) < 0:
-                raise ValueError(
-                    f'x={given[0]:g}, y={given[1]:g} lies outside of the picture, '
-                    f'which is {size[1]} x {size[0]} (width x height)'
-                )
         if mark.kind != 'point':
             known[_drawn(size, mark.kind, points, radius)] = mark.id
         for x, y in points if mark.kind != 'area' else ():
             place, disc = disc_at((y, x), radius, size)
             known[place][disc] = mark.id
     return known
+
+
+def _check(mark: Mark, size: tuple[int, int]) -> None:
+    """Refuse marks that can't be drawn; infinite and missing numbers lie outside too.
+
+    Raises:
+        ValueError: saying why.
+    """
+    if len(mark.points) < KINDS[mark.kind]:
+        raise ValueError(
+            f'its {mark.kind} has {len(mark.points)} points and needs '
+            f'{KINDS[mark.kind]}'
+        )
+    for x, y in mark.points:
+        if not (0 <= x < size[1] and 0 <= y < size[0]):
+            raise ValueError(
+                f'x={x:g}, y={y:g} lies outside of the picture, which is {size[1]} x '
+                f'{size[0]} (width x height)'
+            )
 
 
 def _drawn(

@@ -45,7 +45,7 @@ class PartialLabels:
         if self.looked:
             held = ', '.join(f'{name} {count}' for name, count in self.classes.items())
             text += (
-                f'; of the {self.looked} looked at {100 * self.share:.2g} % of the '
+                f'; of the {self.looked} looked at {100 * self.share:.3g} % of the '
                 f'pixels are known (pictures with a class: {held or "none"})'
             )
         if self.stored > self.found:

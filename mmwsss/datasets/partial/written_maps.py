@@ -103,26 +103,23 @@ def chosen(
     return order[:count]
 
 
-def of_marks(
-    infos: Sequence[Info], marks: Marks, source: str
-) -> list[tuple[Info, str]]:
-    """The pictures that are marked; a name may lack the folders of its picture.
+def of_marks(infos: Sequence[Info], marks: Marks, source: str) -> Marks:
+    """Marks by the ids of their pictures; a name may lack the folders of its picture.
 
     Args:
         infos: of the data set.
-        marks: by the name of the picture; names of pictures replace those without
-            folders in it.
+        marks: by the name of the picture.
         source: what they were read from, for messages.
 
     Raises:
         LabelError: naming a picture that the data set doesn't have.
     """
-    known = {info['img_id']: info for info in infos}
+    known = {info['img_id'] for info in infos}
     short: dict[str, list[str]] = {}
     for name in known:
         short.setdefault(os.path.basename(name), []).append(name)
-    found = []
-    for name in list(marks):
+    found: Marks = {}
+    for name, given in marks.items():
         fits = [name] if name in known else short.get(name, [])
         if len(fits) != 1:
             raise LabelError(
@@ -131,9 +128,7 @@ def of_marks(
                 'picture of the training data',
                 'name it as the data set does, with its folders',
             )
-        if fits[0] != name:
-            marks[fits[0]] = marks.pop(name)
-        found.append((known[fits[0]], source))
+        found.setdefault(fits[0], []).extend(given)
     return found
 
 
@@ -166,5 +161,6 @@ def _of_marks(task: MapTask, size: tuple[int, int]) -> np.ndarray:
         raise LabelError(
             task.source,
             f'marks {task.info["img_path"]} wrongly: {err}',
-            'give places in the picture as it is shown, x to the right, y down',
+            'mark it again, by places in the picture as it is shown, x to the right, y '
+            'down',
         ) from None

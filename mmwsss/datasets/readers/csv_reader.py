@@ -5,6 +5,7 @@ import csv
 import re
 from collections.abc import Iterator, Sequence
 
+from mmwsss.datasets.image_names import composed
 from mmwsss.io.data_errors import LabelError
 from mmwsss.io.image_files import IMAGE_SUFFIXES
 from mmwsss.registry import LABEL_READERS
@@ -15,7 +16,7 @@ from .field_words import is_label_word, is_name_word, name_rank
 from .label_reader import Entry, LabelReader
 from .label_source import LabelSource
 from .text_reader import is_comment, text_lines
-from .vocabulary import Vocabulary
+from .vocabulary import Vocabulary, name_key
 
 SEPARATORS = (',', ';', '\t')
 #: rows that are looked at to tell the separator
@@ -46,7 +47,15 @@ def find_separator(lines: Sequence[str]) -> str | None:
 
 
 def read_rows(source: LabelSource) -> list[list[str]]:
+    """The rows alone, see :func:`numbered_rows`."""
+    return [row for _, row in numbered_rows(source)]
+
+
+def numbered_rows(source: LabelSource) -> list[tuple[int, list[str]]]:
     """Rows that aren't empty, with cells without blanks around.
+
+    Returns:
+        Of each its (last) line in the file, from 1, and its cells.
 
     Raises:
         LabelError: if no line has a separator but blanks part its words.
@@ -65,16 +74,17 @@ def read_rows(source: LabelSource) -> list[list[str]]:
             'part name and classes by commas, or call the file .txt, in which blanks '
             'part them',
         )
+    reader = csv.reader(lines, delimiter=separator or ',')
     try:
         rows = [
-            [cell.strip() for cell in row]
-            for row in csv.reader(lines, delimiter=separator or ',')
+            (reader.line_num + bool(told), [cell.strip() for cell in row])
+            for row in reader
         ]
     except csv.Error as err:
         raise LabelError(
             source.path, f'is not valid CSV ({err})', 'correct it'
         ) from err
-    return [row for row in rows if any(row) and not is_comment(row[0])]
+    return [(n, row) for n, row in rows if any(row) and not is_comment(row[0])]
 
 
 def is_head(row: Sequence[str], others: Sequence[Sequence[str]]) -> bool:
@@ -137,7 +147,7 @@ class CsvReader(LabelReader):
             values = [i for i in range(len(head)) if i != place and head[i]]
             spoken = any(is_label_word(head[i], numbered=False) for i in values)
             if not spoken:
-                values = _classes_alone(source, head, values, known)
+                values = _classes_alone(source, head, body, values, known)
             if not spoken and one_hot.only_numbers(body, values):
                 yield from one_hot.entries(source.path, head, body, place, values)
                 return
@@ -149,14 +159,34 @@ class CsvReader(LabelReader):
 
 
 def _classes_alone(
-    source: LabelSource, head: Sequence[str], values: list[int], known: Vocabulary
+    source: LabelSource,
+    head: Sequence[str],
+    body: Sequence[Sequence[str]],
+    values: list[int],
+    known: Vocabulary,
 ) -> list[int]:
-    """Those of the columns that are called as a known class, if any is."""
-    found = [i for i in values if head[i] in known.classes]
+    """Those of the columns that are called as a known label, if one is as a class.
+
+    What differs from a class in its spelling stays too, to be refused with a hint:
+    passed over, its pictures would be negatives.
+    """
+    classes = set(map(name_key, known.classes))
+    alike = {i for i in values if name_key(head[i]) in classes}
+    if not alike:
+        return values
+    found = [
+        i
+        for i in values
+        if i in alike or (_is_known(head[i], known) and one_hot.only_numbers(body, [i]))
+    ]
     others = [head[i] for i in values if i not in found]
-    if found and others:
+    if others:
         source.notes.append(f'the columns {others} are passed over')
-    return found or values
+    return found
+
+
+def _is_known(name: str, known: Vocabulary) -> bool:
+    return composed(name) in known or name_key(name) in known
 
 
 def _label_columns(

@@ -21,6 +21,7 @@ class LabelSource:
 
     Attributes:
         notes: what was converted or passed over while reading, for the log.
+        fillers: labels that say nothing of a class, as ``nan``, counted.
         left_out: pictures and files that aren't taken, counted by (suffix, reason).
         aliases: another name that a picture may have on the disk, by its name.
     """
@@ -30,6 +31,7 @@ class LabelSource:
         self.is_folder = Path(path).is_dir()
         self.suffix = Path(path).suffix.lower()
         self.notes: list[str] = []
+        self.fillers: Counter[str] = Counter()
         self.left_out: Counter[tuple[str, str]] = Counter()
         self.aliases: dict[str, str] = {}
 

@@ -7,6 +7,7 @@ from typing import Any
 from urllib.parse import unquote
 
 from mmwsss.io.data_errors import LabelError
+from mmwsss.io.image_files import image_stem
 from mmwsss.registry import LABEL_READERS
 
 from .json_reader import classes_of
@@ -18,6 +19,8 @@ from .vocabulary import Vocabulary
 _UPLOAD = re.compile(r'^[0-9a-f]{1,8}-(?=.)')
 _SHAPES = re.compile(r'^(choices|labels|\w+labels)$')
 OWN_KEYS = ('annotation_id', 'annotator', 'lead_time', 'created_at')
+#: fields that Label Studio adds to those of the project
+_ADDED = (*OWN_KEYS, 'id', 'updated_at')
 
 
 def photo_name(url: str) -> tuple[str, str]:
@@ -100,7 +103,7 @@ def short_task(task: Mapping[str, Any]) -> tuple[str, list[Any]]:
     url = _picture(task)
     values: list[Any] = []
     for key, value in task.items():
-        if value is url or key in OWN_KEYS or key in ('id', 'updated_at'):
+        if value is url or key in _ADDED:
             continue
         if isinstance(value, list):  # regions
             values += [v for item in value for k, v in item.items() if _SHAPES.match(k)]
@@ -110,12 +113,25 @@ def short_task(task: Mapping[str, Any]) -> tuple[str, list[Any]]:
 
 
 def _picture(fields: Mapping[str, Any]) -> str:
-    """The one field that holds a path or URL: ``image``, ``img``, ``photo``, …"""
-    for key in ('image', *fields):
-        value = fields.get(key)
-        if isinstance(value, str) and ('/' in value or '.' in value):
-            return value
-    raise KeyError('image')
+    """The one field that holds a path or URL: ``image``, ``img``, ``photo``, …
+
+    Other texts have dots too, ``St. Bernard``: the name of a file counts before them.
+    """
+    found = {
+        key: value
+        for key, value in fields.items()
+        if key not in _ADDED and isinstance(value, str) and set(value) & {'/', '.'}
+    }
+    if not found:
+        raise KeyError('image')
+    return max(found.items(), key=_likeness)[1]
+
+
+def _likeness(field: tuple[str, str]) -> tuple[bool, bool, bool]:
+    """How much a field looks like that of the picture."""
+    key, value = field
+    name = photo_name(value)[1]
+    return key == 'image', image_stem(name) != name, '/' in value
 
 
 def names_of(values: Iterable[Any]) -> list[str]:

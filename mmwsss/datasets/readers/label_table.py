@@ -31,6 +31,7 @@ class LabelTable:
         absent: images of a split list that the file doesn't know.
         merged: how many names stood on several lines, and have the classes of all.
         notes: what was converted or passed over, one sentence each.
+        fillers: labels that say nothing of a class, as ``nan``, counted.
         left_out: files that aren't taken, counted by (suffix, reason).
         aliases: another name that a picture may have on the disk.
     """
@@ -41,6 +42,7 @@ class LabelTable:
     absent: tuple[str, ...] = ()
     merged: int = 0
     notes: tuple[str, ...] = ()
+    fillers: Counter[str] = field(default_factory=Counter)
     left_out: Counter = field(default_factory=Counter)
     aliases: dict[str, str] = field(default_factory=dict)
 
@@ -89,6 +91,7 @@ class LabelTable:
             frozenset(bare - dropped),
             merged=len(again) + len(dropped),
             notes=tuple(notes),
+            fillers=source.fillers,
             left_out=source.left_out,
             aliases=aliases,
         )
@@ -141,15 +144,19 @@ class LabelTable:
         bare = self.labels.keys() if listed else self.bare
         if bare and not allowed:
             first = next(name for name in self.labels if name in bare)
-            fillers = [note for note in self.notes if note.startswith('labels that')]
             raise LabelError(
                 self.path,
                 f'gives no class for {len(bare)} of {len(self.labels)} images '
-                f'(first: {"; ".join((first, *fillers))})',
+                f'(first: {"; ".join((first, *self._said_nothing()))})',
                 'label them, take them out, or say that they hold no object: by the '
                 "label 'background', or all of them by allow_unlabelled=True",
             )
         return self.absent if bare_is_empty and not listed else bare
+
+    def _said_nothing(self) -> list[str]:
+        """A sentence of the fillers, if there are any."""
+        what = ', '.join(f'{label!r} ({n})' for label, n in self.fillers.items())
+        return [f'labels that say nothing of a class: {what}'] if what else []
 
     def tell(self) -> None:
         """Say in the log what was converted, merged and left out."""
@@ -158,7 +165,7 @@ class LabelTable:
 
     def remarks(self) -> list[str]:
         """What was converted, merged and left out, a sentence each."""
-        found = list(self.notes)
+        found = [*self.notes, *self._said_nothing()]
         if self.merged:
             found.append(f'{self.merged} names stand more than once: merged')
         left = [f'{n} {what} ({why})' for (what, why), n in self.left_out.most_common()]

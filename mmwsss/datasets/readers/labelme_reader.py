@@ -16,6 +16,51 @@ from .label_source import LabelSource
 from .vocabulary import Vocabulary
 
 _KEYS = ('shapes', 'imagePath')
+#: LabelMe's word for what doesn't count
+IGNORED = '__ignore__'
+
+
+def labelme_files(folder: str, below: bool = False) -> list[Path]:
+    """JSON files of a folder, in order, without what systems left there.
+
+    Args:
+        folder: of the files.
+        below: those in folders below it too.
+    """
+    root = Path(folder)
+    return [
+        path
+        for path in sorted(root.glob('**/*.json' if below else '*.json'))
+        if not any(map(is_litter, path.relative_to(root).parts))
+    ]
+
+
+def labelme_content(file: Path) -> Any:
+    """What a JSON file holds; ``None`` if it is none."""
+    try:
+        return json.loads(read_decoded(str(file))[0])
+    except ValueError:
+        return None
+
+
+def labelme_shapes(content: Any, path: str) -> list[Mapping[str, Any]]:
+    """Shapes of a LabelMe file, without those called ``__ignore__``.
+
+    Args:
+        content: of the file.
+        path: of it, for the error.
+
+    Raises:
+        LabelError: if it is none of LabelMe's.
+    """
+    shapes = content.get('shapes') if isinstance(content, Mapping) else None
+    if not isinstance(shapes, list) or any(not isinstance(s, Mapping) for s in shapes):
+        raise LabelError(
+            path,
+            'is no file of LabelMe (a list "shapes")',
+            'take it out, or save it again in LabelMe',
+        )
+    return [shape for shape in shapes if shape.get('label') != IGNORED]
 
 
 @LABEL_READERS.register_module(name='labelme')
@@ -31,47 +76,43 @@ class LabelMeReader(LabelReader):
         """A folder whose first JSON file is one of LabelMe."""
         if not source.is_folder:
             return False
-        first = next(iter(_files(source.path)), None)
-        return first is not None and _content(first) is not None
+        first = next(iter(labelme_files(source.path)), None)
+        return first is not None and _is_labelme(labelme_content(first))
 
     def read(self, source: LabelSource, known: Vocabulary) -> Iterator[Entry]:
-        """A file without a shape says that its picture holds no object."""
-        for file in _files(source.path):
-            content = _content(file)
-            if content is None:
+        """A file without a shape says that its picture holds no object.
+
+        One that only ignores places says nothing of it.
+        """
+        for file in labelme_files(source.path):
+            content = labelme_content(file)
+            if _is_labelme(content):
+                yield _entry(content, str(file))
+            else:
                 source.left_out['.json', 'not of LabelMe'] += 1
-                continue
-            # the tool wrote the way from the file to the picture, perhaps on Windows
-            name = PureWindowsPath(content['imagePath']).name
-            yield name, _labels(content, str(file))
 
 
-def _files(folder: str) -> list[Path]:
-    return sorted(p for p in Path(folder).glob('*.json') if not is_litter(p.name))
+def _is_labelme(content: Any) -> bool:
+    return isinstance(content, Mapping) and all(key in content for key in _KEYS)
 
 
-def _content(file: Path) -> Mapping[str, Any] | None:
-    """What a LabelMe file holds; ``None`` if it is another."""
-    try:
-        content = json.loads(read_decoded(str(file))[0])
-    except ValueError:
-        return None
-    known = isinstance(content, dict) and all(key in content for key in _KEYS)
-    return content if known else None
-
-
-def _labels(content: Mapping[str, Any], path: str) -> list[str]:
-    """Labels of shapes in their order, then flags that are set.
+def _entry(content: Mapping[str, Any], path: str) -> Entry:
+    """The picture; labels of its shapes in their order, then flags that are set.
 
     Raises:
-        LabelError: if a shape has none.
+        LabelError: if a shape or the picture has no name.
     """
+    shapes = labelme_shapes(content, path)
     try:
-        shapes = [shape['label'] for shape in content['shapes']]
+        # the tool wrote the way from the file to the picture, perhaps on Windows
+        name = PureWindowsPath(content['imagePath']).name
         flags = content.get('flags') or {}
-        found = [*shapes, *(name for name, is_set in flags.items() if is_set)]
+        labels = [shape['label'] for shape in shapes]
+        labels += [flag for flag, is_set in flags.items() if is_set]
+        labels = list(dict.fromkeys(labels))
     except (TypeError, KeyError, AttributeError) as err:
         raise LabelError(
             path, f'is no LabelMe file ({err!r})', 'save it again in LabelMe'
         ) from err
-    return list(dict.fromkeys(found))
+    ignored = not labels and content['shapes']
+    return name, None if ignored else labels

@@ -7,7 +7,6 @@ order of the file is kept. Class names are checked later, against the data set.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from pathlib import Path
 
@@ -94,26 +93,31 @@ def _without_fillers(
     """Entries without labels as ``nan``; where nothing else is said, nothing is.
 
     Raises:
-        LabelError: if a name or label goes over two lines.
+        LabelError: if a name or label is no text, or goes over two lines.
     """
-    fillers: Counter[str] = Counter()
     for name, given in entries:
         labels = None if given is None else tuple(given)
-        if any('\n' in text for text in (name, *(labels or ()))):
+        texts = (name, *(labels or ()))
+        try:
+            broken = '\n' in ''.join(texts)
+        except TypeError:
+            odd = next(text for text in texts if not isinstance(text, str))
             raise LabelError(
                 source.path,
-                f'has a line break in {[name, *(labels or ())]}: a quote that is not '
-                'closed?',
+                f'has {odd!r} for a name of a picture or class, in {list(texts)}',
+                'write names as text; of a picture without a label give none',
+            ) from None
+        if broken:
+            raise LabelError(
+                source.path,
+                f'has a line break in {list(texts)}: a quote that is not closed?',
                 'correct it',
             )
         said = [label for label in labels or () if not says_nothing(label, known)]
         if labels and len(said) < len(labels):
-            fillers.update(label for label in labels if label not in said)
+            source.fillers.update(label for label in labels if label not in said)
             labels = tuple(said) or None
         yield name, labels
-    if fillers:
-        what = ', '.join(f'{label!r} ({count})' for label, count in fillers.items())
-        source.notes.append(f'labels that say nothing of a class: {what}')
 
 
 def read_labels(

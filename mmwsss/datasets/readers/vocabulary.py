@@ -3,6 +3,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from mmwsss.datasets.image_names import composed
+
+
+def name_key(name: str) -> str:
+    """How names are compared: composed, without case and outer ``_``, a blank as ``_``.
+
+    Example:
+        >>> name_key('Traffic Light'), name_key('_background_')
+        ('traffic_light', 'background')
+    """
+    return composed(name).replace(' ', '_').casefold().strip('_')
+
 
 @dataclass(frozen=True)
 class Vocabulary:

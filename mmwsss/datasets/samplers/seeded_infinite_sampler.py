@@ -52,8 +52,8 @@ class SeededInfiniteSampler(Sampler):
             ``RepeatDataset`` and ``ClassBalancedDataset`` of mmwsss.
         class_balanced: share of the pictures, in (0, 1]: a class on a share f of the
             pictures below it is drawn ``sqrt(class_balanced / f)`` times as often;
-            ``True``: the median share of the classes; ``False``: all pictures are
-            drawn alike.
+            ``True``: the median share of the classes; ``False`` or ``None``: all
+            pictures are drawn alike.
 
     Raises:
         ValueError: if the data set is empty, a wrapper that takes no pairs, or has no
@@ -66,7 +66,7 @@ class SeededInfiniteSampler(Sampler):
         shuffle: bool = True,
         seed: int | None = None,
         with_seed: bool = True,
-        class_balanced: bool | float = False,
+        class_balanced: bool | float | None = False,
     ) -> None:
         self.rank, self.world_size = get_dist_info()
         self.size = len(dataset)  # samples of an epoch
@@ -79,7 +79,7 @@ class SeededInfiniteSampler(Sampler):
         self.with_seed = with_seed
         self._start = 0
         self.ends = None
-        if class_balanced is not False:
+        if class_balanced is not None and class_balanced is not False:
             self.ends = balanced_ends(dataset, class_balanced)
             self.size = int(self.ends[-1])
 
@@ -144,9 +144,12 @@ def balanced_ends(dataset: Any, threshold: bool | float) -> np.ndarray:
     factors = class_factors(shares, share)
     ends = draw_ends(picture_factors(labels, factors))
     most = [c for c in np.argsort(-factors, kind='stable')[:_TOLD] if factors[c] > 1]
+    percent = np.format_float_positional(
+        100 * share, 2, unique=False, fractional=False, trim='-'
+    )
     told = [f'{classes[c]} ({counts[c]} pictures) x {factors[c]:.2f}' for c in most]
     print_log(
-        f'class_balanced: classes on less than {100 * share:.2g} % of the pictures are '
+        f'class_balanced: classes on less than {percent} % of the pictures are '
         f'drawn more often: {", ".join(told) or "there are none"}; an epoch has '
         f'{ends[-1]:.0f} samples of {len(labels)} pictures',
         'current',

@@ -51,10 +51,15 @@ def interpolation(name: str) -> Image.Resampling:
     return INTERPOLATIONS[name]
 
 
+def scaled_shape(shape: tuple[int, int], factor: float) -> tuple[int, int]:
+    """Both sides times the factor, truncated as ``int(factor * side)``, at least 1."""
+    first, second = (max(int(factor * side), 1) for side in shape)
+    return first, second
+
+
 def scale_image(img: AnyImage, factor: float, resample: str = 'bilinear') -> AnyImage:
-    """Resize by one factor, both sides truncated as ``int(factor * side)``."""
-    width, height = (max(int(factor * side), 1) for side in img.size)
-    return img.resize((width, height), interpolation(resample))
+    """Resize by one factor, to the size that :func:`scaled_shape` gives."""
+    return img.resize(scaled_shape(img.size, factor), interpolation(resample))
 
 
 def resize_long_side(img: AnyImage, target: int, resample: str = 'bicubic') -> AnyImage:

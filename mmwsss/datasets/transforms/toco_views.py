@@ -108,8 +108,7 @@ def move_fields(
         shape: ``(height, width)`` of the raw picture.
         crop_size: ``(height, width)`` of the view.
     """
-    height, width = (max(int(params.scale * side), 1) for side in shape)
-    resize_fields(results, (height, width), resample='bilinear')
+    resize_fields(results, F.scaled_shape(shape, params.scale), resample='bilinear')
     if params.flip:
         flip_fields(results)
     crop_fields(results, crop_size, params.pad_yx, params.crop_yx)
@@ -174,8 +173,8 @@ class ToCoViews(BaseTransform):
     def draw(self, rng: draw.Rng, shape: tuple[int, int]) -> ToCoParams:
         """All random choices for an image of that (height, width)."""
         scale = rng.uniform(*self.scale_range)
-        height, width = (max(int(scale * side), 1) for side in shape)
-        pad_yx, crop_yx = draw.draw_pad_crop(rng, (height, width), self.crop_size)
+        scaled = F.scaled_shape(shape, scale)
+        pad_yx, crop_yx = draw.draw_pad_crop(rng, scaled, self.crop_size)
         view1 = draw.draw_photo(rng, **self.photo['view1'])
         local = draw.draw_photo(rng, **self.photo['local'])
         if not self.independent_local_flip:

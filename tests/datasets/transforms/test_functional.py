@@ -60,6 +60,8 @@ def test_grey_and_solarise_are_torchvisions():
 def test_scale_truncates():
     assert F.scale_image(Image.new('RGB', (61, 33)), 1.499).size == (91, 49)
     assert F.scale_image(Image.new('RGB', (1, 1)), 0.5).size == (1, 1)
+    assert F.scaled_shape((33, 61), 1.499) == (49, 91)
+    assert F.scaled_shape((1, 3), 0.3) == (1, 1)
 
 
 @pytest.mark.parametrize(
