@@ -9,6 +9,7 @@ from typing import Any
 
 from mmengine.config import Config
 
+from mmwsss.datasets.side_inputs.declaration import folder_of
 from mmwsss.structures import PARTIAL
 
 from .fingerprint import path_hash, plain, settings_hash
@@ -80,7 +81,7 @@ def _lists_of(dataset: Mapping[str, Any]) -> Iterator[str]:
             yield path
     known = (dataset.get('side_inputs') or {}).get(PARTIAL)
     if known:  # few files, and labels
-        path = os.path.join(known.get('root', root) or '', known['dir'])
+        path = folder_of(known, root)
         if os.path.isdir(path):
             yield path
 

@@ -66,6 +66,17 @@ def test_labels_from_masks(tool, mine, tmp_path) -> None:
     assert set(labels(stricter).values()) == {'background'}
 
 
+def test_tiles_of_another_size_are_not_mixed(tool, mine, tmp_path) -> None:
+    """Their names alone would let tiles of before pass for those of now."""
+    out = tmp_path / 'tiles'
+    tool('tile.py', mine, '--out', out, '--size', 64)
+    written = (out / 'images' / 'a_y0_x0.png').stat().st_mtime_ns
+    tool('tile.py', mine, '--out', out, '--size', 64)
+    assert (out / 'images' / 'a_y0_x0.png').stat().st_mtime_ns == written
+    with pytest.raises(UserError, match=r'other settings \(size: 64, now 32\)'):
+        tool('tile.py', mine, '--out', out, '--size', 32)
+
+
 def test_tiles_are_a_data_set(tool, mine, tmp_path, load_tool) -> None:
     out = tmp_path / 'tiles'
     tool('tile.py', mine, '--out', out, '--size', 32)

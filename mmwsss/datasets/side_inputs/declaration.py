@@ -138,6 +138,12 @@ def read_declarations(
     )
 
 
+def folder_of(entry: Mapping[str, Any], data_root: str | None) -> str:
+    """The folder of a declaration: ``dir`` below its ``root``, or below ``data_root``."""
+    root = entry.get('root')
+    return os.path.join((data_root if root is None else root) or '', entry['dir'])
+
+
 def _read(name: str, entry: Any, data_root: str | None) -> SideInput:
     where = f'side_inputs.{name}'
     if not (isinstance(name, str) and name.isidentifier()) or name in TAKEN:
@@ -146,14 +152,14 @@ def _read(name: str, entry: Any, data_root: str | None) -> SideInput:
         raise ValueError(
             f"{where} must be dict(dir='FOLDER', kind=...) or None, got {entry!r}"
         )
-    entry = dict(entry)
-    folder, root = entry.pop('dir'), entry.pop('root', None)
+    folder = folder_of(entry, data_root)
+    entry = {key: item for key, item in entry.items() if key not in ('dir', 'root')}
     suffixes, kind = entry.pop('suffix', None), _kind(where, name, entry)
     if suffixes is None:
         suffixes = kind.suffixes
     return SideInput(
         name,
-        os.path.join((data_root if root is None else root) or '', folder),
+        folder,
         (suffixes,) if isinstance(suffixes, str) else tuple(suffixes),
         kind,
     )

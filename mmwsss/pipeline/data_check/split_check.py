@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -21,6 +20,7 @@ from mmwsss.datasets.verify import verify_item
 from mmwsss.datasets.weak_seg_dataset import WeakSegDataset
 from mmwsss.io.data_errors import DataError, MaskError
 from mmwsss.io.errors import UserError
+from mmwsss.io.image_files import FileFinder
 from mmwsss.io.pictures.band_statistics import BandStatistics, band_statistics
 from mmwsss.pipeline.workers import parallel_map
 
@@ -161,12 +161,11 @@ def _with_masks(dataset: WeakSegDataset, infos: Sequence[dict]) -> list[dict]:
     folder = dataset.data_prefix.get('seg_map_path')
     if not folder:
         return list(infos)
-    paths = [
-        os.path.join(folder, info['img_id'] + dataset.seg_map_suffix) for info in infos
-    ]
+    files = FileFinder(folder, True)
+    found = [files.there(info['img_id'], dataset.seg_map_suffix) for info in infos]
     return [
-        {**info, 'seg_map_path': path} if os.path.isfile(path) else info
-        for info, path in zip(infos, paths, strict=True)
+        {**info, 'seg_map_path': path} if path else info
+        for info, path in zip(infos, found, strict=True)
     ]
 
 

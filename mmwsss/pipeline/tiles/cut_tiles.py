@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +19,10 @@ from mmwsss.datasets.own.layout import (
     LABELS,
     MASKS,
     PICTURE,
+    SETTINGS,
     list_file,
     picture_entries,
+    refuse_other_settings,
     write_labels,
     write_lines,
 )
@@ -54,12 +57,16 @@ def cut_tiles(source: str, out: Path, cfg: TileCfg) -> dict[str, int]:
         How many pictures, tiles, and tiles without an object there are.
 
     Raises:
+        UserError: if ``out`` holds tiles of another folder, or cut in another way.
         OutputError: if something foreign would be written over.
         DataError: naming a picture or mask that can't be read.
     """
     picture = picture_entries(source)
     pictures = plan_tiles(source, cfg, picture)
+    settings = dict(source=str(Path(source).resolve()), **asdict(cfg))
+    refuse_other_settings(out, settings)
     claim_outputs(out, _outputs(pictures, cfg), [source])
+    write_json(settings, out / SETTINGS)
     rule = PictureRule(exif=picture.get('exif'))
     labels = {name: ids for one in pictures for name, ids in _cut(one, out, cfg, rule)}
     write_json(_manifest(pictures), out / MANIFEST)
@@ -71,7 +78,7 @@ def cut_tiles(source: str, out: Path, cfg: TileCfg) -> dict[str, int]:
 
 def _outputs(pictures: Sequence[Large], cfg: TileCfg) -> list[tuple[str, str]]:
     """(file, what it is made of) of all that is written."""
-    found = [(MANIFEST, 'manifest')]
+    found = [(name, name) for name in (MANIFEST, SETTINGS)]
     for one in pictures:
         for name in map(one.tile, one.boxes):
             found.append((f'{IMAGES}/{name}', one.path))
