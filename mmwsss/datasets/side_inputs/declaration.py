@@ -139,7 +139,7 @@ def read_declarations(
 
 
 def folder_of(entry: Mapping[str, Any], data_root: str | None) -> str:
-    """The folder of a declaration: ``dir`` below its ``root``, or below ``data_root``."""
+    """The folder of a declaration: ``dir`` below its ``root`` or ``data_root``."""
     root = entry.get('root')
     return os.path.join((data_root if root is None else root) or '', entry['dir'])
 
