@@ -25,7 +25,6 @@ from mmwsss.structures import PARTIAL, Features, ImageLabels, valid_boxes
 
 from .affinity_head import AffinityHead, check_maps
 from .box_refine import refined_propagated_label
-from .mit import WSSSMiT
 from .propagation import propagate_cams, token_label
 
 SOURCES = ('cam', 'propagated')
@@ -96,12 +95,11 @@ class AFA(WeakSegmentor):
     def _check_affinity(self) -> None:
         """What would stop a run only when the first affinity is needed."""
         window_mask((1, 1), self.affinity_radius)
-        if isinstance(self.backbone, WSSSMiT) and isinstance(
-            self.affinity_head, AffinityHead
-        ):
+        heads = getattr(self.backbone, 'attention_heads', None)
+        if heads is not None and isinstance(self.affinity_head, AffinityHead):
             check_maps(
                 self.backbone.attention_blocks,
-                self.backbone.num_heads[-1],
+                heads,
                 self.affinity_head.proj.in_channels,
             )
         sources = dict(seg=self.seg_source, reg=self.seg_source, aff=self.aff_source)

@@ -110,6 +110,11 @@ class WSSSMiT(MixVisionTransformer):
         """Channels of the maps."""
         return self.embed_dims
 
+    @property
+    def attention_heads(self) -> int:
+        """Heads of each block that tells queries and keys."""
+        return self.num_heads[-1]
+
     def _correct_stages(self) -> None:
         for heads, (embed, blocks, _) in zip(self.num_heads, self.layers, strict=True):
             embed.norm.eps = EMBED_EPS
