@@ -50,7 +50,7 @@ COLUMNS = {
 #: further tests of networks with a decoder
 MORE_TESTS = dict(
     tta=('--tta', 'model.test_cfg.outputs=("seg",)'),
-    crf=('--post-processor=crf', 'model.segmentor.test_cfg.outputs=("seg",)'),
+    crf=('--post-processor=crf', 'model.test_cfg.outputs=("seg",)'),
 )
 
 

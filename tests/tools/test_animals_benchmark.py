@@ -3,12 +3,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from types import ModuleType
 
 import numpy as np
 import pytest
 from mmengine.config import Config
 
+from mmwsss.cli.inference_options import segmentor_cfg
 from mmwsss.evaluation.areas import ClassAreas
 from mmwsss.evaluation.photo_areas import write_photo_areas
 from tests.helpers.training import ROOT
@@ -63,6 +65,22 @@ def test_classes_and_differences(script, tmp_path) -> None:
     assert differences == [
         '| + L_seg = ToCo | plain CAM: L_cls | cam | 0 | +66.7 [+66.7, +66.7] |'
     ]
+
+
+def test_further_tests_want_the_segmentation_alone(script, load_tool) -> None:
+    """Of every row that has some: options of a network that isn't wrapped yet."""
+    test, args = load_tool(ROOT / 'tools' / 'test.py'), script.parse_args([])
+    found = {}
+    for row, one in script.ROWS.items():
+        experiment = script.experiment(row, 0, args)
+        for name in one.more_tests:
+            command = experiment.test_command(Path('a.pth'), name)
+            cfg = test.build_config(test.parse_args(command[1:]))
+            found.setdefault(name, set()).add(
+                tuple(segmentor_cfg(cfg).test_cfg.outputs)
+            )
+            assert ('post_processor' in cfg.model) == (name == 'crf')
+    assert found == dict(tta={('seg',)}, crf={('seg',)})
 
 
 def test_first_seeds_first(script) -> None:
