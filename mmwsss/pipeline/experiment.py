@@ -27,6 +27,7 @@ from .stage_process import Cost, Echo, ToolError, run_command
 from .stage_types import file_metrics
 
 RESULT = 'result.json'
+TRAINED = 'trained.json'
 # A training process that loads its own pictures: one core each, same numbers.
 SINGLE_PROCESS = tuple(
     f'{loader}_dataloader.{key}'
@@ -98,7 +99,7 @@ class Experiment:
         ]
 
     def settings(self) -> dict[str, Any]:
-        """All that the result depends on: config, options, seed, weights, data."""
+        """All that the training depends on: config, options, seed, weights, data."""
         cfg = Config.fromfile(self.root / self.config)
         dataset = cfg.train_dataloader.dataset
         pretrained = segmentor_cfg(cfg).backbone.get('pretrained')
@@ -117,8 +118,11 @@ class Experiment:
                 for name in files
                 if name and (self.root / name).is_file()
             },
-            more_tests=self.more_tests,
         )
+
+    def fingerprint(self) -> str:
+        """Of all that the result depends on: the training, and what is tested."""
+        return settings_hash(self.settings() | dict(more_tests=self.more_tests))
 
     def stored_result(self) -> dict | None:
         """The result of an earlier run with the same settings, if there is one."""
@@ -126,7 +130,7 @@ class Experiment:
         if not path.exists():
             return None
         result = json.loads(path.read_text())
-        same = result['fingerprint'] == settings_hash(self.settings())
+        same = result['fingerprint'] == self.fingerprint()
         return result if same and Path(result['checkpoint']).is_file() else None
 
 
@@ -149,23 +153,22 @@ def run_experiment(experiment: Experiment, echo: Echo | None = None) -> dict:
     stored = experiment.stored_result()
     if stored is not None:
         return stored
-    fingerprint = _claim_work_dir(experiment)
+    _claim_work_dir(experiment)
     start = time.time()
-    costs = {'train': _call(experiment, experiment.train_command(), echo)}
-    checkpoint = Path((experiment.work_dir / 'last_checkpoint').read_text().strip())
-    metrics = {}
+    trained = _trained(experiment, echo)
+    costs, metrics = {}, {}
     for name in ('test', *experiment.more_tests):
-        command = experiment.test_command(checkpoint, name)
+        command = experiment.test_command(Path(trained['checkpoint']), name)
         costs[name] = _call(experiment, command, echo)
         metrics[name] = _read_metrics(experiment.work_dir / name)
     result = dict(
         config=experiment.config,
         seed=experiment.seed,
-        fingerprint=fingerprint,
+        fingerprint=experiment.fingerprint(),
         seconds=round(time.time() - start),
-        train_cost=_rounded(costs['train']),
+        train_cost=trained['cost'],
         test_cost=_rounded(costs['test']),
-        checkpoint=str(checkpoint),
+        checkpoint=trained['checkpoint'],
         metrics=metrics.pop('test'),
         **metrics,
     )
@@ -173,13 +176,25 @@ def run_experiment(experiment: Experiment, echo: Echo | None = None) -> dict:
     return result
 
 
-def _claim_work_dir(experiment: Experiment) -> str:
+def _trained(experiment: Experiment, echo: Echo | None) -> dict[str, Any]:
+    """``checkpoint`` and ``cost`` of the training, which is run unless it was."""
+    note = experiment.work_dir / TRAINED
+    if note.exists():
+        trained = json.loads(note.read_text())
+        if Path(trained['checkpoint']).is_file():
+            return trained
+    cost = _call(experiment, experiment.train_command(), echo)
+    checkpoint = (experiment.work_dir / 'last_checkpoint').read_text().strip()
+    trained = dict(checkpoint=checkpoint, cost=_rounded(cost))
+    write_json(trained, note)
+    return trained
+
+
+def _claim_work_dir(experiment: Experiment) -> None:
     """Never resume a run that had other settings: put it aside and begin anew.
 
     A checkpoint without a manifest, as earlier versions left it, has unknown settings.
-
-    Returns:
-        The fingerprint of the experiment.
+    A trained network is tested anew where only its tests are other ones.
     """
     work_dir, settings = experiment.work_dir, experiment.settings()
     there = read_manifest(work_dir)
@@ -191,7 +206,7 @@ def _claim_work_dir(experiment: Experiment) -> str:
     if other:
         mark = there['settings_hash'] if there else 'unknown'
         put_aside(work_dir, work_dir.with_name(f'{work_dir.name}-{mark}'))
-    return claim_folder(work_dir, settings)['settings_hash']
+    claim_folder(work_dir, settings)
 
 
 def _rounded(cost: Cost) -> dict[str, int]:

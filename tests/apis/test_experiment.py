@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from mmwsss.pipeline.experiment import Experiment, run_experiment
+from mmwsss.pipeline.manifest import read_manifest
 from mmwsss.pipeline.stage_process import ToolError
 
 CONFIG = """
@@ -59,12 +60,34 @@ def test_every_test_has_its_metrics(experiment: Experiment) -> None:
 
 def test_other_base_weights_train_anew(experiment: Experiment) -> None:
     """A file that an option names counts by what it holds, not by its name."""
-    first = run_experiment(experiment)
+    run_experiment(experiment)
+    manifest = read_manifest(experiment.work_dir)
     (experiment.root / 'base.pth').write_text('other weights')
     run_experiment(experiment)
     assert (experiment.root / 'trained').read_text() == 'xx'
-    aside = experiment.work_dir.with_name(f'work-{first["fingerprint"]}')
+    aside = experiment.work_dir.with_name(f'work-{manifest["settings_hash"]}')
     assert (aside / 'iter_1.pth').is_file()
+
+
+def test_other_tests_of_a_trained_network(experiment: Experiment) -> None:
+    """They cost no training, and what was noted of it stays."""
+    first = run_experiment(experiment)
+    more = replace(experiment, more_tests=dict(two_scales=('option=12',)))
+    second = run_experiment(more)
+    assert (experiment.root / 'trained').read_text() == 'x'
+    assert second['two_scales'] == dict(mIoU=len('option=12'))
+    assert second['train_cost'] == first['train_cost'] and 'one_scale' not in second
+    Path(second['checkpoint']).unlink()
+    run_experiment(more)
+    assert (experiment.root / 'trained').read_text() == 'xx'
+
+
+def test_a_test_that_failed_costs_no_second_training(experiment: Experiment) -> None:
+    failing = replace(experiment, more_tests=dict(bad=('fail=1',)))
+    with pytest.raises(ToolError):
+        run_experiment(failing)
+    run_experiment(experiment)
+    assert (experiment.root / 'trained').read_text() == 'x'
 
 
 def test_a_checkpoint_of_unknown_settings_is_put_aside(experiment: Experiment) -> None:
