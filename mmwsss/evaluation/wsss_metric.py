@@ -43,7 +43,9 @@ class WSSSMetric(BaseMetric):
     missed); ``seg_pAcc``, ``seg_mAcc``; for CAMs ``X_oracle_mIoU`` and
     ``X_oracle_thr`` (the best threshold of a sweep, chosen *on the truth*);
     ``pseudo_labelled`` (share of pixels with a label; the pseudo-label scores regard
-    those only); ``cls_F1``, ``cls_mAP``.
+    those only); ``cls_F1``, ``cls_mAP``; ``images``: how many were scored.
+
+    After that ``class_iou`` holds the IoU of each class, ``{X: {class name: percent}}``.
 
     Args:
         bkg_thr: Fixed threshold of the CAM labels: background where score <= it.
@@ -99,6 +101,7 @@ class WSSSMetric(BaseMetric):
         self.save_what = save_what
         self.ignore_index = ignore_index
         self.areas_file = areas_file
+        self.class_iou: dict[str, dict[str, float]] = {}
 
     @property
     def num_classes(self) -> int:
@@ -198,10 +201,11 @@ class WSSSMetric(BaseMetric):
         write_photo_areas([entry['name'] for entry in entries], areas, path, classes)
 
     def _sum(self, results: Sequence[dict]) -> dict[str, Any]:
-        total: dict[str, Any] = {}
+        total: dict[str, Any] = dict(images=0)
         for entry in results:
+            total['images'] += entry.get('images', 1)
             for name, value in entry.items():
-                if name == 'name':
+                if name in ('name', 'images'):
                     continue
                 if name == 'cls':
                     total.setdefault(name, []).append(value)
@@ -238,8 +242,12 @@ class WSSSMetric(BaseMetric):
             metrics['cls_mAP'] = (
                 100 * float(np.nanmean(ap)) if np.isfinite(ap).any() else float('nan')
             )
+        self.class_iou = {
+            name: dict(zip(self.dataset_meta['classes'], (100 * s.iou).tolist()))
+            for name, s in scores.items()
+        }
         self._log(scores, oracle, metrics)
-        return metrics
+        return metrics | dict(images=total['images'])
 
     def _seg_metrics(self, scores: dict[str, SegScores]) -> dict[str, float]:
         metrics = {}
