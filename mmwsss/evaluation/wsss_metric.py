@@ -130,7 +130,7 @@ class WSSSMetric(BaseMetric):
             return entry
         truth = truth.masked_fill(truth == self.ignore_index, -1)
         for name in (*_LABELS, *_CAMS):
-            label = self._label(sample, name)
+            label = self.label_map(sample, name)
             if label is not None:
                 entry[name] = areas_from_labels(
                     truth.to(label.device), label, self.num_classes
@@ -143,7 +143,7 @@ class WSSSMetric(BaseMetric):
                 )
         return entry
 
-    def _label(self, sample: dict, name: str) -> Tensor | None:
+    def label_map(self, sample: dict, name: str) -> Tensor | None:
         """Label map (H, W) of one output; CAMs at the fixed threshold."""
         if name in _LABELS:
             return _data(sample, _LABELS[name])
@@ -154,7 +154,7 @@ class WSSSMetric(BaseMetric):
         return threshold_label(score, label, self.thr[name])
 
     def _save(self, sample: dict, folder: str) -> None:
-        label = self._label(sample, self.save_what)
+        label = self.label_map(sample, self.save_what)
         if label is None:
             raise KeyError(
                 f'save_what={self.save_what!r}: the model returned no such '
