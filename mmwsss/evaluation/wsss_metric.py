@@ -45,7 +45,7 @@ class WSSSMetric(BaseMetric):
     ``pseudo_labelled`` (share of pixels with a label; the pseudo-label scores regard
     those only); ``cls_F1``, ``cls_mAP``; ``images``: how many were scored.
 
-    After that ``class_iou`` holds the IoU of each class, ``{X: {class name: percent}}``.
+    ``class_iou`` then holds the IoU of each class, ``{X: {class name: percent}}``.
 
     Args:
         bkg_thr: Fixed threshold of the CAM labels: background where score <= it.

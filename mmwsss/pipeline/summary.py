@@ -18,8 +18,8 @@ COLUMNS = {
     'pseudo-mask mIoU': ('mask_mIoU', 'pseudo_mIoU'),
     'segmenter mIoU': ('seg_mIoU', 'mIoU'),
 }
-#: scores of fewer pictures are marked: of 100 photos of Animals another choice moves the
-#: mIoU of a CAM by 4 points, of 50 by 7, of 24 by 10 (half of a 95 % interval)
+#: scores of fewer pictures are marked: of 100 photos of Animals another choice moves
+#: the mIoU of a CAM by 4 points, of 50 by 7, of 24 by 10 (half of a 95 % interval)
 FEW = 100
 
 

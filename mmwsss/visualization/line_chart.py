@@ -7,7 +7,7 @@ import io
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 #: legible on white and on black
 COLOURS = ('#3d85c6', '#e0773a', '#3c9f62', '#b3589e', '#8b74d6', '#c9504f')
@@ -61,10 +61,24 @@ class Mark:
     hollow: bool = False
 
 
+class Key(NamedTuple):
+    """One entry of a legend.
+
+    Attributes:
+        name: of a curve or a point.
+        colour: as CSS writes it.
+        kind: ``'line'``, ``'dash'``, ``'dot'`` or ``'ring'``.
+    """
+
+    name: str
+    colour: str
+    kind: str
+
+
 def line_chart(
     lines: Sequence[Line], marks: Sequence[Mark] = (), x_label: str = 'iteration'
 ) -> str:
-    """Draw curves with a legend where there is more than one name.
+    """Draw curves; :func:`legend_of` says which is which, as text of the page.
 
     Args:
         lines: at least one.
@@ -78,7 +92,7 @@ def line_chart(
     from matplotlib.backends.backend_svg import FigureCanvasSVG
     from matplotlib.figure import Figure
 
-    style = {
+    style: Any = {
         'svg.fonttype': 'none',
         'svg.hashsalt': 'mmwsss',
         'font.size': 9,
@@ -96,20 +110,34 @@ def line_chart(
     return _for_a_page(out.getvalue())
 
 
+def legend_of(lines: Sequence[Line], marks: Sequence[Mark] = ()) -> list[Key]:
+    """What the curves and points of a chart are called; empty for a single curve."""
+    keys = [
+        Key(one.name, _colour(one), 'dash' if one.dash else 'line') for one in lines
+    ]
+    keys += [
+        Key(one.name, _colour(one), 'ring' if one.hollow else 'dot') for one in marks
+    ]
+    return keys if len(keys) > 1 else []
+
+
+def _colour(one: Line | Mark) -> str:
+    return COLOURS[one.colour % len(COLOURS)]
+
+
 def _draw(axes: Any, lines: Sequence[Line], marks: Sequence[Mark]) -> None:
     for line in lines:
         axes.plot(
             line.xs,
             line.ys,
-            color=COLOURS[line.colour % len(COLOURS)],
+            color=_colour(line),
             linestyle=_DASHES[line.dash % len(_DASHES)],
             marker='.' if len(line.xs) < 20 else None,
             markersize=4,
             linewidth=1.5,
-            label=line.name,
         )
     for mark in marks:
-        colour = COLOURS[mark.colour % len(COLOURS)]
+        colour = _colour(mark)
         axes.plot(
             [mark.x],
             [mark.y],
@@ -118,20 +146,16 @@ def _draw(axes: Any, lines: Sequence[Line], marks: Sequence[Mark]) -> None:
             color=colour,
             markerfacecolor='none' if mark.hollow else colour,
             markeredgewidth=1.5,
-            label=mark.name,
         )
     axes.grid(alpha=0.15, linewidth=0.6)
     axes.spines[['top', 'right']].set_visible(False)
     axes.margins(x=0.03)
-    if len(lines) + len(marks) > 1:
-        axes.legend(frameon=False, fontsize=8)
 
 
 def _for_a_page(svg: str) -> str:
     """Without what belongs to a file; sizes in percent."""
     for number, pattern in enumerate(_UNWANTED):
         svg = re.sub(pattern, '' if number else '<svg', svg, flags=re.DOTALL)
-    svg = re.sub(
-        r'<svg[^>]*?(viewBox="[^"]*")[^>]*>', r'<svg \1 aria-hidden="true">', svg, 1
-    )
+    head = r'<svg[^>]*?(viewBox="[^"]*")[^>]*>'
+    svg = re.sub(head, r'<svg \1 aria-hidden="true">', svg, count=1)
     return svg.replace(_INK, 'currentColor').strip()

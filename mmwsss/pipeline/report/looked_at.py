@@ -95,7 +95,7 @@ def _look_at_pictures(looked: LookedAt, pictures: int, device: str) -> None:
             "The CAMs of each picture are those of its true image labels (cam_filter='"
             "gt'); the segmentation reads none."
             if test_set.labelled
-            else 'Image labels aren\'t known: CAMs are those of the predicted classes.'
+            else "Image labels aren't known: CAMs are those of the predicted classes."
         )
     if looked.runner.unreadable:
         first = next(iter(looked.runner.unreadable.values()))
@@ -111,7 +111,7 @@ def _look_at_labels(looked: LookedAt) -> None:
         labels, looked.foreground = training_labels(looked.run.config)
     except _EXPECTED as error:
         looked.notes.append(
-            f'Which classes come together in training isn\'t known: {_line(error)}'
+            f"Which classes come together in training isn't known: {_line(error)}"
         )
         return
     if labels:

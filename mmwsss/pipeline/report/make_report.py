@@ -174,7 +174,11 @@ def _sweeps(run: str, stage: StageFacts) -> list[Chart]:
     found = []
     for scoring, rows in (stage.report.get('sweep') or {}).items():
         grid = [row['threshold'] for row in rows]
-        scores = [row['mIoU'] if row['mIoU'] is not None else float('nan') for row in rows]
-        what = ' '.join(filter(None, (run, stage.name, scoring if scoring != 'raw' else '')))
+        scores = [
+            row['mIoU'] if row['mIoU'] is not None else float('nan') for row in rows
+        ]
+        what = ' '.join(
+            filter(None, (run, stage.name, scoring if scoring != 'raw' else ''))
+        )
         found.append(threshold_chart(what, {what: (grid, scores, None)}))
     return [chart for chart in found if chart is not None]

@@ -94,7 +94,10 @@ def chosen_groups(looked: Sequence[LookedAt], count: int) -> list[PictureGroup]:
         pictures = passes[0].pictures, passes[1].pictures
         differ = choose_differences(*pictures, count, names)
         own = choose(passes[0].pictures, count)
-        return [*differ, *(PictureGroup(f'{g.title} of {names[0]}', g.names) for g in own)]
+        return [
+            *differ,
+            *(PictureGroup(f'{g.title} of {names[0]}', g.names) for g in own),
+        ]
     return [
         PictureGroup(f'{group.title} of {name}', group.names)
         for name, one in zip(names, passes)
@@ -129,7 +132,7 @@ def _labels(picture: ScoredPicture, classes: Sequence[str]) -> str:
 
 
 def in_words(picture: ScoredPicture, classes: Sequence[str]) -> str:
-    """Scores of a picture: ``'IoU 53, confidence 0.81'``."""
+    """Scores of a picture: ``'mIoU 53, confidence 0.81'``."""
     parts = []
     if not math.isnan(picture.miou):
         parts.append(f'mIoU {100 * picture.miou:.0f}')

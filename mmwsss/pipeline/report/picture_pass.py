@@ -64,6 +64,11 @@ class PicturePass:
         """Of the pictures."""
         return [picture.name for picture in self.pictures]
 
+    def sweep(self, name: str) -> list[float]:
+        """mIoU of a CAM in percent at each threshold of the grid."""
+        rows = (self.sweeps[name].areas(i) for i in range(len(self.grid)))
+        return [100 * scores_from_areas(row).mean() for row in rows]
+
 
 def metric_of(cfg: Config, meta: Mapping[str, Any]) -> WSSSMetric:
     """The metric of the config's test, which writes nothing; else one by default."""

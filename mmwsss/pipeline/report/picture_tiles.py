@@ -22,7 +22,7 @@ from mmwsss.visualization.samples import sample_outputs
 from .network_runner import NetworkRunner
 
 #: sides of the pictures in pixels; smaller ones are enlarged
-_SIDES = dict(min_side=128, max_side=288)
+_MIN_SIDE, _MAX_SIDE = 128, 288
 _QUALITY = 80
 _TITLES = {'aux_cam': 'auxiliary CAM', 'cam': 'CAM, all classes'}
 
@@ -101,13 +101,13 @@ def draw(
         outputs.pop('cam', None)
     if doubt is not None:
         outputs['uncertainty'] = doubt
-    tiles = sample_tiles(photo, outputs, classes, palette, **_SIDES)
+    tiles = sample_tiles(
+        photo, outputs, classes, palette, min_side=_MIN_SIDE, max_side=_MAX_SIDE
+    )
     named = dict(zip(['photo', *_in_order(outputs)], tiles, strict=True))
     base = named.pop('photo').picture
     cams = [
-        ShownTile(
-            f'CAM: {classes[i]}', data_uri(cam_overlay(base, _fitted(one, base)))
-        )
+        ShownTile(f'CAM: {classes[i]}', data_uri(cam_overlay(base, _fitted(one, base))))
         for i, one in maps.items()
     ]
     shown_tiles = {
@@ -116,9 +116,7 @@ def draw(
     }
     prediction, truth = shown_tiles.pop('seg', None), shown_tiles.pop('truth', None)
     photo_tile = ShownTile('photo', data_uri(base))
-    return ShownPicture(
-        photo_tile, prediction, truth, (*cams, *shown_tiles.values())
-    )
+    return ShownPicture(photo_tile, prediction, truth, (*cams, *shown_tiles.values()))
 
 
 def _in_order(outputs: Mapping[str, Any]) -> list[str]:

@@ -6,6 +6,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+import numpy as np
+
 from .looked_at import LookedAt
 from .picture_cards import CardGroup, card_groups
 from .picture_pass import PicturePass
@@ -16,6 +18,7 @@ from .score_tables import (
     ClassRow,
     class_rows,
     difference_of,
+    pass_scores,
     score_rows,
     shares,
     shares_of_diagonal,
@@ -133,8 +136,7 @@ def _add_scores(block: ReportBlock, looked: Sequence[LookedAt]) -> None:
         if one.run.scalars.last_scores:
             columns[f'{of}last validation'] = one.run.scalars.last_scores
         if one.found is not None:
-            found = one.found
-            columns[f'{of}for this page'] = _computed(found)
+            columns[f'{of}pictures of this page'] = pass_scores(one.found)
     block.columns, block.scores = list(columns), score_rows(columns)
     passes = [one.found for one in looked if one.found is not None]
     difference = difference_of(passes)
@@ -146,18 +148,6 @@ def _add_scores(block: ReportBlock, looked: Sequence[LookedAt]) -> None:
             f'interval over {len(passes[0].pictures)} pictures). '
             + ('It holds 0: these pictures decide nothing.' if held else '')
         )
-
-
-def _computed(found: PicturePass) -> dict[str, float]:
-    """Scores of the pictures that were looked at."""
-    from mmwsss.evaluation.scores import scores_from_areas
-
-    named = {
-        f'{name}_mIoU': 100 * scores_from_areas(areas).mean()
-        for name, areas in found.areas.items()
-    }
-    named |= {f'cls_{name}': value for name, value in found.image_scores.items()}
-    return named | dict(images=len(found.pictures))
 
 
 def _add_classes(block: ReportBlock, looked: Sequence[LookedAt]) -> None:
@@ -183,16 +173,14 @@ def _add_classes(block: ReportBlock, looked: Sequence[LookedAt]) -> None:
 
 
 def _add_together(block: ReportBlock, looked: Sequence[LookedAt]) -> None:
-    for number, one in enumerate(looked):
-        same = number and looked[0].together is not None and one.together is not None
-        if one.together is None or (
-            same and (one.together == looked[0].together).all()  # type: ignore[union-attr]
-        ):
-            continue
-        of = f'{one.run.name}: ' if len(looked) > 1 else ''
-        cells = shares_of_diagonal(one.together).tolist()
-        counts = one.together.diagonal().tolist()
+    """A table for each run, one where they were trained on the same labels."""
+    known = [(one, one.together) for one in looked if one.together is not None]
+    if len(known) > 1 and np.array_equal(known[0][1], known[1][1]):
+        known = known[:1]
+    for one, table in known:
+        of = f'{one.run.name}: ' if len(known) > 1 else ''
         title = f'{of}image labels of the training pictures'
+        cells, counts = shares_of_diagonal(table).tolist(), table.diagonal().tolist()
         block.together.append(Matrix(title, one.foreground, cells, counts))
 
 

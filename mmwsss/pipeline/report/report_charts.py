@@ -9,8 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mmwsss.evaluation.scores import scores_from_areas
-from mmwsss.visualization.line_chart import Line, Mark, line_chart
+from mmwsss.visualization.line_chart import Key, Line, Mark, legend_of, line_chart
 
 from .picture_pass import PicturePass
 from .run_scalars import RunScalars
@@ -47,13 +46,13 @@ class Chart:
         title: above it.
         svg: the drawing.
         words: the same in words, for those who can't see it.
-        group: ``'scores'``, ``'labels'`` or ``'losses'``.
+        legend: which curve is which.
     """
 
     title: str
     svg: str
     words: str
-    group: str = ''
+    legend: Sequence[Key] = ()
 
 
 def scalar_charts(runs: Mapping[str, RunScalars]) -> list[Chart]:
@@ -65,12 +64,11 @@ def scalar_charts(runs: Mapping[str, RunScalars]) -> list[Chart]:
     series = {name: {**run.train, **run.val} for name, run in runs.items()}
     charts = []
     for title, keys in _TOGETHER.items():
-        group = 'labels' if 'labels that' in title else 'scores'
-        charts.append(_chart(title, series, keys, group))
+        charts.append(_chart(title, series, keys))
     losses = sorted({key for run in series.values() for key in run if _is_loss(key)})
     for key in ['loss', *(key for key in losses if key != 'loss'), 'lr']:
         title = _ALONE.get(key) or f'Loss: {key.removeprefix("loss_")}'
-        charts.append(_chart(title, series, {key: ''}, 'losses'))
+        charts.append(_chart(title, series, {key: ''}))
     return [chart for chart in charts if chart is not None]
 
 
@@ -82,7 +80,6 @@ def _chart(
     title: str,
     series: Mapping[str, Mapping[str, Mapping[int, float]]],
     keys: Mapping[str, str],
-    group: str,
 ) -> Chart | None:
     """One chart of some series; ``None`` if no run has any."""
     lines = []
@@ -103,7 +100,7 @@ def _chart(
                 )
     if not lines:
         return None
-    return Chart(title, line_chart(lines), _words(lines), group)
+    return Chart(title, line_chart(lines), _words(lines), legend_of(lines))
 
 
 def _words(lines: Sequence[Line]) -> str:
@@ -124,7 +121,11 @@ def sweep_chart(name: str, passes: Mapping[str, PicturePass]) -> Chart | None:
         passes: run → what came of its pictures.
     """
     rows = {
-        run: (list(map(float, one.grid)), sweep_scores(one, name), one.thresholds[name])
+        run: (
+            one.grid.astype(float).round(6).tolist(),
+            one.sweep(name),
+            one.thresholds[name],
+        )
         for run, one in passes.items()
         if name in one.sweeps
     }
@@ -157,10 +158,5 @@ def threshold_chart(
         return None
     words = '; '.join(mark.name for mark in marks)
     title = f'{name}: mIoU (percent) over the background threshold'
-    return Chart(title, line_chart(lines, marks, 'threshold'), words, 'sweep')
-
-
-def sweep_scores(found: PicturePass, name: str) -> list[float]:
-    """mIoU in percent at each threshold of the grid."""
-    areas = (found.sweeps[name].areas(i) for i in range(len(found.grid)))
-    return [100 * scores_from_areas(one).mean() for one in areas]
+    svg = line_chart(lines, marks, 'threshold')
+    return Chart(title, svg, words, legend_of(lines, marks))

@@ -59,7 +59,8 @@ class RunFolder:
     @property
     def done(self) -> int:
         """Iterations that are known to be done."""
-        named = re.search(r'iter_(\d+)', self.checkpoint.name) if self.checkpoint else 0
+        name = self.checkpoint.name if self.checkpoint else ''
+        named = re.search(r'iter_(\d+)', name)
         return max(self.scalars.last, int(named[1]) if named else 0)
 
 

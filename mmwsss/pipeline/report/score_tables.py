@@ -102,6 +102,20 @@ def _values(scores: SegScores, name: str) -> np.ndarray:
     return getattr(scores, name)
 
 
+def pass_scores(found: PicturePass) -> dict[str, float]:
+    """Scores of the pictures that were looked at, named as by :class:`.WSSSMetric`."""
+    scores = {name: scores_from_areas(areas) for name, areas in found.areas.items()}
+    named = {f'{name}_mIoU': 100 * one.mean() for name, one in scores.items()}
+    if 'seg' in scores:
+        named['seg_pAcc'] = 100 * scores['seg'].pixel_acc
+    if 'pseudo' in scores:
+        named['pseudo_labelled'] = 100 * scores['pseudo'].labelled
+    for name in found.sweeps:
+        named[f'{name}_oracle_mIoU'] = float(np.nanmax([-1, *found.sweep(name)]))
+    named |= {f'cls_{name}': value for name, value in found.image_scores.items()}
+    return named | dict(images=len(found.pictures))
+
+
 def tested_areas(run: RunFolder) -> tuple[list[str], str, np.ndarray] | None:
     """Counts of each picture that ``tools/test.py`` left: names, output, (N, 3, K)."""
     files: list[Path] = [run.path / AREAS, *sorted(run.path.glob(f'*/{AREAS}'))]
