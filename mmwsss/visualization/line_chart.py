@@ -133,7 +133,7 @@ def _draw(axes: Any, lines: Sequence[Line], marks: Sequence[Mark]) -> None:
             color=_colour(line),
             linestyle=_DASHES[line.dash % len(_DASHES)],
             marker='.' if len(line.xs) < 20 else None,
-            markersize=4,
+            markersize=4 if len(line.xs) > 1 else 9,
             linewidth=1.5,
         )
     for mark in marks:

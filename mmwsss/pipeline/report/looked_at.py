@@ -9,14 +9,14 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from mmwsss.evaluation.confusion import pictures_together
-from mmwsss.io.errors import UserError, first_lines
+from mmwsss.io.errors import UserError
 
 from ..inference import init_model
 from .network_runner import NetworkRunner
 from .picture_pass import PicturePass, run_pass
+from .picture_set import build_picture_set, in_short, training_labels
 from .picture_tiles import ShownPicture, draw_pictures
 from .run_folder import RunFolder
-from .test_set import build_test_set, training_labels
 
 #: what may be wrong with checkpoint or data without the rest of a report being so
 _EXPECTED = (UserError, OSError, ValueError, KeyError)
@@ -73,28 +73,28 @@ def look_at(run: RunFolder, pictures: int, device: str) -> LookedAt:
             _look_at_pictures(looked, pictures, device)
         except _EXPECTED as error:
             looked.found = looked.runner = None
-            looked.notes.append(f'No picture was looked at: {_line(error)}')
+            looked.notes.append(f'No picture was looked at: {in_short(error)}')
     return looked
 
 
 def _look_at_pictures(looked: LookedAt, pictures: int, device: str) -> None:
     run, notes = looked.run, looked.notes
     assert run.config is not None and run.checkpoint is not None
-    test_set = build_test_set(run.config, pictures)
+    picture_set = build_picture_set(run.config, pictures)
     model = init_model(run.config, str(run.checkpoint), device)
-    looked.runner = NetworkRunner(model, test_set)
+    looked.runner = NetworkRunner(model, picture_set)
     looked.found = run_pass(looked.runner, run.config)
-    if test_set.without_masks:
+    if picture_set.without_masks:
         notes.append(
             'There are no masks, so IoU, false positives and negatives, confusion and '
             'the sweep of thresholds are left out, and the pictures are ordered by '
-            f'confidence ({test_set.without_masks}).'
+            f'confidence ({picture_set.without_masks}).'
         )
     if looked.runner.reads_labels:
         notes.append(
             "The CAMs of each picture are those of its true image labels (cam_filter='"
             "gt'); the segmentation reads none."
-            if test_set.labelled
+            if picture_set.labelled
             else "Image labels aren't known: CAMs are those of the predicted classes."
         )
     if looked.runner.unreadable:
@@ -111,12 +111,8 @@ def _look_at_labels(looked: LookedAt) -> None:
         labels, looked.foreground = training_labels(looked.run.config)
     except _EXPECTED as error:
         looked.notes.append(
-            f"Which classes come together in training isn't known: {_line(error)}"
+            f"Which classes come together in training isn't known: {in_short(error)}"
         )
         return
     if labels:
         looked.together = pictures_together(labels, len(looked.foreground))
-
-
-def _line(error: Exception) -> str:
-    return first_lines(str(error), 1)

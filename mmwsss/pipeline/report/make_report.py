@@ -42,6 +42,8 @@ class ReportSettings:
                 f'--pictures {self.pictures} must be 0 or more, and --shown '
                 f'{self.shown} 1 or more'
             )
+        if self.checkpoint is not None and not self.checkpoint.is_file():
+            raise UserError(f'there is no checkpoint {self.checkpoint}')
 
 
 @dataclass(frozen=True)
@@ -82,6 +84,11 @@ def gather_report(folders: Sequence[Path], settings: ReportSettings) -> Report:
             'single run; give two of one kind (a stage of a pipeline is the run in '
             'WORK_DIR/NN_name/run)'
         )
+    if kinds == {True} and settings.checkpoint is not None:
+        raise UserError(
+            f'--checkpoint {settings.checkpoint}: {folders[0]} is of a pipeline, whose '
+            'stages have checkpoints of their own; leave it out'
+        )
     names = short_names(folders)
     title, made = ' and '.join(names), _made()
     if kinds == {False}:
@@ -114,8 +121,12 @@ def check_folder(folder: Path) -> None:
     """
     if not folder.is_dir():
         raise UserError(f'there is no folder {folder}: give the work dir of a run')
-    if not is_pipeline(folder):
-        read_run(folder, folder.name) if not is_run(folder) else None
+    if not is_pipeline(folder) and not is_run(folder):
+        raise UserError(
+            f'{folder} holds no run: no logs (*/vis_data), no checkpoint and no '
+            'metrics.json. Give the work dir of tools/train.py, tools/test.py or '
+            'tools/run_pipeline.py'
+        )
 
 
 def short_names(folders: Sequence[Path]) -> list[str]:

@@ -19,7 +19,7 @@ from mmwsss.models.segmentors.wrapped_segmentor import unwrap
 
 from ..generate.split_images import groups_of_one_size, loader_of
 from ..prediction_cost import LargePictures
-from .test_set import TestSet
+from .picture_set import PictureSet
 
 
 class NetworkRunner:
@@ -27,11 +27,11 @@ class NetworkRunner:
 
     Args:
         model: from :func:`.init_model`, of mmwsss or mmseg.
-        test_set: the pictures.
+        picture_set: the pictures.
     """
 
-    def __init__(self, model: nn.Module, test_set: TestSet) -> None:
-        self.model, self.test_set = model, test_set
+    def __init__(self, model: nn.Module, picture_set: PictureSet) -> None:
+        self.model, self.picture_set = model, picture_set
         inner = unwrap(model)
         self.ours = isinstance(inner, WeakSegmentor)
         self.decodes = not self.ours or inner.decode_head is not None
@@ -54,7 +54,7 @@ class NetworkRunner:
             outputs = InferenceCfg.of(self.model.test_cfg).outputs
             found['outputs'] = (*outputs, 'class_maps')
             found['cam'] = dict(strides=(1,))
-        if self.reads_labels and not self.test_set.labelled:
+        if self.reads_labels and not self.picture_set.labelled:
             found['cam_filter'] = 'pred'
         return found
 
@@ -71,8 +71,8 @@ class NetworkRunner:
             The index and the sample with predictions and, if there is one, truth. A
             picture that can't be read is left out, its message is in ``unreadable``.
         """
-        dataset = self.test_set.dataset
-        groups = groups_of_one_size(dataset, self.test_set.batch_size)
+        dataset = self.picture_set.dataset
+        groups = groups_of_one_size(dataset, self.picture_set.batch_size)
         if indices is not None:
             wanted = set(indices)
             groups = [[i for i in group if i in wanted] for group in groups]
@@ -101,7 +101,7 @@ class NetworkRunner:
 
     def _index(self, group: Sequence[int], sample: SegDataSample) -> int:
         path = sample.metainfo['img_path']
-        infos = ((i, self.test_set.dataset.get_data_info(i)) for i in group)
+        infos = ((i, self.picture_set.dataset.get_data_info(i)) for i in group)
         return next(i for i, info in infos if info['img_path'] == path)
 
     def probabilities(self, sample: SegDataSample) -> Tensor | None:

@@ -87,9 +87,9 @@ def run_pass(runner: NetworkRunner, cfg: Config) -> PicturePass:
         runner: with the network.
         cfg: whose metric scores.
     """
-    test_set, meta = runner.test_set, runner.test_set.dataset.metainfo
+    picture_set, meta = runner.picture_set, runner.picture_set.dataset.metainfo
     metric, classes = metric_of(cfg, meta), tuple(meta['classes'])
-    found = PicturePass(classes, test_set.total, test_set.split, grid=metric.grid)
+    found = PicturePass(classes, picture_set.total, picture_set.split, grid=metric.grid)
     found.thresholds = dict(metric.thr)
     cls = []
     for index, sample in runner.samples():
@@ -103,7 +103,7 @@ def run_pass(runner: NetworkRunner, cfg: Config) -> PicturePass:
             _add_confusion(found, metric, sample)
         found.pictures.append(_picture(runner, found, entry, index, sample))
     found.pictures.sort(key=lambda picture: picture.index)
-    if cls and test_set.labelled:
+    if cls and picture_set.labelled:
         truth, probability = np.concatenate(cls, axis=1)
         precision = average_precision(truth, probability)
         if np.isfinite(precision).any():
@@ -147,7 +147,7 @@ def _picture(
     sample: SegDataSample,
 ) -> ScoredPicture:
     areas, nan = entry.get(found.main), float('nan')
-    labels = known_labels(runner.test_set.dataset.get_data_info(index))
+    labels = known_labels(runner.picture_set.dataset.get_data_info(index))
     prob = runner.probabilities(sample)
     doubt, contradicted = nan, 0
     if labels is not None and 'pred_score' in sample:

@@ -16,7 +16,7 @@ from PIL import Image
 from mmwsss.io.palette import full_palette
 from mmwsss.io.pictures.reader import read_picture, shown
 from mmwsss.visualization.overlays import cam_overlay, resize_picture
-from mmwsss.visualization.panels import sample_tiles
+from mmwsss.visualization.panels import TITLES, sample_tiles
 from mmwsss.visualization.samples import sample_outputs
 
 from .network_runner import NetworkRunner
@@ -24,7 +24,7 @@ from .network_runner import NetworkRunner
 #: sides of the pictures in pixels; smaller ones are enlarged
 _MIN_SIDE, _MAX_SIDE = 128, 288
 _QUALITY = 80
-_TITLES = {'aux_cam': 'auxiliary CAM', 'cam': 'CAM, all classes'}
+_NAMES = {'cam': 'CAM, all classes', 'uncertainty': 'where it is unsure'}
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,8 @@ class ShownPicture:
 
     Attributes:
         photo: the picture.
-        prediction: mask of the decoder; ``None`` if there is none.
+        prediction: mask of the decoder, else the CAM of all classes; ``None`` if there
+            is neither.
         truth: ``None`` without a mask.
         more: CAM of each class, pseudo label, where the network is unsure.
     """
@@ -68,9 +69,9 @@ def draw_pictures(
         classes: names by id, background first.
     """
     drawn = {}
-    meta = runner.test_set.dataset.metainfo
+    meta = runner.picture_set.dataset.metainfo
     for index, sample in runner.samples(list(wanted), class_maps=True):
-        info = runner.test_set.dataset.get_data_info(index)
+        info = runner.picture_set.dataset.get_data_info(index)
         rule = info.get('picture')
         photo = shown(read_picture(info['img_path'], rule).pixels, rule)
         doubt = runner.doubt(sample, len(classes))
@@ -97,7 +98,7 @@ def draw(
     """
     outputs = sample_outputs(sample)
     maps = _class_maps(sample)
-    if maps:
+    if maps and 'seg' in outputs:  # else it is all there is to be seen at first
         outputs.pop('cam', None)
     if doubt is not None:
         outputs['uncertainty'] = doubt
@@ -111,18 +112,17 @@ def draw(
         for i, one in maps.items()
     ]
     shown_tiles = {
-        name: ShownTile(_TITLES.get(name, tile.title), data_uri(tile.picture))
+        name: ShownTile(_NAMES.get(name, tile.title), data_uri(tile.picture))
         for name, tile in named.items()
     }
-    prediction, truth = shown_tiles.pop('seg', None), shown_tiles.pop('truth', None)
+    truth = shown_tiles.pop('truth', None)
+    prediction = shown_tiles.pop('seg', None) or shown_tiles.pop('cam', None)
     photo_tile = ShownTile('photo', data_uri(base))
     return ShownPicture(photo_tile, prediction, truth, (*cams, *shown_tiles.values()))
 
 
 def _in_order(outputs: Mapping[str, Any]) -> list[str]:
     """Names of the outputs in the order in which they are drawn."""
-    from mmwsss.visualization.panels import TITLES
-
     return [name for name in TITLES if name in outputs]
 
 

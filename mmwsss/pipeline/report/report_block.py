@@ -115,7 +115,7 @@ def build_block(title: str, looked: Sequence[LookedAt], count: int) -> ReportBlo
     block.groups = card_groups(looked, count)
     if passes:
         first = next(one for one in looked if one.runner is not None)
-        meta = first.runner.test_set.dataset.metainfo  # type: ignore[union-attr]
+        meta = first.runner.picture_set.dataset.metainfo  # type: ignore[union-attr]
         block.swatches = swatches(meta['classes'], meta.get('palette'))
     _add_texts(block, looked)
     return block

@@ -79,14 +79,8 @@ def read_run(path: Path, name: str, checkpoint: Path | None = None) -> RunFolder
         checkpoint: to look at instead of the last one.
 
     Raises:
-        UserError: if it holds no run.
+        UserError: if a file of scores is no JSON.
     """
-    if not is_run(path):
-        raise UserError(
-            f'{path} holds no run: no logs (*/vis_data), no checkpoint and no '
-            f'{METRICS}. Give the work dir of tools/train.py, tools/test.py or '
-            'tools/run_pipeline.py'
-        )
     scalars = sorted(path.glob('*/vis_data/scalars.json'))
     logs = sorted(path.glob('*/*.log'))
     trainings = [log for log in logs if (log.parent / 'vis_data/scalars.json').exists()]

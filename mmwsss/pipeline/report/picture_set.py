@@ -14,6 +14,7 @@ from mmengine.config import Config
 from mmengine.registry import init_default_scope
 
 from mmwsss.datasets.weak_seg_dataset import WeakSegDataset
+from mmwsss.io.data_errors import DataError
 from mmwsss.io.errors import UserError, first_lines
 from mmwsss.io.known_labels import labels_known
 from mmwsss.registry import DATASETS
@@ -25,7 +26,7 @@ _SEED = 0
 
 
 @dataclass(frozen=True)
-class TestSet:
+class PictureSet:
     """Pictures of a data set.
 
     Attributes:
@@ -37,8 +38,6 @@ class TestSet:
         labelled: whether the image labels of all of them are known.
     """
 
-    __test__ = False  # for pytest
-
     dataset: Any
     total: int
     split: str
@@ -47,7 +46,7 @@ class TestSet:
     labelled: bool
 
 
-def build_test_set(cfg: Config, count: int) -> TestSet:
+def build_picture_set(cfg: Config, count: int) -> PictureSet:
     """Build the test set of a config, else that of validation, else of training.
 
     A data set whose masks aren't there is built without them.
@@ -69,7 +68,7 @@ def build_test_set(cfg: Config, count: int) -> TestSet:
     try:
         dataset = DATASETS.build(dataset_cfg)
     except (UserError, OSError) as error:
-        reason = first_lines(str(error), 1)
+        reason = in_short(error)
         dataset = DATASETS.build(without_masks(dataset_cfg))
     total = len(dataset)
     if count < total:
@@ -78,7 +77,14 @@ def build_test_set(cfg: Config, count: int) -> TestSet:
     infos = [dataset.get_data_info(i) for i in range(len(dataset))]
     known = all(labels_known(info) for info in infos)
     name = dataset_cfg.get('split') or split
-    return TestSet(dataset, total, name, loader.get('batch_size', 1), reason, known)
+    return PictureSet(dataset, total, name, loader.get('batch_size', 1), reason, known)
+
+
+def in_short(error: Exception) -> str:
+    """What is wrong, in a line, without the fix."""
+    if isinstance(error, DataError):
+        return f'{error.path} {error.problem}'
+    return first_lines(str(error), 1)
 
 
 def _loader(cfg: Config) -> tuple[Mapping[str, Any], str]:
