@@ -13,8 +13,7 @@ import pytest
 from mmwsss.io.errors import UserError
 from mmwsss.pipeline.report.make_report import ReportSettings, gather_report
 from mmwsss.pipeline.report.report_page import page
-
-from .conftest import LINES, trained
+from tests.helpers.run_folders import LINES, trained
 
 SETTINGS = ReportSettings(shown=2)
 UNREAD = ReportSettings(pictures=0)

@@ -9,8 +9,13 @@ from mmwsss.io.errors import UserError
 from mmwsss.pipeline.report.run_facts import facts_of, setting_differences
 from mmwsss.pipeline.report.run_folder import environment_of, minutes_of, read_run
 from mmwsss.pipeline.report.run_scalars import read_scalars
-
-from .conftest import log_text, shapes_config, trained, validated, write_session
+from tests.helpers.run_folders import (
+    log_text,
+    shapes_config,
+    trained,
+    validated,
+    write_session,
+)
 
 
 def test_series_of_training_and_validation(finished) -> None:
