@@ -88,12 +88,16 @@ def read_run(path: Path, name: str, checkpoint: Path | None = None) -> RunFolder
     if not texts and logs:
         texts = [logs[-1].read_text(encoding='utf-8', errors='replace')]
     summary = path / DATA_SUMMARY
+    config = _config(path, scalars)
     return RunFolder(
         path,
         name,
-        _config(path, scalars),
+        config,
         read_scalars(scalars),
-        checkpoint or last_checkpoint(path) or _newest(path),
+        checkpoint
+        or last_checkpoint(path)
+        or _newest(path)
+        or (None if scalars else _tested(config)),
         _tests(path),
         sum(map(minutes_of, texts)) if trainings else 0.0,
         environment_of(texts[-1]) if texts else '',
@@ -114,6 +118,12 @@ def _newest(path: Path) -> Path | None:
     """The last checkpoint of a run that left no pointer to it."""
     found = sorted(path.glob('*.pth'), key=lambda file: file.stat().st_mtime_ns)
     return found[-1] if found else None
+
+
+def _tested(config: Config | None) -> Path | None:
+    """The checkpoint that a test has loaded, where it is a file that is there."""
+    given = (config or {}).get('load_from')
+    return Path(given) if given and Path(given).is_file() else None
 
 
 def _tests(path: Path) -> dict[str, dict[str, Any]]:

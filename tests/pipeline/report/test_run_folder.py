@@ -74,6 +74,18 @@ def test_an_interrupted_run_says_so(make_run) -> None:
     assert run.checkpoint is None and facts_of(run)['checkpoint'] == 'none'
 
 
+def test_the_folder_of_a_test_names_what_it_tested(finished, drawn, tmp_path) -> None:
+    checkpoint = finished / 'iter_4.pth'
+    cfg = shapes_config(drawn, load_from=str(checkpoint))
+    (tmp_path / 'a/vis_data').mkdir(parents=True)
+    (tmp_path / 'a/vis_data/config.py').write_text(cfg.pretty_text)
+    run = read_run(tmp_path, 'test')
+    assert run.checkpoint == checkpoint and facts_of(run)['method'] == 'ToCo'
+    # a training that began with weights has not made them
+    write_session(tmp_path, 'b', [trained(1)], cfg)
+    assert read_run(tmp_path, 'test').checkpoint is None
+
+
 def test_what_a_log_says_of_the_machine() -> None:
     text = environment_of(log_text('10:00:00', '11:30:00'))
     assert 'PyTorch: 2.11.0' in text and 'seed: 0' in text and 'MMEngine' in text
