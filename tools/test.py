@@ -67,9 +67,14 @@ def build_config(args: argparse.Namespace) -> Config:
 
 
 def main(argv: list[str] | None = None) -> None:
-    """Test; write scores to ``metrics.json``, counts of photos to ``areas.npz``."""
+    """Test; write scores, also of each class, to ``metrics.json``, counts of photos
+    to ``areas.npz``."""
     runner = make_runner(build_config(parse_args(argv)))
-    save_metrics(runner.test(), runner.work_dir)
+    metrics = runner.test()
+    classes: dict[str, dict[str, float]] = {}
+    for metric in runner.test_evaluator.metrics:
+        classes |= getattr(metric, 'class_iou', {})
+    save_metrics(metrics, runner.work_dir, classes)
 
 
 if __name__ == '__main__':

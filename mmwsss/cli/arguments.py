@@ -176,16 +176,25 @@ def make_runner(cfg: Config) -> Runner:
     return RUNNERS.build(cfg) if 'runner_type' in cfg else Runner.from_cfg(cfg)
 
 
-def save_metrics(metrics: Mapping[str, Any], work_dir: str | os.PathLike) -> None:
+def save_metrics(
+    metrics: Mapping[str, Any],
+    work_dir: str | os.PathLike,
+    classes: Mapping[str, Mapping[str, float]] | None = None,
+) -> None:
     """Write the scores of a test: once, by the first process, and whole.
 
     What isn't defined (NaN, which JSON doesn't know) is ``null``, and said once.
 
     (mmengine's own file is written by every process, one over the other.)
+
+    Args:
+        metrics: name → number.
+        work_dir: its folder.
+        classes: output → class → IoU in percent, for the entry ``classes``.
     """
     if is_main_process():
-        found = {k: float(v) for k, v in metrics.items() if isinstance(v, Real)}
-        scores = {k: v if math.isfinite(v) else None for k, v in found.items()}
+        found = {k: v for k, v in metrics.items() if isinstance(v, Real)}
+        scores: dict[str, Any] = _defined(found)
         undefined = [key for key, value in scores.items() if value is None]
         if undefined:
             print_log(
@@ -194,7 +203,19 @@ def save_metrics(metrics: Mapping[str, Any], work_dir: str | os.PathLike) -> Non
                 'current',
                 logging.WARNING,
             )
+        if classes:
+            scores['classes'] = {name: _defined(of) for name, of in classes.items()}
         write_json(scores, osp.join(work_dir, METRICS))
+
+
+def _defined(values: Mapping[str, Any]) -> dict[str, float | int | None]:
+    """Numbers as JSON knows them: ``None`` for what isn't defined."""
+    return {
+        key: (value if isinstance(value, int) else float(value))
+        if math.isfinite(value)
+        else None
+        for key, value in values.items()
+    }
 
 
 @contextmanager

@@ -43,7 +43,9 @@ class WSSSMetric(BaseMetric):
     missed); ``seg_pAcc``, ``seg_mAcc``; for CAMs ``X_oracle_mIoU`` and
     ``X_oracle_thr`` (the best threshold of a sweep, chosen *on the truth*);
     ``pseudo_labelled`` (share of pixels with a label; the pseudo-label scores regard
-    those only); ``cls_F1``, ``cls_mAP``.
+    those only); ``cls_F1``, ``cls_mAP``; ``images``: how many were scored.
+
+    ``class_iou`` then holds the IoU of each class, ``{X: {class name: percent}}``.
 
     Args:
         bkg_thr: Fixed threshold of the CAM labels: background where score <= it.
@@ -99,6 +101,7 @@ class WSSSMetric(BaseMetric):
         self.save_what = save_what
         self.ignore_index = ignore_index
         self.areas_file = areas_file
+        self.class_iou: dict[str, dict[str, float]] = {}
 
     @property
     def num_classes(self) -> int:
@@ -127,7 +130,7 @@ class WSSSMetric(BaseMetric):
             return entry
         truth = truth.masked_fill(truth == self.ignore_index, -1)
         for name in (*_LABELS, *_CAMS):
-            label = self._label(sample, name)
+            label = self.label_map(sample, name)
             if label is not None:
                 entry[name] = areas_from_labels(
                     truth.to(label.device), label, self.num_classes
@@ -140,7 +143,7 @@ class WSSSMetric(BaseMetric):
                 )
         return entry
 
-    def _label(self, sample: dict, name: str) -> Tensor | None:
+    def label_map(self, sample: dict, name: str) -> Tensor | None:
         """Label map (H, W) of one output; CAMs at the fixed threshold."""
         if name in _LABELS:
             return _data(sample, _LABELS[name])
@@ -151,7 +154,7 @@ class WSSSMetric(BaseMetric):
         return threshold_label(score, label, self.thr[name])
 
     def _save(self, sample: dict, folder: str) -> None:
-        label = self._label(sample, self.save_what)
+        label = self.label_map(sample, self.save_what)
         if label is None:
             raise KeyError(
                 f'save_what={self.save_what!r}: the model returned no such '
@@ -198,10 +201,11 @@ class WSSSMetric(BaseMetric):
         write_photo_areas([entry['name'] for entry in entries], areas, path, classes)
 
     def _sum(self, results: Sequence[dict]) -> dict[str, Any]:
-        total: dict[str, Any] = {}
+        total: dict[str, Any] = dict(images=0)
         for entry in results:
+            total['images'] += entry.get('images', 1)
             for name, value in entry.items():
-                if name == 'name':
+                if name in ('name', 'images'):
                     continue
                 if name == 'cls':
                     total.setdefault(name, []).append(value)
@@ -238,8 +242,12 @@ class WSSSMetric(BaseMetric):
             metrics['cls_mAP'] = (
                 100 * float(np.nanmean(ap)) if np.isfinite(ap).any() else float('nan')
             )
+        self.class_iou = {
+            name: dict(zip(self.dataset_meta['classes'], (100 * s.iou).tolist()))
+            for name, s in scores.items()
+        }
         self._log(scores, oracle, metrics)
-        return metrics
+        return metrics | dict(images=total['images'])
 
     def _seg_metrics(self, scores: dict[str, SegScores]) -> dict[str, float]:
         metrics = {}

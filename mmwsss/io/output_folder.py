@@ -22,6 +22,8 @@ from .errors import UserError
 MADE = '.made_by_mmwsss.txt'
 #: text of pictures that we draw (PNG, key ``Software``)
 SOFTWARE = 'mmwsss'
+#: in the head of pages that we write
+_GENERATOR = b'<meta name="generator" content="mmwsss">'
 
 
 class OutputError(UserError):
@@ -174,8 +176,8 @@ def claim_file(
 ) -> Path:
     """One file that a tool may write: no input, and none of another making.
 
-    A picture of ours says so itself; a JSON report is known by its keys. Anything else
-    that is there is refused.
+    A picture or a page of ours says so itself; a JSON report is known by its keys.
+    Anything else that is there is refused.
 
     Args:
         path: the file.
@@ -190,7 +192,8 @@ def claim_file(
     refuse_inputs(path, inputs, option)
     if path.is_dir():
         raise OutputError(f'{option} {path} is a folder: give the name of a file')
-    if path.exists() and not (_is_our_picture(path) or _has_keys(path, keys)):
+    ours = _is_our_picture(path) or _is_our_page(path) or _has_keys(path, keys)
+    if path.exists() and not ours:
         raise OutputError(
             f'{option} {path} is there and was not made by this tool: give another '
             'name, or move it away'
@@ -236,8 +239,15 @@ def _is_our_picture(path: Path) -> bool:
         return False
 
 
+def _is_our_page(path: Path) -> bool:
+    if path.suffix.lower() != '.html' or not path.is_file():
+        return False
+    with open(path, 'rb') as file:
+        return _GENERATOR in file.read(1024)
+
+
 def _has_keys(path: Path, keys: Collection[str]) -> bool:
-    if not keys or path.suffix.lower() != '.json':
+    if not keys or path.suffix.lower() != '.json' or not path.is_file():
         return False
     try:
         content = json.loads(path.read_text(encoding='utf-8'))

@@ -64,6 +64,13 @@ def test_an_undefined_score_is_null(tmp_path) -> None:
     assert json.loads(text) == dict(a=1.5, b=None, c=None) and 'NaN' not in text
 
 
+def test_the_scores_of_classes_stand_beside_the_others(tmp_path) -> None:
+    classes = dict(seg=dict(cat=50.0, dog=float('nan')))
+    save_metrics(dict(images=3), tmp_path, classes)
+    found = json.loads((tmp_path / 'metrics.json').read_text())
+    assert found == dict(images=3, classes=dict(seg=dict(cat=50.0, dog=None)))
+
+
 def test_an_old_name_is_understood() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument('--split', default='train')

@@ -85,12 +85,24 @@ def test_all_outputs():
     assert got['cam_oracle_mIoU'] == pytest.approx(max(sweep))
     assert got['cam_oracle_thr'] == int(np.argmax(sweep)) / 100
     assert {'cls_F1', 'cls_mAP', 'aux_cam_oracle_thr', 'seg_FP', 'seg_FN'} <= set(got)
+    assert got.pop('images') == len(samples)
     assert all(isinstance(v, float) for v in got.values())
 
 
 def test_plain_segmentor():
     got = run(metric(), [sample(i, wsss=False) for i in range(2)])
-    assert set(got) == {'seg_mIoU', 'seg_FP', 'seg_FN', 'seg_pAcc', 'seg_mAcc'}
+    figures = {'seg_mIoU', 'seg_FP', 'seg_FN', 'seg_pAcc', 'seg_mAcc'}
+    assert set(got) == figures | {'images'}
+
+
+def test_the_iou_of_each_class():
+    samples = [sample(i, wsss=False) for i in range(2)]
+    scored = metric()
+    got = run(scored, samples)
+    assert list(scored.class_iou['seg']) == list(CLASSES)
+    assert np.mean([*scored.class_iou['seg'].values()]) == pytest.approx(
+        got['seg_mIoU']
+    )
 
 
 def test_padding_of_the_last_round_is_dropped():

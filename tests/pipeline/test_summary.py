@@ -50,3 +50,16 @@ def test_the_table_tells_threshold_and_eroded_score(config, work):
         '| cam_score | train, best threshold 0.21; eroded 63.70 | 55.00 |'
         in summarise(run.stages, work)
     )
+
+
+def test_scores_of_few_pictures_are_marked(config, work):
+    run = make_run(config, work)
+    run_pipeline(run)
+    record = work / '03_cam_score/record.json'
+    content = json.loads(record.read_text())
+    for images, marked in ((99, True), (100, False)):
+        content['metrics'] |= dict(images=images)
+        record.write_text(json.dumps(content))
+        table = summarise(run.stages, work)
+        assert ('| cam_score | train (99 pictures, few) |' in table) is marked
+        assert ('few: fewer than 100 pictures' in table) is marked

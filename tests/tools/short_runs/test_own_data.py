@@ -51,7 +51,8 @@ def test_good_and_bad_pictures(here, tmp_path) -> None:
     assert set(np.unique([np.asarray(m) for m in masks]).tolist()) <= {0, 1}
     run('tools/test.py', config, weights, '--work-dir', tmp_path / 'test')
     scores = json.loads((tmp_path / 'test' / 'metrics.json').read_text())
-    assert 0 <= scores['seg_mIoU'] <= 100
+    assert 0 <= scores['seg_mIoU'] <= 100 and scores['images'] > 0
+    assert list(scores['classes']['seg']) == ['background', 'bad']
 
 
 def test_tiles_of_five_bands(here, tmp_path) -> None:
