@@ -1,5 +1,5 @@
 # Licensed under Apache-2.0.
-"""What a network of the zoo makes of drawn pictures: the first figure of docs/en/field.md.
+"""A network of the zoo on drawn pictures: the first figure of docs/en/field.md.
 
     python demo/field_picture.py [--data FOLDER] [--out FILE]
 

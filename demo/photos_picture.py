@@ -38,7 +38,9 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.split('\n')[0])
     parser.add_argument('--model', default=MODEL, help='name in the zoo')
     parser.add_argument(
-        '--checkpoint', type=Path, metavar='FILE',
+        '--checkpoint',
+        type=Path,
+        metavar='FILE',
         help='weights of your own of that config, instead of the published ones',
     )
     parser.add_argument(
@@ -83,8 +85,9 @@ def small(pixels: np.ndarray) -> np.ndarray:
 
 
 def row(model: nn.Module, title: str, pixels: np.ndarray) -> list[Tile]:
-    """Photo · CAM · segmentation."""
-    sample = predict_image(model, pixels, outputs=('seg', 'cam'))
+    """Photo · CAM · segmentation, where the network has a decoder."""
+    decodes = getattr(model, 'decode_head', None) is not None
+    sample = predict_image(model, pixels, outputs=('seg', 'cam')[not decodes :])
     outputs = sample_outputs(sample, truth=False)
     meta = model.dataset_meta
     tiles = sample_tiles(pixels, outputs, meta['classes'], meta.get('palette'))

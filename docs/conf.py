@@ -16,6 +16,8 @@ import re
 from pathlib import Path
 from typing import Any
 
+from docutils import nodes
+from docutils.utils.math.latex2mathml import tex2mathml
 from sphinx.application import Sphinx
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -23,8 +25,17 @@ DOCS = ROOT / 'docs' / 'en'
 INDEX = DOCS / 'index.md'
 #: rooms that are written for use from outside; the others serve the tools
 ROOMS = {
-    'apis', 'cam', 'datasets', 'engine', 'evaluation', 'io', 'labelers', 'methods',
-    'models', 'ops', 'structures', 'testing', 'visualization',
+    'apis',
+    'cam',
+    'datasets',
+    'engine',
+    'evaluation',
+    'labelers',
+    'methods',
+    'models',
+    'ops',
+    'structures',
+    'testing',
 }  # fmt: skip
 #: packages that collect their names: one page for all that they give
 COLLECTING = {'apis', 'cam', 'ops', 'structures'}
@@ -46,6 +57,7 @@ html_theme = 'furo'
 html_title = 'mmwsss'
 html_extra_path = ['index.html']  # leads to the first page
 html_show_sourcelink = False
+html_math_renderer = 'mathml'  # below: browsers know it, nothing is fetched
 
 autoapi_dirs = [str(ROOT / 'mmwsss')]
 autoapi_root = 'docs/api'  # written for the build, then deleted
@@ -117,7 +129,21 @@ def leave_out(
     return skip
 
 
+def write_formula(writer: Any, node: nodes.Node) -> None:
+    """Write a formula as MathML.
+
+    Raises:
+        nodes.SkipNode: always; the formula is written, what is in it isn't to be.
+    """
+    formula = re.sub(r'\\[bB]igg?(?![a-zA-Z])', '', node.astext())  # sizes of brackets
+    block = isinstance(node, nodes.math_block)
+    writer.body.append(tex2mathml(formula, as_block=block))
+    raise nodes.SkipNode
+
+
 def setup(app: Sphinx) -> None:
     """Called by Sphinx."""
+    renderer = (write_formula, None)
+    app.add_html_math_renderer('mathml', renderer, renderer)
     app.connect('source-read', add_menu)
     app.connect('autoapi-skip-member', leave_out)

@@ -13,7 +13,7 @@ from typing import NamedTuple
 from . import ROOT
 
 FENCE = re.compile(r'^( *)```(\w*)[^\n]*\n(.*?)^\1```', re.MULTILINE | re.DOTALL)
-LINK = re.compile(r'!?\[(?:[^\[\]]|\[[^\[\]]*\])*\]\(<?([^)\s>]+)>?[^)]*\)')
+LINK = re.compile(r'\]\(<?([^)\s>]+)>?(?:\s+"[^"]*")?\)')
 HEADING = re.compile(r'^#{1,6} +(.+?) *#*$', re.MULTILINE)
 #: words of the shell that stand before a command
 KEYWORDS = {'for', 'do', 'done', 'then', 'if', 'fi', 'else', '(', ')', 'sudo', 'time'}
@@ -49,9 +49,7 @@ def page_id(path: Path) -> str:
 def links(text: str) -> list[str]:
     """Targets of the links, addresses of the web left out."""
     text = re.sub(r'`[^`\n]*`', '', FENCE.sub('', text))
-    return [
-        target for target in LINK.findall(text) if not re.match(r'\w+:', target)
-    ]
+    return [target for target in LINK.findall(text) if not re.match(r'\w+:', target)]
 
 
 def anchors(text: str) -> set[str]:
@@ -106,9 +104,7 @@ def split(line: str, variables: dict[str, str]) -> Iterator[tuple[str, ...]]:
             words.append(word)
 
 
-def program(
-    words: list[str], variables: dict[str, str]
-) -> Iterator[tuple[str, ...]]:
+def program(words: list[str], variables: dict[str, str]) -> Iterator[tuple[str, ...]]:
     """Without what stands before the program; variables that are set are kept."""
     while words:
         name, equals, value = words[0].partition('=')
