@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from shutil import rmtree
 from typing import Any
 
 from docutils import nodes
@@ -40,7 +41,7 @@ ROOMS = {
 #: packages that collect their names: one page for all that they give
 COLLECTING = {'apis', 'cam', 'ops', 'structures'}
 #: pages that stand outside the list
-FIRST, LAST = ['docs/en/index'], ['CHANGELOG', 'CONTRIBUTING']
+FIRST, LAST = ['docs/en/index'], ['CHANGELOG', 'CONTRIBUTING', 'README_zh-CN']
 
 project = 'mmwsss'
 author = 'mmwsss contributors'
@@ -143,6 +144,7 @@ def write_formula(writer: Any, node: nodes.Node) -> None:
 
 def setup(app: Sphinx) -> None:
     """Called by Sphinx."""
+    rmtree(ROOT / autoapi_root, ignore_errors=True)  # left by a build that was killed
     renderer = (write_formula, None)
     app.add_html_math_renderer('mathml', renderer, renderer)
     app.connect('source-read', add_menu)
