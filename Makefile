@@ -66,7 +66,7 @@ fix: env  ## ruff, with the changes that it can make by itself; README and model
 	$(PY) -m ruff format .
 
 docs: $(STAMP)-docs  ## the documentation as a site in site/; a broken link is an error
-	$(PY) -m sphinx -q -W --keep-going -c docs -d '$(VENV)/doctrees' . site
+	$(PY) -m sphinx -q -W --keep-going -j auto -c docs -d '$(VENV)/doctrees' . site
 	@echo 'Open site/index.html.'
 
 doctor: env  ## what is installed, what is wrong with it and how to put it right

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import ast
 import inspect
-import re
 import subprocess
 import sys
 from collections import Counter
@@ -294,25 +293,3 @@ def test_every_config_is_in_a_metafile():
         if not path.name.startswith('_')
     }
     assert listed == there
-
-
-def local_links(path: Path) -> list[str]:
-    """Targets of a Markdown file's links that point into the repository."""
-    text = path.read_text(encoding='utf-8')
-    text = re.sub(r'^```.*?^```', '', text, flags=re.MULTILINE | re.DOTALL)  # code
-    parts = [part.split(')')[0] for part in text.split('](')[1:]]
-    return [
-        part.split('#')[0] for part in parts if '://' not in part and part[0] != '#'
-    ]
-
-
-@pytest.mark.parametrize(
-    'path',
-    sorted(
-        [*ROOT.glob('*.md'), *ROOT.glob('docs/**/*.md'), *ROOT.glob('configs/**/*.md')]
-    ),
-    ids=lambda path: path.relative_to(ROOT).as_posix(),
-)
-def test_links_in_the_documentation(path):
-    missing = [link for link in local_links(path) if not (path.parent / link).exists()]
-    assert not missing, missing

@@ -76,7 +76,7 @@ def label_contradiction(score: Tensor, present: Collection[int]) -> tuple[float,
         present: class ids of the image label.
 
     Returns:
-        (|probability - label| in [0, 1], class id 1..C).
+        (absolute difference of probability and label in [0, 1], class id 1..C).
     """
     label = torch.zeros_like(score)
     label[[class_id - 1 for class_id in present]] = 1

@@ -48,7 +48,7 @@ def test_pictures(load_tool, shapes, part, size):
     load_tool(TOOL).main(
         [
             str(CONFIG),
-            '--part',
+            '--split',
             part,
             '--out',
             str(out),

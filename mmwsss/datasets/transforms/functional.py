@@ -98,7 +98,7 @@ def resized_crop(
 def resize_map(
     array: np.ndarray, size: tuple[int, int], align_corners: bool
 ) -> np.ndarray:
-    """Bilinear (..., H, W) to (..., *size), without antialiasing.
+    """Bilinear (..., H, W) to ``(..., *size)``, without antialiasing.
 
     In double precision (SMAF's release): float32 places the sampling points of a large
     map to 1e-5 pixels only.

@@ -17,7 +17,7 @@ from mmwsss.ops import random_walk
 
 
 def padded_canvas(images: Sequence[Tensor], size: tuple[int, int]) -> Tensor:
-    """Images (3, H, W) of any sizes, zeros to the right and below: (B, 3, *size)."""
+    """Images (3, H, W) of any sizes, zeros right and below: ``(B, 3, *size)``."""
     return torch.stack(
         [
             F.pad(image, (0, size[1] - image.shape[-1], 0, size[0] - image.shape[-2]))
