@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
@@ -14,9 +13,9 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from mmengine.utils import ProgressBar
 
 from mmwsss.cam import keep_known
+from mmwsss.cli.progress_bar import progress_bar
 from mmwsss.datasets.side_inputs.ids_kind import decode_mask
 from mmwsss.io.data_errors import DataError, MaskError, UnreadableImageError
 from mmwsss.io.image_files import image_stem, picture_size
@@ -116,8 +115,8 @@ def _refine(
         results = _batched(todo, cfg, device, batch_size, max(workers, 1))
     else:
         results = _one_by_one(todo, cfg, workers if workers > 1 else 0)
-    bar = ProgressBar(len(todo), file=sys.stderr)
-    with closing(results):  # ends the workers whatever happens
+    # closing ends the workers whatever happens
+    with closing(results), progress_bar(len(todo)) as bar:
         for task, error in results:
             if error is None:
                 report.written += 1
