@@ -60,7 +60,7 @@ def _curve(axis: Any, found: Mapping[str, Any], title: str) -> None:
     axis.plot((0, 1), (0, 1), '--', color='#333333', linewidth=1)
     axis.set(ylim=(0, 1), xlim=(0, 1), ylabel='how often it is true')
     axis.set_title(f'{title}: ECE {100 * found["ece"]:.1f} %', fontsize=11)
-    axis.legend(loc='upper left', fontsize=8, frameon=False)
+    axis.legend(loc='upper left', fontsize=8, framealpha=0.9)
 
 
 def _counts(axis: Any, found: Mapping[str, Any]) -> None:

@@ -14,8 +14,9 @@ from PIL import Image
 from mmwsss.io.errors import UserError
 from mmwsss.io.output_folder import OutputError
 from mmwsss.pipeline.inference import init_model
+from mmwsss.testing import build
 from tests.helpers import ROOT
-from tests.helpers.drawn_shapes import CHECKPOINT, CONFIG, draw_shapes
+from tests.helpers.drawn_shapes import CHECKPOINT, CONFIG, draw_shapes, shapes_options
 
 TOOLS = ROOT / 'tools' / 'analysis_tools'
 
@@ -77,6 +78,18 @@ def test_calibration_without_test_data(load_tool, config, tmp_path):
     options = ('test_dataloader=None', 'test_evaluator=None', 'test_cfg=None')
     with pytest.raises(UserError, match='has no test_dataloader'):
         tool.main([config, CHECKPOINT, '--cfg-options', *options])
+
+
+def test_a_refined_segmenter_of_mmseg_is_not_measured(load_tool, shapes, tmp_path):
+    """Its logits are those before the refinement."""
+    base = ROOT / 'configs/toco/sup_vit-t_shapes.py'
+    weights = tmp_path / 'sup.pth'
+    torch.save(dict(state_dict=build(base).state_dict()), weights)
+    tool = load_tool(TOOLS / 'calibration.py')
+    arguments = [str(base), str(weights), *shapes_options(shapes)]
+    assert set(tool.main(arguments)) >= {'pixels'}
+    with pytest.raises(UserError, match='gives no probability of the class'):
+        tool.main([*arguments, '--post-processor', 'crf'])
 
 
 def test_similarity_and_entropy_by_block(load_tool, config, tmp_path, capsys):
@@ -159,6 +172,18 @@ def test_cams_of_two_checkpoints(load_tool, photos, tmp_path):
     assert rows[0].keys() == rows[1].keys() >= {'x', 'CAM', 'prediction'}
     same = {key for key in rows[0] if np.array_equal(rows[0][key], rows[1][key])}
     assert {'x', 'CAM'} <= same and 'prediction' not in same
+
+
+def test_the_same_output_stands_in_one_column(load_tool):
+    tool = load_tool(TOOLS / 'compare_cams.py')
+    photo = np.zeros((4, 6, 3), np.uint8)
+    tiles = {name: tool.Tile(name, photo) for name in ('A', 'B', *tool.TITLES.values())}
+    few = [tiles[name] for name in ('A', 'CAM', 'pseudo label')]
+    many = [tiles[name] for name in ('B', 'CAM', 'auxiliary CAM', 'pseudo label')]
+    first, second = tool.aligned([few, many])
+    assert [tile.title for tile in first] == ['A', 'CAM', '', 'pseudo label']
+    assert [tile.title for tile in second] == [tile.title for tile in many]
+    assert (first[2].picture == 255).all()
 
 
 def test_networks_of_other_classes_are_not_compared(load_tool, photos, tmp_path):

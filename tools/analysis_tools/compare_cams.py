@@ -28,7 +28,7 @@ from mmwsss.io.output_folder import claim_outputs, write_drawing
 from mmwsss.io.published import compare_classes
 from mmwsss.pipeline.inference import class_names, init_model, predict_image
 from mmwsss.pipeline.photos import photos_of_folder, read_each, say_left_out
-from mmwsss.visualization.panels import Tile, compose_panel, sample_tiles
+from mmwsss.visualization.panels import TITLES, Tile, compose_panel, sample_tiles
 from mmwsss.visualization.samples import sample_outputs
 
 
@@ -58,6 +58,18 @@ def row(model: nn.Module, title: str, pixels: np.ndarray) -> list[Tile]:
     return tiles
 
 
+def aligned(rows: list[list[Tile]]) -> list[list[Tile]]:
+    """What is the same output stands in one column; a gap where a network has none."""
+    photo = rows[0][0].picture
+    gap = Tile('', np.full_like(photo, 255))
+    found = [{tile.title: tile for tile in row[1:]} for row in rows]
+    titles = [title for title in TITLES.values() if any(title in one for one in found)]
+    return [
+        [row[0], *(one.get(title, gap) for title in titles)]
+        for row, one in zip(rows, found, strict=True)
+    ]
+
+
 def main(argv: list[str] | None = None) -> None:
     """Predict with both, draw, say where."""
     args = parse_args(argv)
@@ -75,7 +87,7 @@ def main(argv: list[str] | None = None) -> None:
             row(second, titles[args.second], pixels),
         ]
         meta = first.dataset_meta
-        picture = compose_panel(rows, class_names(first), meta.get('palette'))
+        picture = compose_panel(aligned(rows), class_names(first), meta.get('palette'))
         file = args.out_dir / f'{Path(photo.name).stem}.png'
         write_drawing(Image.fromarray(picture), file)
     print_log(f'{len(photos) - len(failed)} pictures in {args.out_dir}')

@@ -51,11 +51,11 @@ def find_record(path: Path) -> tuple[Path, dict[str, Any]]:
         UserError: if it says nothing of where it comes from.
     """
     place, record = path, None
-    if path.is_dir():
-        record = record_of_folder(path)
-        if record is None and (path / LAST).is_file():
-            place = path / Path((path / LAST).read_text().strip()).name
-    if record is None and not place.is_dir():
+    if (path / LAST).is_file():
+        place = path / Path((path / LAST).read_text().strip()).name
+    if place.is_dir():
+        record = record_of_folder(place)
+    else:
         record = record_in(load_checkpoint_file(str(place), 'cpu'))
     if record is None:
         raise UserError(

@@ -23,6 +23,7 @@ from mmwsss.evaluation.calibration import (
     pixel_bins,
 )
 from mmwsss.io.errors import UserError
+from mmwsss.models.segmentors.post_processed import MASK_CLASSIFIERS
 from mmwsss.models.segmentors.weak_segmentor import WeakSegmentor
 from mmwsss.models.segmentors.wrapped_segmentor import unwrap
 
@@ -84,7 +85,8 @@ def measure_calibration(
 
     Raises:
         UserError: if the config has no test data, or there is nothing to compare with:
-            no segmentation where there are masks, no classifier and no image labels.
+            no segmentation where there are masks, no classifier and no image labels;
+            or the network's probabilities aren't those of its prediction.
     """
     if not cfg.get('test_dataloader'):
         raise UserError(f'{cfg.filename} has no test_dataloader to measure on')
@@ -109,11 +111,24 @@ def measure_calibration(
 
 
 def _overrides(model: nn.Module) -> Mapping[str, Any]:
-    """The decoder's probabilities alone: no CAM, no label of the truth."""
+    """The decoder's probabilities alone: no CAM, no label of the truth.
+
+    Raises:
+        UserError: for a network of mmseg whose predictions aren't the largest of
+            probabilities that sum to 1: refined, of one channel, or mask by mask.
+    """
     inner = unwrap(model)
-    if not isinstance(inner, WeakSegmentor):
-        return {}
-    return dict(outputs=('seg', 'prob') if inner.decode_head is not None else ())
+    if isinstance(inner, WeakSegmentor):
+        return dict(outputs=('seg', 'prob') if inner.decode_head is not None else ())
+    head = getattr(inner, 'decode_head', None)
+    masks = any(kind.__name__ in MASK_CLASSIFIERS for kind in type(head).__mro__)
+    if model is not inner or masks or getattr(head, 'out_channels', 2) == 1:
+        raise UserError(
+            f'{type(model).__name__} with a {type(head).__name__} gives no probability '
+            'of the class that it predicts: measure a network of mmwsss, or one of '
+            'mmseg with a channel for each class and without post-processor'
+        )
+    return {}
 
 
 def _count(found: Calibration, sample: SegDataSample, bins: int) -> None:
