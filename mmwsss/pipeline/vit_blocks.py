@@ -7,6 +7,7 @@ attention beside the fused one, which stays as it is.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,6 +15,7 @@ from typing import Any
 
 import torch
 from mmengine.config import Config
+from mmengine.logging import MMLogger
 from mmengine.registry import init_default_scope
 from mmengine.runner import Runner
 from torch import Tensor, nn
@@ -52,8 +54,19 @@ def load_vit(config: str | Path, checkpoint: str) -> nn.Module:
         )
     if checkpoint == START:
         backbone.pretrained = start
-        backbone.init_weights()
+        _initialise(backbone)
     return model
+
+
+def _initialise(backbone: nn.Module) -> None:
+    """Load the initial weights without mmengine's lines on every parameter."""
+    logger = MMLogger.get_current_instance()
+    level = logger.level
+    logger.setLevel(logging.WARNING)
+    try:
+        backbone.init_weights()
+    finally:
+        logger.setLevel(level)
 
 
 def validation_batches(config: str | Path, photos: int) -> list[Any]:
