@@ -15,11 +15,14 @@ from mmengine.config.utils import MODULE2PACKAGE
 from mmengine.registry import Registry
 from mmseg import registry as mmseg
 
+from mmwsss.io.library_noise import silence_noise
+
 SCOPE = 'mmwsss'
 #: mmengine's initialiser that reads a file, by its registered and its own name
 PRETRAINED = ('Pretrained', 'PretrainedInit')
 # configs of other packages may be based on ours: 'mmwsss::toco/toco_vit-t_shapes.py'
 MODULE2PACKAGE[SCOPE] = SCOPE
+silence_noise()
 
 
 def import_modules(package: str) -> None:

@@ -14,6 +14,7 @@ from mmwsss.cli.arguments import (
     plain_errors,
     read_config,
 )
+from mmwsss.cli.finished import say_finished
 from mmwsss.cli.launch import prepare_run
 
 
@@ -53,8 +54,11 @@ def build_config(args: argparse.Namespace) -> Config:
 
 
 def main(argv: list[str] | None = None) -> None:
-    """Build the runner and train."""
-    make_runner(build_config(parse_args(argv))).train()
+    """Build the runner and train; tell what came of it and what comes next."""
+    args = parse_args(argv)
+    runner = make_runner(build_config(args))
+    runner.train()
+    say_finished(runner, None if args.cfg_options else args.config)
 
 
 if __name__ == '__main__':

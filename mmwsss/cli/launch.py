@@ -51,6 +51,7 @@ def prepare_run(
     use_safe_checkpoints(allow_pickle)
     cfg.launcher = launcher
     guard_outputs(cfg)
+    add_hook(cfg, 'ProvenanceHook')
     skip_pretrained_on_resume(cfg)
     if amp:
         enable_amp(cfg)
@@ -69,9 +70,14 @@ def guard_outputs(cfg: Config) -> None:
     """
     if cfg.get('work_dir'):
         refuse_file(cfg.work_dir, '--work-dir')
+    add_hook(cfg, 'OutputGuardHook')
+
+
+def add_hook(cfg: Config, name: str) -> None:
+    """Add a hook of mmwsss that every run has, unless the config names it."""
     hooks = cfg.get('custom_hooks') or []
-    if not any(name_of(hook.get('type')) == 'OutputGuardHook' for hook in hooks):
-        cfg.custom_hooks = [*hooks, dict(type='mmwsss.OutputGuardHook')]
+    if not any(name_of(hook.get('type')) == name for hook in hooks):
+        cfg.custom_hooks = [*hooks, dict(type=f'mmwsss.{name}')]
 
 
 def skip_pretrained_on_resume(cfg: Config) -> None:

@@ -18,6 +18,7 @@ import os.path as osp
 import re
 from collections import OrderedDict
 from collections.abc import Callable
+from pathlib import Path
 from pickle import UnpicklingError
 from typing import Any, BinaryIO
 from urllib.error import URLError
@@ -49,6 +50,7 @@ __all__ = [
     'compare_weights',
     'load_checkpoint_file',
     'load_weights_strict',
+    'local_file',
     'restore_message_hub',
     'to_plain',
     'use_safe_checkpoints',
@@ -113,6 +115,19 @@ def load_checkpoint_file(
     if filename.startswith('mmcls://'):
         return mm_checkpoint._process_mmcls_checkpoint(checkpoint)
     return checkpoint
+
+
+def local_file(filename: str) -> Path | None:
+    """The file behind a path or URL that has been loaded here; ``None``: none is left.
+
+    Nothing is downloaded.
+    """
+    url = _resolve_url(filename)
+    if url is None:
+        path = Path(osp.expanduser(filename))
+    else:
+        path = stored_weights(url) or Path(_cached_path(url))
+    return path if path.is_file() else None
 
 
 def _existing(filename: str) -> str:
@@ -243,11 +258,15 @@ def _stored_or_downloaded(url: str) -> str:
     return str(stored)
 
 
+def _cached_path(url: str) -> str:
+    name = osp.basename(url.partition('?')[0])
+    return osp.join(torch.hub.get_dir(), 'checkpoints', name)
+
+
 def _download(url: str) -> str:
     """Fetch ``url`` into torch's cache once per machine; returns the local path."""
-    folder = osp.join(torch.hub.get_dir(), 'checkpoints')
-    name = osp.basename(url.partition('?')[0])
-    path = osp.join(folder, name)
+    path = _cached_path(url)
+    folder, name = osp.split(path)
     failure = None
     if _local_rank() == 0 and not osp.isfile(path):
         hashed = _HASH.search(name)

@@ -16,13 +16,14 @@ from torch import Tensor, nn
 
 from .errors import UserError
 from .plain import to_plain
+from .provenance import KEY, without_places
 from .weights import CheckpointMismatch, load_weights_strict, strip_prefix
 
 #: key of the meta data: ``dict(dropped=[part, ...])``
 PUBLISHED = 'published'
 #: attribute of a model: the parts that its file lacks
 ABSENT = 'absent_parts'
-_META = ('iter', 'epoch', 'dataset_meta', 'mmengine_version')
+_META = ('iter', 'epoch', 'dataset_meta', 'mmengine_version', KEY)
 #: few numbers, of a range that half precision doesn't have
 _STATISTICS = ('running_mean', 'running_var')
 
@@ -136,6 +137,8 @@ def published_checkpoint(
         if not any(_is_of(key, part) for part in drop)
     }
     kept = {k: v for k, v in (checkpoint.get('meta') or {}).items() if k in _META}
+    if KEY in kept:
+        kept[KEY] = without_places(kept[KEY])
     told = {**kept, **(meta or {}), PUBLISHED: dict(dropped=drop)}
     return dict(meta=to_plain(told, 'meta'), state_dict=weights)
 

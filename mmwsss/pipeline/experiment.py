@@ -19,9 +19,10 @@ from mmengine.config import Config
 
 from mmwsss.cli.inference_options import segmentor_cfg
 from mmwsss.io.atomic_file import write_json
+from mmwsss.io.settings_hash import settings_hash
 from mmwsss.io.weight_files import stored_weights
 
-from .fingerprint import changes_in_words, path_hash, settings_hash
+from .fingerprint import changes_in_words, path_hash
 from .manifest import claim_folder, put_aside, read_manifest
 from .stage_process import Cost, Echo, ToolError, run_command
 from .stage_types import file_metrics

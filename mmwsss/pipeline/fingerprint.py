@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from functools import lru_cache
 from hashlib import sha256
 from pathlib import Path
@@ -18,16 +18,9 @@ from typing import Any
 import torch
 from torch import nn
 
+from mmwsss.io.provenance import MANIFEST
+from mmwsss.io.settings_hash import plain, settings_hash
 from mmwsss.io.weight_files import file_hash
-
-#: file in a folder of outputs that says what it was made with
-MANIFEST = 'manifest.json'
-
-
-def settings_hash(settings: Any) -> str:
-    """16 hexadecimal digits; equal for equal settings, whatever their order."""
-    text = json.dumps(plain(settings), sort_keys=True, ensure_ascii=False)
-    return sha256(text.encode()).hexdigest()[:16]
 
 
 def changes_in_words(there: Any, asked: Any, shown: int = 8) -> str:
@@ -85,16 +78,6 @@ def _is_list_of_dicts(value: Any) -> bool:
 def _shortened(value: Any) -> str:
     text = value if value == 'nothing' else json.dumps(value, ensure_ascii=False)
     return text if len(text) <= 60 else f'{text[:57]}...'
-
-
-def plain(value: Any) -> Any:
-    """As JSON gives it back: tuples as lists, paths and the like as text."""
-    if isinstance(value, Mapping):
-        return {str(key): plain(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [plain(item) for item in value]
-    known = value is None or isinstance(value, (bool, int, float, str))
-    return value if known else str(value)
 
 
 def weights_hash(model: nn.Module) -> str:

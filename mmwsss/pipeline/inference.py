@@ -21,6 +21,7 @@ from mmwsss.io.checkpoint import load_checkpoint_file, use_safe_checkpoints
 from mmwsss.io.errors import UserError
 from mmwsss.io.pictures.picture_rule import PictureRule
 from mmwsss.io.pictures.reader import read_picture, read_rgb
+from mmwsss.io.provenance import record_in
 from mmwsss.io.published import compare_classes, load_to_predict, saved_classes
 from mmwsss.registry import DATASETS, MODELS, class_of
 
@@ -42,8 +43,9 @@ def init_model(
 
     Returns:
         The model in eval mode, with ``cfg``, ``dataset_meta`` (class names and
-        palette), ``trained_classes`` (those that the checkpoint names) and ``picture``
-        (how it reads photos) attached.
+        palette), ``trained_classes`` (those that the checkpoint names), ``picture``
+        (how it reads photos) and ``provenance`` (what the checkpoint says of where it
+        comes from, or ``None``) attached.
 
     Raises:
         FileNotFoundError: if the config or checkpoint isn't there.
@@ -69,6 +71,7 @@ def init_model(
     model.cfg = cfg
     model.picture = picture_rule(cfg, saved)
     model.trained_classes = saved_classes(saved)
+    model.provenance = record_in(saved)
     model.dataset_meta = saved.get('meta', {}).get('dataset_meta') or dataset_meta(cfg)
     if hasattr(model, 'use_metainfo'):  # a method may need the classes' names
         model.use_metainfo(model.dataset_meta)

@@ -11,8 +11,10 @@ from typing import Any
 
 from mmwsss.io.atomic_file import write_atomic
 from mmwsss.io.errors import UserError
+from mmwsss.io.provenance import MANIFEST
+from mmwsss.io.settings_hash import plain, settings_hash
 
-from .fingerprint import MANIFEST, changes_in_words, plain, settings_hash
+from .fingerprint import changes_in_words
 
 
 class ManifestMismatch(UserError):

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import logging
-import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,8 +12,8 @@ from typing import Any
 import numpy as np
 from mmengine.config import Config
 from mmengine.logging import print_log
-from mmengine.utils import track_iter_progress
 
+from mmwsss.cli.progress_bar import progress_bar
 from mmwsss.io.image_files import photos_in
 from mmwsss.io.known_labels import labels_known
 from mmwsss.io.pictures.picture_rule import PictureRule
@@ -92,13 +91,15 @@ def read_each(
     Yields:
         The photo and its pixels (H, W, N) uint8.
     """
-    for photo in track_iter_progress(list(photos), file=sys.stderr):
-        try:
-            pixels = read_picture(photo.path, photo.rule).pixels
-        except (ValueError, OSError) as error:
-            failed[photo.path] = str(error)
-        else:
-            yield photo, pixels
+    with progress_bar(len(photos)) as bar:
+        for photo in photos:
+            try:
+                pixels = read_picture(photo.path, photo.rule).pixels
+            except (ValueError, OSError) as error:
+                failed[photo.path] = str(error)
+            else:
+                yield photo, pixels
+            bar.update()
 
 
 def say_left_out(failed: Mapping[str, str], count: int) -> int:

@@ -7,7 +7,9 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from .fingerprint import changes_in_words, settings_hash
+from mmwsss.io.settings_hash import settings_hash
+
+from .fingerprint import changes_in_words
 from .stage_folder import StageFolder
 from .stage_inputs import stage_settings
 from .stages import PipelineError

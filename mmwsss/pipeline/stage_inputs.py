@@ -10,9 +10,10 @@ from typing import Any
 from mmengine.config import Config
 
 from mmwsss.datasets.side_inputs.declaration import folder_of
+from mmwsss.io.settings_hash import plain, settings_hash
 from mmwsss.structures import PARTIAL
 
-from .fingerprint import path_hash, plain, settings_hash
+from .fingerprint import path_hash
 from .stage_checks import LOADERS_READ, PATHS
 from .stages import Stage
 

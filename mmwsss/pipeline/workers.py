@@ -10,7 +10,6 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
-import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import (
     FIRST_COMPLETED,
@@ -28,7 +27,8 @@ from threading import Thread
 from typing import TypeVar
 
 import torch
-from mmengine.utils import ProgressBar
+
+from mmwsss.cli.progress_bar import progress_bar
 
 Task = TypeVar('Task')
 Result = TypeVar('Result')
@@ -163,13 +163,14 @@ def parallel_map(
         RuntimeError: A worker process was killed.
         Exception: Of the function; no further task is begun.
     """
-    bar = ProgressBar(len(tasks), file=sys.stderr) if tasks and show else None
     results = []
-    with Workers(workers if workers > 1 else 0, preload=preload) as pool:
+    with (
+        Workers(workers if workers > 1 else 0, preload=preload) as pool,
+        progress_bar(len(tasks) if show else 0) as bar,
+    ):
         for _, result in pool.map(function, tasks):
             results.append(result)
-            if bar is not None:
-                bar.update()
+            bar.update()
     return results
 
 

@@ -7,7 +7,8 @@ import pytest
 import torch
 from torch import nn
 
-from mmwsss.pipeline.fingerprint import differences, settings_hash, weights_hash
+from mmwsss.io.settings_hash import settings_hash
+from mmwsss.pipeline.fingerprint import differences, weights_hash
 from mmwsss.pipeline.manifest import ManifestMismatch, claim_folder, read_manifest
 
 SETTINGS = dict(refine='par', thresholds=(0.3, 0.7), model=dict(type='X', depth=2))

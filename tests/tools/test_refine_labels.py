@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -14,6 +15,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from mmwsss.io.provenance import KEY, code_facts, record_of_folder
 from mmwsss.pipeline.refine.refine_cfg import RefineCfg
 from mmwsss.pipeline.refine.refine_folder import refine_folder
 from tests.helpers.methods import ROOT, pictures
@@ -75,6 +77,23 @@ def test_labels_with_the_palette(tool, tmp_path) -> None:
         assert picture.mode == 'P' and picture.size == (16, 12)
         assert picture.getpalette()[3:6] == list(tool.PALETTES['coco'][1])
         assert set(np.unique(np.asarray(picture)).tolist()) <= {0, 1, 2, 255}
+
+
+def test_labels_say_where_they_come_from(tool, tmp_path) -> None:
+    """Code, settings and what the maps say; a call that goes on keeps or chains it."""
+    make(tmp_path, 2, (12, 16))
+    of_maps = dict(code=dict(version='1', commit=None, sources='aa'))
+    (tmp_path / 'manifest.json').write_text(json.dumps({KEY: of_maps}))
+    tool.main(options(tmp_path, '--refine', 'par', '--bkg-thr', '0.3', '0.6'))
+    first = record_of_folder(tmp_path / 'out')
+    assert first['code'] == code_facts() and first['data'][0]['pictures'] == 2
+    assert first['parents'][0]['record'] == of_maps
+    tool.main(options(tmp_path, '--refine', 'par', '--bkg-thr', '0.3', '0.6'))
+    assert record_of_folder(tmp_path / 'out') == first
+    tool.main(options(tmp_path, '--refine', 'par', '--bkg-thr', '0.2', '0.6'))
+    second = record_of_folder(tmp_path / 'out')  # labels that are there were kept
+    assert second['config'] != first['config']
+    assert second['parents'][1]['record'] == first
 
 
 def test_failures_are_listed_at_the_end(tool, tmp_path, capfd) -> None:

@@ -15,24 +15,31 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
-from pathlib import Path
 
 import torch
-from mmengine.config import Config
 from mmengine.logging import print_log
-from mmengine.registry import init_default_scope
-from mmengine.runner import Runner
-from torch import Tensor, nn
+from PIL import Image
+from torch import nn
 
 from mmwsss.cli.arguments import plain_errors
-from mmwsss.cli.launch import prepare_run
+from mmwsss.cli.block_tables import (
+    add_block_arguments,
+    block_table,
+    claim_files,
+    short_names,
+)
 from mmwsss.evaluation.token_similarity import mean_token_similarity
 from mmwsss.io.atomic_file import write_json
-from mmwsss.io.errors import UserError
+from mmwsss.io.output_folder import write_drawing
 from mmwsss.models.segmentors.wrapped_segmentor import unwrap
-from mmwsss.pipeline.inference import init_model
-
-START = 'pretrained'
+from mmwsss.pipeline.vit_blocks import (
+    START,
+    encode_each,
+    load_vit,
+    token_taps,
+    validation_batches,
+)
+from mmwsss.visualization.block_curves import block_picture
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
@@ -40,84 +47,35 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument('config')
-    parser.add_argument('checkpoints', nargs='+', help=f'files, or {START}')
-    parser.add_argument('--photos', type=int, default=50)
-    parser.add_argument('--out', type=Path, help='write the numbers as JSON')
+    add_block_arguments(parser, START)
     return parser.parse_args(argv)
 
 
-def encoder_of(config: str, checkpoint: str) -> nn.Module:
-    """The model whose backbone's tokens are compared.
-
-    Raises:
-        UserError: if its backbone has no blocks of tokens.
-    """
-    model = init_model(config, None if checkpoint == START else checkpoint)
-    backbone = unwrap(model).backbone
-    if not hasattr(backbone, 'layers') or not hasattr(backbone, 'num_extra_tokens'):
-        raise UserError(
-            f'{type(backbone).__name__} of {config} is no ViT: no blocks of tokens'
-        )
-    if checkpoint == START:
-        backbone.pretrained = Config.fromfile(config).model.backbone.get('pretrained')
-        backbone.init_weights()
-    return model
-
-
-@torch.no_grad()
 def block_similarities(model: nn.Module, batches: Sequence[dict]) -> list[float]:
     """Mean similarity of the tokens after each block, over all photos."""
-    backbone = unwrap(model).backbone
-    found: list[list[Tensor]] = [[] for _ in backbone.layers]
-
-    def keep(block: int, output: Tensor) -> None:
-        patches = output[:, backbone.num_extra_tokens :]
-        found[block].append(mean_token_similarity(patches))
-
-    hooks = [
-        layer.register_forward_hook(lambda _, __, out, i=i: keep(i, out))
-        for i, layer in enumerate(backbone.layers)
-    ]
-    for batch in batches:
-        inputs = model.data_preprocessor(batch, False)['inputs']
-        for image in inputs:
-            backbone(image[None])
-    for hook in hooks:
-        hook.remove()
+    with token_taps(unwrap(model).backbone, mean_token_similarity) as found:
+        encode_each(model, batches)
     return [float(torch.cat(values).mean()) for values in found]
 
 
-def table(rows: dict[str, list[float]]) -> str:
-    """One line a checkpoint, one column a block."""
-    blocks = len(next(iter(rows.values())))
-    lines = [
-        '| similarity after block | '
-        + ' | '.join(map(str, range(1, blocks + 1)))
-        + ' |',
-        '|---|' + '---:|' * blocks,
-    ]
-    for name, values in rows.items():
-        lines.append(f'| {name} | ' + ' | '.join(f'{v:.2f}' for v in values) + ' |')
-    return '\n'.join(lines)
-
-
 def main(argv: list[str] | None = None) -> dict[str, list[float]]:
-    """Compare and print."""
+    """Compare, print, draw."""
     args = parse_args(argv)
-    cfg = prepare_run(Config.fromfile(args.config))
-    init_default_scope(cfg.get('default_scope', 'mmwsss'))
-    loader = cfg.val_dataloader
-    loader.dataset.indices = args.photos
-    loader.update(num_workers=0, persistent_workers=False)
-    batches = list(Runner.build_dataloader(loader))
-    rows = {}
-    for checkpoint in args.checkpoints:
-        model = encoder_of(args.config, checkpoint)
-        rows[checkpoint] = block_similarities(model, batches)
-    print_log('\n' + table(rows))
+    claim_files(args)
+    batches = validation_batches(args.config, args.photos)
+    rows = {
+        checkpoint: block_similarities(load_vit(args.config, checkpoint), batches)
+        for checkpoint in args.checkpoints
+    }
+    names = short_names(args.checkpoints)
+    shown = {names[checkpoint]: values for checkpoint, values in rows.items()}
+    print_log('\n' + block_table(shown, 'similarity after block'))
     if args.out:
         write_json(rows, args.out)
+    if args.picture:
+        curves = {name: [[v] for v in values] for name, values in shown.items()}
+        picture = block_picture(curves, 'mean cosine of patch tokens', (0, 1))
+        write_drawing(Image.fromarray(picture), args.picture)
     return rows
 
 

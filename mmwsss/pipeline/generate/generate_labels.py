@@ -6,7 +6,6 @@ from __future__ import annotations
 import copy
 import os
 import shutil
-import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -16,7 +15,6 @@ from typing import Any
 
 from mmengine.config import Config
 from mmengine.dist import all_gather_object, get_dist_info
-from mmengine.utils import ProgressBar
 from torch import nn
 
 from mmwsss.cli.arguments import config_from
@@ -26,16 +24,19 @@ from mmwsss.cli.processes import (
     on_first_process,
     start_processes,
 )
+from mmwsss.cli.progress_bar import QuietBar, progress_bar
 from mmwsss.io.inputs_read import inputs_read
 from mmwsss.io.output_folder import one_file_each, refuse_inputs
+from mmwsss.io.provenance import KEY, MANIFEST, continued, make_record, parent
 from mmwsss.io.published import compare_classes
 from mmwsss.models.segmentors.wrapped_segmentor import unwrap
-from mmwsss.pipeline.fingerprint import MANIFEST, path_hash, weights_hash
+from mmwsss.pipeline.fingerprint import path_hash, weights_hash
 from mmwsss.pipeline.inference import init_model
 from mmwsss.pipeline.lock import OUTPUT_LOCK, folder_lock
 from mmwsss.pipeline.manifest import (
     ManifestMismatch,
     claim_folder,
+    read_manifest,
     write_manifest,
 )
 from mmwsss.pipeline.workers import Workers
@@ -184,6 +185,9 @@ def generate_labels(
     else:
         source, more = affinity.source(model, settings, names_of(dataset), device)
         identity |= more
+    parents = [parent('checkpoint', checkpoint, record=model.provenance)]
+    parents += [] if affinity is None else affinity.parents()
+    record = make_record(cfg, [dataset], parents)
     facts = dict(
         mmwsss=__version__,
         config=cfg.filename,
@@ -195,9 +199,23 @@ def generate_labels(
     chosen = f'those of {cams}' if from_folder else _FILTERS[cam_filter]
     log_once(f'Masks: {describe(settings, model)}. Classes of an image: {chosen}')
     with enter_on_first_process(folder_lock(Path(out), '--out', OUTPUT_LOCK)):
+        facts |= _provenance(Path(out), record, run.overwrite)
         return generate(
             dataset, source, Path(out), settings, identity, facts, run, device
         )
+
+
+def _provenance(out: Path, record: dict, overwrite: bool) -> dict[str, Any]:
+    """What the manifest says of where the labels come from.
+
+    Finished ones keep what they say, were it nothing: they aren't made again.
+    """
+    there = None if overwrite else read_manifest(out)
+    if there is None:
+        return {KEY: record}
+    if there.get('finished'):
+        return {KEY: there[KEY]} if KEY in there else {}
+    return {KEY: continued(there.get(KEY), record, role='begun', source=str(out))}
 
 
 _FILTERS = dict(
@@ -340,30 +358,27 @@ def _run(
     device: str,
 ) -> dict[str, str]:
     """Make and write the outputs; gives what can't be read, by name."""
-    show = get_dist_info()[0] == 0 and groups
-    bar = ProgressBar(sum(map(len, groups)), file=sys.stderr) if show else None
+    shown = sum(map(len, groups)) if get_dist_info()[0] == 0 else 0
     refines = 'mask' in settings.save and settings.refines
     threads = not refines or device != 'cpu'
     failed: dict[str, str] = {}
 
-    def maps_to_write() -> Iterator[ImageMaps]:
+    def maps_to_write(bar: QuietBar) -> Iterator[ImageMaps]:
         for group, (batch, unread) in zip(groups, loader, strict=True):
             failed.update(unread)
             for maps in () if batch is None else source(batch):
                 if not is_done(out, settings.save, maps.name):
                     yield maps
-            if bar is not None:
-                for _ in group:
-                    bar.update()
+            bar.update(len(group))
 
     write = partial(write_outputs, settings, str(out), palette, device)
-    with Workers(
-        count, threads=threads, device=device, preload=[write_outputs.__module__]
-    ) as workers:
-        for _ in workers.map(write, maps_to_write(), ordered=False):
+    preload = [write_outputs.__module__]
+    with (
+        Workers(count, threads=threads, device=device, preload=preload) as workers,
+        progress_bar(shown) as bar,
+    ):
+        for _ in workers.map(write, maps_to_write(bar), ordered=False):
             pass
-    if bar is not None:
-        bar.file.write('\n')
     return failed
 
 

@@ -16,7 +16,7 @@ from mmwsss.datasets.weak_seg_dataset import WeakSegDataset
 from mmwsss.io.data_errors import LabelError, UnreadableImageError
 from mmwsss.io.image_files import picture_size
 from mmwsss.io.known_labels import refuse_unlabelled
-from mmwsss.pipeline.fingerprint import settings_hash
+from mmwsss.io.provenance import labels_hash_of
 from mmwsss.registry import DATASETS
 from mmwsss.structures import PARTIAL
 
@@ -177,8 +177,7 @@ def names_of(dataset: WeakSegDataset) -> list[str]:
 
 def labels_hash(dataset: WeakSegDataset) -> str:
     """Changes with the images and with their labels, which choose the classes."""
-    infos = map(dataset.get_data_info, range(len(dataset)))
-    return settings_hash([[info['img_id'], info['gt_labels']] for info in infos])
+    return labels_hash_of([dataset.get_data_info(i) for i in range(len(dataset))])
 
 
 def groups_of_one_size(dataset: WeakSegDataset, batch_size: int) -> list[list[int]]:

@@ -17,6 +17,7 @@ from mmwsss.cam import resize, strided_size
 from mmwsss.cli.launch import replace_sync_bn
 from mmwsss.io.data_errors import DataError, ScoreError
 from mmwsss.io.pictures.reader import read_picture, to_tensor
+from mmwsss.io.provenance import parent, record_of_folder
 from mmwsss.io.score_files import load_scores
 from mmwsss.labelers.refiners.walk_refiner import RandomWalk, check_walkable
 from mmwsss.pipeline.fingerprint import weights_hash
@@ -189,6 +190,13 @@ class Affinity:
                 'a random walk needs the config and the checkpoint of an '
                 'affinity network, or a folder of CAMs for one'
             )
+
+    def parents(self) -> list[dict[str, Any]]:
+        """Where it comes from: the affinity network's file, or the folder of CAMs."""
+        if self.checkpoint is not None:
+            return [parent('affinity', self.checkpoint)]
+        record = record_of_folder(str(self.cams))
+        return [dict(role='cams', source=str(self.cams), sha256=None, record=record)]
 
     def source(
         self, model: nn.Module, settings: GenerateCfg, names: Sequence[str], device: str

@@ -4,26 +4,34 @@
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from functools import partial
 from itertools import groupby
 from pathlib import Path
 
 import numpy as np
 import torch
-from mmengine.utils import ProgressBar
 
 from mmwsss.cam import keep_known
+from mmwsss.cli.progress_bar import progress_bar
 from mmwsss.datasets.side_inputs.ids_kind import decode_mask
 from mmwsss.io.data_errors import DataError, MaskError, UnreadableImageError
 from mmwsss.io.image_files import image_stem, picture_size
 from mmwsss.io.label_png import is_label_png, save_label_png
 from mmwsss.io.output_folder import claim_outputs, refuse_inputs
+from mmwsss.io.provenance import (
+    KEY,
+    MANIFEST,
+    code_facts,
+    continued,
+    record_of_folder,
+)
 from mmwsss.io.score_files import SUFFIXES
+from mmwsss.io.settings_hash import settings_hash
 from mmwsss.pipeline.lock import OUTPUT_LOCK, folder_lock
+from mmwsss.pipeline.manifest import read_manifest, write_manifest
 from mmwsss.pipeline.workers import Workers
 
 from .refine_cfg import Item, RefineCfg, Task, read_item, refine_items
@@ -92,9 +100,29 @@ def refine_folder(
         refuse_inputs(out, (partial_labels,), 'the folder of labels')
     refuse_inputs(out, (images, scores), 'the folder of labels')
     with folder_lock(Path(out), '--out', OUTPUT_LOCK):
-        files = ((Path(task.out).name, task.image) for task in tasks)
-        claim_outputs(out, files, option='the labels')
+        files = [(Path(task.out).name, task.image) for task in tasks]
+        claim_outputs(out, [*files, (MANIFEST, str(scores))], option='the labels')
+        _note_origin(Path(out), cfg, str(images), str(scores), len(tasks), overwrite)
         return _refine(tasks, cfg, workers, device, batch_size, overwrite)
+
+
+def _note_origin(
+    out: Path, cfg: RefineCfg, images: str, scores: str, count: int, overwrite: bool
+) -> None:
+    """Write beside the labels where they come from: code, settings, maps."""
+    settings = asdict(cfg)
+    maps = dict(role='maps', source=scores, sha256=None)
+    record = dict(
+        code=code_facts(),
+        config=dict(path=None, hash=settings_hash(settings)),
+        data=[dict(kind='folder', path=images, pictures=count)],
+        parents=[maps | dict(record=record_of_folder(scores))],
+    )
+    there = None if overwrite else read_manifest(out)
+    if there is not None:
+        how = dict(role='begun', source=str(out), sha256=None)
+        record = continued(there.get(KEY), record, **how)
+    write_manifest(out, dict(settings=settings, images=count) | {KEY: record})
 
 
 def _refine(
@@ -116,8 +144,8 @@ def _refine(
         results = _batched(todo, cfg, device, batch_size, max(workers, 1))
     else:
         results = _one_by_one(todo, cfg, workers if workers > 1 else 0)
-    bar = ProgressBar(len(todo), file=sys.stderr)
-    with closing(results):  # ends the workers whatever happens
+    # closing ends the workers whatever happens
+    with closing(results), progress_bar(len(todo)) as bar:
         for task, error in results:
             if error is None:
                 report.written += 1

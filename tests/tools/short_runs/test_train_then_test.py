@@ -3,6 +3,10 @@
 
 from __future__ import annotations
 
+import os
+import re
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -29,6 +33,20 @@ def test_training(trained) -> None:
     for name in ('seg_mIoU', 'cam_mIoU', 'aux_cam_mIoU', 'pseudo_mIoU', 'cls_mAP'):
         assert 0 <= got[name] <= 100
     assert 'GROUND-TRUTH image labels' in log  # the config says cam_filter='gt'
+
+
+def test_the_end_of_a_training(trained, toco) -> None:
+    work_dir, log = trained
+    end = log[log.index('finished\n') :]
+    assert 'last validation, 6 pictures' in end
+    (shown,) = re.findall(r'segmentation mIoU +\| +([\d.]+) \|', end)
+    assert float(shown) == pytest.approx(scores(log)['seg_mIoU'], abs=0.006)
+    (folder,) = re.findall(r'^pictures .*: (.*)$', end, re.MULTILINE)
+    assert list(Path(folder).glob('*.png'))
+    checkpoint = os.path.relpath(work_dir / 'iter_6.pth')
+    assert f'python tools/test.py {toco} {checkpoint} --out masks' in end
+    for noise in ('OneDL', 'FileClient', 'HardDiskBackend'):
+        assert noise not in log
 
 
 def test_checkpoint_is_plain_and_whole(trained) -> None:

@@ -1,0 +1,44 @@
+# Licensed under Apache-2.0.
+"""Two lines of the libraries don't reach the user; all others do."""
+
+from __future__ import annotations
+
+import logging
+
+import mmengine.logging
+import pytest
+from mmengine.fileio import FileClient
+
+from mmwsss import registry  # noqa: F401, what silences them
+
+
+def say(module: str, text: str, *more) -> None:
+    """A line of ``print_log`` as it comes from a module."""
+    names = dict(__name__=module, say=mmengine.logging.print_log)
+    exec('def line(*values): say(*values)', names)
+    names['line'](text, *more)
+
+
+@pytest.mark.parametrize(
+    ('module', 'text', 'shown'),
+    [
+        ('mmseg.datasets.transforms', 'Could not import OneDL', False),
+        ('mmpretrain.datasets', 'Could not import OneDL', False),
+        ('somebody.datasets', 'Could not import OneDL', True),
+        ('mmseg.datasets', 'Could not import cv2', True),
+    ],
+)
+def test_exactly_these_lines_are_dropped(module, text, shown, capsys):
+    say(module, text)
+    assert capsys.readouterr().out == (f'{text}\n' if shown else '')
+
+
+def test_mmengines_own_file_client_is_not_announced(caplog):
+    logger = mmengine.logging.MMLogger.get_current_instance()
+    logger.addHandler(caplog.handler)
+    try:
+        FileClient(backend='disk')
+        say('mmengine.fileio.file_client', 'another', 'current', logging.WARNING)
+    finally:
+        logger.removeHandler(caplog.handler)
+    assert caplog.messages == ['another']
