@@ -16,6 +16,7 @@ from mmwsss.testing import (
     MethodTester,
     assert_outputs,
     build,
+    fields,
     load_config,
     predict_batch,
     step,
@@ -193,7 +194,6 @@ def losses_of(iteration: int = FINAL, **train_cfg: Any) -> dict[str, Tensor]:
         (dict(roi_source='aux_cam'), {'lil', 'lig'}),
         (dict(local_crops=dict(tag_weight='one', threshold=0.5)), {'lil', 'lig'}),
         (dict(local_crops=dict(draw='free')), {'lil', 'lig'}),
-        (dict(local_crops=dict(empty_tag=-1, single_class='labels')), {'lil', 'lig'}),
         (dict(pseudo_source='aux_cam'), {'seg', 'reg'}),
         (dict(scale_token_box=False), {'ptc'}),
     ],
@@ -207,6 +207,17 @@ def test_options_act(setting: dict[str, Any], changed: set[str]) -> None:
     assert all(torch.isfinite(v) for v in other.values())
     differ = {t for t in terms_of(plain) if plain[f'loss_{t}'] != other[f'loss_{t}']}
     assert differ == changed
+
+
+def test_the_tag_of_pictures_without_a_class() -> None:
+    """Class 1 as released, which then has an example that isn't one."""
+    crops = Config.fromfile(ROOT / SECO).model.train_cfg.local_crops
+    losses = []
+    for tag in (1, -1):
+        model = build(SECO, local_crops={**crops, 'empty_tag': tag})
+        losses.append(step(model, FINAL, images=(1, 3)))  # the second has no label
+        assert (model.memory.tags == 1).sum() == (2 if tag == 1 else 0)
+    assert losses[0]['loss_lig'] != losses[1]['loss_lig']
 
 
 @pytest.mark.parametrize(
@@ -273,9 +284,11 @@ def test_the_teacher_predicts() -> None:
     model = build(SECO).eval()
     data = predict_batch(model)
     student, teacher = (
-        model.predict(**data, outputs=('seg',), use_teacher=use) for use in (0, 1)
+        fields(model.predict(**data, outputs=('seg',), use_teacher=use))
+        for use in (False, True)
     )
-    assert not torch.equal(student[0].seg_logits.data, teacher[0].seg_logits.data)
+    key = 'pred_score'
+    assert student and not torch.equal(student[0][key], teacher[0][key])
 
 
 def test_a_step_leaves_the_random_state_alone() -> None:
