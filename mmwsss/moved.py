@@ -155,6 +155,8 @@ apis.pipeline.plan.command pipeline.stage_command.command
 apis.pipeline.plan.content_hash pipeline.stage_inputs.content_hash
 apis.pipeline.plan.literal_paths pipeline.stage_inputs.literal_paths
 cam.classes.ClassPairs structures.class_pairs.ClassPairs
+cam.crops.cut_crops cam.crop_places.cut_crops
+cam.crops.draw_corners cam.crop_places.draw_corners
 cam.refine.denormalise cam.pixels.denormalise
 cam.refine.label_shares cam.labels.label_shares
 cam.refine.truncate_to_unit cam.pixels.truncate_to_unit

@@ -1,6 +1,7 @@
 # Licensed under Apache-2.0.
 """Pure functions on class activation maps that several methods share."""
 
+from .crop_places import check_places, cut_crops, draw_corners, places_of_crops
 from .fusion import (
     at_least,
     fuse_cams,
@@ -39,8 +40,11 @@ __all__ = [
     'IGNORE',
     'affinity_targets',
     'box_mask',
+    'check_places',
     'check_thresholds',
+    'cut_crops',
     'denormalise',
+    'draw_corners',
     'fuse_cams',
     'fuse_seg_logits',
     'keep_known',
@@ -51,6 +55,7 @@ __all__ = [
     'multi_scale',
     'normalise_cam',
     'outside_box_to_ignore',
+    'places_of_crops',
     'resize',
     'scale_box',
     'scale_order',

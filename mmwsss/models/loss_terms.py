@@ -63,6 +63,19 @@ def part_of(model: nn.Module, path: str) -> Any:
     return part
 
 
+def terms_given(model: nn.Module) -> set[str]:
+    """The terms that a model's ``losses`` can give.
+
+    A loss gives the term that it is named by in the config; one that gives several has
+    their names in an attribute ``TERMS``.
+    """
+    return {
+        term
+        for name, loss in model.losses.items()
+        for term in getattr(loss, 'TERMS', (name,))
+    }
+
+
 class LossTerms:
     """The loss terms of a network.
 
@@ -109,11 +122,12 @@ class LossTerms:
         Raises:
             ValueError: naming the term and what it lacks.
         """
-        missing = self.names - set(model.losses)
+        given = terms_given(model)
+        missing = self.names - given
         if missing:
             raise ValueError(
                 f'train_cfg.weights names {sorted(missing)}, but losses has only '
-                f'{sorted(model.losses)}'
+                f'{sorted(given)}'
             )
         for term in sorted(self.names):
             for path in needs.get(term, ()):

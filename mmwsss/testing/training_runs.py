@@ -18,6 +18,8 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+import torch.distributed as dist
+import torch.multiprocessing as mp
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
 
@@ -182,11 +184,8 @@ def assert_gradient_is_mean_of_processes(
         },
     )
     before, after = (load(run / f'{n}_rank0.pth') for n in ('before', 'after'))
-    batches = [load(run / f'batch_rank{r}.pth') for r in range(2)]
-    gradients = [
-        process_gradient(derived, before, batch, seed, rank)
-        for rank, batch in enumerate(batches)
-    ]
+    mp.spawn(save_gradient, (2, derived, run, seed), nprocs=2)
+    gradients = [load(run / f'gradient_rank{rank}.pth') for rank in range(2)]
     moved = 0
     for name in gradients[0]:
         mean = (gradients[0][name] + gradients[1][name]) / 2
@@ -199,6 +198,22 @@ def assert_gradient_is_mean_of_processes(
         )
         moved += int(mean.abs().max() > 0)
     assert moved, 'no parameter has a gradient'
+
+
+def save_gradient(rank: int, world: int, config: Path, run: Path, seed: int) -> None:
+    """:func:`process_gradient` of one of several processes, for the batch that it had.
+
+    They know of each other: a memory gathers its rows over all of them.
+    """
+    torch.set_num_threads(1)
+    store = f'file://{run.resolve()}/store'
+    dist.init_process_group('gloo', init_method=store, rank=rank, world_size=world)
+    before, batch = (
+        load(run / f'{n}.pth') for n in ('before_rank0', f'batch_rank{rank}')
+    )
+    gradient = process_gradient(config, before, batch, seed, rank)
+    torch.save(gradient, run / f'gradient_rank{rank}.pth')
+    dist.destroy_process_group()
 
 
 def process_gradient(

@@ -12,6 +12,8 @@ import torch
 
 from mmwsss.cam import (
     affinity_targets,
+    cut_crops,
+    draw_corners,
     fuse_cams,
     label_shares,
     scale_box,
@@ -22,8 +24,6 @@ from mmwsss.labelers.soft_maps import merge_high_low
 from mmwsss.methods.toco.local_crops import (
     crop_candidates,
     crop_flags,
-    cut_crops,
-    draw_corners,
     roi_levels,
 )
 

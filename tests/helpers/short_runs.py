@@ -17,6 +17,7 @@ from tests.helpers import ROOT
 TOCO = 'configs/toco/toco_vit-t_shapes.py'
 AFA = 'configs/afa/afa_mit-t_shapes.py'
 FSR = 'configs/fsr/fsr_vit-t_shapes.py'
+SECO = 'configs/seco/seco_vit-t_shapes.py'
 CAM = 'configs/cam/cam_vit-t_shapes.py'
 SMAF = 'configs/smaf/smaf_toco_vit-t_shapes.py'
 UPPER = 'configs/toco/sup_vit-t_shapes.py'

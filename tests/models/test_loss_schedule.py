@@ -7,8 +7,10 @@ from pathlib import Path
 
 import pytest
 from mmengine.config import Config
+from torch import nn
 
 from mmwsss.models.loss_schedule import LossSchedule, Ramp, StepSchedule
+from mmwsss.models.loss_terms import LossTerms, terms_given
 
 CONFIGS = Path(__file__).parents[2] / 'configs'
 CLS = dict(cls=1.0, cls_aux=1.0)
@@ -35,6 +37,21 @@ def test_terms_of_no_weight_are_left_out() -> None:
     schedule = LossSchedule(dict(a=1.0, b=[(0, 0.0), (3, 0.5)], c=0.0))
     assert schedule(2) == dict(a=1.0)
     assert schedule(3) == dict(a=1.0, b=0.5)
+
+
+class Both(nn.Module):
+    """A loss of two terms."""
+
+    TERMS = ('near', 'far')
+
+
+def test_a_loss_may_give_several_terms() -> None:
+    model = nn.Module()
+    model.losses = nn.ModuleDict(dict(cls=nn.Identity(), both=Both()))
+    assert terms_given(model) == {'cls', 'near', 'far'}
+    LossTerms(dict(weights=dict(cls=1.0, near=0.5, far=0.5)), {}).check(model, {})
+    with pytest.raises(ValueError, match=r"names \['both'\].*\['cls', 'far', 'near'\]"):
+        LossTerms(dict(weights=dict(both=1.0)), {}).check(model, {})
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ import torch
 
 from tests.goldens.afa_model import tiny_afa
 from tests.goldens.conftest import load_golden
+from tests.goldens.seco_model import tiny_seco
 from tests.goldens.toco_model import state_dict
 from tests.helpers.training import ROOT
 
@@ -34,6 +35,18 @@ def test_afa(prefix: str, tmp_path) -> None:
     torch.save({f'{prefix}{k}': v for k, v in state_dict(data).items()}, source)
     convert('afa', source, target)
     model = tiny_afa(data)
+    state = torch.load(target, weights_only=True)['state_dict']
+    assert state.keys() == model.state_dict().keys()
+    assert all(torch.equal(state[k], v) for k, v in model.state_dict().items())
+
+
+def test_seco(tmp_path) -> None:
+    """Teachers and memory come with the network; what is never called stays behind."""
+    data = load_golden('seco_network')
+    source, target = tmp_path / 'theirs.pth', tmp_path / 'ours.pth'
+    torch.save({f'module.{k}': v for k, v in state_dict(data).items()}, source)
+    convert('seco', source, target)
+    model = tiny_seco(data)
     state = torch.load(target, weights_only=True)['state_dict']
     assert state.keys() == model.state_dict().keys()
     assert all(torch.equal(state[k], v) for k, v in model.state_dict().items())

@@ -8,20 +8,14 @@ import torch
 from mmseg.structures import SegDataSample
 from torch import Tensor, nn
 
-from mmwsss.cam import label_shares, token_pairs
+from mmwsss.cam import cut_crops, draw_corners, label_shares, token_pairs
 from mmwsss.models.loss_schedule import StepSchedule
 from mmwsss.models.segmentors.weak_segmentor import WeakSegmentor
 from mmwsss.models.teachers.averaged_parts import AveragedParts
 from mmwsss.registry import MODELS
 from mmwsss.structures import Features, ImageLabels, valid_boxes
 
-from .local_crops import (
-    crop_candidates,
-    crop_flags,
-    cut_crops,
-    draw_corners,
-    roi_levels,
-)
+from .local_crops import crop_candidates, crop_flags, roi_levels
 
 
 @MODELS.register_module()

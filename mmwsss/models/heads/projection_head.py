@@ -43,7 +43,8 @@ class ProjectionHead(BaseModule):
     Args:
         in_channels: D of the token.
         hidden_channels, bottleneck_channels, out_channels: 2048, 256, 1024 (ToCo),
-            4096 (FSR).
+            4096 (FSR); without ``out_channels``, ``None``, there is no last layer, and
+            the outputs are the unit vectors (SeCo).
         num_layers: linear layers before the normalisation.
 
     The published init is truncated normal 0.02 and zero bias.
@@ -54,7 +55,7 @@ class ProjectionHead(BaseModule):
         in_channels: int,
         hidden_channels: int = 2048,
         bottleneck_channels: int = 256,
-        out_channels: int = 1024,
+        out_channels: int | None = 1024,
         num_layers: int = 3,
     ) -> None:
         super().__init__()
@@ -66,7 +67,9 @@ class ProjectionHead(BaseModule):
         self.mlp = nn.Sequential(
             *[part for layer in layers for part in (layer, nn.GELU())][:-1]
         )
-        self.last_layer = UnitRowLinear(bottleneck_channels, out_channels)
+        self.last_layer: nn.Module = nn.Identity()
+        if out_channels is not None:
+            self.last_layer = UnitRowLinear(bottleneck_channels, out_channels)
         for layer in layers:
             trunc_normal_(layer.weight, std=0.02)
             nn.init.zeros_(layer.bias)

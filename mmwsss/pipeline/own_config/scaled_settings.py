@@ -53,6 +53,7 @@ def _is_steps(value: Any) -> bool:
 LENGTHS: dict[tuple[str, ...], tuple[int, int]] = {
     ('labeler', 'refiner', 'dilations'): (1, 1),
     ('decode_head', 'dilation'): (1, 1),
+    ('decode_head', 'dilations'): (1, 1),
     ('train_cfg', 'local_crops', 'crop_size'): (32, 16),
     ('train_cfg', 'mask', 'block_size'): (32, 32),
     ('affinity_radius',): (1, 1),

@@ -8,12 +8,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mmwsss.methods.toco.local_crops import (
-    crop_candidates,
-    crop_flags,
-    cut_crops,
-    draw_corners,
-)
+from mmwsss.cam import cut_crops, draw_corners
+from mmwsss.methods.toco.local_crops import crop_candidates, crop_flags
 
 
 def test_candidates_by_hand() -> None:

@@ -72,6 +72,13 @@ def test_mean_before_the_last_layer() -> None:
     )
 
 
+def test_without_a_last_layer_it_ends_with_unit_vectors() -> None:
+    units = ProjectionHead(6, 16, bottleneck_channels=5, out_channels=None)
+    tokens = torch.randn(2, 4, 6)
+    assert torch.equal(units(tokens), units.embed(tokens))
+    assert not [name for name in units.state_dict() if name.startswith('last_layer')]
+
+
 def test_number_of_layers() -> None:
     shallow = ProjectionHead(6, 64, 8, 32, num_layers=1)
     assert shallow(torch.randn(3, 6)).shape == (3, 32)

@@ -80,6 +80,8 @@ def test_lengths() -> None:
     assert small['train_cfg']['local_crops']['crop_size'] == 32
     assert model['train_cfg']['local_crops']['crop_size'] == 64
     assert changed(model, small)['decode_head'] == dict(dilation=1)
+    pyramid = load_config('configs/seco/seco_deit-t_folder.py').to_dict()['model']
+    assert scale_lengths(pyramid, 2)['decode_head']['dilations'] == (6, 12, 18, 24)
 
 
 def test_changed_says_lists_whole_and_knows_tuples() -> None:
