@@ -71,6 +71,8 @@ def listing() -> str:
     rows = {name: _what(entry) for name, entry in known.items()}
     for name, one in backbones(ROOT).items():
         rows[name] = f'initial weights: {one.architecture}, {one.trained_on}'
+    # what can be fetched stands first
+    rows = dict(sorted(rows.items(), key=lambda row: row[1].startswith('no ')))
     width = max(map(len, rows))
     return '\n'.join(f'{name:{width}}  {what}' for name, what in rows.items())
 

@@ -2,13 +2,21 @@
 """The models that metafiles list, and their weights in the folder ``zoo``.
 
 A clone, like ``.mim`` of an installed package, has ``configs/*/metafile.yml`` and
-``zoo/<name>-<8 hex digits>.pth``. An entry with weights has ``Weights: zoo/FILE`` and
-``Metadata: {SHA256: ...}``.
+``zoo/<name>-<8 hex digits>.pth``. An entry has
+
+* ``Name``, ``In Collection``, ``Config``, and a ``Note`` for tables;
+* ``Metadata``: what the config is (see :mod:`mmwsss.pipeline.config_facts`), and of an
+  entry with ``Weights: zoo/FILE`` what publishing found (``SHA256`` among it);
+* ``Published``: what the authors report, each with ``Split``, ``How``, ``Metrics``,
+  ``Source``, ``Log``, ``Cost``;
+* ``Release``: the authors' weights, see :mod:`mmwsss.pipeline.authors_release`;
+* ``Benchmark`` and ``Measured``: where our figures are, and those, see
+  :mod:`mmwsss.pipeline.measured`;
+* ``Results``: the scores of the very file of ``Weights``.
 """
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -43,30 +51,6 @@ def models(root: Path) -> dict[str, dict[str, Any]]:
 def published(root: Path) -> dict[str, dict[str, Any]]:
     """The entries that have weights."""
     return {name: entry for name, entry in models(root).items() if 'Weights' in entry}
-
-
-def published_weights(root: Path, entry: Mapping[str, Any]) -> bytes:
-    """The content of an entry's file of weights, whose sha256 is the metafile's.
-
-    Raises:
-        FileNotFoundError: if the file isn't in the zoo.
-        UserError: if it is another one, or damaged.
-    """
-    path = root / entry['Weights']
-    if not path.is_file():
-        raise FileNotFoundError(
-            f'{path} is not there: the metafile of {entry["Name"]} names it. Take the '
-            f'whole clone or wheel, folder {ZOO}/ included'
-        )
-    content = path.read_bytes()
-    found, wanted = hashlib.sha256(content).hexdigest(), entry['Metadata']['SHA256']
-    if found != wanted:
-        raise UserError(
-            f'{path} has the sha256 {found}, its metafile says {wanted}: it is damaged '
-            'or another file. Restore it from the repository, or install the wheel '
-            'again'
-        )
-    return content
 
 
 def replace_entry(path: Path, entry: Mapping[str, Any]) -> None:

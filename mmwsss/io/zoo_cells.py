@@ -16,20 +16,31 @@ KINDS = {
     'pseudo label': ('pseudo_mIoU', 'mask_mIoU'),
     'seg': ('seg_mIoU',),
 }
+#: score → the share of the pixels that it is taken on, in percent
+_SHARES = {'pseudo_mIoU': 'pseudo_labelled', 'mask_mIoU': 'mask_labelled'}
 #: other scores of a segmentation, with how they were made
 MORE = {'seg_mIoU_tta': 'with `--tta`', 'seg_mIoU_crf': 'with CRF'}
 Entry = Mapping[str, Any]
 
 
-def kinds_of(entries: Iterable[Entry]) -> list[str]:
-    """Titles of the scores that any of the entries has, in the order of KINDS."""
-    there = {
-        metric
-        for entry in entries
-        for scores in (*entry.get('Published', ()), entry.get('Measured', {}))
-        for metric in scores.get('Metrics', ())
-    }
+def kinds_of(found: Iterable[Mapping[str, Any]]) -> list[str]:
+    """Titles of the scores that any of the findings has, in the order of KINDS.
+
+    Args:
+        found: each with ``Metrics``: ``Measured``, or what ``Published`` lists.
+    """
+    there = {metric for one in found for metric in one['Metrics']}
     return [title for title, metrics in KINDS.items() if there & set(metrics)]
+
+
+def all_published(entries: Iterable[Entry]) -> list[Mapping[str, Any]]:
+    """What the authors report of any of the entries."""
+    return [found for entry in entries for found in entry.get('Published', ())]
+
+
+def all_measured(entries: Iterable[Entry]) -> list[Mapping[str, Any]]:
+    """What was measured here of any of the entries."""
+    return [entry['Measured'] for entry in entries if 'Measured' in entry]
 
 
 def scores(found: Mapping[str, Any], kinds: Sequence[str]) -> str:
@@ -42,6 +53,8 @@ def scores(found: Mapping[str, Any], kinds: Sequence[str]) -> str:
             cells.append(NONE)
             continue
         more = f' ± {spread[name]}' if name in spread else ''
+        share = found['Metrics'].get(_SHARES.get(name, ''), 100)
+        more += f' on {share:.0f} %' if share < 99.5 else ''
         cells.append(f'{found["Metrics"][name]}{more}')
     return ' / '.join(cells)
 
@@ -83,7 +96,13 @@ def network(entry: Entry) -> str:
     """Architecture, and what its encoder begins with."""
     known = entry['Metadata']
     start = known.get('Pretraining')
-    return known['Architecture'] + (f'<br>`{start}`' if start else '')
+    if start is None:  # a pipeline, whose stages have their own
+        return known['Architecture']
+    return (
+        known['Architecture']
+        + '<br>'
+        + ('from scratch' if start == 'none' else f'`{start}`')
+    )
 
 
 def data(entry: Entry) -> str:
@@ -118,7 +137,8 @@ def log(entry: Entry, folder: str) -> str:
         f'[authors]({one["Log"]})' for one in entry.get('Published', ()) if 'Log' in one
     ]
     if 'Measured' in entry:
-        links.append(f'[ours]({link(entry["Benchmark"]["File"], folder)})')
+        source = entry['Measured'].get('Source') or entry['Benchmark']['File']
+        links.append(f'[ours]({link(source, folder)})')
     return ', '.join(links) or NONE
 
 
@@ -127,10 +147,10 @@ def weights(entry: Entry, zoo: str) -> str:
 
     Args:
         entry: of a metafile.
-        zoo: the way to the page of the zoo.
+        zoo: the way to the page of the zoo; empty on the page itself.
     """
     if 'Weights' in entry:
-        return f'[{entry["Metadata"]["Size"]}]({zoo})'
+        return f'[{entry["Metadata"]["Size"]}]({zoo}#weights-made-here)'
     if 'Link' in entry.get('Release', {}):
         return f"[the authors']({zoo}#the-authors-weights), to convert"
     return 'none'

@@ -60,16 +60,20 @@ def configs_table(entries: Sequence[Entry], folder: str) -> str:
         entries: of its metafile.
         folder: of the page, in the repository.
     """
-    kinds = cells.kinds_of(entries)
-    what = f' mIoU: {" / ".join(kinds)}' if kinds else ''
+    told = cells.kinds_of(cells.all_published(entries))
+    found = cells.kinds_of(cells.all_measured(entries))
     columns: dict[str, Callable[[Entry], str]] = {
         'config': lambda e: cells.config(e, folder),
         'supervision': lambda e: e['Metadata']['Supervision'],
         'network, initial weights': cells.network,
         'data': cells.data,
         'iterations': cells.schedule,
-        f'**published** by the authors{what}': lambda e: cells.published(e, kinds),
-        f'**measured** here{what}': lambda e: cells.measured(e, kinds),
+        f'**published** by the authors, mIoU of {" / ".join(told)}': (
+            lambda e: cells.published(e, told)
+        ),
+        f'**measured** here, mIoU of {" / ".join(found)}': (
+            lambda e: cells.measured(e, found)
+        ),
         'training': cells.cost,
         'log': lambda e: cells.log(e, folder),
         'weights': lambda e: cells.weights(e, os.path.relpath(ZOO_PAGE, folder)),
@@ -188,7 +192,7 @@ def releases_table(entries: Iterable[Entry]) -> str:
         release = entry.get('Release')
         if release is None:
             continue
-        kinds = cells.kinds_of([dict(Published=entry.get('Published', ()))])
+        kinds = cells.kinds_of(cells.all_published([entry]))
         where = (
             f'[{release["Kind"]}]({release["Link"]})'
             if 'Link' in release

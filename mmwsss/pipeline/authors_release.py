@@ -18,11 +18,12 @@ from typing import Any
 from mmengine.config import Config, DictAction
 
 from mmwsss.io import zoo_cells
+from mmwsss.io.atomic_file import write_atomic
 from mmwsss.io.convert_file import claim_target
 from mmwsss.io.errors import UserError
 
 from .inference import init_model
-from .zoo_files import write_config
+from .zoo_files import refuse_other
 
 #: of a file that was converted, and not yet compared with the network
 UNCHECKED = '.unchecked'
@@ -80,7 +81,9 @@ def convert_release(
     try:
         runpy.run_path(str(tool))['main']([sources[0], str(unchecked), *arguments])
         model = init_model(cfg, str(unchecked))
-        write_config(cfg, config)
+        text = cfg.pretty_text
+        refuse_other(config, text)
+        write_atomic(text.encode(), config)
         os.replace(unchecked, weights)
     finally:
         unchecked.unlink(missing_ok=True)
@@ -107,7 +110,7 @@ def _options(pairs: Sequence[str]) -> dict[str, Any]:
 
 def expected(entry: Mapping[str, Any]) -> str:
     """One line: the scores that the authors published, each with its protocol."""
-    kinds = zoo_cells.kinds_of([dict(Published=entry.get('Published', ()))])
+    kinds = zoo_cells.kinds_of(zoo_cells.all_published([entry]))
     if not kinds:
         return 'the authors published no score of it'
     told = zoo_cells.published(entry, kinds).replace('<br>', '; ')

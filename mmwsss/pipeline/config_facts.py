@@ -89,7 +89,7 @@ def _pipeline_facts(
         for kind in ('train', 'test')
     }
     facts = config_facts(kinds['train'][0], root, backbones)
-    kept = ('Supervision', 'Training Data', 'Class Count', 'Crop Size')
+    kept = ('Supervision', 'Training Data', 'Class Count')
     result = {key: facts[key] for key in kept if key in facts}
     for path in kinds['test'][-1:]:
         result['Protocol'] = config_facts(path, root, backbones)['Protocol']

@@ -51,7 +51,7 @@ def measured(root: Path, benchmark: Mapping[str, Any]) -> dict[str, Any] | None:
         found['Deviation'] = {n: round(stdev(s[n] for s in scores), 1) for n in names}
     if stages:
         on = {row['stage']: row['scored_on'] for row in runs[0]}
-        found['Splits'] = {name: on[stages[name]] for name in names}
+        found['Splits'] = {n: on[stages[n]] for n in names if n in stages}
     return found | _cost(runs)
 
 
@@ -85,11 +85,13 @@ def _of_stages(
 ) -> dict[str, float]:
     """The scores of a pipeline: from the stage that is named for each."""
     of = {row['stage']: row['metrics'] for row in rows}
-    return {
+    found = {
         name: of[stage][name]
         for name, stage in stages.items()
         if name in of.get(stage, {})
     }
+    share = of.get(stages.get('mask_mIoU', ''), {}).get('mask_labelled')
+    return found if share is None else found | dict(mask_labelled=share)
 
 
 def _order(scores: Sequence[Mapping[str, float]]) -> list[str]:

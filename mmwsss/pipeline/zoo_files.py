@@ -53,9 +53,9 @@ def fetch_model(
     """
     weights = dest / Path(entry['Weights']).name
     source = address(mirror, weights.name) if mirror else str(root / entry['Weights'])
-    cfg = Config.fromfile(root / entry['Config'])
+    text = Config.fromfile(root / entry['Config']).pretty_text
     config = dest / f'{entry["Name"]}.py'
-    _refuse_other(config, cfg.pretty_text)
+    refuse_other(config, text)
     try:
         fetch(source, weights, entry['Metadata']['SHA256'])
     except FileNotFoundError as error:
@@ -63,21 +63,16 @@ def fetch_model(
             f'{error}: the metafile of {entry["Name"]} names it. Take the whole clone '
             'or wheel, folder zoo/ included, or name a --mirror'
         ) from None
-    write_config(cfg, config)
+    write_atomic(text.encode(), config)
     return config, weights
 
 
-def write_config(cfg: Config, path: Path) -> None:
-    """Write a config in one file.
+def refuse_other(path: Path, text: str) -> None:
+    """Refuse to write a config over another one.
 
     Raises:
-        UserError: if there is another one of that name.
+        UserError: naming the file.
     """
-    _refuse_other(path, cfg.pretty_text)
-    write_atomic(cfg.pretty_text.encode(), path)
-
-
-def _refuse_other(path: Path, text: str) -> None:
     if path.exists() and path.read_text(encoding='utf-8') != text:
         raise UserError(
             f'{path} is there and has other settings: move it away, or give another '

@@ -13,7 +13,7 @@ import torch
 from mmengine.config import Config
 
 from mmwsss.io.errors import UserError
-from mmwsss.io.metafiles import models, published, published_weights
+from mmwsss.io.metafiles import models, published
 from mmwsss.pipeline.publish import (
     check_same_settings,
     config_as_written,
@@ -66,8 +66,8 @@ def test_published(clone, trained) -> None:
     (path,) = root.glob('zoo/toco_vit-t_shapes-*.pth')  # the older one has gone
     assert path.name != before.name
     entry = published(root)['toco_vit-t_shapes']
-    content = published_weights(root, entry)
-    assert entry['Weights'] == f'zoo/{path.name}' and content == path.read_bytes()
+    content = path.read_bytes()
+    assert entry['Weights'] == f'zoo/{path.name}'
     digest = hashlib.sha256(content).hexdigest()
     known = entry['Metadata']
     assert known['SHA256'] == digest and path.stem.endswith(f'-{digest[:8]}')

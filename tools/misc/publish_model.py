@@ -32,8 +32,10 @@ from mmwsss.cli.arguments import METRICS, plain_errors
 from mmwsss.io.atomic_file import write_atomic
 from mmwsss.io.checkpoint import load_checkpoint_file, use_safe_checkpoints
 from mmwsss.io.errors import UserError
+from mmwsss.io.initial_weights import backbones
 from mmwsss.io.metafiles import ZOO, read_metafile, replace_entry
 from mmwsss.io.published import published_checkpoint
+from mmwsss.pipeline.config_facts import config_facts
 from mmwsss.pipeline.inference import init_model
 from mmwsss.pipeline.publish import (
     check_same_settings,
@@ -207,6 +209,7 @@ def publish(args: argparse.Namespace) -> Path:
         trial = Path(folder) / name
         trial.write_bytes(content)
         scores = measure(args.config.resolve(), trial, args.cfg_options)
+    entry['Metadata'] |= config_facts(args.config, ROOT, backbones(ROOT))
     path = ROOT / ZOO / name
     write_atomic(content, path)
     replace_entry(metafile, new_entry(entry, name, content, meta, origin, scores))

@@ -3,8 +3,9 @@
 
 Each entry's ``Metadata`` gets what its config is (supervision, initial weights, data,
 crop, batch, iterations, protocol), ``Measured`` what the benchmark that it names has
-found so far. All else in an entry (notes, published figures, releases) is written by
-hand and stays. ``make fix`` runs this, then ``update_model_index.py``::
+found so far. All else in an entry (notes, published figures, releases, what was
+measured without a benchmark) is written by hand and stays. ``make fix`` runs this, then
+``update_model_index.py``::
 
     python tools/misc/update_metafiles.py [--check]
 """
@@ -37,7 +38,7 @@ def with_facts(entry: Mapping[str, Any], facts: Mapping[str, Any]) -> dict[str, 
     metadata = {key: known.pop(key) for key in FIRST if key in known} | known
     result: dict[str, Any] = {}
     for key, value in entry.items():
-        if key == 'Measured':
+        if key == 'Measured' and 'Benchmark' in entry:
             continue
         result[key] = metadata if key == 'Metadata' else value
         found = measured(ROOT, value) if key == 'Benchmark' else None
