@@ -63,7 +63,7 @@ def _runs(path: Path, row: str) -> list[Any]:
         found: Any = json.loads(path.read_text(encoding='utf-8'))
         for name in row.split('/'):
             found = found.get(name, {})
-        return [found[seed] for seed in sorted(found)]
+        return [run for _, run in sorted(found.items())]
     except (AttributeError, TypeError, ValueError) as error:
         raise UserError(
             f'{path} is no results file of a benchmark with the row {row} ({error}): '
