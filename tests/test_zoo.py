@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import re
@@ -19,7 +18,7 @@ from mmengine.registry import init_default_scope
 
 from mmwsss.cli.arguments import METRICS
 from mmwsss.io.checkpoint import load_checkpoint_file
-from mmwsss.io.metafiles import published
+from mmwsss.io.metafiles import models, published, published_weights
 from mmwsss.io.published import dropped_parts
 from mmwsss.pipeline.inference import dataset_meta, init_model
 from mmwsss.pipeline.publish import check_same_settings, config_as_written
@@ -42,8 +41,7 @@ def test_file(name: str) -> None:
     """Hash, size, contents; it fits its config, and its classes are the data set's."""
     entry = ZOO[name]
     known, path = entry['Metadata'], ROOT / entry['Weights']
-    content = path.read_bytes()
-    assert hashlib.sha256(content).hexdigest() == known['SHA256']
+    content = published_weights(ROOT, entry)
     assert path.name == f'{name}-{known["SHA256"][:8]}.pth'
     assert f'{len(content) / 1e6:.1f} MB' == known['Size'] and len(content) < 20e6
     saved = load_checkpoint_file(str(path), 'cpu')
@@ -155,12 +153,27 @@ def downloads(mim: Path, name: str, dest: Path) -> None:
     init_model(dest / f'{name}.py', str(weights))
 
 
+def searched(mim: Path, cwd: Path) -> None:
+    """``mim search`` lists every model; the published ones with their address."""
+    file = cwd / 'searched.json'
+    run(mim, 'search', 'mmwsss', '--json', file, cwd=cwd)
+    found = json.loads(file.read_text())
+    assert set(found['weight']) == set(models(ROOT))
+    for name, entry in ZOO.items():
+        address = str(found['weight'][name])
+        assert address.endswith('/' + Path(entry['Weights']).name)
+        assert found['batch_size'][name] == entry['Metadata']['Batch Size']
+        assert found['supervision'][name] == entry['Metadata']['Supervision']
+    run(mim, 'search', 'mmwsss', '--config', *ZOO, cwd=cwd)
+
+
 @pytest.mark.slow
 def test_mim_downloads_from_a_wheel(
     project, python, mim, served, tmp_path, monkeypatch  # noqa: F811
 ) -> None:  # fmt: skip
     monkeypatch.setenv('MMWSSS_ZOO_URL', f'{served}/')
     pip(python, 'install', build_wheel(python, project), cwd=tmp_path)
+    searched(mim, tmp_path)
     for name in ZOO:
         downloads(mim, name, tmp_path / name)
     # from the wheel's own zoo, without the server
@@ -186,7 +199,9 @@ def test_mim_downloads_from_an_editable_clone(
     assert "KeyError: 'weight'" in said
     monkeypatch.setenv('MMWSSS_ZOO_URL', served)
     pip(python, 'install', '-e', '.', cwd=project)
-    downloads(mim, name, tmp_path / 'got')
+    searched(mim, tmp_path)
+    for name in ZOO:
+        downloads(mim, name, tmp_path / 'got' / name)
     index = (project / '.mim/model-index.yml').read_text()
     assert set(re.findall(r'- (\S+)/', index)) == {'metafiles'}
 

@@ -9,7 +9,6 @@ where this one ended, and begins anew where the file has changed meanwhile.
 from __future__ import annotations
 
 import fcntl
-import hashlib
 import http.client
 import json
 import os
@@ -195,18 +194,13 @@ def _download(url: str, path: Path, part: IO[bytes], sha256: str | None) -> str:
                 f'{url} broke off {ends} times ({error}). The same command goes on '
                 'from there'
             ) from None
-        if resumed and sha256 and not _hash_so_far(part).startswith(sha256):
+        part.flush()
+        if resumed and sha256 and not file_hash(_part_name(path)).startswith(sha256):
             # Two files may have been joined, which nothing but the hash can tell.
             _empty(part)
             resumed = False
             continue
         return _finish(url, path, part, sha256)
-
-
-def _hash_so_far(part: IO[bytes]) -> str:
-    part.flush()
-    part.seek(0)
-    return hashlib.file_digest(part, 'sha256').hexdigest()
 
 
 def _transfer(url: str, path: Path, part: IO[bytes]) -> bool:

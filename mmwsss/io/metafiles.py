@@ -17,6 +17,7 @@ A clone, like ``.mim`` of an installed package, has ``configs/*/metafile.yml`` a
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -51,6 +52,30 @@ def models(root: Path) -> dict[str, dict[str, Any]]:
 def published(root: Path) -> dict[str, dict[str, Any]]:
     """The entries that have weights."""
     return {name: entry for name, entry in models(root).items() if 'Weights' in entry}
+
+
+def published_weights(root: Path, entry: Mapping[str, Any]) -> bytes:
+    """The content of an entry's file of weights, whose sha256 is the metafile's.
+
+    Raises:
+        FileNotFoundError: if the file isn't in the zoo.
+        UserError: if it is another one, or damaged.
+    """
+    path = root / entry['Weights']
+    if not path.is_file():
+        raise FileNotFoundError(
+            f'{path} is not there: the metafile of {entry["Name"]} names it. Take the '
+            f'whole clone or wheel, folder {ZOO}/ included'
+        )
+    content = path.read_bytes()
+    found, wanted = hashlib.sha256(content).hexdigest(), entry['Metadata']['SHA256']
+    if found != wanted:
+        raise UserError(
+            f'{path} has the sha256 {found}, its metafile says {wanted}: it is damaged '
+            'or another file. Restore it from the repository, or install the wheel '
+            'again'
+        )
+    return content
 
 
 def replace_entry(path: Path, entry: Mapping[str, Any]) -> None:

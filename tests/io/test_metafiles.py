@@ -12,6 +12,7 @@ from mmwsss.io.errors import UserError
 from mmwsss.io.metafiles import (
     models,
     published,
+    published_weights,
     read_metafile,
     replace_entry,
 )
@@ -72,3 +73,13 @@ def test_one_entry_is_written_anew(root: Path) -> None:
 def test_no_such_entry(root: Path, name: str) -> None:
     with pytest.raises(UserError, match=rf"has 0 lines '  - Name: {name}'"):
         replace_entry(root / 'configs/a/metafile.yml', dict(Name=name))
+
+
+def test_weights_are_checked(root: Path) -> None:
+    assert published_weights(root, entry()) == b'weights'
+    (root / 'zoo/a_one-12345678.pth').write_bytes(b'wrights')
+    with pytest.raises(UserError, match='12345678.pth has the sha256 .* Restore it'):
+        published_weights(root, entry())
+    (root / 'zoo/a_one-12345678.pth').unlink()
+    with pytest.raises(FileNotFoundError, match='metafile of a_one names it'):
+        published_weights(root, entry())

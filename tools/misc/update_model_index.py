@@ -38,6 +38,12 @@ def model_index() -> str:
 def tables_of_pages() -> dict[str, dict[str, str]]:
     """Page → name of a table in it → the table."""
     entries = list(models(ROOT).values())
+    bare = [one['Name'] for one in entries if 'Supervision' not in one['Metadata']]
+    if bare:
+        raise UserError(
+            f'the metafile entries {", ".join(bare)} do not say yet what their configs '
+            'are. Run: python tools/misc/update_metafiles.py'
+        )
     found = [read_metafile(path) for path in metafiles(ROOT)]
     collections = [one for metafile in found for one in metafile['Collections']]
     pages = {
