@@ -50,6 +50,7 @@ def test_file(name: str) -> None:
                                  if 'running_' not in k}  # fmt: skip
     assert ', '.join(dropped_parts(saved)) == known['Left Out'].replace('nothing', '')
     assert saved['meta']['training_log'] == known['Training Log']
+    assert saved['meta']['iter'] == known['Trained Iterations'] <= known['Iterations']
     config = config_as_written(ROOT / entry['Config'])
     init_default_scope(config.default_scope)
     ran = dict(meta=dict(cfg=saved['meta']['config']))

@@ -179,7 +179,7 @@ def new_entry(
         'Initial Weights': origin,
         'Classes': list((meta.get('dataset_meta') or {}).get('classes') or ()),
         'Left Out': ', '.join(meta['published']['dropped']) or 'nothing',
-        'Iterations': meta.get('iter'),
+        'Trained Iterations': meta.get('iter'),
         'Training Log': meta['training_log'],
     }
     result = dict(Task=TASK, Dataset=metadata['Training Data'], Metrics=dict(scores))
