@@ -202,7 +202,7 @@ def test_mim_downloads_from_an_editable_clone(
     pip(python, 'install', '-e', '.', cwd=project)
     searched(mim, tmp_path)
     for name in ZOO:
-        downloads(mim, name, tmp_path / 'got' / name)
+        downloads(mim, name, tmp_path / f'got_{name}')
     index = (project / '.mim/model-index.yml').read_text()
     assert set(re.findall(r'- (\S+)/', index)) == {'metafiles'}
 

@@ -62,6 +62,8 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     args = parser.parse_args(argv)
     if not args.list and args.name is None:
         parser.error('give a NAME, or --list')
+    if args.sources and args.mirror:
+        parser.error('--from names the file itself: leave --mirror out')
     return args
 
 

@@ -72,7 +72,7 @@ def convert_release(
     release, name = entry['Release'], entry['Name']
     arguments = [*release.get('Arguments', ()), *_second(release, sources[1:])]
     cfg = Config.fromfile(root / entry['Config'])
-    cfg.merge_from_dict(_options(release.get('Config Options', ())))
+    cfg.merge_from_dict(settings_of(release.get('Config Options', ())))
     config, weights = dest / f'{name}.py', dest / f'{name}.pth'
     for source in sources:
         claim_target(str(weights), source)
@@ -102,8 +102,12 @@ def _second(release: Mapping[str, Any], more: Sequence[str]) -> list[str]:
     return [release['Second File'], more[0]]
 
 
-def _options(pairs: Sequence[str]) -> dict[str, Any]:
-    """``KEY=VALUE`` as settings."""
+def settings_of(pairs: Sequence[str]) -> dict[str, Any]:
+    """``KEY=VALUE`` as settings.
+
+    Args:
+        pairs: as after ``--cfg-options``.
+    """
     split = (pair.partition('=') for pair in pairs)
     return {key: DictAction._parse_iterable(value) for key, _, value in split}
 

@@ -129,6 +129,8 @@ def test_every_name_is_listed(mim, capsys) -> None:
     assert 'Google Drive folder' in rows['toco_vit-b_voc']
     with pytest.raises(SystemExit):
         mim.main([])
+    with pytest.raises(SystemExit):
+        mim.main([NAME, '--from', 'a.pth', '--mirror', 'b'])
 
 
 # ---------------------------------------------------------------------- initial weights

@@ -10,7 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from mmengine.config import Config
+from mmengine.registry import init_default_scope
 from mmpretrain.models import VisionTransformer
 
 from mmwsss.cli.inference_options import segmentor_cfg
@@ -21,9 +23,11 @@ from mmwsss.io.metafiles import metafiles, models, read_metafile
 from mmwsss.io.weight_files import hash_in_name
 from mmwsss.io.zoo_cells import KINDS
 from mmwsss.pipeline import config_facts
+from mmwsss.pipeline.authors_release import settings_of
 from mmwsss.pipeline.config_facts import FACTS, OWN_WEIGHTS, initial_weights
 from mmwsss.pipeline.inference import dataset_meta
 from mmwsss.pipeline.publish import config_as_written
+from mmwsss.registry import MODELS
 from tests.helpers import ROOT
 
 ENTRIES = models(ROOT)
@@ -165,6 +169,19 @@ def test_a_release_can_be_fetched_and_converted(name: str) -> None:
     assert (ROOT / 'tools/model_converters' / release['Converter']).is_file()
     assert ('Link' in release) == ('Kind' in release) == ('How' in release)
     assert release.get('Link', 'https://').startswith('https://')
+
+
+@pytest.mark.parametrize(
+    'name', [n for n in RELEASES if 'Config Options' in ENTRIES[n]['Release']]
+)
+def test_options_of_a_release_make_a_network(name: str) -> None:
+    cfg = config_as_written(ROOT / ENTRIES[name]['Config'])
+    before = cfg.to_dict()
+    cfg.merge_from_dict(settings_of(ENTRIES[name]['Release']['Config Options']))
+    assert cfg.to_dict() != before
+    init_default_scope(cfg.default_scope)
+    with torch.device('meta'):
+        assert MODELS.build(cfg.model).num_classes == cfg.num_classes
 
 
 def test_every_converter_is_some_release() -> None:
