@@ -18,7 +18,7 @@ from mmwsss.cli.inference_options import segmentor_cfg
 from mmwsss.evaluation.wsss_metric import WSSSMetric
 from mmwsss.io.initial_weights import Backbone
 
-from .publish import config_as_written
+from .publish import OWN_WEIGHTS, config_as_written, initial_weights
 
 #: fields of ``Metadata`` that are a config's own
 FACTS = (
@@ -31,8 +31,6 @@ FACTS = (
     'Iterations',
     'Protocol',
 )
-#: weights of this repository, made by tools/misc/pretrain_tiny.py
-OWN_WEIGHTS = 'demo/weights/'
 _DATA = {
     'VOC12WeakDataset': 'PASCAL VOC 2012',
     'COCO14WeakDataset': 'COCO 2014',
@@ -114,18 +112,6 @@ def supervision(dataset: Mapping[str, Any], has_base: bool = False) -> str:
     ]
     found = [text for name, text in _MORE.items() if name in inputs]
     return found[0] if found else _IMAGE_LABELS
-
-
-def initial_weights(cfg: Config) -> str | None:
-    """The file that a network's encoder begins with, as the config names it."""
-    network = segmentor_cfg(cfg)
-    backbone = network.get('backbone', {})
-    init = backbone.get('init_cfg') or {}
-    return (
-        backbone.get('pretrained')
-        or init.get('checkpoint')
-        or network.get('pretrained')
-    )
 
 
 def pretraining(cfg: Config, backbones: Mapping[str, Backbone]) -> str:

@@ -24,9 +24,13 @@ from mmwsss.io.weight_files import hash_in_name
 from mmwsss.io.zoo_cells import KINDS
 from mmwsss.pipeline import config_facts
 from mmwsss.pipeline.authors_release import settings_of
-from mmwsss.pipeline.config_facts import FACTS, OWN_WEIGHTS, initial_weights
+from mmwsss.pipeline.config_facts import FACTS
 from mmwsss.pipeline.inference import dataset_meta
-from mmwsss.pipeline.publish import config_as_written
+from mmwsss.pipeline.publish import (
+    OWN_WEIGHTS,
+    config_as_written,
+    initial_weights,
+)
 from mmwsss.registry import MODELS
 from tests.helpers import ROOT
 

@@ -192,7 +192,7 @@ def publish(args: argparse.Namespace) -> Path:
     cfg = config_as_written(args.config)
     if args.out is None:  # refused before the work
         metafile, entry = find_entry(args.config)
-        origin = args.origin or origin_of(cfg)
+        origin = args.origin or origin_of(cfg, backbones(ROOT))
     content, meta = make_file(cfg, args.checkpoint, args.drop)
     print_log(f'left out: {", ".join(meta["published"]["dropped"]) or "nothing"}')
     if args.out is not None:
