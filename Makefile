@@ -60,8 +60,9 @@ lint: env  ## ruff and mypy, without changing anything
 	$(PY) -m ruff format --check .
 	$(PY) -m mypy
 
-fix: env  ## ruff, with the changes that it can make by itself; README and model index
+fix: env  ## ruff, with the changes that it can make by itself; metafiles, tables and model index
 	$(PY) -m ruff check --fix .
+	$(PY) tools/misc/update_metafiles.py
 	$(PY) tools/misc/update_model_index.py
 	$(PY) -m ruff format .
 

@@ -18,7 +18,7 @@ from mmengine.registry import init_default_scope
 
 from mmwsss.cli.arguments import METRICS
 from mmwsss.io.checkpoint import load_checkpoint_file
-from mmwsss.io.metafiles import published, published_weights
+from mmwsss.io.metafiles import models, published, published_weights
 from mmwsss.io.published import dropped_parts
 from mmwsss.pipeline.inference import dataset_meta, init_model
 from mmwsss.pipeline.publish import check_same_settings, config_as_written
@@ -50,6 +50,7 @@ def test_file(name: str) -> None:
                                  if 'running_' not in k}  # fmt: skip
     assert ', '.join(dropped_parts(saved)) == known['Left Out'].replace('nothing', '')
     assert saved['meta']['training_log'] == known['Training Log']
+    assert saved['meta']['iter'] == known['Trained Iterations'] <= known['Iterations']
     config = config_as_written(ROOT / entry['Config'])
     init_default_scope(config.default_scope)
     ran = dict(meta=dict(cfg=saved['meta']['config']))
@@ -153,12 +154,27 @@ def downloads(mim: Path, name: str, dest: Path) -> None:
     init_model(dest / f'{name}.py', str(weights))
 
 
+def searched(mim: Path, cwd: Path) -> None:
+    """``mim search`` lists every model; the published ones with their address."""
+    file = cwd / 'searched.json'
+    run(mim, 'search', 'mmwsss', '--json', file, cwd=cwd)
+    found = json.loads(file.read_text())
+    assert set(found['weight']) == set(models(ROOT))
+    for name, entry in ZOO.items():
+        address = str(found['weight'][name])
+        assert address.endswith('/' + Path(entry['Weights']).name)
+        assert found['batch_size'][name] == entry['Metadata']['Batch Size']
+        assert found['supervision'][name] == entry['Metadata']['Supervision']
+    run(mim, 'search', 'mmwsss', '--config', *ZOO, cwd=cwd)
+
+
 @pytest.mark.slow
 def test_mim_downloads_from_a_wheel(
     project, python, mim, served, tmp_path, monkeypatch  # noqa: F811
 ) -> None:  # fmt: skip
     monkeypatch.setenv('MMWSSS_ZOO_URL', f'{served}/')
     pip(python, 'install', build_wheel(python, project), cwd=tmp_path)
+    searched(mim, tmp_path)
     for name in ZOO:
         downloads(mim, name, tmp_path / name)
     # from the wheel's own zoo, without the server
@@ -184,7 +200,9 @@ def test_mim_downloads_from_an_editable_clone(
     assert "KeyError: 'weight'" in said
     monkeypatch.setenv('MMWSSS_ZOO_URL', served)
     pip(python, 'install', '-e', '.', cwd=project)
-    downloads(mim, name, tmp_path / 'got')
+    searched(mim, tmp_path)
+    for name in ZOO:
+        downloads(mim, name, tmp_path / f'got_{name}')
     index = (project / '.mim/model-index.yml').read_text()
     assert set(re.findall(r'- (\S+)/', index)) == {'metafiles'}
 

@@ -21,7 +21,6 @@ from collections.abc import Callable
 from pathlib import Path
 from pickle import UnpicklingError
 from typing import Any, BinaryIO
-from urllib.error import URLError
 
 import numpy as np
 import torch
@@ -33,12 +32,14 @@ from mmengine.runner.checkpoint import CheckpointLoader
 from numpy._core import multiarray
 
 from .errors import UserError
+from .fetch import fetch
 from .plain import restore_message_hub, to_plain
 from .weight_files import (
     announce_stored,
     check_content,
     check_hash,
     check_own_name,
+    hash_in_name,
     stored_weights,
 )
 from .weights import CheckpointMismatch, compare_weights, load_weights_strict
@@ -60,7 +61,6 @@ ALLOW_PICKLE_ENV = 'MMWSSS_ALLOW_PICKLE'
 _FORCE_ENV = 'TORCH_FORCE_WEIGHTS_ONLY_LOAD'
 _TRUE = ('1', 'y', 'yes', 'true')
 _BUFFER_METHODS = ('min', 'max', 'mean', 'current')
-_HASH = re.compile(r'-[0-9a-f]{8,64}\.[a-z]+$')
 
 
 class UnsafeCheckpointError(UserError):
@@ -104,7 +104,7 @@ def load_checkpoint_file(
         UnsafeCheckpointError: The file needs pickled code, or isn't a checkpoint.
         UserError: The name of a file on this machine gives another sha256 than it has.
     """
-    url = _resolve_url(filename)
+    url = resolve_url(filename)
     if url is not None:
         path = _stored_or_downloaded(url)
         checkpoint = _load(path, map_location, filename)
@@ -229,8 +229,16 @@ def _safe_globals() -> list[Any]:
     ]
 
 
-def _resolve_url(filename: str) -> str | None:
-    """The http address behind a name, or None if it isn't one."""
+def resolve_url(filename: str) -> str | None:
+    """The http address behind a name, or ``None`` if it isn't one.
+
+    Args:
+        filename: ``http(s)://``, ``torchvision://NAME``, ``open-mmlab://NAME``,
+            ``mmcls://NAME``, or anything else.
+
+    Raises:
+        FileNotFoundError: if mmengine's or torchvision's list has no such name.
+    """
     if filename.startswith(('http://', 'https://')):
         return filename
     scheme, _, name = filename.partition('://')
@@ -269,18 +277,15 @@ def _download(url: str) -> str:
     folder, name = osp.split(path)
     failure = None
     if _local_rank() == 0 and not osp.isfile(path):
-        hashed = _HASH.search(name)
-        prefix = hashed.group(0)[1:].partition('.')[0] if hashed else None
-        try:  # torch writes to a temporary name, checks the hash, then renames
-            os.makedirs(folder, exist_ok=True)
-            torch.hub.download_url_to_file(url, path, prefix, progress=False)
-        except (URLError, OSError, RuntimeError) as error:
+        try:
+            fetch(url, path, hash_in_name(name))
+        except (OSError, UserError) as error:
             failure = error
     if get_dist_info()[1] > 1:
         barrier()
     if failure is not None or not osp.isfile(path):
         raise ConnectionError(
-            f'{url} can not be fetched ({failure}). Without a network, fetch it '
+            f'{failure or f"{url} can not be fetched"}. Without a network, fetch it '
             f'elsewhere and put it at {path}, or name a local file instead.'
         )
     return path

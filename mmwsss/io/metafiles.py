@@ -2,8 +2,17 @@
 """The models that metafiles list, and their weights in the folder ``zoo``.
 
 A clone, like ``.mim`` of an installed package, has ``configs/*/metafile.yml`` and
-``zoo/<name>-<8 hex digits>.pth``. An entry with weights has ``Weights: zoo/FILE`` and
-``Metadata: {SHA256: ...}``.
+``zoo/<name>-<8 hex digits>.pth``. An entry has
+
+* ``Name``, ``In Collection``, ``Config``, and a ``Note`` for tables;
+* ``Metadata``: what the config is (see :mod:`mmwsss.pipeline.config_facts`), and of an
+  entry with ``Weights: zoo/FILE`` what publishing found (``SHA256`` among it);
+* ``Published``: what the authors report, each with ``Split``, ``How``, ``Metrics``,
+  ``Source``, ``Log``, ``Cost``;
+* ``Release``: the authors' weights, see :mod:`mmwsss.pipeline.authors_release`;
+* ``Benchmark`` and ``Measured``: where our figures are, and those, see
+  :mod:`mmwsss.pipeline.measured`;
+* ``Results``: the scores of the very file of ``Weights``.
 """
 
 from __future__ import annotations

@@ -14,6 +14,7 @@ from mmengine.config import Config
 from mmwsss.cli.inference_options import segmentor_cfg
 from mmwsss.cli.launch import replace_sync_bn
 from mmwsss.io.errors import UserError
+from mmwsss.io.initial_weights import Backbone
 from mmwsss.io.plain import restore_message_hub
 
 from .fingerprint import changes_in_words
@@ -22,30 +23,40 @@ from .fingerprint import changes_in_words
 WINDOW = 50
 _FILES = ('pretrained', 'init_cfg', 'checkpoint')
 _LOGGED = ('train/loss', 'train/label_')
-#: where initial weights come from → whose they are, and under which licence
-_DEIT = 'Touvron et al., ICML 2021, ImageNet-1k, Apache-2.0'
-ORIGINS = {
-    'dl.fbaipublicfiles.com/deit/deit_tiny': f'DeiT-Ti/16 ({_DEIT})',
-    'dl.fbaipublicfiles.com/deit/deit_small': f'DeiT-S/16 ({_DEIT})',
-    'dl.fbaipublicfiles.com/deit/deit_base': f'DeiT-B/16 ({_DEIT})',
-    'demo/weights/': "mmwsss's own, from drawn pictures (Apache-2.0)",
-}
+#: weights of this repository, made by tools/misc/pretrain_tiny.py
+OWN_WEIGHTS = 'demo/weights/'
 
 
-def origin_of(cfg: Config) -> str:
+def initial_weights(cfg: Config) -> str | None:
+    """The file that a network's encoder begins with, as the config names it."""
+    network = segmentor_cfg(cfg)
+    backbone = network.get('backbone', {})
+    init = backbone.get('init_cfg') or {}
+    return (
+        backbone.get('pretrained')
+        or init.get('checkpoint')
+        or network.get('pretrained')
+    )
+
+
+def origin_of(cfg: Config, known: Mapping[str, Backbone]) -> str:
     """Whose initial weights a config trains from, with their licence.
 
+    Args:
+        cfg: the config.
+        known: see :func:`.backbones`; those with a licence may be passed on.
+
     Raises:
-        UserError: if that isn't known, so that nothing may be given away unseen.
+        UserError: if the licence isn't known, so that nothing may be given away unseen.
     """
-    backbone = segmentor_cfg(cfg).get('backbone', {})
-    init = backbone.get('init_cfg') or {}
-    source = backbone.get('pretrained') or init.get('checkpoint')
+    source = initial_weights(cfg)
     if source is None:
         return 'none'
-    for part, origin in ORIGINS.items():
-        if part in source:
-            return origin
+    if source.startswith(OWN_WEIGHTS):
+        return "mmwsss's own, from drawn pictures (Apache-2.0)"
+    for one in known.values():
+        if one.is_of(source) and one.licence is not None:
+            return f'{one.architecture}, {one.trained_on}, {one.licence}'
     raise UserError(
         f'the licence of the initial weights {source} is not known here: check that '
         'they may be passed on, then say so with --origin "NAME (AUTHORS, LICENCE)"'

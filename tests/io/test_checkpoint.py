@@ -24,6 +24,7 @@ from mmwsss.io.checkpoint import (
 from mmwsss.io.errors import UserError
 from mmwsss.io.plain import restore_message_hub, to_plain
 from mmwsss.io.weights import CheckpointMismatch, load_weights_strict
+from tests.helpers.file_server import file_server
 
 
 @pytest.fixture(autouse=True)
@@ -152,6 +153,23 @@ def test_messages_for_missing_files(tmp_path, monkeypatch):
     monkeypatch.setattr(torch.hub, 'get_dir', lambda: str(tmp_path / 'file'))
     with pytest.raises(ConnectionError, match='put it at'):
         load_checkpoint_file('http://127.0.0.1:9/x.pth')
+
+
+def test_a_url_that_breaks_off_is_resumed(tmp_path, monkeypatch):
+    """As the weights that a config names are fetched."""
+    monkeypatch.setenv('no_proxy', '127.0.0.1')
+    monkeypatch.setattr('mmwsss.io.fetch._PAUSE', 0)
+    monkeypatch.setattr(torch.hub, 'get_dir', lambda: str(tmp_path))
+    torch.save(dict(weight=torch.arange(999.0)), tmp_path / 'x.pth')
+    with file_server() as server:
+        server.files['x.pth'] = (tmp_path / 'x.pth').read_bytes()
+        server.cuts = [1000]
+        found = load_checkpoint_file(f'{server.url}/x.pth')
+        assert [wanted for _, wanted in server.asked] == [None, 'bytes=1000-']
+        load_checkpoint_file(f'{server.url}/x.pth')  # from the cache
+        assert len(server.asked) == 2
+    assert torch.equal(found['weight'], torch.arange(999.0))
+    assert [p.name for p in (tmp_path / 'checkpoints').iterdir()] == ['x.pth']
 
 
 def test_garbage_is_named(tmp_path):

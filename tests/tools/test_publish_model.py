@@ -13,7 +13,8 @@ import torch
 from mmengine.config import Config
 
 from mmwsss.io.errors import UserError
-from mmwsss.io.metafiles import models, published, published_weights
+from mmwsss.io.initial_weights import backbones
+from mmwsss.io.metafiles import models, published
 from mmwsss.pipeline.publish import (
     check_same_settings,
     config_as_written,
@@ -66,8 +67,8 @@ def test_published(clone, trained) -> None:
     (path,) = root.glob('zoo/toco_vit-t_shapes-*.pth')  # the older one has gone
     assert path.name != before.name
     entry = published(root)['toco_vit-t_shapes']
-    content = published_weights(root, entry)
-    assert entry['Weights'] == f'zoo/{path.name}' and content == path.read_bytes()
+    content = path.read_bytes()
+    assert entry['Weights'] == f'zoo/{path.name}'
     digest = hashlib.sha256(content).hexdigest()
     known = entry['Metadata']
     assert known['SHA256'] == digest and path.stem.endswith(f'-{digest[:8]}')
@@ -156,21 +157,26 @@ def test_config_names_no_folder_of_this_machine(monkeypatch) -> None:
 @pytest.mark.parametrize(
     ('pretrained', 'origin'),
     [
-        ('https://dl.fbaipublicfiles.com/deit/deit_tiny_p-a1311bcf.pth', 'DeiT-Ti/16'),
+        (
+            'https://dl.fbaipublicfiles.com/deit/deit_tiny_patch16_224-a1311bcf.pth',
+            'DeiT-Ti/16, ImageNet-1k, Apache-2.0 (Touvron et al., ICML 2021)',
+        ),
         ('demo/weights/vit-t_shapes.pth', "mmwsss's own"),
         (None, 'none'),
     ],
 )
 def test_origin(pretrained: str | None, origin: str) -> None:
     cfg = Config(dict(model=dict(backbone=dict(pretrained=pretrained))))
-    assert origin_of(cfg).startswith(origin)
+    assert origin_of(cfg, backbones(ROOT)).startswith(origin)
 
 
-def test_unknown_licence() -> None:
-    init = dict(type='Pretrained', checkpoint='open-mmlab://resnet')
+@pytest.mark.parametrize('source', ['open-mmlab://resnet', 'torchvision://resnet50'])
+def test_unknown_licence(source: str) -> None:
+    """Of weights that nobody knows, and of known ones without a licence."""
+    init = dict(type='Pretrained', checkpoint=source)
     cfg = Config(dict(model=dict(backbone=dict(init_cfg=init))))
-    with pytest.raises(UserError, match='licence .* open-mmlab://resnet .*--origin'):
-        origin_of(cfg)
+    with pytest.raises(UserError, match=f'licence .* {source} .*--origin'):
+        origin_of(cfg, backbones(ROOT))
 
 
 def test_no_log() -> None:

@@ -32,8 +32,10 @@ from mmwsss.cli.arguments import METRICS, plain_errors
 from mmwsss.io.atomic_file import write_atomic
 from mmwsss.io.checkpoint import load_checkpoint_file, use_safe_checkpoints
 from mmwsss.io.errors import UserError
+from mmwsss.io.initial_weights import backbones
 from mmwsss.io.metafiles import ZOO, read_metafile, replace_entry
 from mmwsss.io.published import published_checkpoint
+from mmwsss.pipeline.config_facts import config_facts
 from mmwsss.pipeline.inference import init_model
 from mmwsss.pipeline.publish import (
     check_same_settings,
@@ -177,7 +179,7 @@ def new_entry(
         'Initial Weights': origin,
         'Classes': list((meta.get('dataset_meta') or {}).get('classes') or ()),
         'Left Out': ', '.join(meta['published']['dropped']) or 'nothing',
-        'Iterations': meta.get('iter'),
+        'Trained Iterations': meta.get('iter'),
         'Training Log': meta['training_log'],
     }
     result = dict(Task=TASK, Dataset=metadata['Training Data'], Metrics=dict(scores))
@@ -190,7 +192,7 @@ def publish(args: argparse.Namespace) -> Path:
     cfg = config_as_written(args.config)
     if args.out is None:  # refused before the work
         metafile, entry = find_entry(args.config)
-        origin = args.origin or origin_of(cfg)
+        origin = args.origin or origin_of(cfg, backbones(ROOT))
     content, meta = make_file(cfg, args.checkpoint, args.drop)
     print_log(f'left out: {", ".join(meta["published"]["dropped"]) or "nothing"}')
     if args.out is not None:
@@ -207,6 +209,7 @@ def publish(args: argparse.Namespace) -> Path:
         trial = Path(folder) / name
         trial.write_bytes(content)
         scores = measure(args.config.resolve(), trial, args.cfg_options)
+    entry['Metadata'] |= config_facts(args.config, ROOT, backbones(ROOT))
     path = ROOT / ZOO / name
     write_atomic(content, path)
     replace_entry(metafile, new_entry(entry, name, content, meta, origin, scores))

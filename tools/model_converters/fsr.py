@@ -20,7 +20,7 @@ from mmwsss.io.convert_file import convert_file
 from mmwsss.methods.fsr.fsr_keys import convert_fsr
 
 
-def main() -> None:
+def main(argv: list[str] | None = None) -> None:
     """Command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument('source', help='student.pth of the released code')
@@ -28,7 +28,7 @@ def main() -> None:
     parser.add_argument(
         '--teacher', help='teacher.pth; without it the teacher is a copy of the student'
     )
-    args = parser.parse_args()
+    args = parser.parse_args(argv)
     use_safe_checkpoints()
     teacher = args.teacher and load_checkpoint_file(args.teacher, map_location='cpu')
     convert_file(args.source, args.target, partial(convert_fsr, teacher=teacher))

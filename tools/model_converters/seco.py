@@ -16,12 +16,12 @@ from mmwsss.io.convert_file import convert_file
 from mmwsss.methods.seco.seco_keys import convert_seco
 
 
-def main() -> None:
+def main(argv: list[str] | None = None) -> None:
     """Command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument('source', help="the authors' checkpoint")
     parser.add_argument('target', help='where to write ours')
-    args = parser.parse_args()
+    args = parser.parse_args(argv)
     convert_file(args.source, args.target, convert_seco)
 
 

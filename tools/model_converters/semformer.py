@@ -17,12 +17,12 @@ from mmwsss.io.convert_file import convert_file
 from mmwsss.methods.semformer.semformer_keys import convert_semformer
 
 
-def main() -> None:
+def main(argv: list[str] | None = None) -> None:
     """Command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument('source', help='checkpoint of the released code')
     parser.add_argument('target', help='where to write ours')
-    args = parser.parse_args()
+    args = parser.parse_args(argv)
     convert_file(args.source, args.target, convert_semformer)
 
 

@@ -15,12 +15,12 @@ from mmwsss.io.convert_file import convert_file
 from mmwsss.models.converters.vit_keys import unwrap_vit
 
 
-def main() -> None:
+def main(argv: list[str] | None = None) -> None:
     """Command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument('source', help='timm, DeiT or mmpretrain file')
     parser.add_argument('target', help='where to write ours')
-    args = parser.parse_args()
+    args = parser.parse_args(argv)
     convert_file(args.source, args.target, unwrap_vit)
 
 

@@ -20,7 +20,7 @@ from mmwsss.io.convert_file import convert_file, write_state
 from mmwsss.models.converters.wide_resnet_keys import convert_eps, load_wide_resnet
 
 
-def main() -> None:
+def main(argv: list[str] | None = None) -> None:
     """Command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument('source', help='MXNet .params, or .pth of the public layout')
@@ -28,7 +28,7 @@ def main() -> None:
     parser.add_argument(
         '--eps', action='store_true', help='the source is a whole EPS classifier'
     )
-    args = parser.parse_args()
+    args = parser.parse_args(argv)
     if args.eps:
         convert_file(args.source, args.target, convert_eps)
     else:

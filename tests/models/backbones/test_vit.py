@@ -181,7 +181,7 @@ def test_url_without_network(tmp_path, monkeypatch) -> None:
     def offline(*_, **__):
         raise URLError('no route')
 
-    monkeypatch.setattr('torch.hub.download_url_to_file', offline)
+    monkeypatch.setattr('mmwsss.io.fetch.urlopen', offline)
     monkeypatch.setenv('TORCH_HOME', str(tmp_path))
     with pytest.raises(ConnectionError, match=r'https://x\.org/a\.pth can not.*put it'):
         vit(pretrained='https://x.org/a.pth').init_weights()
