@@ -137,6 +137,7 @@ def write_formula(writer: Any, node: nodes.Node) -> None:
         nodes.SkipNode: always; the formula is written, what is in it isn't to be.
     """
     formula = re.sub(r'\\[bB]igg?(?![a-zA-Z])', '', node.astext())  # sizes of brackets
+    formula = re.sub(r'\\frac(\d)(\d)', r'\\frac{\1}{\2}', formula)  # misread else
     block = isinstance(node, nodes.math_block)
     writer.body.append(tex2mathml(formula, as_block=block))
     raise nodes.SkipNode
