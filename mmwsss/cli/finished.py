@@ -76,19 +76,27 @@ def say_finished(runner: Runner, config: str | None = None) -> None:
     lines = [score_table(scores, _validated(runner))]
     pictures = Path(runner.log_dir) / 'vis_data' / 'vis_image'
     if pictures.is_dir():
-        lines.append(f'pictures (photo, CAM, label, prediction): {pictures}')
+        lines.append(f'pictures (photo, CAM, label, prediction): {_near(pictures)}')
     checkpoint = hub.get_info('last_ckpt') if 'last_ckpt' in hub.runtime_info else None
     if checkpoint:
         file = config or _dumped(runner)
         tests = bool(runner.cfg.get('test_dataloader'))
-        commands = next_commands(file, os.path.relpath(checkpoint), tests)
+        commands = next_commands(file, _near(checkpoint), tests)
         lines += ['next:', *(f'  {command}' for command in commands)]
     runner.logger.info('finished\n' + '\n'.join(filter(None, lines)))
 
 
 def _dumped(runner: Runner) -> str:
     name = runner.cfg.filename or f'{runner.timestamp}.py'
-    return os.path.relpath(Path(runner.work_dir) / os.path.basename(name))
+    return _near(Path(runner.work_dir) / os.path.basename(name))
+
+
+def _near(path: str | os.PathLike) -> str:
+    """A path from the working directory where it lies in it, else the whole path."""
+    full = Path(path).absolute()
+    return str(
+        full.relative_to(Path.cwd()) if full.is_relative_to(Path.cwd()) else full
+    )
 
 
 def _validated(runner: Any) -> int:

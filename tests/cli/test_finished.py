@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import os
 from types import SimpleNamespace
 
 import pytest
@@ -60,14 +59,17 @@ def runner(tmp_path):
     )
 
 
-def test_scores_pictures_and_next_command(runner, tmp_path):
+def test_scores_pictures_and_next_command(runner, tmp_path, monkeypatch):
     say_finished(runner, 'toco.py')
     (text,) = runner.said
     assert '55.50' in text and '5 pictures' in text
-    checkpoint = os.path.relpath(tmp_path / 'iter_6.pth')
+    checkpoint = tmp_path / 'iter_6.pth'
     assert f'python tools/test.py toco.py {checkpoint} --out masks' in text
     assert 'vis_image' not in text  # no picture was drawn
     (tmp_path / 'log/vis_data/vis_image').mkdir(parents=True)
     say_finished(runner)  # the command line had options: the config that ran
     assert str(tmp_path / 'log/vis_data/vis_image') in runner.said[1]
-    assert os.path.relpath(tmp_path / 'now.py') in runner.said[1]
+    assert f'test.py {tmp_path / "now.py"} ' in runner.said[1]
+    monkeypatch.chdir(tmp_path)  # what lies below is named from there
+    say_finished(runner)
+    assert 'python tools/test.py now.py iter_6.pth --out masks' in runner.said[2]

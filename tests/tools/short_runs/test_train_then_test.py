@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from pathlib import Path
 
@@ -43,7 +42,7 @@ def test_the_end_of_a_training(trained, toco) -> None:
     assert float(shown) == pytest.approx(scores(log)['seg_mIoU'], abs=0.006)
     (folder,) = re.findall(r'^pictures .*: (.*)$', end, re.MULTILINE)
     assert list(Path(folder).glob('*.png'))
-    checkpoint = os.path.relpath(work_dir / 'iter_6.pth')
+    checkpoint = work_dir / 'iter_6.pth'
     assert f'python tools/test.py {toco} {checkpoint} --out masks' in end
     for noise in ('OneDL', 'FileClient', 'HardDiskBackend'):
         assert noise not in log
