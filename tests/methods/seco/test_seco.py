@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
 import pytest
@@ -180,8 +181,10 @@ def test_start_of_the_memory(how: str) -> None:
     assert (lengths - dim**0.5).abs().max() < 0.25 * dim**0.5
 
 
-def losses_of(iteration: int = FINAL, **train_cfg: Any) -> dict[str, Tensor]:
-    return step(build(SECO, **train_cfg), iteration)
+@cache
+def plain_losses() -> dict[str, Tensor]:
+    """Those of the config as it stands."""
+    return step(build(SECO), FINAL)
 
 
 @pytest.mark.parametrize(
@@ -203,7 +206,7 @@ def test_options_act(setting: dict[str, Any], changed: set[str]) -> None:
     crops = Config.fromfile(ROOT / SECO).model.train_cfg.local_crops
     if 'local_crops' in setting:
         setting = dict(local_crops={**crops, **setting['local_crops']})
-    plain, other = losses_of(), losses_of(**setting)
+    plain, other = plain_losses(), step(build(SECO, **setting), FINAL)
     assert all(torch.isfinite(v) for v in other.values())
     differ = {t for t in terms_of(plain) if plain[f'loss_{t}'] != other[f'loss_{t}']}
     assert differ == changed
