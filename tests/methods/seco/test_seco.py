@@ -48,6 +48,7 @@ class TestSeCo(MethodTester):
     refused = (
         (dict(proj_head=None), 'memory needs a proj_head'),
         (dict(memory=None), 'needs a memory'),
+        (dict(memory=dict(type='MemoryBank')), 'set model.memory.size'),
         (dict(aux_cam_head=None), 'cls_aux needs a aux_cam_head'),
         (dict(labeler=None), 'needs a labeler'),
         (dict(decode_head=None), 'needs a decode_head'),
@@ -250,6 +251,16 @@ def test_a_class_token_is_needed() -> None:
     model.backbone.encode = lambda images: encode(images)._replace(cls_token=None)
     with pytest.raises(ValueError, match='SeCo needs a backbone with a class token'):
         step(model, 0)
+
+
+def test_views_are_needed() -> None:
+    model = build(SECO)
+    data = train_batch(model)
+    image = data['inputs'].pop('local')
+    with pytest.raises(ValueError, match=r"gives \['view1', 'view2'\]: use ToCoViews"):
+        model.loss(**data)
+    with pytest.raises(ValueError, match='gives a single image'):
+        model.loss(image, data['data_samples'])
 
 
 def test_rows_go_image_after_image() -> None:
