@@ -73,7 +73,7 @@ def tiny_seco(
             img_size=grid * patch,
             patch_size=patch,
             freeze_pos_embed=True,
-            out_indices=(depth - 3, depth - 1),
+            out_indices=(max(depth - 3, 0), depth - 1),
             arch=dict(
                 embed_dims=width,
                 num_layers=depth,

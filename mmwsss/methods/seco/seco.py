@@ -22,6 +22,7 @@ from .crop_tags import single_label
 from .tagged_crops import TaggedCrops, TaggedViews
 
 CONTRAST = frozenset(('lil', 'lig'))
+VIEWS = frozenset(('view1', 'view2', 'local'))
 
 
 @MODELS.register_module()
@@ -124,10 +125,12 @@ class SeCo(WeakSegmentor):
 
     def build_memory(self, cfg: dict) -> nn.Module:
         """Queue and prototypes of this model's widths and classes."""
-        parts = 'proj_head', 'train_cfg.local_crops', 'train_cfg.ema_momentum'
-        for path in parts:
+        settings = ('labeler.thresholds', 'train_cfg.local_crops')
+        for path in ('proj_head', *settings, 'train_cfg.ema_momentum'):
             if part_of(self, path) is None:
                 raise UserError(f'the memory needs a {path} for its keys, got None')
+        if not cfg.get('size'):
+            raise UserError('the memory of SeCo has a queue: set model.memory.size')
         dim = self.proj_head.mlp[-1].out_features
         # each process has as many pictures in each step
         own = dict(dim=dim, num_foreground=self.num_foreground, equal_rows=True)
@@ -164,6 +167,7 @@ class SeCo(WeakSegmentor):
                 of which the teacher's crops are cut.
             data_samples: with ``gt_labels`` and ``valid_box`` of view 1.
         """
+        check_views(inputs)
         view1 = inputs['view1']
         labels = self.image_labels(data_samples, view1.device)
         box = valid_boxes(data_samples)
@@ -179,11 +183,7 @@ class SeCo(WeakSegmentor):
 
         cams = self.fused_cams(view1, labels, features)
         if 'ptc' in self.active:
-            grid, scaled = features.maps[-1].shape[-2:], 'scale_token_box'
-            targets = token_pairs(
-                cams.aux, labels.ids, tuple(grid), self.labeler.thresholds, box,
-                self.train_cfg.get(scaled, False),
-            )  # fmt: skip
+            targets = self.token_targets(cams.aux, labels, box, features)
             terms['ptc'] = self.losses['ptc'](features.maps[-1], targets)
         if self.contrasts:
             cam = self.chosen(cams, self.roi_source)
@@ -196,6 +196,20 @@ class SeCo(WeakSegmentor):
         label = self.pseudo_label(view1, cam, labels, box, side)
         terms |= self.segmentation(features, view1, label, box, side)
         return self.weigh(terms) | label_shares(label, box)
+
+    def token_targets(
+        self,
+        aux_cam: Tensor,
+        labels: ImageLabels,
+        box: Tensor | None,
+        features: Features,
+    ) -> Tensor:
+        """Which tokens belong together (as ToCo), from the auxiliary CAM."""
+        grid = tuple(features.maps[-1].shape[-2:])
+        scaled_box = self.train_cfg.get('scale_token_box', False)
+        return token_pairs(
+            aux_cam, labels.ids, grid, self.labeler.thresholds, box, scaled_box
+        )
 
     def chosen(self, cams: FusedCAMs, source: StepSchedule) -> Tensor:
         """The final or the auxiliary CAM."""
@@ -264,6 +278,16 @@ class SeCo(WeakSegmentor):
             rows, tags, *self.all_keys(keys, tags), self.memory.prototypes.clone()
         )
         return {term: terms[term] for term in terms.keys() & self.active}
+
+
+def check_views(inputs: Mapping[str, Tensor]) -> None:
+    """Raise ValueError unless the pipeline gives all :data:`VIEWS`."""
+    names = set(inputs) if isinstance(inputs, Mapping) else set()
+    if VIEWS - names:
+        raise ValueError(
+            f'SeCo trains on the views {sorted(VIEWS)}, the pipeline gives '
+            f'{sorted(names) or "a single image"}: use ToCoViews'
+        )
 
 
 def image_major(views: Tensor, crops: Tensor, batch: int) -> Tensor:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
 import pytest
@@ -47,6 +48,7 @@ class TestSeCo(MethodTester):
     refused = (
         (dict(proj_head=None), 'memory needs a proj_head'),
         (dict(memory=None), 'needs a memory'),
+        (dict(memory=dict(type='MemoryBank')), 'set model.memory.size'),
         (dict(aux_cam_head=None), 'cls_aux needs a aux_cam_head'),
         (dict(labeler=None), 'needs a labeler'),
         (dict(decode_head=None), 'needs a decode_head'),
@@ -180,8 +182,10 @@ def test_start_of_the_memory(how: str) -> None:
     assert (lengths - dim**0.5).abs().max() < 0.25 * dim**0.5
 
 
-def losses_of(iteration: int = FINAL, **train_cfg: Any) -> dict[str, Tensor]:
-    return step(build(SECO, **train_cfg), iteration)
+@cache
+def plain_losses() -> dict[str, Tensor]:
+    """Those of the config as it stands."""
+    return step(build(SECO), FINAL)
 
 
 @pytest.mark.parametrize(
@@ -203,7 +207,7 @@ def test_options_act(setting: dict[str, Any], changed: set[str]) -> None:
     crops = Config.fromfile(ROOT / SECO).model.train_cfg.local_crops
     if 'local_crops' in setting:
         setting = dict(local_crops={**crops, **setting['local_crops']})
-    plain, other = losses_of(), losses_of(**setting)
+    plain, other = plain_losses(), step(build(SECO, **setting), FINAL)
     assert all(torch.isfinite(v) for v in other.values())
     differ = {t for t in terms_of(plain) if plain[f'loss_{t}'] != other[f'loss_{t}']}
     assert differ == changed
@@ -247,6 +251,16 @@ def test_a_class_token_is_needed() -> None:
     model.backbone.encode = lambda images: encode(images)._replace(cls_token=None)
     with pytest.raises(ValueError, match='SeCo needs a backbone with a class token'):
         step(model, 0)
+
+
+def test_views_are_needed() -> None:
+    model = build(SECO)
+    data = train_batch(model)
+    image = data['inputs'].pop('local')
+    with pytest.raises(ValueError, match=r"gives \['view1', 'view2'\]: use ToCoViews"):
+        model.loss(**data)
+    with pytest.raises(ValueError, match='gives a single image'):
+        model.loss(image, data['data_samples'])
 
 
 def test_rows_go_image_after_image() -> None:
