@@ -84,9 +84,7 @@ def export_network(
     form, network = FORMS[Path(path).suffix], deployable(model, cfg.all_views)
     batches = list(_batches(model, cfg))
     program = trace(network, batches[0], cfg.any_size)
-    said = file_facts(
-        model, network.names, cfg.size, any_size=cfg.any_size, **facts
-    )
+    said = file_facts(model, network.names, cfg.size, any_size=cfg.any_size, **facts)
     content = form.write(program, network.names, said)
     found = compare(form.open(content), network, network.names, batches)
     refuse_difference(found)

@@ -48,7 +48,9 @@ def file_facts(
     classes, pixels = class_names(model), PixelRule.of(model)
     facts = dict(
         classes=classes,
-        palette=full_palette(model.dataset_meta.get('palette'))[: len(classes)].tolist(),
+        palette=full_palette(model.dataset_meta.get('palette'))[
+            : len(classes)
+        ].tolist(),
         mean=pixels.mean,
         std=pixels.std,
         channels='RGB' if len(pixels.mean) == 3 else f'{len(pixels.mean)} bands',
