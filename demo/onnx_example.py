@@ -1,7 +1,9 @@
 # Licensed under Apache-2.0.
-"""Masks by an ONNX file of tools/deploy/export.py: python onnx_example.py FILE PHOTO OUT
+"""A mask by an ONNX file of tools/deploy/export.py; take it into your own program.
 
-Nothing else is needed than numpy, pillow and onnxruntime: take it into your program.
+    python onnx_example.py model.onnx photo.jpg mask.png
+
+Nothing else is needed than numpy, pillow and onnxruntime.
 """
 
 import json

@@ -129,7 +129,7 @@ def say(counts: Counts, out: str | Path, name: str) -> None:
         print_log(f'{counts.ignored} pixels of the id 255 are left out: COCO has none')
     if counts.turned:
         print_log(
-            f'{counts.turned} pictures are turned by their EXIF, and their masks lie as '
-            'they do: a tool that shows pictures as stored shows them beside',
+            f'{counts.turned} pictures are turned by their EXIF, and their masks with '
+            'them: a tool that shows pictures as stored shows both apart',
             level=logging.WARNING,
         )

@@ -120,7 +120,7 @@ def find_masks(folder: str | Path, img_dir: str | Path) -> list[MaskTask]:
 
 
 def _mode(path: Path) -> str:
-    """Pillow's mode; of what it can't open that of ids: it is refused when it's read."""
+    """Pillow's mode; of what it can't open one of ids: reading it says what's wrong."""
     try:
         with Image.open(path) as picture:
             return picture.mode
