@@ -34,6 +34,8 @@ pixels = (resized(np.asarray(photo), facts['size']) - facts['mean']) / facts['st
 images = pixels.transpose(2, 0, 1)[None].astype(np.float32)
 names = [output.name for output in session.get_outputs()]
 found = dict(zip(names, session.run(names, {'images': images})))
+if 'prob' not in found:
+    sys.exit(f'the network has no decoder, the file gives {names} alone')
 logits = np.log(found['prob'][0].transpose(1, 2, 0) + 1e-9)
 ids = resized(logits, photo.size[::-1]).argmax(-1)
 mask = Image.fromarray(ids.astype(np.uint8))

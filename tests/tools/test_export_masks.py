@@ -119,6 +119,10 @@ def test_labelme_gives_the_same_objects_back(tool, folder) -> None:
         assert (drawn[objects] == mask[objects]).all()
         # a hole is left out, but for the line that leads to it
         assert (drawn[~objects] != 255).mean() < 0.01
+    joined = export(tool, folder, 'labelme', '--joined', '--tolerance', 0) / 'a.json'
+    shapes = json.loads(joined.read_text())['shapes']
+    groups = {(shape['label'], shape['group_id']) for shape in shapes}
+    assert len([label for label, group in groups if label in CLASSES]) == 3
     assert gather([Part(str(out), str(folder / 'photos'))], CLASSES).pictures.keys()
 
 

@@ -61,8 +61,8 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         '--joined',
         action='store_true',
-        help='one object a class and photo; default: one for each connected region '
-        '(LabelMe always has a polygon for each)',
+        help='one object a class and photo (LabelMe: one group of polygons); default: '
+        'one for each connected region',
     )
     parser.add_argument(
         '--min-area',

@@ -28,6 +28,8 @@ class PixelRule(NamedTuple):
         if not hasattr(found, 'mean'):
             return cls((0.0,) * 3, (1.0,) * 3)
         mean, std = (part.flatten().tolist() for part in (found.mean, found.std))
+        if len(mean) == 1 and isinstance(found, ImgDataPreprocessor):  # one for all
+            mean, std = mean * 3, std * 3
         order = slice(None, None, -1 if takes_bgr(model) else 1)
         return cls(tuple(mean[order]), tuple(std[order]))
 

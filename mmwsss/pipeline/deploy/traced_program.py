@@ -70,27 +70,22 @@ def trace(
     Args:
         network: a function of images alone, in evaluation mode.
         images: an example, two or more images (B, N, H, W).
-        any_size: leave height and width open.
+        any_size: leave height and width open, where nothing in the network fixes them.
 
     Raises:
         UserError: if it can't be traced so, with the tracer's words.
     """
-    sizes = {2: Dim('height'), 3: Dim('width')} if any_size else {}
+    sizes = {2: Dim.AUTO, 3: Dim.AUTO} if any_size else {}
     try:
         with _quiet(), torch.no_grad():
             return torch.export.export(
                 network, (images,), dynamic_shapes=({0: Dim('batch'), **sizes},)
             )
     except Exception as error:  # of whatever kind the tracer has
-        fix = (
-            'leave out --dynamic-size: the size is part of this network'
-            if any_size
-            else 'its code must not depend on values, nor turn sizes into numbers by '
-            'len() or int()'
-        )
         raise UserError(
             f'{type(getattr(network, "model", network)).__name__} can not be traced: '
-            f'{fix}. torch.export says: {first_lines(str(error))}'
+            'its code must not depend on values, nor turn sizes into numbers by len() '
+            f'or int(). torch.export says: {first_lines(str(error))}'
         ) from error
 
 

@@ -36,7 +36,7 @@ def labelme_content(
     return dict(
         version=_VERSION,
         flags={},
-        shapes=[_shape(name, line) for name, line in _lines(found, cfg)],
+        shapes=[_shape(*entry) for entry in _lines(found, cfg)],
         imagePath=Path(os.path.relpath(task.picture, Path(file).parent)).as_posix(),
         imageData=None,
         imageHeight=found.size[0],
@@ -44,20 +44,24 @@ def labelme_content(
     )
 
 
-def _lines(found: MaskRegions, cfg: ExportMasksCfg) -> Iterator[tuple[str, np.ndarray]]:
-    """Name and polygon of each shape."""
+def _lines(
+    found: MaskRegions, cfg: ExportMasksCfg
+) -> Iterator[tuple[str, int | None, np.ndarray]]:
+    """Name, number of the object where it has several polygons, and polygon."""
     ignored = find_regions(found.ignored, range(1, 2))
     named = [(cfg.classes[region.id - 1], region) for region in found.regions]
-    for name, region in (*((IGNORED_NAME, part) for part in ignored), *named):
-        for line in polygons_of(region.mask, region.top, region.left, cfg.tolerance):
-            yield name, line
+    everything = (*((IGNORED_NAME, part) for part in ignored), *named)
+    for number, (name, region) in enumerate(everything):
+        lines = polygons_of(region.mask, region.top, region.left, cfg.tolerance)
+        for line in lines:
+            yield name, number if len(lines) > 1 else None, line
 
 
-def _shape(name: str, line: np.ndarray) -> dict[str, Any]:
+def _shape(name: str, group: int | None, line: np.ndarray) -> dict[str, Any]:
     return dict(
         label=name,
         points=line.tolist(),
-        group_id=None,
+        group_id=group,
         description='',
         shape_type='polygon',
         flags={},
