@@ -53,8 +53,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         '--dynamic-size',
         action='store_true',
-        help='leave the size open; tried at two others, and refused where it fails '
-        '(a ViT does)',
+        help='leave the size open; tried at two others, and refused where it fails',
     )
     parser.add_argument(
         '--test-views',
