@@ -17,7 +17,6 @@ from PIL import Image
 from mmwsss.io.errors import UserError
 from mmwsss.pipeline.deploy.traced_program import FACTS
 from mmwsss.pipeline.inference import init_model, predict_image
-from mmwsss.testing.tool_runs import run_tool
 from tests.helpers import ROOT
 from tests.helpers.drawn_shapes import CHECKPOINT, CONFIG
 
@@ -35,11 +34,17 @@ def chelsea(tmp_path_factory) -> Path:
     return path
 
 
-def test_onnx_without_mmwsss(chelsea, tmp_path) -> None:
+def export(load_tool, *options: object) -> None:
+    tool = load_tool(ROOT / 'tools/deploy/export.py')
+    tool.main([str(option) for option in (CONFIG, CHECKPOINT, *options)])
+
+
+def test_onnx_without_mmwsss(chelsea, load_tool, tmp_path, capsys) -> None:
     """The example's mask of a photo is that of `predict_image` at the file's size."""
     pytest.importorskip('onnxruntime', reason=NO_ONNX)
     file, mask = tmp_path / 'toco.onnx', tmp_path / 'mask.png'
-    said = run_tool('tools/deploy/export.py', CONFIG, CHECKPOINT, '--out', file, *SHAPE)
+    export(load_tool, '--out', file, *SHAPE)
+    said = capsys.readouterr().out
     assert 'not in the file: scales and mirrors of test_cfg' in said
     assert 'largest difference from PyTorch: prob ' in said
     said = subprocess.run(
@@ -75,9 +80,8 @@ def test_the_example_imports_no_torch() -> None:
 
 def test_torch_export(load_tool, tmp_path, capsys) -> None:
     pytest.importorskip('skimage.data')
-    tool, file = load_tool(ROOT / 'tools/deploy/export.py'), tmp_path / 'toco.pt2'
-    options = [CONFIG, CHECKPOINT, '--out', file, *SHAPE]
-    tool.main([str(option) for option in options])
+    file = tmp_path / 'toco.pt2'
+    export(load_tool, '--out', file, *SHAPE)
     assert 'images of 96 x 128' in capsys.readouterr().out
     facts = {FACTS: ''}
     network = torch.export.load(file, extra_files=facts).module()
@@ -92,12 +96,10 @@ def test_torch_export(load_tool, tmp_path, capsys) -> None:
 
 
 def test_what_is_refused(load_tool, tmp_path) -> None:
-    tool = load_tool(ROOT / 'tools/deploy/export.py')
-    arguments = [CONFIG, CHECKPOINT, '--out']
     with pytest.raises(UserError, match=r"of --out must be one of .*, got '\.pth'"):
-        tool.main([*arguments, str(tmp_path / 'a.pth')])
+        export(load_tool, '--out', tmp_path / 'a.pth')
     with pytest.raises(UserError, match='give --shape HEIGHT WIDTH'):
-        tool.main([*arguments, str(tmp_path / 'a.pt2')])
+        export(load_tool, '--out', tmp_path / 'a.pt2')
     (tmp_path / 'b.pt2').write_bytes(b'')
     with pytest.raises(UserError, match=r'b\.pt2 is there and was not made by'):
-        tool.main([*arguments, str(tmp_path / 'b.pt2'), *map(str, SHAPE)])
+        export(load_tool, '--out', tmp_path / 'b.pt2', *SHAPE)

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 import cv2
 import numpy as np
+from scipy.spatial import cKDTree
 
 #: Contours go through the middles of pixels. Each pixel is halved before, so that they
 #: lie a quarter of one inside the region's edge: whoever then fills the polygon by the
@@ -56,9 +57,9 @@ def _simpler(contour: np.ndarray, tolerance: float) -> np.ndarray:
 def _joined(line: np.ndarray, holes: Sequence[np.ndarray]) -> np.ndarray:
     """A polygon (P, 2) and its holes as one, by the shortest way between corners."""
     for hole in holes:
-        distances = np.square(line[:, None] - hole).sum(-1)
-        at, start = np.unravel_index(distances.argmin(), distances.shape)
-        turned = np.roll(hole, -start, 0)
+        distances, nearest = cKDTree(line).query(hole)
+        start = int(distances.argmin())
+        at, turned = int(nearest[start]), np.roll(hole, -start, 0)
         there = np.concatenate([turned, turned[:1], line[at : at + 1]])
         line = np.concatenate([line[: at + 1], there, line[at + 1 :]])
     return line
