@@ -102,6 +102,13 @@ def test_what_a_file_leaves_out_is_named() -> None:
     assert list(left_out(wrapped, (64, 64))) == [post, slides]
 
 
+def test_maps_of_gradients_are_left_out(monkeypatch) -> None:
+    model = network('configs/cam/cam_vit-t_shapes.py')
+    monkeypatch.setattr(type(model), 'MAPS_NEED_GRAD', True)
+    assert list(deployed(model)) == ['prob', 'scores']
+    assert 'CAMs, which are made of gradients here' in list(left_out(model, (64, 64)))
+
+
 @pytest.mark.parametrize(
     'config',
     ['configs/semformer/caae_deit-t_shapes.py', 'configs/irn/irn_r18_shapes.py'],
