@@ -108,10 +108,13 @@ $(STAMP)-mmcv: $(STAMP)-torch requirements/mminstall.txt tools/misc/install_mmcv
 	$(PY) tools/misc/install_mmcv.py --ops $(MMCV_OPS) --wheels '$(MMWSSS_WHEELS)'
 	@touch $@
 
-$(STAMP)-deps: $(STAMP)-mmcv requirements/runtime.txt requirements/tests.txt requirements/demo.txt
+# ONNX is tried with the pinned PyTorch: with another one its tests are skipped
+EXTRAS := requirements/demo.txt $(if $(TORCH),,requirements/deploy.txt)
+
+$(STAMP)-deps: $(STAMP)-mmcv requirements/runtime.txt requirements/tests.txt $(EXTRAS)
 	@echo '== 4/5 the rest'
 	$(PIP) install --no-build-isolation --constraint $(CONSTRAINTS) \
-	    -r requirements/runtime.txt -r requirements/tests.txt -r requirements/demo.txt
+	    -r requirements/runtime.txt -r requirements/tests.txt $(addprefix -r ,$(EXTRAS))
 	@tools/misc/fix_opencv.sh $(PY)
 	@touch $@
 

@@ -167,7 +167,11 @@ def check_metadata(wheel: Path) -> None:
         found.setdefault(extra[1] if extra else 'runtime', set()).add(requirement)
     assert found == {
         name: set(map(Requirement, requirements(name)))
-        for name in ('runtime', 'tests', 'docs', 'demo', 'optional', 'tiff')
+        for name in (
+            *('runtime', 'tests', 'docs', 'demo', 'deploy'),
+            'optional',
+            'tiff',
+        )
     }
 
 

@@ -50,12 +50,15 @@ class ClassMaps(NamedTuple):
                 f'background={self.background!r}: that needs ({len(classes)}, '
                 f'{wanted}, h, w)'
             )
-        maps = self.maps
-        if self.background == 'first':
-            maps = maps[:, 1:]
-        elif self.background == 'last':
-            maps = maps[:, :-1]
+        maps = self.foreground
         return labels.gather(maps) if self.labels is None else maps
+
+    @property
+    def foreground(self) -> Tensor:
+        """The maps (B, L, h, w) without the background's."""
+        if self.background == 'first':
+            return self.maps[:, 1:]
+        return self.maps[:, :-1] if self.background == 'last' else self.maps
 
 
 class StoredMaps(NamedTuple):

@@ -89,7 +89,7 @@ class ClassTokenViT(WSSSViT):
         position = resize_pos_embed(
             self.pos_embed, self.patch_resolution, grid, self.interpolate_mode, 0
         )
-        tokens = (self.class_tokens + self.class_pos).expand(len(x), -1, -1)
+        tokens = (self.class_tokens + self.class_pos).expand(x.shape[0], -1, -1)
         x = self.drop_after_pos(torch.cat([tokens, x + position], 1))
         maps, rows = [], []
         told = self.num_layers - (self.attention_blocks if attention else 0)
