@@ -76,6 +76,7 @@ ROWS = {
     'fsr_unc': Row('FSR, + L_unc', 'configs/fsr/fsr_deit-t_animals_unc.py'),
     'fsr_cer': Row('FSR, + L_cer', 'configs/fsr/fsr_deit-t_animals_cer.py'),
     'fsr': Row('FSR, + L_unc + L_cer', 'configs/fsr/fsr_deit-t_animals.py'),
+    'seco': Row('SeCo', 'configs/seco/seco_deit-t_animals.py'),
     'afa': Row('AFA on the plain ViT', 'configs/afa/afa_deit-t_animals.py'),
     'sup': Row('fully supervised', 'configs/toco/sup_deit-t_animals.py', (0,), ()),
 }  # fmt: skip

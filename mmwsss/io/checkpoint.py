@@ -122,7 +122,7 @@ def local_file(filename: str) -> Path | None:
 
     Nothing is downloaded.
     """
-    url = _resolve_url(filename)
+    url = resolve_url(filename)
     if url is None:
         path = Path(osp.expanduser(filename))
     else:
