@@ -22,7 +22,7 @@ class QuietBar:
     that takes less than a minute nothing at all.
 
     Args:
-        total: number of steps.
+        total: number of steps; 0: nothing is ever said.
         file: where the lines go.
         every: seconds between two lines.
     """
@@ -38,7 +38,7 @@ class QuietBar:
         now = time.monotonic()
         late = now - self._said >= self.every
         ends = self.completed >= self.total and self._said > self._begin
-        if late or ends:
+        if self.total and (late or ends):
             self._said = now
             took = now - self._begin
             left = took / self.completed * max(self.total - self.completed, 0)

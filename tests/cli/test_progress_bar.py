@@ -48,6 +48,15 @@ def test_short_work_says_nothing(clock):
     assert file.getvalue() == ''
 
 
+def test_without_a_total_nothing_is_said(clock):
+    """Only the first of several processes shows how far all are."""
+    file = io.StringIO()
+    with progress_bar(0, file) as bar:
+        clock.now += 61
+        bar.update()
+    assert file.getvalue() == ''
+
+
 def test_a_terminal_gets_the_bar():
     class Terminal(io.StringIO):
         def isatty(self) -> bool:
