@@ -1,6 +1,7 @@
 # Licensed under Apache-2.0.
 """Pure functions on class activation maps that several methods share."""
 
+from .confidence import confidence_map
 from .fusion import (
     at_least,
     fuse_cams,
@@ -32,6 +33,7 @@ from .labels import (
     token_pairs,
     window_mask,
 )
+from .parts import fuse_seg_part, inside_of, resize_part, tiles_of
 from .pixels import denormalise, truncate_to_unit
 
 __all__ = [
@@ -40,9 +42,12 @@ __all__ = [
     'affinity_targets',
     'box_mask',
     'check_thresholds',
+    'confidence_map',
     'denormalise',
     'fuse_cams',
     'fuse_seg_logits',
+    'fuse_seg_part',
+    'inside_of',
     'keep_known',
     'label_shares',
     'long_side_size',
@@ -52,6 +57,7 @@ __all__ = [
     'normalise_cam',
     'outside_box_to_ignore',
     'resize',
+    'resize_part',
     'scale_box',
     'scale_order',
     'scale_views',
@@ -60,6 +66,7 @@ __all__ = [
     'strongest_class',
     'three_way_label',
     'threshold_label',
+    'tiles_of',
     'token_pairs',
     'truncate_to_unit',
     'window_mask',
