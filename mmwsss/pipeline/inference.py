@@ -22,6 +22,7 @@ from mmwsss.io.errors import UserError
 from mmwsss.io.pictures.picture_rule import PictureRule
 from mmwsss.io.pictures.reader import read_picture, read_rgb
 from mmwsss.io.published import compare_classes, load_to_predict, saved_classes
+from mmwsss.pipeline.prediction_cost import LargePictures
 from mmwsss.registry import DATASETS, MODELS, class_of
 
 
@@ -136,36 +137,68 @@ def read_photo(path: str | Path, rule: PictureRule | None = None) -> np.ndarray:
     return read_rgb(path, rule)
 
 
-def packed(model: nn.Module, pixels: np.ndarray) -> dict[str, Any]:
-    """One photo as a batch that the model takes: ``inputs`` and ``data_samples``.
+def packed(model: nn.Module, *photos: np.ndarray) -> dict[str, Any]:
+    """Photos as a batch that the model takes: ``inputs`` and ``data_samples``.
 
     Args:
         model: from :func:`init_model`.
-        pixels: RGB (H, W, 3) uint8 (N bands for a network of N).
+        *photos: RGB (H, W, 3) uint8 (N bands for a network of N).
 
     Raises:
-        ValueError: if the array has another form.
+        ValueError: if an array has another form.
+    """
+    items = []
+    for pixels in photos:
+        check_form(model, pixels)
+        size = pixels.shape[:2]
+        if isinstance(model.data_preprocessor, ImgDataPreprocessor):
+            pixels = pixels[..., ::-1]  # mmseg's pipelines load BGR
+        items.append(PackWeakInputs()(dict(img=pixels, ori_shape=size, img_shape=size)))
+    batch = {
+        name: [item[name] for item in items] for name in ('inputs', 'data_samples')
+    }
+    return model.data_preprocessor(batch)
+
+
+def check_form(model: nn.Module, pixels: np.ndarray) -> None:
+    """Refuse an array that is no picture for a model.
+
+    Args:
+        model: from :func:`init_model`.
+        pixels: of a picture.
+
+    Raises:
+        ValueError: with the form that is needed.
     """
     ours = hasattr(model.data_preprocessor, 'denormalise')
     count = len(model.data_preprocessor.mean) if ours else 3
-    if pixels.ndim != 3 or pixels.shape[2] != count or pixels.dtype != np.uint8:
+    whole = pixels.ndim == 3 and min(pixels.shape[:2]) > 0
+    if not whole or pixels.shape[2] != count or pixels.dtype != np.uint8:
         form = 'RGB (H, W, 3)' if count == 3 else f'(H, W, {count})'
-        raise ValueError(
+        raise UserError(
             f'image must be {form} uint8, got {pixels.shape} {pixels.dtype}'
         )
-    size = pixels.shape[:2]
-    if isinstance(model.data_preprocessor, ImgDataPreprocessor):
-        pixels = pixels[..., ::-1]  # mmseg's pipelines load BGR
-    item = PackWeakInputs()(dict(img=pixels, ori_shape=size, img_shape=size))
-    return model.data_preprocessor(
-        dict(inputs=[item['inputs']], data_samples=[item['data_samples']])
-    )
+
+
+def without_labels(model: nn.Module, overrides: Mapping[str, Any]) -> dict[str, Any]:
+    """Entries of ``test_cfg`` for a prediction that reads no label.
+
+    Args:
+        model: from :func:`init_model`.
+        overrides: entries to replace.
+    """
+    if hasattr(model, 'cam_head'):  # a plain segmentor has no labels to choose from
+        return {'cam_filter': 'pred', **overrides}
+    return dict(overrides)
 
 
 def predict_image(
     model: nn.Module, image: str | Path | np.ndarray, **overrides: Any
 ) -> SegDataSample:
     """Predict one photo. No label is read: CAMs are masked by predicted classes.
+
+    A photo that would take minutes goes through in windows, which is said before it
+    begins; ``windows=dict(size=None)`` keeps it whole.
 
     Args:
         model: from :func:`init_model`.
@@ -175,17 +208,44 @@ def predict_image(
 
     Returns:
         The sample with what :meth:`predict` of the model describes, at the size of
-        the photo.
+        the photo. (Label and confidence of a picture of any size:
+        :class:`.WSSSInferencer`.)
 
     Raises:
         ValueError: if the file isn't a readable image, or the array has another form.
+
+    Examples:
+        >>> from skimage.data import chelsea
+        >>> from mmwsss.apis import init_model, predict_image
+        >>> config, weights = zoo_model('toco_vit-t_shapes')
+        >>> model = init_model(config, weights)
+        >>> sample = predict_image(model, chelsea(), outputs=('seg',))
+        >>> tuple(sample.pred_sem_seg.data.shape)
+        (1, 300, 451)
     """
     if isinstance(image, np.ndarray):
-        pixels = image
+        pixels, name = image, ''
     else:
         pixels = read_picture(image, getattr(model, 'picture', None)).pixels
-    batch = packed(model, pixels)
-    if hasattr(model, 'cam_head'):  # a plain segmentor has no labels to choose from
-        overrides = {'cam_filter': 'pred', **overrides}
+        name = str(image)
+    check_form(model, pixels)
+    overrides = without_labels(model, overrides)
+    if 'windows' not in overrides:
+        large = large_pictures(model, overrides)
+        overrides |= large.overrides(pixels.shape[:2], name)
     with torch.no_grad():
-        return model.predict(**batch, **overrides)[0]
+        return model.predict(**packed(model, pixels), **overrides)[0]
+
+
+def large_pictures(model: nn.Module, overrides: Mapping[str, Any]) -> LargePictures:
+    """What says of large pictures how they are predicted; kept for a model.
+
+    Args:
+        model: from :func:`init_model`.
+        overrides: entries of ``test_cfg`` that are replaced.
+    """
+    known = model.__dict__.setdefault('_large_pictures', {})
+    key = (repr(sorted(overrides.items())), next(model.parameters()).device.type)
+    if key not in known:
+        known[key] = LargePictures(model, overrides, fewer_views=True)
+    return known[key]
