@@ -4,10 +4,11 @@
     python demo/image_demo.py PHOTO.jpg CONFIG CHECKPOINT --out-dir out
     python demo/image_demo.py PHOTO.jpg MODEL_OF_THE_ZOO --out-dir out
 
-PHOTO may be a folder, a glob in quotes, a URL or a video. For each photo ``NAME.png`` is
-written, the predicted mask with the palette of the data set, and ``panels/NAME.png``:
-photo · CAM · auxiliary CAM · pseudo label · prediction, with a legend. A photo that can't
-be predicted doesn't stop the others: it is named at the end, and the exit code is 1.
+PHOTO may be a folder, a glob in quotes, a URL or a video. For each photo it writes
+``NAME.png``, the predicted mask with the palette of the data set, and
+``panels/NAME.png``: photo · CAM · auxiliary CAM · pseudo label · prediction, with a
+legend. A photo that can't be predicted doesn't stop the others: it is named at the end,
+and the exit code is 1.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from mmwsss.cli.inference_options import POST_PROCESSOR_HELP
 from mmwsss.cli.inference_precision import PRECISIONS
 from mmwsss.io.data_errors import DataError
 from mmwsss.io.pictures.georeference import georeference_of
-from mmwsss.pipeline.predict.given_pictures import Given, pictures_given
+from mmwsss.pipeline.predict.given_pictures import Given, folders_given, pictures_given
 from mmwsss.pipeline.predict.given_video import GivenVideo
 from mmwsss.pipeline.predict.overlay_video import claim_video
 
@@ -134,6 +135,7 @@ def main(argv: list[str] | None = None) -> int:
     outputs += ['mask'] if args.no_panels else ['mask', 'panel']
     inferencer = inferencer_of(args)
     read = [path for path in (args.config, args.checkpoint) if path]
+    read += folders_given(args.photo)
     files = inferencer.files(args.out_dir, outputs, given, read, '--out-dir')
     failed = inferencer.write(given, files, args.batch_size)
     total = sum(map(len, given))

@@ -2,7 +2,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,28 +15,32 @@ from mmwsss.cli.inference_options import apply_tta
 from mmwsss.cli.inference_precision import autocast_for
 from mmwsss.io.errors import UserError, check_choice
 from mmwsss.io.palette import full_palette
-from mmwsss.io.pictures.reader import shown
-from mmwsss.pipeline.inference import check_form, class_names, init_model, packed
+from mmwsss.pipeline.inference import class_names, init_model, packed
 from mmwsss.pipeline.photos import say_left_out
-from mmwsss.pipeline.predict.from_sample import prediction_of
-from mmwsss.pipeline.predict.given_model import config_and_weights, refuse_truth
+from mmwsss.pipeline.predict.given_model import (
+    config_and_weights,
+    refuse_beside,
+    refuse_truth,
+)
 from mmwsss.pipeline.predict.given_picture import GivenPicture
-from mmwsss.pipeline.predict.given_pictures import Given, each_picture, pictures_given
+from mmwsss.pipeline.predict.given_pictures import (
+    Given,
+    each_picture,
+    folders_given,
+    pictures_given,
+)
 from mmwsss.pipeline.predict.given_video import GivenVideo
-from mmwsss.pipeline.predict.left_out import noted
 from mmwsss.pipeline.predict.overlay_video import OverlayVideo
 from mmwsss.pipeline.predict.photo_prediction import PhotoPrediction
 from mmwsss.pipeline.predict.photo_predictor import EXTRAS, PhotoPredictor
 from mmwsss.pipeline.predict.prediction_files import PredictionFiles
-from mmwsss.pipeline.predict.prediction_panel import prediction_panel
+from mmwsss.pipeline.predict.prediction_stream import PredictionStream
 from mmwsss.pipeline.predict.progress import with_progress
-from mmwsss.pipeline.predict.size_batches import batches_by_size
 from mmwsss.registry import INFERENCERS
 from mmwsss.visualization.overlays import label_overlay
 
 #: what may be written
 WRITTEN = ('mask', 'confidence', 'scores', 'geotiff', *EXTRAS)
-Pixels = tuple[int, GivenPicture, np.ndarray]
 
 
 @INFERENCERS.register_module()
@@ -102,15 +106,12 @@ class WSSSInferencer(BaseInferencer):
     ) -> None:
         self.overrides = refuse_truth(test_cfg or {})
         self.built = model if isinstance(model, nn.Module) else None
-        if self.built is not None:
-            given = [weights, post_processor, tta or None]
-            if any(option is not None for option in given):
-                raise UserError(
-                    'weights, post_processor and tta belong to a model that is built '
-                    'here: give them to init_model, or a config instead of the model'
-                )
-            device = str(next(self.built.parameters()).device)
-            cfg = getattr(self.built, 'cfg', None) or Config(dict())
+        if isinstance(model, nn.Module):
+            refuse_beside(
+                model, weights=weights, post_processor=post_processor, tta=tta
+            )
+            device = str(next(model.parameters()).device)
+            cfg = getattr(model, 'cfg', None) or Config(dict())
         else:
             cfg, weights = config_and_weights(model, weights)
             if tta:
@@ -163,11 +164,14 @@ class WSSSInferencer(BaseInferencer):
         given = pictures_given(inputs, recursive, out_dir)
         if out_dir is not None:
             written = ('mask', 'confidence', 'scores', *outputs)
-            failed = self.write(given, self.files(out_dir, written, given), batch_size)
+            files = self.files(out_dir, written, given, folders_given(inputs))
+            failed = self.write(given, files, batch_size)
             return dict(predictions=[], visualization=[], failed=failed)
         failed = {}
         several = sum(map(len, given)) > 1
-        found = self.stream(given, batch_size, outputs, failed if several else None)
+        found = self.stream(
+            given, batch_size, outputs, failed if several else None, return_datasamples
+        )
         in_order = [one for _, one in sorted(found, key=lambda pair: pair[0])]
         say_left_out(failed, len(in_order) + len(failed))
         panels = self.visualize([], in_order)
@@ -202,6 +206,7 @@ class WSSSInferencer(BaseInferencer):
         batch_size: int = 1,
         outputs: Collection[str] = (),
         failed: dict[str, str] | None = None,
+        keep_samples: bool = False,
     ) -> Iterator[tuple[int, PhotoPrediction]]:
         """Predictions one by one, so that not all are held.
 
@@ -211,19 +216,20 @@ class WSSSInferencer(BaseInferencer):
             outputs: likewise.
             failed: gets source → message of pictures that can't be predicted; ``None``:
                 the first one is raised.
+            keep_samples: whether the model's samples are handed on too.
 
         Yields:
             Number of the picture as given, and its prediction. Pictures of several
             sizes come in another order where ``batch_size`` is above 1.
         """
-        predictor = self.predictor(outputs)
         if batch_size < 1:
             raise UserError(f'batch_size must be 1 or more, got {batch_size}')
+        stream = PredictionStream(self.predictor(outputs), failed, keep_samples)
         given = pictures_given(inputs)
         pictures = enumerate(each_picture(given))
         bar = with_progress(pictures, sum(map(len, given)), self.show_progress)
-        for batch in self._batches(bar, batch_size, predictor, failed):
-            yield from self._predict(batch, predictor, failed)
+        for index, _, found in stream(bar, batch_size):
+            yield index, found
 
     def overlay_video(
         self, video: str | os.PathLike, out: str | os.PathLike, batch_size: int = 1
@@ -241,20 +247,22 @@ class WSSSInferencer(BaseInferencer):
         Raises:
             DataError: if the video can't be read.
         """
-        given, colours = GivenVideo(os.fspath(video)), full_palette(self.palette)
-        frames = enumerate(given.frames())
-        bar = with_progress(frames, len(given), self.show_progress)
         predictor, count = self.predictor(), 0
         if not predictor.has_mask:
             raise UserError('this model has no decoder and no labeler: no masks')
+        given, colours = GivenVideo(os.fspath(video)), full_palette(self.palette)
+        frames = enumerate(given.frames())
+        bar = with_progress(frames, len(given), self.show_progress)
         with OverlayVideo(out, given.fps) as writer:
-            for batch in self._batches(bar, batch_size, predictor, None):
-                found = self._predict(batch, predictor, None)
-                for (_, _, pixels), (_, one) in zip(batch, found, strict=True):
-                    assert one.mask is not None  # of every frame
-                    writer.add(label_overlay(pixels, one.mask, colours))
-                    count += 1
+            for _, pixels, found in PredictionStream(predictor)(bar, batch_size):
+                assert found.mask is not None  # of every frame
+                writer.add(label_overlay(pixels, found.mask, colours))
+                count += 1
         return count
+
+    def predictor(self, outputs: Collection[str] = ()) -> PhotoPredictor:
+        """What predicts pictures with this model, see :class:`.PhotoPredictor`."""
+        return PhotoPredictor(self.model, self.overrides, outputs, self.autocast)
 
     def files(
         self,
@@ -269,69 +277,11 @@ class WSSSInferencer(BaseInferencer):
             check_choice('outputs', output, WRITTEN)
         return PredictionFiles(out_dir, outputs, given, inputs, self.palette, option)
 
-    # ---------------------------------------------------------------- the steps
-    def _batches(
-        self,
-        pictures: Iterable[tuple[int, GivenPicture]],
-        batch_size: int,
-        predictor: PhotoPredictor,
-        failed: dict | None,
-    ) -> Iterator[list[Pixels]]:
-        """Pictures of one size with their pixels; large ones alone."""
-
-        def key(one: Pixels) -> tuple[int, ...] | None:
-            _, picture, pixels = one
-            alone = predictor.goes_alone(pixels.shape[:2], picture.name)
-            return None if alone else pixels.shape
-
-        return batches_by_size(self._read(pictures, failed), key, batch_size)
-
-    def _read(
-        self, pictures: Iterable[tuple[int, GivenPicture]], failed: dict | None
-    ) -> Iterator[Pixels]:
-        """Pictures with their pixels; those that can't be read are left out."""
-        rule = getattr(self.model, 'picture', None)
-        for index, picture in pictures:
-            read: list[Pixels] = []
-            with noted([picture], failed):
-                pixels = picture.pixels(rule)
-                check_form(self.model, pixels)
-                read.append((index, picture, pixels))
-            yield from read
-
-    def _predict(
-        self, batch: Sequence[Pixels], predictor: PhotoPredictor, failed: dict | None
-    ) -> Iterator[tuple[int, PhotoPrediction]]:
-        samples: list[Any] = []
-        with noted([picture for _, picture, _ in batch], failed):
-            samples = self.forward(batch, predictor=predictor)
-        for (index, picture, pixels), sample in zip(batch, samples):
-            found = prediction_of(
-                sample, picture.name, picture.path, self.classes, predictor.outputs
-            )
-            if 'panel' in predictor.outputs:
-                photo = shown(pixels, getattr(self.model, 'picture', None))
-                found.panel = prediction_panel(
-                    photo, sample, found, self.classes, self.palette
-                )
-            found.sample = sample
-            yield index, found
-
-    def forward(self, inputs: Sequence[Pixels], **kwargs: Any) -> Any:
-        """Samples of pictures of one size.
-
-        Args:
-            inputs: (number, picture, pixels) each.
-            **kwargs: ``predictor``, what predicts them.
-        """
-        predictor = kwargs.get('predictor') or self.predictor()
-        return predictor([pixels for _, _, pixels in inputs], inputs[0][1].name)
-
-    def predictor(self, outputs: Collection[str] = ()) -> PhotoPredictor:
-        """What predicts pictures with this model, see :class:`.PhotoPredictor`."""
-        return PhotoPredictor(self.model, self.overrides, outputs, self.autocast)
-
     # ---------------------------------------------------------------- mmengine's parts
+    def forward(self, inputs: Sequence[np.ndarray], **kwargs: Any) -> Any:
+        """The model's samples of pictures (H, W, N) uint8 of one size."""
+        return self.predictor()(inputs)
+
     def _init_model(
         self, cfg: Config, weights: str | None, device: str = 'cpu'
     ) -> nn.Module:
@@ -364,10 +314,9 @@ class WSSSInferencer(BaseInferencer):
         **kwargs: Any,
     ) -> dict[str, Any]:
         """Predictions, or the samples that they were made of, and panels."""
-        samples = [found.sample for found in preds]
-        for found in preds:
-            found.sample = None
         return dict(
-            predictions=samples if return_datasample else list(preds),
+            predictions=[
+                found.sample if return_datasample else found for found in preds
+            ],
             visualization=list(visualization),
         )

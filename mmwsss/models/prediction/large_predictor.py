@@ -1,6 +1,7 @@
 # Licensed under Apache-2.0.
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -88,7 +89,7 @@ class LargePredictor(Predictor):
             ``prob_maps`` and ``class_maps``: :data:`STRIDE` → :class:`.StoredMaps`.
         """
         size = pixels.shape[:2]
-        image = torch.from_numpy(pixels).permute(2, 0, 1)
+        image = without_copy(pixels)
         cleaner = self.model.data_preprocessor
         picture = ScaledPicture(
             image[None],
@@ -192,3 +193,11 @@ def input_size(cfg: InputCfg, size: tuple[int, int]) -> tuple[int, int]:
         height, width = cfg.squash
         return height, width
     return size if cfg.long_side is None else long_side_size(size, cfg.long_side)
+
+
+def without_copy(pixels: np.ndarray) -> Tensor:
+    """(H, W, N) pixels as a tensor (N, H, W) of the same memory, which is only read."""
+    with warnings.catch_warnings():
+        # pictures that Pillow decodes aren't writable, which nothing here does
+        warnings.filterwarnings('ignore', 'The given NumPy array is not writable')
+        return torch.from_numpy(np.ascontiguousarray(pixels)).permute(2, 0, 1)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from mmengine.config import Config
+from torch import nn
 
 from mmwsss.cli.arguments import config_from
 from mmwsss.io.errors import UserError
@@ -57,3 +58,17 @@ def refuse_truth(test_cfg: Mapping[str, Any]) -> dict[str, Any]:
             "take 'pred' or 'none' (tools/eval_cam.py scores with labels)"
         )
     return dict(test_cfg)
+
+
+def refuse_beside(model: nn.Module, **options: Any) -> None:
+    """Refuse options that change how a model is built, beside one that is built.
+
+    Raises:
+        UserError: naming them.
+    """
+    given = [name for name, value in options.items() if value]
+    if given:
+        raise UserError(
+            f'{given} belong to a model that is built here, got a built '
+            f'{type(model).__name__}: give them to init_model, or give a config'
+        )

@@ -51,6 +51,13 @@ def pictures_given(
     return found
 
 
+def folders_given(inputs: Any) -> list[str]:
+    """Those of the inputs that are folders: nothing is to be written over them."""
+    several = inputs if isinstance(inputs, (list, tuple)) else [inputs]
+    paths = [os.fspath(one) for one in several if isinstance(one, (str, os.PathLike))]
+    return [path for path in paths if os.path.isdir(path)]
+
+
 def each_picture(given: Sequence[Given]) -> Iterator[GivenPicture]:
     """The pictures one by one, those of videos too."""
     for one in given:

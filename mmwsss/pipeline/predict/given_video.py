@@ -5,6 +5,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from mmwsss.io.data_errors import DataError
 
 from .given_picture import GivenPicture
@@ -56,7 +58,7 @@ class GivenVideo:
     def frames(self) -> Iterator[GivenPicture]:
         """The frames, RGB (H, W, 3) uint8, one after the other."""
         for name, frame in zip(self.names(), self._open()):
-            yield GivenPicture(name, frame[..., ::-1])
+            yield GivenPicture(name, np.ascontiguousarray(frame[..., ::-1]))
 
     def __len__(self) -> int:
         """Frames."""

@@ -43,7 +43,7 @@ def test_neighbours_share_what_they_should() -> None:
 
 def test_blended_equals_a_plain_loop() -> None:
     torch.manual_seed(0)
-    size, boxes = (64, 104), window_boxes((64, 104), (32, 48), 0.3, 8)
+    boxes = window_boxes((64, 104), (32, 48), 0.3, 8)
     maps = [torch.randn(2, 3, 4, 6) for _ in boxes]
     total, weights = torch.zeros(2, 3, 8, 13).double(), torch.zeros(8, 13).double()
     for (y0, _, x0, _), one in zip(boxes, maps):
