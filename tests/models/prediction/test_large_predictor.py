@@ -11,6 +11,7 @@ import torch
 import torch.nn.functional as F
 from PIL import Image
 
+from mmwsss.datasets.shapes.scenes import draw_scene
 from mmwsss.io.errors import UserError
 from mmwsss.models.prediction.inference_cfg import InferenceCfg
 from mmwsss.models.prediction.large_predictor import LargePredictor
@@ -27,8 +28,19 @@ def model():
     return init_model(CONFIG, CHECKPOINT)
 
 
-def picture(height: int, width: int, cell: int = 10) -> np.ndarray:
-    """Smooth colours, which the network takes for several classes."""
+def picture(height: int, width: int) -> np.ndarray:
+    """Drawn scenes of 96 pixels beside each other, cut so that none begins at 0."""
+    rows, columns = height // 96 + 2, width // 96 + 2
+    scenes = [
+        [draw_scene(0, row * columns + i).image for i in range(columns)]
+        for row in range(rows)
+    ]
+    whole = np.concatenate([np.concatenate(row, 1) for row in scenes])
+    return np.ascontiguousarray(whole[20 : 20 + height, 20 : 20 + width])
+
+
+def smooth_picture(height: int, width: int, cell: int) -> np.ndarray:
+    """Colours that change everywhere, so that no border is a picture's own."""
     rng = np.random.default_rng(0)
     cells = rng.integers(0, 256, (height // cell + 1, width // cell + 1, 3), np.uint8)
     return np.asarray(Image.fromarray(cells).resize((width, height), 3))
@@ -109,7 +121,7 @@ def step_ratio(prob: np.ndarray, boxes: list) -> float:
 @pytest.mark.parametrize('cell', [10, 23])
 def test_no_seams(model, monkeypatch, cell) -> None:
     monkeypatch.setattr('mmwsss.models.prediction.large_predictor.STRIDE', 1)
-    pixels = picture(300, 400, cell)
+    pixels = smooth_picture(300, 400, cell)
     ratios = []
     for overlap in (0.25, 0.0):
         windows = dict(size=(96, 96), overlap=overlap)
@@ -127,7 +139,7 @@ class LargestTensor(torch.utils._python_dispatch.TorchDispatchMode):
 
     def __torch_dispatch__(self, func, types, args=(), kwargs=None):
         out = func(*args, **(kwargs or {}))
-        if isinstance(out, torch.Tensor) and not out._is_view():
+        if isinstance(out, torch.Tensor) and not func.is_view:
             self.count = max(self.count, out.numel())
         return out
 
@@ -135,17 +147,16 @@ class LargestTensor(torch.utils._python_dispatch.TorchDispatchMode):
 def test_no_map_of_the_size_of_the_picture(model, monkeypatch) -> None:
     """But label and confidence; no floating picture either, whatever the scale."""
     monkeypatch.setattr('mmwsss.models.prediction.large_predictor._TILE', 128)
-    pixels = picture(700, 800)
-    seg = dict(scales=(1.0, 1.5), mirror=True)
+    monkeypatch.setattr('mmwsss.models.prediction.views._AT_ONCE', dict(cpu=96 * 96))
+    pixels = picture(400, 480)
+    seg, cam = dict(scales=(1.0, 1.5), mirror=True), dict(scales=(1.0,), mirror=False)
+    outputs = ('seg', 'prob', 'class_maps')
     with LargestTensor() as largest:
-        found = predict_tiled(
-            model, pixels, outputs=('seg', 'prob', 'class_maps'), seg=seg,
-            cam=dict(scales=(1.0,), mirror=False),
-        )  # fmt: skip
-    assert found.pred_confidence.data.shape == (1, 700, 800)
-    assert largest.count <= 700 * 800
-    assert found.prob_maps[4].maps.shape == (7, 175, 200)
-    assert found.class_maps[4].maps.shape[1:] == (175, 200)
+        found = predict_tiled(model, pixels, outputs=outputs, seg=seg, cam=cam)
+    assert found.pred_confidence.data.shape == (1, 400, 480)
+    assert largest.count <= 400 * 480
+    assert found.prob_maps[4].maps.shape == (7, 100, 120)
+    assert found.class_maps[4].maps.shape[1:] == (100, 120)
     assert 'seg_logits' not in found and 'pred_prob' not in found
 
 
@@ -161,7 +172,7 @@ def test_class_maps_are_those_of_a_prediction_on_that_grid(model) -> None:
 
 def test_post_processed_in_tiles(model, monkeypatch) -> None:
     """One tile is the whole; several are nearly the same, inside and at their rims."""
-    pixels, refiner = picture(120, 152), dict(type='PAR', num_iter=3)
+    pixels, refiner = picture(120, 152), dict(type='PAR', num_iters=3)
     whole = predict_image(
         model, pixels, outputs=('prob',), windows=WINDOWS, seg=ONE_VIEW,
         post_processor=refiner,
