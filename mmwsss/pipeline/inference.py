@@ -50,6 +50,13 @@ def init_model(
         FileNotFoundError: if the config or checkpoint isn't there.
         ValueError: if the checkpoint doesn't fit the model, or there is no such
             post-processor.
+
+    Examples:
+        >>> from mmwsss.apis import init_model, zoo_model
+        >>> config, weights = zoo_model('toco_vit-t_shapes')
+        >>> model = init_model(config, weights, device='cpu')
+        >>> model.dataset_meta['classes'][:3]
+        ('background', 'stripes', 'dots')
     """
     use_safe_checkpoints()
     cfg = copy.deepcopy(config) if isinstance(config, Config) else config_from(config)
@@ -77,7 +84,15 @@ def init_model(
 
 
 def dataset_meta(cfg: Config) -> dict[str, Any]:
-    """Class names and palette of the config's data set class, without its files."""
+    """Class names and palette of the config's data set class, without its files.
+
+    Examples:
+        >>> from mmengine.config import Config
+        >>> from mmwsss.apis import dataset_meta
+        >>> dataset = dict(metainfo=dict(classes=['background', 'cat']))
+        >>> dataset_meta(Config(dict(test_dataloader=dict(dataset=dataset))))
+        {'classes': ['background', 'cat']}
+    """
     dataset = (cfg.get('test_dataloader') or cfg.get('train_dataloader') or {}).get(
         'dataset', {}
     )
@@ -133,6 +148,13 @@ def read_photo(path: str | Path, rule: PictureRule | None = None) -> np.ndarray:
 
     Raises:
         DataError: if it isn't a readable image, or the rule doesn't cover it.
+
+    Examples:
+        >>> from PIL import Image
+        >>> from mmwsss.apis import read_photo
+        >>> Image.new('RGB', (64, 48), 'red').save('photo.png')
+        >>> read_photo('photo.png')[0, 0].tolist()
+        [255, 0, 0]
     """
     return read_rgb(path, rule)
 
@@ -215,13 +237,13 @@ def predict_image(
         ValueError: if the file isn't a readable image, or the array has another form.
 
     Examples:
-        >>> from skimage.data import chelsea
-        >>> from mmwsss.apis import init_model, predict_image
-        >>> config, weights = zoo_model('toco_vit-t_shapes')
-        >>> model = init_model(config, weights)
-        >>> sample = predict_image(model, chelsea(), outputs=('seg',))
-        >>> tuple(sample.pred_sem_seg.data.shape)
-        (1, 300, 451)
+        >>> import numpy as np
+        >>> from mmwsss.apis import init_model, predict_image, zoo_model
+        >>> model = init_model(*zoo_model('toco_vit-t_shapes'))
+        >>> photo = np.full((80, 120, 3), 127, np.uint8)
+        >>> sample = predict_image(model, photo, outputs=('seg', 'prob'))
+        >>> tuple(sample.pred_sem_seg.data.shape), tuple(sample.pred_prob.data.shape)
+        ((1, 80, 120), (7, 80, 120))
     """
     if isinstance(image, np.ndarray):
         pixels, name = image, ''

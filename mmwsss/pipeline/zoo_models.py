@@ -31,6 +31,7 @@ def zoo_model(name: str, root: Path | None = None) -> tuple[str, str]:
         UserError: if there is no such model, or it has no weights, or other ones.
 
     Examples:
+        >>> from mmwsss.apis import zoo_model
         >>> config, weights = zoo_model('toco_vit-t_shapes')
         >>> Path(config).name
         'toco_vit-t_shapes.py'

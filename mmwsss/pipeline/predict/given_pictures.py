@@ -14,6 +14,7 @@ from mmengine.logging import print_log
 
 from mmwsss.io.errors import UserError
 from mmwsss.io.image_files import IMAGE_SUFFIXES, image_stem, images_below, photos_in
+from mmwsss.io.litter import is_litter
 
 from .given_picture import GivenPicture
 from .given_video import VIDEO_SUFFIXES, GivenVideo
@@ -112,7 +113,7 @@ def _of_folder(
     folder: Path, recursive: bool, apart_from: str | os.PathLike | None
 ) -> list[Given]:
     found = images_below(folder) if recursive else photos_in(folder)
-    found = _apart(found, apart_from)
+    found = _apart(found, folder, apart_from)
     if not found:
         raise FileNotFoundError(f'{folder} holds no photos {IMAGE_SUFFIXES}')
     videos = [p.name for p in folder.iterdir() if p.suffix.lower() in VIDEO_SUFFIXES]
@@ -125,7 +126,8 @@ def _of_pattern(pattern: str, apart_from: str | os.PathLike | None) -> list[Give
     paths = sorted(map(Path, glob.glob(pattern, recursive=True)))
     suffixes = (*IMAGE_SUFFIXES, *VIDEO_SUFFIXES)
     kept = [p for p in paths if p.suffix.lower() in suffixes and p.is_file()]
-    kept = _apart(kept, apart_from)
+    kept = [p for p in kept if not any(map(is_litter, p.parts))]
+    kept = _apart(kept, Path(pattern), apart_from)
     if not kept:
         raise FileNotFoundError(
             f'no picture or video fits {pattern} ({len(paths)} other files do)'
@@ -134,9 +136,11 @@ def _of_pattern(pattern: str, apart_from: str | os.PathLike | None) -> list[Give
     return _named(kept, Path(root))
 
 
-def _apart(found: list[Path], apart_from: str | os.PathLike | None) -> list[Path]:
-    """Without what lies in the folder of the outputs."""
-    if apart_from is None:
+def _apart(
+    found: list[Path], given: Path, apart_from: str | os.PathLike | None
+) -> list[Path]:
+    """Without what lies in the folder of the outputs, unless it is the one given."""
+    if apart_from is None or os.path.realpath(apart_from) == os.path.realpath(given):
         return found
     out = Path(os.path.realpath(apart_from))
     return [path for path in found if out not in Path(os.path.realpath(path)).parents]
