@@ -1,9 +1,11 @@
 # Licensed under Apache-2.0.
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 
 import numpy as np
+from PIL import Image
 
 from mmwsss.io.pictures.picture_rule import PictureRule
 from mmwsss.io.pictures.reader import read_picture
@@ -35,9 +37,12 @@ class GivenPicture:
         Raises:
             DataError: if it isn't a readable picture, or the rule doesn't cover it.
         """
-        if isinstance(self.source, str):
+        if not isinstance(self.source, str):
+            return self.source
+        with warnings.catch_warnings():
+            # half of what Pillow refuses: large pictures are welcome here
+            warnings.simplefilter('ignore', Image.DecompressionBombWarning)
             return read_picture(self.source, rule).pixels
-        return self.source
 
     def __len__(self) -> int:
         """1: pictures that it stands for."""
