@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 from mmengine.config import Config
+from mmengine.logging import print_log
 from mmengine.model import ImgDataPreprocessor
 from mmengine.registry import init_default_scope
 from mmseg.structures import SegDataSample
@@ -22,6 +23,9 @@ from mmwsss.io.errors import UserError
 from mmwsss.io.pictures.picture_rule import PictureRule
 from mmwsss.io.pictures.reader import read_picture, read_rgb
 from mmwsss.io.published import compare_classes, load_to_predict, saved_classes
+from mmwsss.models.prediction.large_predictor import STRIDE
+from mmwsss.models.segmentors.wrapped_segmentor import unwrap
+from mmwsss.pipeline.large_prediction import predict_large, too_large
 from mmwsss.pipeline.prediction_cost import LargePictures
 from mmwsss.registry import DATASETS, MODELS, class_of
 
@@ -220,7 +224,9 @@ def predict_image(
     """Predict one photo. No label is read: CAMs are masked by predicted classes.
 
     A photo that would take minutes goes through in windows, which is said before it
-    begins; ``windows=dict(size=None)`` keeps it whole.
+    begins; ``windows=dict(size=None)`` keeps it whole. Of one whose maps of all classes
+    would take more than 512 MiB too, label, confidence and class maps at stride 4 are
+    given (:class:`.LargePredictor`), unless ``outputs`` asks for others.
 
     Args:
         model: from :func:`init_model`.
@@ -253,10 +259,31 @@ def predict_image(
     check_form(model, pixels)
     overrides = without_labels(model, overrides)
     if 'windows' not in overrides:
-        large = large_pictures(model, overrides)
-        overrides |= large.overrides(pixels.shape[:2], name)
+        windows = large_pictures(model, overrides).overrides(pixels.shape[:2], name)
+        asked = 'outputs' in overrides
+        overrides |= windows
+        if windows and not asked and too_large(model, pixels.shape[:2]):
+            return predict_large(model, pixels, overrides | small_outputs(model))
     with torch.no_grad():
         return model.predict(**packed(model, pixels), **overrides)[0]
+
+
+def small_outputs(model: nn.Module) -> dict[str, tuple[str, ...]]:
+    """The outputs of a model that take little memory of a large picture; says which.
+
+    Args:
+        model: from :func:`init_model`: a network of ours.
+    """
+    own = set(unwrap(model).test_cfg.get('outputs', ()))
+    maps = own & {'cam', 'aux_cam', 'pseudo', 'class_maps'}
+    outputs = ('seg', 'class_maps') if maps else ('seg',)
+    print_log(
+        'of a picture of this size label and confidence are given'
+        + (f', and class maps at stride {STRIDE}' if maps else '')
+        + '; outputs=(...) asks for others, which take more memory',
+        'current',
+    )
+    return dict(outputs=outputs)
 
 
 def large_pictures(model: nn.Module, overrides: Mapping[str, Any]) -> LargePictures:
