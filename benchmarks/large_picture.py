@@ -81,9 +81,10 @@ def main(argv: list[str] | None = None) -> dict:
         done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
     found = json.loads(done.stdout.splitlines()[-1])
     width, height = args.size
+    seconds = f'{found["seconds"]:.0f} s ({found["processor"]:.0f} of the processor)'
     sys.stdout.write(
         f'{args.model} on {width} x {height} pixels ({" ".join(args.outputs) or "-"}): '
-        f'{found["seconds"]:.0f} s ({found["processor"]:.0f} s of the processor), peak {found["peak_gib"]:.2f} GiB '
+        f'{seconds}, peak {found["peak_gib"]:.2f} GiB '
         f'({found["start_gib"]:.2f} before the picture is read)\n'
     )
     return found
