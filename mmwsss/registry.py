@@ -91,7 +91,7 @@ VISUALIZERS = _child('VISUALIZERS', 'visualization')
 VISBACKENDS = _child('VISBACKENDS', 'visualization')
 LOG_PROCESSORS = _child('LOG_PROCESSORS', 'visualization')
 
-INFERENCERS = _child('INFERENCERS')
+INFERENCERS = _child('INFERENCERS', 'apis')
 
 
 def class_of(kind: Any, registry: Registry) -> Any:

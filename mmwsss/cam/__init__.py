@@ -1,6 +1,7 @@
 # Licensed under Apache-2.0.
 """Pure functions on class activation maps that several methods share."""
 
+from .confidence import confidence_map
 from .crop_places import check_places, cut_crops, draw_corners, places_of_crops
 from .fusion import (
     at_least,
@@ -33,6 +34,7 @@ from .labels import (
     token_pairs,
     window_mask,
 )
+from .parts import fuse_seg_part, inside_of, resize_part, tiles_of
 from .pixels import denormalise, truncate_to_unit
 
 __all__ = [
@@ -42,11 +44,14 @@ __all__ = [
     'box_mask',
     'check_places',
     'check_thresholds',
+    'confidence_map',
     'cut_crops',
     'denormalise',
     'draw_corners',
     'fuse_cams',
     'fuse_seg_logits',
+    'fuse_seg_part',
+    'inside_of',
     'keep_known',
     'label_shares',
     'long_side_size',
@@ -57,6 +62,7 @@ __all__ = [
     'outside_box_to_ignore',
     'places_of_crops',
     'resize',
+    'resize_part',
     'scale_box',
     'scale_order',
     'scale_views',
@@ -65,6 +71,7 @@ __all__ = [
     'strongest_class',
     'three_way_label',
     'threshold_label',
+    'tiles_of',
     'token_pairs',
     'truncate_to_unit',
     'window_mask',

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 from mmengine.config import Config
+from mmengine.logging import print_log
 from mmengine.model import ImgDataPreprocessor
 from mmengine.registry import init_default_scope
 from mmseg.structures import SegDataSample
@@ -23,6 +24,10 @@ from mmwsss.io.pictures.picture_rule import PictureRule
 from mmwsss.io.pictures.reader import read_picture, read_rgb
 from mmwsss.io.provenance import record_in
 from mmwsss.io.published import compare_classes, load_to_predict, saved_classes
+from mmwsss.models.prediction.large_predictor import STRIDE
+from mmwsss.models.segmentors.wrapped_segmentor import unwrap
+from mmwsss.pipeline.large_prediction import predict_large, too_large
+from mmwsss.pipeline.prediction_cost import LargePictures
 from mmwsss.registry import DATASETS, MODELS, class_of
 
 
@@ -51,6 +56,13 @@ def init_model(
         FileNotFoundError: if the config or checkpoint isn't there.
         ValueError: if the checkpoint doesn't fit the model, or there is no such
             post-processor.
+
+    Examples:
+        >>> from mmwsss.apis import init_model, zoo_model
+        >>> config, weights = zoo_model('toco_vit-t_shapes')
+        >>> model = init_model(config, weights, device='cpu')
+        >>> model.dataset_meta['classes'][:3]
+        ('background', 'stripes', 'dots')
     """
     use_safe_checkpoints()
     cfg = copy.deepcopy(config) if isinstance(config, Config) else config_from(config)
@@ -79,7 +91,15 @@ def init_model(
 
 
 def dataset_meta(cfg: Config) -> dict[str, Any]:
-    """Class names and palette of the config's data set class, without its files."""
+    """Class names and palette of the config's data set class, without its files.
+
+    Examples:
+        >>> from mmengine.config import Config
+        >>> from mmwsss.apis import dataset_meta
+        >>> dataset = dict(metainfo=dict(classes=['background', 'cat']))
+        >>> dataset_meta(Config(dict(test_dataloader=dict(dataset=dataset))))
+        {'classes': ['background', 'cat']}
+    """
     dataset = (cfg.get('test_dataloader') or cfg.get('train_dataloader') or {}).get(
         'dataset', {}
     )
@@ -135,40 +155,81 @@ def read_photo(path: str | Path, rule: PictureRule | None = None) -> np.ndarray:
 
     Raises:
         DataError: if it isn't a readable image, or the rule doesn't cover it.
+
+    Examples:
+        >>> from PIL import Image
+        >>> from mmwsss.apis import read_photo
+        >>> Image.new('RGB', (64, 48), 'red').save('photo.png')
+        >>> read_photo('photo.png')[0, 0].tolist()
+        [255, 0, 0]
     """
     return read_rgb(path, rule)
 
 
-def packed(model: nn.Module, pixels: np.ndarray) -> dict[str, Any]:
-    """One photo as a batch that the model takes: ``inputs`` and ``data_samples``.
+def packed(model: nn.Module, *photos: np.ndarray) -> dict[str, Any]:
+    """Photos as a batch that the model takes: ``inputs`` and ``data_samples``.
 
     Args:
         model: from :func:`init_model`.
-        pixels: RGB (H, W, 3) uint8 (N bands for a network of N).
+        *photos: RGB (H, W, 3) uint8 (N bands for a network of N).
 
     Raises:
-        ValueError: if the array has another form.
+        ValueError: if an array has another form.
+    """
+    items = []
+    for pixels in photos:
+        check_form(model, pixels)
+        size = pixels.shape[:2]
+        if isinstance(model.data_preprocessor, ImgDataPreprocessor):
+            pixels = pixels[..., ::-1]  # mmseg's pipelines load BGR
+        items.append(PackWeakInputs()(dict(img=pixels, ori_shape=size, img_shape=size)))
+    batch = {
+        name: [item[name] for item in items] for name in ('inputs', 'data_samples')
+    }
+    return model.data_preprocessor(batch)
+
+
+def check_form(model: nn.Module, pixels: np.ndarray) -> None:
+    """Refuse an array that is no picture for a model.
+
+    Args:
+        model: from :func:`init_model`.
+        pixels: of a picture.
+
+    Raises:
+        ValueError: with the form that is needed.
     """
     ours = hasattr(model.data_preprocessor, 'denormalise')
     count = len(model.data_preprocessor.mean) if ours else 3
-    if pixels.ndim != 3 or pixels.shape[2] != count or pixels.dtype != np.uint8:
+    whole = pixels.ndim == 3 and min(pixels.shape[:2]) > 0
+    if not whole or pixels.shape[2] != count or pixels.dtype != np.uint8:
         form = 'RGB (H, W, 3)' if count == 3 else f'(H, W, {count})'
-        raise ValueError(
+        raise UserError(
             f'image must be {form} uint8, got {pixels.shape} {pixels.dtype}'
         )
-    size = pixels.shape[:2]
-    if isinstance(model.data_preprocessor, ImgDataPreprocessor):
-        pixels = pixels[..., ::-1]  # mmseg's pipelines load BGR
-    item = PackWeakInputs()(dict(img=pixels, ori_shape=size, img_shape=size))
-    return model.data_preprocessor(
-        dict(inputs=[item['inputs']], data_samples=[item['data_samples']])
-    )
+
+
+def without_labels(model: nn.Module, overrides: Mapping[str, Any]) -> dict[str, Any]:
+    """Entries of ``test_cfg`` for a prediction that reads no label.
+
+    Args:
+        model: from :func:`init_model`.
+        overrides: entries to replace.
+    """
+    if hasattr(model, 'cam_head'):  # a plain segmentor has no labels to choose from
+        return {'cam_filter': 'pred', **overrides}
+    return dict(overrides)
 
 
 def predict_image(
     model: nn.Module, image: str | Path | np.ndarray, **overrides: Any
 ) -> SegDataSample:
     """Predict one photo. No label is read: CAMs are masked by predicted classes.
+
+    A photo that would take minutes goes through in windows, which is said before it
+    begins; ``windows=dict(size=None)`` keeps it whole. Of one whose maps of all classes
+    would take more than 512 MiB too, label, confidence and class maps at stride 4 are
+    given (:class:`.LargePredictor`), unless ``outputs`` asks for others.
 
     Args:
         model: from :func:`init_model`.
@@ -178,17 +239,65 @@ def predict_image(
 
     Returns:
         The sample with what :meth:`predict` of the model describes, at the size of
-        the photo.
+        the photo. (Label and confidence of a picture of any size:
+        :class:`.WSSSInferencer`.)
 
     Raises:
         ValueError: if the file isn't a readable image, or the array has another form.
+
+    Examples:
+        >>> import numpy as np
+        >>> from mmwsss.apis import init_model, predict_image, zoo_model
+        >>> model = init_model(*zoo_model('toco_vit-t_shapes'))
+        >>> photo = np.full((80, 120, 3), 127, np.uint8)
+        >>> sample = predict_image(model, photo, outputs=('seg', 'prob'))
+        >>> tuple(sample.pred_sem_seg.data.shape), tuple(sample.pred_prob.data.shape)
+        ((1, 80, 120), (7, 80, 120))
     """
     if isinstance(image, np.ndarray):
-        pixels = image
+        pixels, name = image, ''
     else:
         pixels = read_picture(image, getattr(model, 'picture', None)).pixels
-    batch = packed(model, pixels)
-    if hasattr(model, 'cam_head'):  # a plain segmentor has no labels to choose from
-        overrides = {'cam_filter': 'pred', **overrides}
+        name = str(image)
+    check_form(model, pixels)
+    overrides = without_labels(model, overrides)
+    if 'windows' not in overrides:
+        windows = large_pictures(model, overrides).overrides(pixels.shape[:2], name)
+        asked = 'outputs' in overrides
+        overrides |= windows
+        if windows and not asked and too_large(model, pixels.shape[:2]):
+            return predict_large(model, pixels, overrides | small_outputs(model))
     with torch.no_grad():
-        return model.predict(**batch, **overrides)[0]
+        return model.predict(**packed(model, pixels), **overrides)[0]
+
+
+def small_outputs(model: nn.Module) -> dict[str, tuple[str, ...]]:
+    """The outputs of a model that take little memory of a large picture; says which.
+
+    Args:
+        model: from :func:`init_model`: a network of ours.
+    """
+    own = set(unwrap(model).test_cfg.get('outputs', ()))
+    maps = own & {'cam', 'aux_cam', 'pseudo', 'class_maps'}
+    outputs = ('seg', 'class_maps') if maps else ('seg',)
+    print_log(
+        'of a picture of this size label and confidence are given'
+        + (f', and class maps at stride {STRIDE}' if maps else '')
+        + '; outputs=(...) asks for others, which take more memory',
+        'current',
+    )
+    return dict(outputs=outputs)
+
+
+def large_pictures(model: nn.Module, overrides: Mapping[str, Any]) -> LargePictures:
+    """What says of large pictures how they are predicted; kept for a model.
+
+    Args:
+        model: from :func:`init_model`.
+        overrides: entries of ``test_cfg`` that are replaced.
+    """
+    known = model.__dict__.setdefault('_large_pictures', {})
+    key = (repr(sorted(overrides.items())), next(model.parameters()).device.type)
+    if key not in known:
+        known[key] = LargePictures(model, overrides, fewer_views=True)
+    return known[key]

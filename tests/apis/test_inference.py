@@ -14,6 +14,7 @@ from PIL import Image
 from mmwsss.apis.compare import comparison_panel
 from mmwsss.models.segmentors.post_processed import PostProcessed
 from mmwsss.pipeline.inference import init_model, predict_image
+from mmwsss.pipeline.prediction_cost import LargePictures
 from tests.helpers.methods import ROOT, pictures
 from tests.models.segmentors.test_post_processed import stock
 
@@ -87,3 +88,25 @@ def test_networks_side_by_side(photo, tmp_path) -> None:
     ]
     row = heights[1] - heights[0]
     assert row >= 160 and heights[2] - heights[0] == row
+
+
+def test_very_large_pictures(photo, monkeypatch) -> None:
+    """Windows are chosen and said; no map of the picture's size is made of one."""
+    view = dict(scales=(1.0,), mirror=False)
+    windows = dict(windows=dict(size=(32, 32)), seg=view, cam=view)
+    monkeypatch.setattr(LargePictures, 'overrides', lambda *_: windows)
+    model = init_model(ROOT / 'configs/toco/toco_vit-t_shapes.py')
+    photo = photo.copy()
+    full = predict_image(model, photo)
+    assert full.pred_pseudo.data.shape == (1, 40, 50)
+    monkeypatch.setattr('mmwsss.pipeline.large_prediction.MAPS_AT_MOST', 1000)
+    said: list[str] = []
+    monkeypatch.setattr(
+        'mmwsss.pipeline.inference.print_log', lambda text, *_: said.append(text)
+    )
+    found = predict_image(model, photo)
+    assert len(said) == 1 and 'class maps at stride 4' in said[0]
+    assert torch.equal(found.pred_sem_seg.data.long(), full.pred_sem_seg.data)
+    assert 'seg_logits' not in found and set(found.class_maps) == {4}
+    asked = predict_image(model, photo, outputs=('seg', 'cam'))
+    assert asked.pred_cam.score.shape == (1, 40, 50)

@@ -15,6 +15,7 @@ from mmwsss.cam import resize, strided_size, strongest_class
 from mmwsss.structures import ImageLabels, StoredMaps
 
 from .inference_cfg import InferenceCfg
+from .scaled_picture import ScaledPicture
 from .views import Views
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ class MapOutputs:
         self,
         model: WeakSegmentor,
         cfg: InferenceCfg,
-        images: Tensor,
+        images: Tensor | ScaledPicture,
         passes: Views,
         labels: ImageLabels,
     ) -> None:

@@ -19,6 +19,7 @@ from mmwsss.structures import ImageLabels
 from ..loss_terms import part_of
 from .inference_cfg import InferenceCfg
 from .map_outputs import MapOutputs
+from .scaled_picture import ScaledPicture
 from .seg_outputs import post_processor, predict_seg
 from .views import Views, make_views
 
@@ -195,10 +196,13 @@ class Predictor:
 
     # ---------------------------------------------------------------- outputs
     def _predict_batch(
-        self, views: dict[float, Tensor], photos: Images, samples: list[SegDataSample]
+        self,
+        views: Mapping[float, Tensor | ScaledPicture],
+        photos: Images,
+        samples: list[SegDataSample],
     ) -> list[SegDataSample]:
-        model, cfg = self.model, self.cfg
-        passes = make_views(model, cfg, views)
+        cfg = self.cfg
+        passes = make_views(self.model, cfg, views)
         scores = passes.scores
         for sample, score in zip(samples, scores.sigmoid(), strict=True):
             sample.set_field(score, 'pred_score')
@@ -207,15 +211,25 @@ class Predictor:
             for s, photo in zip(samples, photos, strict=True)
         ]
         if cfg.wants_seg:
-            predict_seg(model, cfg, passes, photos, samples, sizes)
+            self._write_seg(passes, photos, samples, sizes)
         if cfg.wants_cams:
             labels = self._kept_classes(scores, samples)
             self._write_maps(views[1.0], passes, labels, samples, sizes)
         return samples
 
+    def _write_seg(
+        self,
+        passes: Views,
+        photos: Images,
+        samples: Sequence[SegDataSample],
+        sizes: Sequence[tuple[int, int]],
+    ) -> None:
+        """Add what comes of the decoder to the samples."""
+        predict_seg(self.model, self.cfg, passes, photos, samples, sizes)
+
     def _write_maps(
         self,
-        images: Tensor,
+        images: Tensor | ScaledPicture,
         passes: Views,
         labels: ImageLabels,
         samples: Sequence[SegDataSample],

@@ -11,6 +11,7 @@ from mmwsss.structures import ImageLabels
 
 from .map_outputs import MapOutputs
 from .predictor import Predictor
+from .scaled_picture import ScaledPicture
 from .views import Views
 
 
@@ -23,7 +24,7 @@ class ScalePredictor(Predictor):
 
     def _write_maps(
         self,
-        images: Tensor,
+        images: Tensor | ScaledPicture,
         passes: Views,
         labels: ImageLabels,
         samples: Sequence[SegDataSample],

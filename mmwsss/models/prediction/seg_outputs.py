@@ -38,10 +38,7 @@ def predict_seg(
         samples: to be filled.
         sizes: (H, W) of the outputs.
     """
-    raw = []
-    for scale in cfg.seg.scales:
-        flipped = passes.seg_logits(float(scale), True) if cfg.seg.mirror else None
-        raw.append((passes.seg_logits(float(scale), False), flipped))
+    raw = decoder_pairs(cfg, passes)
     grid = tuple(raw[0][0].shape[-2:]) if cfg.seg.fuse_at == 'logits' else None
     for i, (sample, size) in enumerate(zip(samples, sizes, strict=True)):
         one = [(p[i : i + 1], None if m is None else m[i : i + 1]) for p, m in raw]
@@ -59,6 +56,17 @@ def predict_seg(
         if 'prob' in cfg.outputs:
             prob = scores.softmax(1) if refiner is None else scores
             sample.set_field(PixelData(data=prob[0]), 'pred_prob')
+
+
+def decoder_pairs(
+    cfg: InferenceCfg, passes: Views
+) -> list[tuple[Tensor, Tensor | None]]:
+    """The decoder's logits (B, C + 1, h, w) for each scale: of images and mirrors."""
+    raw = []
+    for scale in cfg.seg.scales:
+        flipped = passes.seg_logits(float(scale), True) if cfg.seg.mirror else None
+        raw.append((passes.seg_logits(float(scale), False), flipped))
+    return raw
 
 
 def post_processor(model: WeakSegmentor, refiner: Mapping[str, Any]) -> nn.Module:

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Protocol
 
 import torch
@@ -14,7 +14,8 @@ from mmwsss.structures import Features, ImageLabels
 
 from ..mode import traced
 from .inference_cfg import InferenceCfg
-from .windows import Box, blend_windows, window_boxes
+from .scaled_picture import ScaledPicture
+from .windows import Box, WindowBlend, window_boxes
 
 if TYPE_CHECKING:
     from ..segmentors.weak_segmentor import WeakSegmentor
@@ -92,8 +93,9 @@ class WholeViews:
             scale: run_model(model, images, mirror)
             for scale, mirror, images in scaled_views(cfg, views)
         }
-        self.features = self.passes[1.0][0]
-        self.scores = model.image_scores(self.features).detach().float()
+        encoded = self.passes[1.0][0]
+        self.features: Features | None = encoded
+        self.scores = model.image_scores(encoded).detach().float()
 
     def maps(self, scale: float, mirrored: bool, labels: ImageLabels) -> tuple:
         """See :class:`Views`."""
@@ -118,19 +120,26 @@ class WindowedViews:
     Args:
         model: the network.
         cfg: which passes, and the windows.
-        views: scale → images (B, 3, h, w), normalised.
+        views: scale → images (B, 3, h, w), normalised; scale 1 may be a picture whose
+            parts are made as they are needed, and then is the only one.
     """
 
-    features = None
+    features: Features | None = None
     scores: Tensor
 
     def __init__(
-        self, model: WeakSegmentor, cfg: InferenceCfg, views: Mapping[float, Tensor]
+        self,
+        model: WeakSegmentor,
+        cfg: InferenceCfg,
+        views: Mapping[float, Tensor | ScaledPicture],
     ) -> None:
         self.model, self.cfg = model, cfg
         self.found: dict[tuple[str, float, bool], tuple[Tensor, ...]] = {}
-        for scale, mirror, images in scaled_views(cfg, views):
-            self._run(scale, mirror, images)
+        first = ScaledPicture.of(views[1.0])
+        for scale, mirror in cfg.passes().items():
+            ready = views.get(scale)
+            scaled = first.at(scale) if ready is None else ScaledPicture.of(ready)
+            self._run(scale, mirror, scaled)
 
     def maps(self, scale: float, mirrored: bool, labels: ImageLabels) -> tuple:
         """See :class:`Views`."""
@@ -140,32 +149,40 @@ class WindowedViews:
         """See :class:`Views`."""
         return self.found['seg', scale, mirrored][0]
 
-    def _run(self, scale: float, mirror: bool, images: Tensor) -> None:
-        windows, size = self.cfg.windows, tuple(images.shape[-2:])
-        assert windows.size is not None  # else the views are whole
-        boxes = window_boxes(size, windows.size, windows.overlap, step_of(self.model))
-        scores: list[Tensor] = []
-        parts: dict[tuple[str, bool], list[tuple[Tensor, ...]]] = {}
-        for some in _together(boxes, images):
-            crops = torch.cat([images[..., b[0] : b[1], b[2] : b[3]] for b in some])
+    def _run(self, scale: float, mirror: bool, picture: ScaledPicture) -> None:
+        boxes = self.boxes(picture.size)
+        blends: dict[tuple[str, bool, int], WindowBlend] = {}
+        for some in _together(boxes, picture):
+            crops = torch.cat([picture.part(box) for box in some])
             passes = run_model(self.model, crops, mirror)
             if scale == 1.0:
-                found = self.model.image_scores(passes[0]).detach().float()
-                scores += found.chunk(len(some))
+                self._note_scores(passes[0], len(some))
             for mirrored in (False, True)[: 1 + mirror]:
                 for kind, taps in self._outputs(scale, passes[mirrored]):
-                    turned = [tap.flip(-1) if mirrored else tap for tap in taps]
-                    chunks = zip(*(tap.chunk(len(some)) for tap in turned))
-                    parts.setdefault((kind, mirrored), []).extend(chunks)
-        if scores:
-            self.scores = torch.stack(scores).amax(0)
-        for (kind, mirrored), windows_of in parts.items():
-            taps = tuple(
-                blend_windows(zip(boxes, tap), boxes, size) for tap in zip(*windows_of)
-            )
-            self.found[kind, scale, mirrored] = tuple(
-                tap.flip(-1) if mirrored else tap for tap in taps
-            )
+                    for number, tap in enumerate(taps):
+                        key = (kind, mirrored, number)
+                        blend = blends.setdefault(key, WindowBlend(boxes))
+                        turned = tap.flip(-1) if mirrored else tap
+                        for box, part in zip(some, turned.chunk(len(some))):
+                            blend.add(box, part)
+        for (kind, mirrored, _), blend in sorted(blends.items()):
+            whole = blend.map().flip(-1) if mirrored else blend.map()
+            place = (kind, scale, mirrored)
+            self.found[place] = (*self.found.get(place, ()), whole)
+
+    def boxes(self, size: tuple[int, int]) -> list[Box]:
+        """The windows of a view of (H, W)."""
+        windows = self.cfg.windows
+        assert windows.size is not None  # else the views are whole
+        return window_boxes(size, windows.size, windows.overlap, step_of(self.model))
+
+    def _note_scores(self, features: Features | None, count: int) -> None:
+        """A picture holds a class as far as the surest of its windows."""
+        assert features is not None  # un-mirrored images are always run
+        found = self.model.image_scores(features).detach().float()
+        best = torch.stack(found.chunk(count)).amax(0)
+        known = getattr(self, 'scores', None)
+        self.scores = best if known is None else torch.maximum(known, best)
 
     def _outputs(
         self, scale: float, features: Features | None
@@ -184,12 +201,18 @@ class WindowedViews:
 
 
 def make_views(
-    model: WeakSegmentor, cfg: InferenceCfg, views: Mapping[float, Tensor]
+    model: WeakSegmentor,
+    cfg: InferenceCfg,
+    views: Mapping[float, Tensor | ScaledPicture],
 ) -> Views:
     """Whole, or in windows where ``test_cfg.windows`` says so for this size."""
-    size = tuple(views[1.0].shape[-2:])
-    kind: Callable = WindowedViews if cfg.windows.wanted(size) else WholeViews
-    return kind(model, cfg, views)
+    if cfg.windows.wanted(tuple(views[1.0].shape[-2:])):
+        return WindowedViews(model, cfg, views)
+    whole = {
+        scale: view if isinstance(view, Tensor) else view.whole()
+        for scale, view in views.items()
+    }
+    return WholeViews(model, cfg, whole)
 
 
 def step_of(model: WeakSegmentor) -> int:
@@ -199,9 +222,10 @@ def step_of(model: WeakSegmentor) -> int:
     return max(stride)
 
 
-def _together(boxes: Sequence[Box], images: Tensor) -> Iterator[Sequence[Box]]:
+def _together(boxes: Sequence[Box], picture: ScaledPicture) -> Iterator[Sequence[Box]]:
     """Windows that go through the network at once; all have one size."""
-    pixels = len(images) * (boxes[0][1] - boxes[0][0]) * (boxes[0][3] - boxes[0][2])
-    count = max(_AT_ONCE.get(images.device.type, _AT_ONCE['cpu']) // pixels, 1)
+    pixels = (boxes[0][1] - boxes[0][0]) * (boxes[0][3] - boxes[0][2])
+    at_once = _AT_ONCE.get(picture.device.type, _AT_ONCE['cpu'])
+    count = max(at_once // (picture.shape[0] * pixels), 1)
     for start in range(0, len(boxes), count):
         yield boxes[start : start + count]

@@ -69,61 +69,83 @@ def window_weight(size: tuple[int, int], like: Tensor) -> Tensor:
     return arches[0][:, None] * arches[1]
 
 
-def blend_windows(
-    parts: Iterable[tuple[Box, Tensor]], boxes: Sequence[Box], size: tuple[int, int]
-) -> Tensor:
-    """One map of a whole picture from the maps of its windows.
+class WindowBlend:
+    """Makes one map of a whole picture from the maps of its windows, one by one.
 
     Each pixel is the mean of the windows that cover it, weighted by
-    :func:`window_weight`. A single window's map is given as it is.
+    :func:`window_weight`. A single window's map is given as it is. Of the windows
+    nothing is kept but their sum.
 
     Args:
-        parts: (box, map (B, C, h, w) of that window), in any order; each window's map
-            is coarser than the window by one whole number.
         boxes: all windows, from :func:`window_boxes`.
-        size: (H, W) of the picture.
+    """
+
+    def __init__(self, boxes: Sequence[Box]) -> None:
+        self.single = len(boxes) == 1
+        self.ends = max(b[1] for b in boxes), max(b[3] for b in boxes)
+        self.total: Tensor | None = None
+        self.weights: Tensor | None = None
+
+    def add(self, box: Box, part: Tensor) -> None:
+        """Add the map of a window.
+
+        Args:
+            box: the window.
+            part: (B, C, h, w), coarser than the window by one whole number.
+
+        Raises:
+            UserError: if the windows aren't whole multiples of what a map's pixel
+                stands for.
+        """
+        part = part.float()
+        if self.single:
+            self.total = part
+            return
+        rows, columns = (
+            _grid(span, end, count)
+            for span, end, count in zip((box[:2], box[2:]), self.ends, part.shape[-2:])
+        )
+        if self.total is None or self.weights is None:
+            extent = (rows[2], columns[2])
+            self.total = part.new_zeros(*part.shape[:2], *extent)
+            self.weights = part.new_zeros(extent)
+        weight = window_weight(tuple(part.shape[-2:]), part)
+        place = slice(*rows[:2]), slice(*columns[:2])
+        self.total[:, :, *place] += part * weight
+        self.weights[place] += weight
+
+    def map(self) -> Tensor:
+        """(B, C, H', W') float32; nothing can be added afterwards.
+
+        Raises:
+            ValueError: if no window was added.
+        """
+        if self.total is None:
+            raise ValueError('a blend of windows needs the map of at least one')
+        return self.total if self.weights is None else self.total.div_(self.weights)
+
+
+def blend_windows(parts: Iterable[tuple[Box, Tensor]], boxes: Sequence[Box]) -> Tensor:
+    """One map of a whole picture from the maps of its windows: :class:`WindowBlend`.
+
+    Args:
+        parts: (box, map (B, C, h, w) of that window), in any order.
+        boxes: all windows, from :func:`window_boxes`.
 
     Returns:
         (B, C, H', W') float32.
 
     Raises:
-        UserError: if the windows aren't whole multiples of what a map's pixel stands
-            for.
+        UserError: if the windows don't fit the network's grid.
     """
-    total = weights = None
+    blend = WindowBlend(boxes)
     for box, part in parts:
-        if len(boxes) == 1:
-            return part.float()
-        part = part.float()
-        rows, columns = _grids(box, part, boxes, size)
-        if total is None:
-            extent = (rows[2], columns[2])
-            total = part.new_zeros(*part.shape[:2], *extent)
-            weights = part.new_zeros(extent)
-        assert weights is not None  # made with the total
-        weight = window_weight(tuple(part.shape[-2:]), part)
-        place = slice(*rows[:2]), slice(*columns[:2])
-        total[:, :, *place] += part * weight
-        weights[place] += weight
-    if total is None:
-        raise ValueError('blend_windows needs the map of at least one window')
-    return total / weights
-
-
-def _grids(
-    box: Box, part: Tensor, boxes: Sequence[Box], size: tuple[int, int]
-) -> tuple[tuple[int, int, int], tuple[int, int, int]]:
-    """For rows and columns: begin, end and length on the grid of the maps."""
-    ends = max(b[1] for b in boxes), max(b[3] for b in boxes)
-    spans = (box[:2], box[2:])
-    rows, columns = (
-        _grid(span, end, count)
-        for span, end, count in zip(spans, ends, part.shape[-2:], strict=True)
-    )
-    return rows, columns
+        blend.add(box, part)
+    return blend.map()
 
 
 def _grid(span: Sequence[int], end: int, count: int) -> tuple[int, int, int]:
+    """Begin, end and length on the grid of the maps, for rows or for columns."""
     begin, length = span[0], span[1] - span[0]
     if begin == 0 and span[1] == end:  # the only window this way
         return 0, count, count

@@ -99,8 +99,8 @@ class PostProcessed(WrappedSegmentor):
             **overrides: handed on.
 
         Returns:
-            The segmentor's samples, with ``pred_sem_seg`` replaced; ``seg_logits``
-            stay those of the network.
+            The segmentor's samples, with ``pred_sem_seg`` replaced, and with
+            ``pred_prob`` (L, H, W); ``seg_logits`` stay those of the network.
 
         Raises:
             ValueError: if there are no ``seg_logits``, or the images aren't RGB.
@@ -120,6 +120,7 @@ class PostProcessed(WrappedSegmentor):
             )
             for i, prob in zip(group, refined, strict=True):
                 samples[i].pred_sem_seg = PixelData(data=self._decide(prob, samples[i]))
+                samples[i].pred_prob = PixelData(data=prob)
         return samples
 
     @staticmethod

@@ -68,9 +68,7 @@ def stitched(entry: Mapping[str, Any], masks: str) -> np.ndarray:
     found = {name: _mask_of(name, box, masks) for name, box in entry['tiles'].items()}
     ids = np.unique(np.concatenate([np.unique(mask) for mask in found.values()]))
     boxes = [tuple(box) for box in entry['tiles'].values()]
-    votes = blend_windows(
-        _votes(entry['tiles'], found, ids), boxes, tuple(entry['size'])
-    )
+    votes = blend_windows(_votes(entry['tiles'], found, ids), boxes)
     return ids[votes[0].argmax(0).numpy()].astype(np.uint8)
 
 

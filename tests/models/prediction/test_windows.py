@@ -43,7 +43,7 @@ def test_neighbours_share_what_they_should() -> None:
 
 def test_blended_equals_a_plain_loop() -> None:
     torch.manual_seed(0)
-    size, boxes = (64, 104), window_boxes((64, 104), (32, 48), 0.3, 8)
+    boxes = window_boxes((64, 104), (32, 48), 0.3, 8)
     maps = [torch.randn(2, 3, 4, 6) for _ in boxes]
     total, weights = torch.zeros(2, 3, 8, 13).double(), torch.zeros(8, 13).double()
     for (y0, _, x0, _), one in zip(boxes, maps):
@@ -53,7 +53,7 @@ def test_blended_equals_a_plain_loop() -> None:
                 at = y0 // 8 + y, x0 // 8 + x
                 total[:, :, *at] += weight * one[:, :, y, x].double()
                 weights[at] += weight
-    blended = blend_windows(zip(boxes, maps), boxes, size)
+    blended = blend_windows(zip(boxes, maps), boxes)
     torch.testing.assert_close(blended.double(), total / weights, rtol=1e-5, atol=1e-5)
 
 
@@ -63,13 +63,13 @@ def test_windows_of_one_map_give_that_map() -> None:
     parts = [
         (b, whole[..., b[0] // 8 : b[1] // 8, b[2] // 8 : b[3] // 8]) for b in boxes
     ]
-    torch.testing.assert_close(blend_windows(parts, boxes, (80, 128)), whole)
+    torch.testing.assert_close(blend_windows(parts, boxes), whole)
 
 
 def test_a_window_that_does_not_fit_the_network() -> None:
     boxes = window_boxes((80, 128), (36, 36), 0.5, 1)
     with pytest.raises(UserError, match='multiple of the network'):
-        blend_windows(((b, torch.zeros(1, 1, 5, 5)) for b in boxes), boxes, (80, 128))
+        blend_windows(((b, torch.zeros(1, 1, 5, 5)) for b in boxes), boxes)
 
 
 def test_settings() -> None:

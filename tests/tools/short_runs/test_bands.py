@@ -99,4 +99,4 @@ def test_demo_reads_as_the_data_set_and_keeps_the_place(
         assert file.pages[0].tags[33922].value[3:5] == (5e5, 4e6)
         mask = file.pages[0].asarray()
     np.testing.assert_array_equal(mask, np.asarray(Image.open(tmp_path / 't2.png')))
-    assert (tmp_path / 't2_panel.png').is_file()
+    assert (tmp_path / 'panels' / 't2.png').is_file()
