@@ -49,9 +49,18 @@ from mmwsss.datasets.own.readable import without_unreadable
 from mmwsss.datasets.own.stratified_split import stratified_split
 from mmwsss.io.errors import UserError
 from mmwsss.io.image_files import images_below
+from mmwsss.io.wording import worded
 
 #: share of the pictures that is drawn for validation where there are masks
 VAL = 0.2
+#: what settings of a data set are called here
+OPTIONS = {
+    'data_prefix.seg_map_path': '--masks',
+    'data_prefix.img_path': '--images',
+    'metainfo.classes': '--classes',
+    'negatives': '--negatives',
+    'picture': '--picture',
+}
 #: of --masks: drawn from the labels
 COCO = 'coco'
 
@@ -226,6 +235,7 @@ def report(folder: OwnFolder, out: Path) -> None:
     )
 
 
+@worded(OPTIONS)
 def main(argv: list[str] | None = None) -> None:
     """Read, plan, write, check."""
     args = parse_args(argv)

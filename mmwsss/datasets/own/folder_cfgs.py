@@ -37,8 +37,8 @@ def folder_splits(root: str | Path) -> dict[str, dict[str, Any]]:
     """
     root = str(root)
     parts = find_parts([root])
-    tables = _tables(root, parts)
     masks = next((name for name in _MASKS if Path(root, name).is_dir()), None)
+    tables = _tables(root, parts, masks)
     shared = dict(type='FolderWeakDataset', data_root=root, **_entries(root, tables))
     return {
         split: shared | _split_entries(root, split, part, table, names, masks)
@@ -46,7 +46,7 @@ def folder_splits(root: str | Path) -> dict[str, dict[str, Any]]:
     }
 
 
-def _tables(root: str, parts: Sequence[Part]) -> list[LabelTable]:
+def _tables(root: str, parts: Sequence[Part], masks: str | None) -> list[LabelTable]:
     """The labels of each part; empty where they can't be read.
 
     Raises:
@@ -54,10 +54,11 @@ def _tables(root: str, parts: Sequence[Part]) -> list[LabelTable]:
     """
     tables, errors = [], []
     classes = Path(root, CLASSES)
+    beside = [os.path.join(root, masks)] if masks else []
     known = known_labels(read_classes(classes) if classes.is_file() else ())
     for part in parts:
         try:
-            tables.append(read_table(part.labels, 'auto', known, part.images))
+            tables.append(read_table(part.labels, 'auto', known, part.images, beside))
         except LabelError as err:
             tables.append(LabelTable(part.labels))
             errors.append(err)

@@ -6,7 +6,7 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from mmwsss.datasets.image_names import composed, refuse_shared_stems
@@ -127,10 +127,7 @@ def _tables(
 ) -> list[LabelTable]:
     """The labels of each part."""
     known = known_labels(classes, negatives)
-    return [
-        _without(read_table(p.labels, 'auto', known, p.images), p.images, beside)
-        for p in parts
-    ]
+    return [read_table(p.labels, 'auto', known, p.images, beside) for p in parts]
 
 
 def known_labels(
@@ -140,16 +137,6 @@ def known_labels(
     known = LabelChannels((BACKGROUND, *classes), negatives=negatives).vocabulary
     # without classes blanks part no names: nobody knows which belong together
     return known if classes else Vocabulary(others=known.others)
-
-
-def _without(table: LabelTable, images: str, beside: Sequence[str]) -> LabelTable:
-    """A table without what lies in some folders."""
-    inner = [_below(folder, images) for folder in beside]
-    starts = tuple(f'{name}/' for name in inner if not name.startswith('..'))
-    if not starts:
-        return table
-    kept = {k: v for k, v in table.labels.items() if not k.startswith(starts)}
-    return replace(table, labels=kept)
 
 
 def _below(path: str, folder: str) -> str:

@@ -2,8 +2,10 @@
 from __future__ import annotations
 
 import json
+import os
 import xml.etree.ElementTree as ElementTree
 from collections import Counter
+from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -18,6 +20,7 @@ class LabelSource:
 
     Args:
         path: of the file or folder.
+        beside: folders of masks, in which no pictures are looked for.
 
     Attributes:
         notes: what was converted or passed over while reading, for the log.
@@ -26,14 +29,19 @@ class LabelSource:
         aliases: another name that a picture may have on the disk, by its name.
     """
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, beside: Sequence[str] = ()) -> None:
         self.path = path
+        self._beside = {os.path.realpath(folder) for folder in beside}
         self.is_folder = Path(path).is_dir()
         self.suffix = Path(path).suffix.lower()
         self.notes: list[str] = []
         self.fillers: Counter[str] = Counter()
         self.left_out: Counter[tuple[str, str]] = Counter()
         self.aliases: dict[str, str] = {}
+
+    def passes_over(self, folder: str) -> bool:
+        """Whether a folder is one of masks."""
+        return bool(self._beside) and os.path.realpath(folder) in self._beside
 
     @cached_property
     def text(self) -> str:

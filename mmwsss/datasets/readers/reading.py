@@ -53,6 +53,7 @@ def read_table(
     label_format: str = 'auto',
     known: Vocabulary = NOTHING,
     folder: str | None = None,
+    beside: Sequence[str] = (),
 ) -> LabelTable:
     """All that a label file or folder says.
 
@@ -64,6 +65,7 @@ def read_table(
             registers, or ``'auto'`` to tell by suffix and content.
         known: labels that are known, with which cells are split and vectors read.
         folder: the image folder, below which absolute names may lie.
+        beside: folders of masks: what lies in them is no picture, nor is one a class.
 
     Raises:
         LabelError: if it is missing, empty or malformed.
@@ -71,7 +73,7 @@ def read_table(
     """
     if not Path(path).exists():
         raise LabelError(path, 'is missing', 'check data_root and ann_file')
-    source = LabelSource(path)
+    source = LabelSource(path, beside)
     if label_format == 'auto':
         label_format = guess_format(source)
     reader = LABEL_READERS.module_dict.get(label_format)
