@@ -2,16 +2,17 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from mmwsss.io.data_errors import LabelError
 from mmwsss.io.errors import UserError
+from mmwsss.io.wording import setting
 
 from .image_names import composed
 from .readers.decoding import read_decoded
 from .readers.label_table import LabelTable
-from .readers.vocabulary import Vocabulary, name_key
+from .readers.vocabulary import Vocabulary, name_key, spelling_key
 
 BACKGROUND = 'background'
 #: folders and labels that mean "no object", unless a class has the name
@@ -74,30 +75,43 @@ def read_classes(path: str | Path) -> tuple[str, ...]:
 
 
 def foreground_classes(
-    labels: Iterable[str], negatives: Iterable[str] | None = None
+    labels: Mapping[str, int], negatives: Iterable[str] | None = None
 ) -> tuple[str, ...]:
     """Labels that name a class, in alphabetical order, numbers by their size.
 
     Args:
-        labels: all that a label file holds.
+        labels: all that a label file holds, each with its number of pictures.
         negatives: those that mean "no object", see :class:`LabelChannels`.
 
     Raises:
-        UserError: if two differ in capitals or blanks alone.
+        UserError: if some differ in capitals, blanks, ``_`` or ``-`` alone.
     """
     nothing = LabelChannels((BACKGROUND,), negatives=negatives)
     found = sorted({item for item in labels if not nothing.is_negative(item)})
     if all(name.isdecimal() for name in found):
         found.sort(key=int)
-    alike: dict[str, str] = {}
+    alike: dict[str, list[str]] = {}
     for name in found:
-        other = alike.setdefault(name.replace(' ', '_').casefold(), name)
-        if other != name:
-            raise UserError(
-                f'the labels {other!r} and {name!r} look like one class: write them '
-                'alike, or name all classes by --classes if they are two'
-            )
+        alike.setdefault(spelling_key(name), []).append(name)
+    twice = [names for names in alike.values() if len(names) > 1]
+    if twice:
+        told = '; '.join(
+            ', '.join(f'{name!r} ({labels[name]} pictures)' for name in names)
+            for names in twice
+        )
+        raise UserError(
+            f'labels look like one class in several spellings: {told}. Write them '
+            f'alike{_by_renaming(twice)}, or name all classes in '
+            f'{setting("metainfo.classes")} if they are different ones'
+        )
     return tuple(found)
+
+
+def _by_renaming(twice: Sequence[Sequence[str]]) -> str:
+    """The option that writes labels alike; '' where whoever asks has none."""
+    pairs = {other: names[0] for names in twice for other in names[1:]}
+    option = setting('rename', pairs)
+    return f' ({option})' if option.startswith('-') else ''
 
 
 class LabelChannels:

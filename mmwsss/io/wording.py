@@ -65,7 +65,7 @@ def _words(value: Any) -> list[str]:
     if value is True:
         return []
     if isinstance(value, Mapping):
-        return [f'{key}={_joined(item)}' for key, item in value.items()]
+        return [shlex.quote(f'{k}={_joined(item)}') for k, item in value.items()]
     return [
         shlex.quote(str(v)) for v in (value if isinstance(value, tuple) else [value])
     ]

@@ -55,6 +55,7 @@ from mmwsss.io.wording import worded
 VAL = 0.2
 #: what settings of a data set are called here
 OPTIONS = {
+    'ann_file': 'SOURCE',
     'data_prefix.seg_map_path': '--masks',
     'data_prefix.img_path': '--images',
     'metainfo.classes': '--classes',

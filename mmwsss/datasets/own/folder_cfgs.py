@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
@@ -114,7 +115,7 @@ def _entries(root: str, tables: Sequence[LabelTable]) -> dict[str, Any]:
     if rule:
         entries['picture'] = rule
     if not Path(root, CLASSES).is_file():
-        seen = {name for t in tables for names in t.labels.values() for name in names}
+        seen = Counter(n for t in tables for names in t.labels.values() for n in names)
         entries['metainfo'] = dict(classes=(BACKGROUND, *foreground_classes(seen)))
     return entries
 

@@ -93,7 +93,7 @@ def gather(
     negatives = None if negatives is None else tuple(negatives)
     classes = tuple(classes) or _listed_classes(parts)
     tables = _tables(parts, classes, negatives, beside)
-    seen = {item for t in tables for items in t.labels.values() for item in items}
+    seen = Counter(item for t in tables for of in t.labels.values() for item in of)
     if not classes:
         classes = foreground_classes(seen, negatives)
     if not classes:

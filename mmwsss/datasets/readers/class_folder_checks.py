@@ -11,6 +11,7 @@ from mmwsss.io.data_errors import LabelError
 from mmwsss.io.findings import Findings
 from mmwsss.io.wording import setting
 
+from .label_source import LabelSource
 from .mask_folders import MASK_WORDS, mask_folders
 from .vocabulary import Vocabulary
 
@@ -24,19 +25,21 @@ _KINDS = MASK_WORDS | frozenset(
 
 
 def check_class_folders(
-    path: str, found: Mapping[str, Sequence[str]], known: Vocabulary
+    source: LabelSource, found: Mapping[str, Sequence[str]], known: Vocabulary
 ) -> None:
     """Refuse folders that are no classes, and photos in two of them, all at once.
 
     Args:
-        path: of the folder that holds them.
+        source: the folder that holds them.
         found: labels of each picture, by its path below.
         known: labels that the data set knows; a folder of such a name is a class.
 
     Raises:
         LabelError: naming the folders or photos; several as one error.
     """
+    path = source.path
     _refuse_kinds(path, found, known)
+    _refuse_one_beside_labels(source, found, known)
     findings = Findings()
     with findings.noted():
         _refuse_masks(path, found, known)
@@ -82,3 +85,26 @@ def _refuse_masks(
             f'measure, or take it out; if it is a class, name all of them in '
             f'{setting("metainfo.classes")}',
         )
+
+
+def _refuse_one_beside_labels(
+    source: LabelSource, found: Mapping[str, object], known: Vocabulary
+) -> None:
+    """Refuse a folder as the only class where a file may hold the labels.
+
+    Raises:
+        LabelError: naming the file.
+    """
+    names = {name.partition('/')[0] for name in found}
+    name = min(names)
+    if len(names) > 1 or name in known or not source.label_like:
+        return
+    file = source.label_like[0]
+    images = os.path.join(source.path, name)
+    raise LabelError(
+        source.path,
+        f'holds pictures in {name}/ alone, and {file}: is {name!r} the class of all of '
+        'them, or are their labels in the file?',
+        f'give {setting("ann_file", file)} {setting("data_prefix.img_path", images)}; '
+        f'if it is the class, name it in {setting("metainfo.classes", (name,))}',
+    )

@@ -8,6 +8,7 @@ from pathlib import Path
 from mmwsss.io.data_errors import LabelError
 from mmwsss.io.image_files import IMAGE_SUFFIXES, UNREAD_SUFFIXES
 from mmwsss.io.litter import is_litter
+from mmwsss.io.wording import setting
 from mmwsss.registry import LABEL_READERS
 
 from .cells import split_cell
@@ -16,7 +17,10 @@ from .label_reader import Entry, LabelReader
 from .label_source import LabelSource
 from .vocabulary import Vocabulary
 
-_LISTS = ('metadata.jsonl', 'metadata.csv', '_classes.csv', '_annotations.coco.json')
+#: of files that may hold labels
+_LABEL_SUFFIXES = (
+    *('.json', '.jsonl', '.ndjson', '.csv', '.tsv', '.xml', '.npy', '.npz'),
+)
 LOOSE = 'not in a class folder'
 
 
@@ -42,7 +46,7 @@ class ClassFolderReader(LabelReader):
             )
         for name, is_folder in places:
             if not is_folder:
-                _leave_out(source, name, LOOSE)
+                _leave_out(source, os.path.join(source.path, name), LOOSE)
                 continue
             labels = split_cell(name, known, ('+',))
             folder = os.path.join(source.path, name)
@@ -51,15 +55,14 @@ class ClassFolderReader(LabelReader):
             for path in _pictures(folder, source):
                 found[os.path.relpath(path, source.path)] = labels
         if not found:
-            self._refuse(source, [name for name, _ in places])
-        check_class_folders(source.path, found, known)
+            self._refuse(source)
+        check_class_folders(source, found, known)
         yield from found.items()
 
-    def _refuse(self, source: LabelSource, names: list[str]) -> None:
-        lists = [name for name in names if name.lower() in _LISTS]
+    def _refuse(self, source: LabelSource) -> None:
         fix = 'make one folder a class, with its images inside'
-        if lists:
-            fix = f'give ann_file={Path(source.path, lists[0]).as_posix()!r}'
+        if source.label_like:
+            fix = f'give {setting("ann_file", source.label_like[0])}'
         raise LabelError(
             source.path,
             f'holds no folder with images{_seen(source)}',
@@ -113,6 +116,8 @@ def _leave_out(source: LabelSource, path: str, reason: str) -> None:
         reason = 'Pillow does not read it; convert it to JPEG or PNG'
     elif reason == LOOSE and suffix not in IMAGE_SUFFIXES:
         reason = 'no picture'
+    if suffix in _LABEL_SUFFIXES:
+        source.label_like.append(path)
     source.left_out[suffix or name, reason] += 1
 
 

@@ -27,6 +27,8 @@ class LabelSource:
         fillers: labels that say nothing of a class, as ``nan``, counted.
         left_out: pictures and files that aren't taken, counted by (suffix, reason).
         aliases: another name that a picture may have on the disk, by its name.
+        label_like: files of a folder that may hold labels, and aren't read.
+        declared: classes that it names, though perhaps of no picture.
     """
 
     def __init__(self, path: str, beside: Sequence[str] = ()) -> None:
@@ -38,6 +40,8 @@ class LabelSource:
         self.fillers: Counter[str] = Counter()
         self.left_out: Counter[tuple[str, str]] = Counter()
         self.aliases: dict[str, str] = {}
+        self.label_like: list[str] = []
+        self.declared: list[str] = []
 
     def passes_over(self, folder: str) -> bool:
         """Whether a folder is one of masks."""
