@@ -7,7 +7,7 @@ import filecmp
 import os
 import re
 import unicodedata
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 from PIL import Image
@@ -19,6 +19,8 @@ _SURROGATE = re.compile('[\ud800-\udfff]')
 _ROOTED = re.compile(r'/|[A-Za-z]:/|\w+://')
 #: pairs of files with equal names and sizes whose contents are compared at the start
 MAX_COMPARED = 32
+#: pairs that a message names
+TOLD = 5
 
 
 def composed(text: str) -> str:
@@ -135,7 +137,7 @@ def refuse_shared_stems(
 def refuse_photo_in_two_folders(
     folder: str, labels: Mapping[str, Sequence[str]]
 ) -> None:
-    """Refuse one photo in two class folders.
+    """Refuse photos in two class folders.
 
     Looked at are files of one name and one size; of the first of them also the
     contents, since numbered pictures of a format without compression agree in both.
@@ -146,29 +148,45 @@ def refuse_photo_in_two_folders(
         labels: class names by image.
 
     Raises:
-        LabelError: naming both files.
+        LabelError: naming both files of the first few.
     """
+    twice = [
+        (one, other)
+        for one, other in _same_name_and_size(folder, labels)
+        if _one_photo(os.path.join(folder, one), os.path.join(folder, other))
+    ]
+    if not twice:
+        return
+    told = '; '.join(f'{one} and {other}' for one, other in twice[:TOLD])
+    both = '+'.join((*labels[twice[0][0]], *labels[twice[0][1]]))
+    raise LabelError(
+        folder,
+        f'holds one photo in two class folders, {told}'
+        + (f' and {len(twice) - TOLD} more' if len(twice) > TOLD else ''),
+        f'keep each in the folder that is right; if it shows both, in {both!r}',
+    )
+
+
+def _same_name_and_size(
+    folder: str, labels: Mapping[str, Sequence[str]]
+) -> Iterator[tuple[str, str]]:
+    """The first pairs of files of different labels that may be one photo."""
     by_name: dict[str, list[str]] = {}
     for name in labels:
         by_name.setdefault(os.path.basename(name), []).append(name)
     compared = 0
     for names in by_name.values():
-        if len(names) == 1:
-            continue
         by_size: dict[int, str] = {}
-        for name in names:
+        for name in names if len(names) > 1 else ():
             size = os.stat(os.path.join(folder, name)).st_size
             other = by_size.setdefault(size, name)
-            if set(labels[other]) == set(labels[name]) or compared >= MAX_COMPARED:
-                continue
-            compared += 1
-            pair = (os.path.join(folder, other), os.path.join(folder, name))
-            if filecmp.cmp(*pair, shallow=False) and not _is_blank(pair[0]):
-                raise LabelError(
-                    folder,
-                    f'holds one photo in two class folders, {other} and {name}',
-                    'keep it in one; a folder "cat+dog" holds images of both classes',
-                )
+            if set(labels[other]) != set(labels[name]) and compared < MAX_COMPARED:
+                compared += 1
+                yield other, name
+
+
+def _one_photo(one: str, other: str) -> bool:
+    return filecmp.cmp(one, other, shallow=False) and not _is_blank(one)
 
 
 def _is_blank(path: str) -> bool:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from mmwsss.io.data_errors import LabelError
 from mmwsss.io.errors import UserError
+from mmwsss.io.findings import Findings
 from mmwsss.io.wording import setting
 
 from .image_names import composed
@@ -75,13 +76,16 @@ def read_classes(path: str | Path) -> tuple[str, ...]:
 
 
 def foreground_classes(
-    labels: Mapping[str, int], negatives: Iterable[str] | None = None
+    labels: Mapping[str, int],
+    negatives: Iterable[str] | None = None,
+    findings: Findings | None = None,
 ) -> tuple[str, ...]:
     """Labels that name a class, in alphabetical order, numbers by their size.
 
     Args:
         labels: all that a label file holds, each with its number of pictures.
         negatives: those that mean "no object", see :class:`LabelChannels`.
+        findings: gets what is refused, which is raised otherwise.
 
     Raises:
         UserError: if some differ in capitals, blanks, ``_`` or ``-`` alone.
@@ -90,6 +94,20 @@ def foreground_classes(
     found = sorted({item for item in labels if not nothing.is_negative(item)})
     if all(name.isdecimal() for name in found):
         found.sort(key=int)
+    noted = findings or Findings()
+    with noted.noted():
+        _refuse_alike(found, labels)
+    if findings is None:
+        noted.refuse()
+    return tuple(found)
+
+
+def _refuse_alike(found: Sequence[str], labels: Mapping[str, int]) -> None:
+    """Refuse classes of one spelling key.
+
+    Raises:
+        UserError: naming all.
+    """
     alike: dict[str, list[str]] = {}
     for name in found:
         alike.setdefault(spelling_key(name), []).append(name)
@@ -104,7 +122,6 @@ def foreground_classes(
             f'alike{_by_renaming(twice)}, or name all classes in '
             f'{setting("metainfo.classes")} if they are different ones'
         )
-    return tuple(found)
 
 
 def _by_renaming(twice: Sequence[Sequence[str]]) -> str:

@@ -6,10 +6,11 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 from PIL import Image
 
-from mmwsss.io.data_errors import LabelError
+from mmwsss.io.data_errors import LabelError, UnreadableImageError
 from mmwsss.io.errors import UserError
 from tests.helpers import ROOT
 
@@ -83,3 +84,94 @@ def test_spellings_are_told_at_once_with_their_pictures(run, tmp_path) -> None:
     ) as error:
         run(root, '--out', tmp_path / 'mine')
     assert '12' not in str(error.value)
+
+
+def said(capsys) -> str:
+    told = capsys.readouterr()
+    return told.out + told.err
+
+
+def test_what_is_left_out_is_told(run, tmp_path, capsys) -> None:
+    """Pictures in no row, columns without a picture, missing pictures."""
+    names = [f'{i}.jpg' for i in range(5)]
+    root = photos(tmp_path / 'in', *names)
+    (root / '_classes.csv').write_text(
+        'filename, cat, dog, pizza\n0.jpg, 1, 0, 0\n1.jpg, 0, 0, 1\ngone.jpg, 1, 0, 0\n'
+        '2.jpg, 1, 0, 1\n3.jpg, 0, 0, 1\n'
+    )
+    with pytest.raises(
+        UnreadableImageError,
+        match=r'gone.jpg .* 1 of 5 images is missing.*take it out of the labels, or '
+        'leave them out by --missing leave-out',
+    ):
+        run(root, '--out', tmp_path / 'mine')
+    given = (root / '_classes.csv', '--out', root / 'mine', '--missing', 'leave-out')
+    run(*given)
+    run(*given)  # what was made isn't counted
+    told = said(capsys)
+    assert '1 of 5 pictures in' in told and '(first: 4.jpg)' in told
+    assert "no picture of 'dog': no class" in told
+    assert '1 of 5 pictures is missing: left out' in told
+    assert len(lines(root / 'mine/labels.csv')) == 4
+    for name in names:
+        (root / name).unlink()
+    with pytest.raises(
+        UnreadableImageError, match='5 of 5 images are missing.*--image'
+    ):
+        run(root, '--out', tmp_path / 'other', '--missing', 'leave-out')
+
+
+def test_missing_pictures_of_lists_are_left_out(run, tmp_path) -> None:
+    root = photos(tmp_path / 'in', 'a.jpg', 'b.jpg', 'c.jpg')
+    (root / 'labels.csv').write_text('a.jpg,cat\nb.jpg,cat\nc.jpg,dog\nd.jpg,dog\n')
+    (root / 'train.txt').write_text('a\nc\nd\n')
+    (root / 'val.txt').write_text('b\n')
+    run(root, '--out', tmp_path / 'mine', '--missing', 'leave-out')
+    assert lines(tmp_path / 'mine/splits/train.txt') == ['a.jpg', 'c.jpg']
+
+
+def test_an_empty_class_folder_is_told(run, tmp_path, capsys) -> None:
+    root = photos(tmp_path / 'in', 'cat/a.png', 'dog/b.png')
+    (root / 'Delle').mkdir()
+    run(root, '--out', tmp_path / 'mine')
+    assert "no picture of 'Delle': no class" in said(capsys)
+
+
+def test_photos_that_are_cut_off_are_left_out(run, tmp_path, capsys) -> None:
+    rng = np.random.default_rng(0)
+    names = ('a/1.jpg', 'a/2.jpg', 'b/3.png', 'b/4.png', 'b/5.jpg')
+    root = photos(tmp_path / 'in', *names)
+    for name in names:
+        pixels = rng.integers(0, 256, (60, 80, 3)).astype(np.uint8)
+        Image.fromarray(pixels).save(root / name)
+    for name in ('a/2.jpg', 'b/4.png'):
+        content = (root / name).read_bytes()
+        (root / name).write_bytes(content[: len(content) // 2])
+    with open(root / 'b/5.jpg', 'ab') as file:  # as cameras do
+        file.write(b'more than a photo' * 99)
+    run(root, '--out', tmp_path / 'mine')
+    kept = [line.partition(',')[0] for line in lines(tmp_path / 'mine/labels.csv')]
+    assert kept == ['a/1.jpg', 'b/3.png', 'b/5.jpg']
+    assert '2 pictures that can not be read are left out' in said(capsys)
+
+
+def test_all_that_is_wrong_is_told_at_once(run, tmp_path) -> None:
+    root = tmp_path / 'in'
+    for i, name in enumerate(('ok/1.png', 'dent/2.png', 'Dent/3.png')):
+        pixels = np.full((30, 40, 3), i, np.uint8)
+        pixels[:9] = np.arange(40)[None, :, None]
+        photos(root, name)
+        Image.fromarray(pixels).save(root / name)
+    (root / 'dent/1.png').write_bytes((root / 'ok/1.png').read_bytes())
+    (root / 'masken').mkdir()
+    Image.fromarray(np.eye(30, 40, dtype=np.uint8)).save(root / 'masken/2.png')
+    with pytest.raises(UserError, match='3 things are to be mended') as error:
+        run(root, '--out', tmp_path / 'mine')
+    told = str(error.value)
+    assert 'masken/ holds pictures of at most 2 values' in told
+    assert 'dent/1.png and ok/1.png' in told and "in 'dent+ok'" in told
+    assert '--rename dent=Dent' in told and f'--masks {root}/masken' in told
+    (root / 'dent/1.png').unlink()
+    given = ('--masks', root / 'masken', '--negatives', 'ok')
+    run(root, '--out', tmp_path / 'mine', *given, '--rename', 'dent=Dent')
+    assert lines(tmp_path / 'mine/classes.txt') == ['Dent']

@@ -38,10 +38,11 @@ from typing import Any
 
 from mmengine.logging import print_log
 
-from mmwsss.cli.arguments import add_picture, plain_errors
+from mmwsss.cli.arguments import OptionsAction, add_picture, plain_errors
 from mmwsss.datasets.own.drawn_masks import draw_masks
 from mmwsss.datasets.own.found_parts import find_parts, named_path
-from mmwsss.datasets.own.gathered import UNLABELLED, Gathered, gather, given_splits
+from mmwsss.datasets.own.gathered import MISSING, UNLABELLED, Gathered, gather
+from mmwsss.datasets.own.given_splits import given_splits
 from mmwsss.datasets.own.mask_ids import find_masks
 from mmwsss.datasets.own.own_folder import OwnFolder, open_split, write_folder
 from mmwsss.datasets.own.picture_facts import find_rule
@@ -55,6 +56,10 @@ from mmwsss.io.wording import worded
 VAL = 0.2
 #: what settings of a data set are called here
 OPTIONS = {
+    'data_root': 'SOURCE',
+    'allow_unlabelled=True': '--unlabelled empty',
+    'missing': '--missing',
+    'rename': '--rename',
     'ann_file': 'SOURCE',
     'data_prefix.seg_map_path': '--masks',
     'data_prefix.img_path': '--images',
@@ -109,6 +114,20 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         choices=UNLABELLED,
         default='refuse',
         help='pictures of which nothing says what they hold; empty: no object',
+    )
+    parser.add_argument(
+        '--missing',
+        choices=MISSING,
+        default='refuse',
+        help='pictures that the labels name and that are not there',
+    )
+    parser.add_argument(
+        '--rename',
+        nargs='+',
+        action=OptionsAction,
+        default={},
+        metavar='OLD=NEW',
+        help='other names of labels; two of one name become one class',
     )
     parser.add_argument(
         '--val',
@@ -206,9 +225,8 @@ def settings_of(args: argparse.Namespace) -> dict[str, Any]:
     return dict(
         draw_masks=drawn,
         paths=[os.path.abspath(named_path(text)[1]) for text in paths],
-        **{
-            name: getattr(args, name) for name in ('classes', 'negatives', 'unlabelled')
-        },
+        **{name: getattr(args, name) for name in ('classes', 'negatives', 'rename')},
+        **{name: getattr(args, name) for name in ('unlabelled', 'missing')},
         **{name: getattr(args, name) for name in ('val', 'test', 'seed', 'resplit')},
         **dict(copy=args.copy, picture={k: repr(v) for k, v in args.picture.items()}),
     )
@@ -243,9 +261,21 @@ def main(argv: list[str] | None = None) -> None:
     refuse_out_inside(args.out, args.source)
     parts = find_parts(args.source, image_folders(args.images))
     masked = [args.masks] if args.masks not in (None, COCO) else []
-    gathered = gather(parts, args.classes, args.negatives, args.unlabelled, masked)
+    gathered = gather(
+        parts,
+        args.classes,
+        args.negatives,
+        args.unlabelled,
+        [*masked, str(args.out)],
+        args.missing,
+        args.rename,
+    )
     data = without_unreadable(gathered)
-    listed = None if args.resplit else given_splits(parts, gathered.pictures)
+    listed = (
+        None
+        if args.resplit
+        else given_splits(parts, gathered.pictures, gathered.left_out)
+    )
     with tempfile.TemporaryDirectory() as drawn:
         draws = args.masks == COCO
         masks = draw_masks(parts, data, drawn) if draws else masks_of(args.masks, data)

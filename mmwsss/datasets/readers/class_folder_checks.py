@@ -8,7 +8,6 @@ from collections.abc import Mapping, Sequence
 
 from mmwsss.datasets.image_names import refuse_photo_in_two_folders
 from mmwsss.io.data_errors import LabelError
-from mmwsss.io.findings import Findings
 from mmwsss.io.wording import setting
 
 from .label_source import LabelSource
@@ -16,7 +15,7 @@ from .mask_folders import MASK_WORDS, mask_folders
 from .vocabulary import Vocabulary
 
 #: folders that part files by their kind, or pictures by their split; no classes
-_KINDS = MASK_WORDS | frozenset(
+KINDS = MASK_WORDS | frozenset(
     (
         *('images', 'image', 'imgs', 'img', 'photos', 'pictures', 'jpegimages'),
         *('train', 'training', 'val', 'valid', 'validation', 'test', 'testing'),
@@ -27,7 +26,7 @@ _KINDS = MASK_WORDS | frozenset(
 def check_class_folders(
     source: LabelSource, found: Mapping[str, Sequence[str]], known: Vocabulary
 ) -> None:
-    """Refuse folders that are no classes, and photos in two of them, all at once.
+    """Refuse folders that are no classes, and photos in two of them.
 
     Args:
         source: the folder that holds them.
@@ -35,17 +34,16 @@ def check_class_folders(
         known: labels that the data set knows; a folder of such a name is a class.
 
     Raises:
-        LabelError: naming the folders or photos; several as one error.
+        LabelError: if there is no class at all; of what else is wrong the findings of
+            the source get an error each.
     """
     path = source.path
     _refuse_kinds(path, found, known)
     _refuse_one_beside_labels(source, found, known)
-    findings = Findings()
-    with findings.noted():
+    with source.findings.noted():
         _refuse_masks(path, found, known)
-    with findings.noted():
+    with source.findings.noted():
         refuse_photo_in_two_folders(path, found)
-    findings.refuse()
 
 
 def _refuse_kinds(path: str, found: Mapping[str, object], known: Vocabulary) -> None:
@@ -55,7 +53,7 @@ def _refuse_kinds(path: str, found: Mapping[str, object], known: Vocabulary) -> 
         LabelError: if no folder with pictures may be a class.
     """
     names = {name.partition('/')[0] for name in found}
-    if any(name in known or name.lower() not in _KINDS for name in names):
+    if any(name in known or name.lower() not in KINDS for name in names):
         return
     raise LabelError(
         path,

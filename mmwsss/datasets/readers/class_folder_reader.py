@@ -12,7 +12,7 @@ from mmwsss.io.wording import setting
 from mmwsss.registry import LABEL_READERS
 
 from .cells import split_cell
-from .class_folder_checks import check_class_folders
+from .class_folder_checks import KINDS, check_class_folders
 from .label_reader import Entry, LabelReader
 from .label_source import LabelSource
 from .vocabulary import Vocabulary
@@ -52,7 +52,10 @@ class ClassFolderReader(LabelReader):
             folder = os.path.join(source.path, name)
             if source.passes_over(folder):
                 continue
-            for path in _pictures(folder, source):
+            paths = list(_pictures(folder, source))
+            if not paths and name.lower() not in KINDS:
+                source.declared += labels
+            for path in paths:
                 found[os.path.relpath(path, source.path)] = labels
         if not found:
             self._refuse(source)

@@ -149,6 +149,7 @@ class CsvReader(LabelReader):
             if not spoken:
                 values = _classes_alone(source, head, body, values, known)
             if not spoken and one_hot.only_numbers(body, values):
+                source.declared += [head[i] for i in values]
                 yield from one_hot.entries(source.path, head, body, place, values)
                 return
             if not spoken:

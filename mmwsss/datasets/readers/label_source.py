@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from mmwsss.io.data_errors import LabelError
+from mmwsss.io.findings import Findings
 
 from .decoding import read_decoded
 
@@ -21,6 +22,7 @@ class LabelSource:
     Args:
         path: of the file or folder.
         beside: folders of masks, in which no pictures are looked for.
+        findings: gets what is refused without hindering the reading.
 
     Attributes:
         notes: what was converted or passed over while reading, for the log.
@@ -31,8 +33,14 @@ class LabelSource:
         declared: classes that it names, though perhaps of no picture.
     """
 
-    def __init__(self, path: str, beside: Sequence[str] = ()) -> None:
+    def __init__(
+        self,
+        path: str,
+        beside: Sequence[str] = (),
+        findings: Findings | None = None,
+    ) -> None:
         self.path = path
+        self.findings = findings or Findings()
         self._beside = {os.path.realpath(folder) for folder in beside}
         self.is_folder = Path(path).is_dir()
         self.suffix = Path(path).suffix.lower()

@@ -13,6 +13,7 @@ from pathlib import Path
 from mmwsss.datasets.image_names import clean_name
 from mmwsss.io.data_errors import LabelError
 from mmwsss.io.errors import UserError
+from mmwsss.io.findings import Findings
 from mmwsss.io.image_files import image_stem
 from mmwsss.registry import LABEL_READERS
 
@@ -54,6 +55,7 @@ def read_table(
     known: Vocabulary = NOTHING,
     folder: str | None = None,
     beside: Sequence[str] = (),
+    findings: Findings | None = None,
 ) -> LabelTable:
     """All that a label file or folder says.
 
@@ -66,6 +68,7 @@ def read_table(
         known: labels that are known, with which cells are split and vectors read.
         folder: the image folder, below which absolute names may lie.
         beside: folders of masks: what lies in them is no picture, nor is one a class.
+        findings: gets what is refused of folders, which is raised otherwise.
 
     Raises:
         LabelError: if it is missing, empty or malformed.
@@ -73,7 +76,7 @@ def read_table(
     """
     if not Path(path).exists():
         raise LabelError(path, 'is missing', 'check data_root and ann_file')
-    source = LabelSource(path, beside)
+    source = LabelSource(path, beside, findings)
     if label_format == 'auto':
         label_format = guess_format(source)
     reader = LABEL_READERS.module_dict.get(label_format)
@@ -84,6 +87,8 @@ def read_table(
         )
     entries = _without_fillers(source, reader().read(source, known), known)
     table = LabelTable.gather(source, entries, folder)
+    if findings is None:
+        source.findings.refuse()
     if not table.labels:
         raise LabelError(path, 'names no image', 'check that it is the right file')
     return table
