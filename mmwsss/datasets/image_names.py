@@ -14,6 +14,7 @@ from PIL import Image
 
 from mmwsss.io.data_errors import LabelError
 from mmwsss.io.image_files import image_stem
+from mmwsss.io.wording import of_data_set, setting
 
 _SURROGATE = re.compile('[\ud800-\udfff]')
 _ROOTED = re.compile(r'/|[A-Za-z]:/|\w+://')
@@ -61,7 +62,8 @@ def clean_name(name: str, path: str, folder: str | None = None) -> str:
             raise LabelError(
                 path,
                 f"names the image {name!r}, whose '..' leads out of the image folder",
-                'give names below it, and the folder as data_prefix.img_path',
+                'give names below it, and the folder as '
+                + setting('data_prefix.img_path'),
             )
         root = '/' if name.startswith('/') else ''
         if '://' not in name:
@@ -78,9 +80,8 @@ def _below(name: str, path: str, folder: str) -> str:
         start = root.rstrip('/') + '/'
         if root and name.startswith(start):
             return name[len(start) :]
-    fix = (
-        'give names below it, or the folder that holds them all as '
-        'data_prefix.img_path (relative to data_root)'
+    fix = 'give names below it, or the folder that holds them all as ' + of_data_set(
+        'data_prefix.img_path'
     )
     if not name.startswith('/') or name.startswith('//'):  # of another machine
         begin = name.rpartition('/')[0] + '/'

@@ -8,7 +8,7 @@ from pathlib import Path
 from mmwsss.io.data_errors import LabelError
 from mmwsss.io.errors import UserError
 from mmwsss.io.findings import Findings
-from mmwsss.io.wording import setting
+from mmwsss.io.wording import of_data_set, setting
 
 from .image_names import composed
 from .readers.decoding import read_decoded
@@ -58,8 +58,9 @@ def check_classes(owner: str, classes: Sequence[str] | None) -> Sequence[str]:
         raise UserError(
             f'the classes of {owner} name {", ".join(map(repr, unmeant))}, as lists of '
             'labelling tools do, which is nothing to be learnt: take it out of '
-            f'classes.txt or metainfo.classes. {BACKGROUND!r} is the first class '
-            'already, with the id 0 in masks, and what is to be ignored has the id 255 '
+            f'classes.txt or {setting("metainfo.classes")}. {BACKGROUND!r} is the '
+            'first class already, with the id 0 in masks, and what is to be ignored '
+            'has the id 255 '
             '(LabelMe: _background_ 0, __ignore__ 255, then the classes from 1 on)'
         )
     return classes
@@ -159,8 +160,8 @@ class LabelChannels:
         both = [name for name in negatives or () if name_key(name) in taken]
         if both:
             raise UserError(
-                f'negatives={tuple(negatives or ())} names {both[0]!r}, which is a '
-                'class of the data set: take it out of one of them'
+                f'{setting("negatives", tuple(negatives or ()))} names {both[0]!r}, '
+                'which is a class of the data set: take it out of one of them'
             )
         given = NEGATIVES if negatives is None else (BACKGROUND, *negatives)
         self.negatives = {name_key(name) for name in given} - taken
@@ -210,8 +211,8 @@ class LabelChannels:
                 table.path,
                 f'gives the image {name!r} the class {classes[0]!r} and '
                 f'{against[0]!r}, which means that it holds no object',
-                'correct it; what means "no object" is said by negatives=(...) of the '
-                'data set',
+                'correct it; what means "no object" is said by '
+                + of_data_set('negatives', ('NAME',)),
             )
         found = [self.table[item] for item in classes]
         chosen = tuple(sorted({channel for channel in found if channel is not None}))
@@ -226,8 +227,8 @@ class LabelChannels:
             f'gives the image {name!r} the unknown class {label!r}{meant}'
             f'{what_was_seen(label, table)}',
             f'correct it to one of {list(self.classes)}; if it means that a picture '
-            f'holds no object, name it in negatives=({label!r},) of the data set; if '
-            'it is an object to be found, add it to metainfo.classes',
+            f'holds no object, name it by {of_data_set("negatives", (label,))}; if '
+            f'it is an object to be found, add it to {setting("metainfo.classes")}',
         )
 
 

@@ -51,6 +51,12 @@ def setting(name: str, value: Any = True) -> str:
     return ' '.join([option, *_words(value)])
 
 
+def of_data_set(name: str, value: Any = True) -> str:
+    """A setting of the data set, of which a tool's own options don't speak."""
+    named = setting(name, value)
+    return named if named.startswith('-') else f'{named} of the data set'
+
+
 def _in_config(name: str, value: Any) -> str:
     if value is True:
         return name

@@ -175,3 +175,103 @@ def test_all_that_is_wrong_is_told_at_once(run, tmp_path) -> None:
     given = ('--masks', root / 'masken', '--negatives', 'ok')
     run(root, '--out', tmp_path / 'mine', *given, '--rename', 'dent=Dent')
     assert lines(tmp_path / 'mine/classes.txt') == ['Dent']
+
+
+TABLE = (
+    'Kachel;Datum;Bewölkung %;Klassen;Breite\n'
+    't1.png;2026-05-01;3,5;Acker|Wald;64\nt2.png;2026-05-02;0;Wald;64\n'
+)
+
+
+@pytest.mark.parametrize('suffix', ['.png', ''])
+def test_columns_in_another_language(run, tmp_path, suffix) -> None:
+    root = photos(tmp_path / 'in', 't1.png', 't2.png')
+    file = root / 'tiles.csv'
+    file.write_text(TABLE.replace('.png', suffix))
+    with pytest.raises(
+        LabelError, match="'Kachel', 'Datum'.* by --columns image=Kachel label=NAME"
+    ):
+        run(file, '--out', tmp_path / 'mine')
+    with pytest.raises(LabelError, match="no column 'Klasse', but .*'Klassen'"):
+        run(file, '--out', tmp_path / 'mine', '--columns', 'label=Klasse')
+    given = ('--columns', 'image=Kachel', 'label=Klassen')
+    run(file, '--out', tmp_path / 'mine', *given)
+    assert lines(tmp_path / 'mine/classes.txt') == ['Acker', 'Wald']
+    assert lines(tmp_path / 'mine/labels.csv') == ['t1.png,Acker,Wald', 't2.png,Wald']
+
+
+RECORDS = [
+    dict(name='HASH KEY', image='1.png', category='Symbols', Gruppe='a'),
+    dict(name='KEYCAP', image='2.png', category='Flags', Gruppe='b'),
+]
+
+
+@pytest.mark.parametrize('form', ['json', 'jsonl', 'csv'])
+def test_the_field_that_names_files_is_taken(run, tmp_path, capsys, form) -> None:
+    root = photos(tmp_path / 'in', '1.png', '2.png')
+    text = '\n'.join(map(json.dumps, RECORDS))
+    if form == 'json':
+        text = json.dumps(RECORDS)
+    if form == 'csv':
+        rows = [RECORDS[0].keys(), *(record.values() for record in RECORDS)]
+        text = '\n'.join(map(','.join, rows))
+    (root / f'all.{form}').write_text(text)
+    run(root / f'all.{form}', '--out', tmp_path / 'mine')
+    assert lines(tmp_path / 'mine/labels.csv') == ['1.png,Symbols', '2.png,Flags']
+    assert "'image' names the pictures, 'name' does not" in said(capsys)
+    given = ('--columns', 'image=image', 'label=Gruppe')
+    run(root / f'all.{form}', '--out', tmp_path / 'other', *given)
+    assert lines(tmp_path / 'other/classes.txt') == ['a', 'b']
+
+
+def test_fixes_are_in_the_words_of_the_tool(run, tmp_path) -> None:
+    root = photos(tmp_path / 'in', 'a/1.png', 'b/2.png')
+    pixels = np.zeros((30, 40, 4), np.uint8)
+    for name in ('a/1.png', 'b/2.png'):
+        Image.fromarray(pixels).save(root / name)
+    with pytest.raises(UserError, match=r'say --picture bands=0,1,2\.') as error:
+        run(root, '--out', tmp_path / 'mine')
+    assert 'dict(' not in str(error.value)
+    with pytest.raises(UserError, match=r'by --negatives b; .* --classes\.$'):
+        run(root, '--out', tmp_path / 'mine', '--classes', 'a')
+    (root / 'labels.json').write_text('{"a/1.png": ["x"], "b/2.png": null}')
+    with pytest.raises(UserError, match='all of them by --unlabelled empty'):
+        run(root, '--out', tmp_path / 'mine')
+
+
+def test_a_refused_run_leaves_nothing(run, tmp_path) -> None:
+    root, exif = photos(tmp_path / 'in', 'a/1.jpg', 'b/2.jpg', 'a/3.jpg'), Image.Exif()
+    exif[0x0112] = 3
+    Image.open(root / 'a/1.jpg').save(root / 'a/1.jpg', exif=exif)
+    masks = tmp_path / 'masks'
+    for i, name in enumerate(('a/1.png', 'b/2.png', 'a/3.png')):
+        mask = np.zeros((30, 40), np.uint8)
+        mask[5:9, 5:9] = i % 2 + 1
+        (masks / name).parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(mask).save(masks / name)
+    out, given = tmp_path / 'mine', (root, '--masks', masks, '--val', '0.3')
+    with pytest.raises(UserError, match='way the masks lie: --picture exif=turn if'):
+        run(*given, '--out', out)
+    assert not out.exists()
+    run(*given, '--out', out, '--picture', 'exif=turn')
+    with pytest.raises(UserError, match=r"picture: {'exif': 'turn'}, now {'exif': 'ig"):
+        run(*given, '--out', out, '--picture', 'exif=ignore')
+
+
+def test_a_run_that_did_not_end_may_get_other_settings(run, tmp_path) -> None:
+    root, out = photos(tmp_path / 'in', 'a/1.jpg', 'b/2.jpg'), tmp_path / 'mine'
+    run(root, '--out', out)
+    settings = json.loads((out / 'settings.json').read_text())
+    assert 'begun' not in settings
+    with pytest.raises(
+        UserError, match=r'classes: \[\], now .*another folder to --out'
+    ):
+        run(root, '--out', out, '--classes', 'b', 'a')
+    (out / 'settings.json').write_text(json.dumps(dict(settings, begun=True)))
+    (root / 'a/3.jpg').write_bytes((root / 'a/1.jpg').read_bytes())
+    (root / 'a/1.jpg').unlink()
+    (out / 'notes.txt').write_text('mine')
+    run(root, '--out', out, '--classes', 'b', 'a')
+    assert lines(out / 'classes.txt') == ['b', 'a']
+    assert sorted(p.name for p in (out / 'images').rglob('*.jpg')) == ['2.jpg', '3.jpg']
+    assert (out / 'notes.txt').is_file()

@@ -16,6 +16,7 @@ from mmwsss.datasets.label_channels import (
     foreground_classes,
     read_classes,
 )
+from mmwsss.datasets.readers.columns import Columns
 from mmwsss.datasets.readers.label_table import LabelTable, renamed
 from mmwsss.datasets.readers.reading import read_table
 from mmwsss.datasets.readers.vocabulary import Vocabulary
@@ -59,6 +60,7 @@ def gather(
     beside: Sequence[str] = (),
     missing: str = 'refuse',
     rename: Mapping[str, str] | None = None,
+    columns: Columns | None = None,
 ) -> Gathered:
     """Read all labels and find all pictures.
 
@@ -72,6 +74,7 @@ def gather(
             its folder a class.
         missing: one of ``MISSING``.
         rename: what labels are called instead, by what the files call them.
+        columns: of the label files, where their names don't tell.
 
     Raises:
         LabelError, UnreadableImageError: naming the file and the fix.
@@ -86,7 +89,8 @@ def gather(
     classes = tuple(classes) or _listed_classes(parts)
     known = known_labels(classes, negatives)
     tables = [
-        read_table(p.labels, 'auto', known, p.images, beside, findings) for p in parts
+        read_table(p.labels, 'auto', known, p.images, beside, findings, columns)
+        for p in parts
     ]
     tables = [renamed(table, rename or {}) for table in tables]
     seen = Counter(item for t in tables for of in t.labels.values() for item in of)

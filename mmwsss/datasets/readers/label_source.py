@@ -8,12 +8,16 @@ from collections import Counter
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mmwsss.io.data_errors import LabelError
 from mmwsss.io.findings import Findings
+from mmwsss.io.image_files import IMAGE_SUFFIXES
 
 from .decoding import read_decoded
+
+if TYPE_CHECKING:
+    from .columns import Columns
 
 
 class LabelSource:
@@ -23,6 +27,8 @@ class LabelSource:
         path: of the file or folder.
         beside: folders of masks, in which no pictures are looked for.
         findings: gets what is refused without hindering the reading.
+        folder: the image folder; ``None``: unknown.
+        columns: which columns or keys the user says that hold what.
 
     Attributes:
         notes: what was converted or passed over while reading, for the log.
@@ -38,9 +44,12 @@ class LabelSource:
         path: str,
         beside: Sequence[str] = (),
         findings: Findings | None = None,
+        folder: str | None = None,
+        columns: Columns | None = None,
     ) -> None:
         self.path = path
         self.findings = findings or Findings()
+        self.folder, self.columns = folder, columns
         self._beside = {os.path.realpath(folder) for folder in beside}
         self.is_folder = Path(path).is_dir()
         self.suffix = Path(path).suffix.lower()
@@ -54,6 +63,13 @@ class LabelSource:
     def passes_over(self, folder: str) -> bool:
         """Whether a folder is one of masks."""
         return bool(self._beside) and os.path.realpath(folder) in self._beside
+
+    def has_picture(self, name: str) -> bool:
+        """Whether a file of this name lies in the image folder; asks the disk."""
+        return self.folder is not None and any(
+            os.path.isfile(os.path.join(self.folder, name + suffix))
+            for suffix in ('', *IMAGE_SUFFIXES)
+        )
 
     @cached_property
     def text(self) -> str:

@@ -11,7 +11,7 @@ from mmengine.logging import print_log
 from mmwsss.datasets.image_names import clean_name, composed, refuse_shared_stems
 from mmwsss.io.data_errors import LabelError
 from mmwsss.io.image_files import image_stem
-from mmwsss.io.wording import setting
+from mmwsss.io.wording import of_data_set
 
 from .label_reader import Entry
 from .label_source import LabelSource
@@ -154,7 +154,7 @@ class LabelTable:
                 f'(first: {"; ".join((first, *self._said_nothing()))})',
                 'label them, take them out, or say that they hold no object: by the '
                 "label 'background', or all of them by "
-                + setting('allow_unlabelled=True'),
+                + of_data_set('allow_unlabelled=True'),
             )
         return self.absent if bare_is_empty and not listed else bare
 

@@ -18,6 +18,7 @@ from torch import Tensor
 
 from mmwsss.io.data_errors import PictureError, UnreadableImageError
 from mmwsss.io.errors import UserError
+from mmwsss.io.wording import of_data_set
 
 from .broken import first_bytes, unreadable
 from .found import described, needs
@@ -290,7 +291,7 @@ def _taken(
                 f'is transparent in {hidden:.1%} of its pixels, whose colours nobody '
                 'sees',
                 'write it flat, on a background; or, to take the colours under the '
-                'transparency, set picture=dict(bands=(0, 1, 2)) in the data set',
+                f'transparency, say {of_data_set("picture", dict(bands=(0, 1, 2)))}',
             )
         values, count = values[..., :-1], count - 1
     if count not in (1, 3):
