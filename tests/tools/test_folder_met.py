@@ -229,9 +229,14 @@ def test_fixes_are_in_the_words_of_the_tool(run, tmp_path) -> None:
     pixels = np.zeros((30, 40, 4), np.uint8)
     for name in ('a/1.png', 'b/2.png'):
         Image.fromarray(pixels).save(root / name)
-    with pytest.raises(UserError, match=r'say --picture bands=0,1,2\.') as error:
+    with pytest.raises(
+        UserError, match='by --picture background=white .*bands=0,1,2'
+    ) as error:
         run(root, '--out', tmp_path / 'mine')
     assert 'dict(' not in str(error.value)
+    run(root, '--out', tmp_path / 'flat', '--picture', 'background=white')
+    entries = json.loads((tmp_path / 'flat/picture.json').read_text())
+    assert entries == dict(background='white')
     with pytest.raises(UserError, match=r'by --negatives b; .* --classes\.$'):
         run(root, '--out', tmp_path / 'mine', '--classes', 'a')
     (root / 'labels.json').write_text('{"a/1.png": ["x"], "b/2.png": null}')
