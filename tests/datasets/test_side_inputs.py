@@ -280,7 +280,7 @@ def test_views_of_toco_carry_all_but_masks(root: Path) -> None:
 def test_a_missing_file(root: Path, name: str) -> None:
     next((root / ALL[name]['dir']).glob('c.*')).unlink()
     message = (
-        rf'c\.\w+ is missing, with 0 other {name} files of 4. Fix: .*'
+        rf'c\.\w+ is not there: 1 of 4 {name} files is missing. Fix: .*'
         rf'side_inputs\.{name}\.dir'
     )
     with pytest.raises(DataError, match=message):
