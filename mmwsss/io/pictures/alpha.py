@@ -52,5 +52,5 @@ def flattened(values: np.ndarray, colour: tuple[int, ...]) -> np.ndarray:
         (H, W, N) uint8: opacity * picture + (1 - opacity) * colour, rounded.
     """
     share = values[..., -1:].astype(np.float32) / 255
-    mixed = share * values[..., :-1] + (1 - share) * np.float32(colour)
+    mixed = share * values[..., :-1] + (1 - share) * np.asarray(colour, np.float32)
     return np.rint(mixed).astype(np.uint8)
