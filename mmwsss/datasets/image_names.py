@@ -7,7 +7,7 @@ import filecmp
 import os
 import re
 import unicodedata
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 
 import numpy as np
 from PIL import Image
@@ -136,7 +136,7 @@ def refuse_shared_stems(
 
 
 def refuse_photo_in_two_folders(
-    folder: str, labels: Mapping[str, Sequence[str]]
+    folder: str, labels: Mapping[str, Sequence[str]], nothing: Container[str] = ()
 ) -> None:
     """Refuse photos in two class folders.
 
@@ -147,6 +147,7 @@ def refuse_photo_in_two_folders(
     Args:
         folder: that holds the class folders.
         labels: class names by image.
+        nothing: labels that mean "no object": no picture has one and a class.
 
     Raises:
         LabelError: naming both files of the first few.
@@ -159,12 +160,15 @@ def refuse_photo_in_two_folders(
     if not twice:
         return
     told = '; '.join(f'{one} and {other}' for one, other in twice[:TOLD])
-    both = '+'.join((*labels[twice[0][0]], *labels[twice[0][1]]))
+    names = (*labels[twice[0][0]], *labels[twice[0][1]])
+    fix = 'keep each in the folder that is right'
+    if not any(name in nothing for name in names):
+        fix += f'; if it shows both, in {"+".join(names)!r}'
     raise LabelError(
         folder,
         f'holds one photo in two class folders, {told}'
         + (f' and {len(twice) - TOLD} more' if len(twice) > TOLD else ''),
-        f'keep each in the folder that is right; if it shows both, in {both!r}',
+        fix,
     )
 
 

@@ -120,14 +120,15 @@ def _refuse_alike(found: Sequence[str], labels: Mapping[str, int]) -> None:
         )
         raise UserError(
             f'labels look like one class in several spellings: {told}. Write them '
-            f'alike{_by_renaming(twice)}, or name all classes in '
+            f'alike{_by_renaming(twice, labels)}, or name all classes in '
             f'{setting("metainfo.classes")} if they are different ones'
         )
 
 
-def _by_renaming(twice: Sequence[Sequence[str]]) -> str:
-    """The option that writes labels alike; '' where whoever asks has none."""
-    pairs = {other: names[0] for names in twice for other in names[1:]}
+def _by_renaming(twice: Sequence[Sequence[str]], labels: Mapping[str, int]) -> str:
+    """The option that writes labels as most are; '' where whoever asks has none."""
+    most = [(names, max(names, key=lambda name: labels[name])) for names in twice]
+    pairs = {name: one for names, one in most for name in names if name != one}
     option = setting('rename', pairs)
     return f' ({option})' if option.startswith('-') else ''
 

@@ -170,7 +170,10 @@ def test_all_that_is_wrong_is_told_at_once(run, tmp_path) -> None:
     told = str(error.value)
     assert 'masken/ holds pictures of at most 2 values' in told
     assert 'dent/1.png and ok/1.png' in told and "in 'dent+ok'" in told
-    assert '--rename dent=Dent' in told and f'--masks {root}/masken' in told
+    assert '--rename Dent=dent' in told and f'--masks {root}/masken' in told
+    with pytest.raises(UserError, match='folder that is right') as error:
+        run(root, '--out', tmp_path / 'mine', '--negatives', 'ok')
+    assert 'dent+ok' not in str(error.value)
     (root / 'dent/1.png').unlink()
     given = ('--masks', root / 'masken', '--negatives', 'ok')
     run(root, '--out', tmp_path / 'mine', *given, '--rename', 'dent=Dent')

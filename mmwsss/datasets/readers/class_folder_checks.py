@@ -12,7 +12,7 @@ from mmwsss.io.wording import setting
 
 from .label_source import LabelSource
 from .mask_folders import MASK_WORDS, mask_folders
-from .vocabulary import Vocabulary
+from .vocabulary import Vocabulary, name_key
 
 #: folders that part files by their kind, or pictures by their split; no classes
 KINDS = MASK_WORDS | frozenset(
@@ -43,7 +43,16 @@ def check_class_folders(
     with source.findings.noted():
         _refuse_masks(path, found, known)
     with source.findings.noted():
-        refuse_photo_in_two_folders(path, found)
+        refuse_photo_in_two_folders(path, found, _no_objects(found, known))
+
+
+def _no_objects(
+    found: Mapping[str, Sequence[str]], known: Vocabulary
+) -> frozenset[str]:
+    """Those of the labels that are known to mean "no object"."""
+    labels = {label for given in found.values() for label in given}
+    others = {label for label in labels if name_key(label) in known.others}
+    return frozenset(others.difference(known.classes))
 
 
 def _refuse_kinds(path: str, found: Mapping[str, object], known: Vocabulary) -> None:
