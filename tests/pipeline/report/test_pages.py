@@ -113,7 +113,7 @@ def test_without_masks(make_run, drawn, tmp_path) -> None:
     html, read = page_of(make_run(data=tmp_path))
     left_out = {'Classes', 'What is taken for what', 'Thresholds', 'Confidence'}
     assert not left_out & set(read.headings) and 'Pictures' in read.headings
-    assert 'There are no masks, so IoU' in html and 'is missing' in html
+    assert 'There are no masks, so IoU' in html and 'is not there' in html
     assert '<h3>Least confident</h3>' in html and '<h3>Most confident</h3>' in html
     assert 'confidence 0.' in html and '<figcaption>truth</figcaption>' not in html
 
