@@ -36,6 +36,7 @@ from .labels import (
 )
 from .parts import fuse_seg_part, inside_of, resize_part, tiles_of
 from .pixels import denormalise, truncate_to_unit
+from .token_walk import token_transition, walk_over_tokens
 
 __all__ = [
     'at_least',
@@ -73,7 +74,9 @@ __all__ = [
     'threshold_label',
     'tiles_of',
     'token_pairs',
+    'token_transition',
     'truncate_to_unit',
+    'walk_over_tokens',
     'window_mask',
     'with_mirror',
 ]
