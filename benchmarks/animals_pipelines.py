@@ -3,8 +3,8 @@
 
     python benchmarks/animals_pipelines.py
 
-runs ToCo, SMAF on top of that ToCo (in the same work dir, so that its base isn't
-trained twice) and SemFormer; ``benchmarks/results/animals_pipelines.json`` and the
+runs the plain CAM with a walk over tokens, ToCo, SMAF on top of that ToCo (in the same
+work dir, so that its base isn't trained twice) and SemFormer; ``benchmarks/results/animals_pipelines.json`` and the
 table in ``animals_pipelines.md`` beside it are written anew after each. It can be
 stopped and started again at any time: the pipelines skip and resume.
 """
@@ -16,6 +16,12 @@ import os
 from pipeline_rows import Pipeline, main
 
 PIPELINES = {
+    'cam': Pipeline(
+        'plain CAM, walk over tokens', 'configs/cam/cam_animals_pipeline.py', {
+            'map_score': 'CAM',
+            'walk_score': 'CAM after the walk',
+            'mask_score': 'mask (CRF)',
+            'test': 'segmenter'}),
     'toco': Pipeline(
         'ToCo', 'configs/toco/toco_animals_pipeline.py', {
             'toco_test': "ToCo's own decoder",
