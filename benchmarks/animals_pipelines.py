@@ -4,9 +4,10 @@
     python benchmarks/animals_pipelines.py
 
 runs the plain CAM with a walk over tokens, ToCo, SMAF on top of that ToCo (in the same
-work dir, so that its base isn't trained twice) and SemFormer; ``benchmarks/results/animals_pipelines.json`` and the
-table in ``animals_pipelines.md`` beside it are written anew after each. It can be
-stopped and started again at any time: the pipelines skip and resume.
+work dir, so that its base isn't trained twice) and SemFormer.
+``benchmarks/results/animals_pipelines.json`` and the table in ``animals_pipelines.md``
+beside it are written anew after each. It can be stopped and started again at any time:
+the pipelines skip and resume.
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
-# From a plain CAM to whole objects on VOC Animals: CAM -> walk over the tokens -> CRF ->
-# mmseg's DeepLabV3 on the same encoder.
+# From a plain CAM to whole objects on VOC Animals: CAM -> walk over the tokens -> CRF
+# -> mmseg's DeepLabV3 on the same encoder.
 #   python tools/run_pipeline.py configs/cam/cam_animals_pipeline.py
 import os
 

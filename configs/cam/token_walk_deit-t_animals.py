@@ -1,8 +1,5 @@
-# Class maps walk over the tokens of the network that made them; nothing is trained, the
-# checkpoint is that of cam_deit-t_animals.py:
-#   python tools/generate_pseudo_labels.py configs/cam/cam_deit-t_animals.py CHECKPOINT \
-#       --refine rw --affinity configs/cam/token_walk_deit-t_animals.py CHECKPOINT \
-#       --bkg-thr 0.7 --out DIR
+# Class maps walk over the tokens of the network that made them. Nothing is trained, the
+# checkpoint is that of cam_deit-t_animals.py; cam_animals_pipeline.py shows its use.
 _base_ = ['./cam_deit-t_animals.py']
 
 model = dict(
