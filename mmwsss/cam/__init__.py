@@ -36,7 +36,7 @@ from .labels import (
 )
 from .parts import fuse_seg_part, inside_of, resize_part, tiles_of
 from .pixels import denormalise, truncate_to_unit
-from .token_walk import token_transition, walk_over_tokens
+from .token_affinity import token_transition, walk_over_tokens
 
 __all__ = [
     'at_least',
