@@ -1,7 +1,9 @@
 # Licensed under Apache-2.0.
-"""A network of the zoo on two photos in the public domain: README's first picture.
+"""Networks of the zoo on two photos in the public domain: README's first picture.
 
-    python demo/photos_picture.py [--model NAME] [--checkpoint FILE] [--out FILE]
+    python demo/photos_picture.py [--model NAME ...] [--checkpoint FILE] [--out FILE]
+
+The classifier's CAM, and the segmentation of the network that learned from its masks.
 
 The photos, Chelsea the cat and the astronaut Eileen Collins (NASA), come with
 scikit-image under CC0. No training and no download: the weights lie in ``zoo/``. No
@@ -11,11 +13,12 @@ label is read; the CAM shown is that of the classes that the network finds.
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
 from mmengine.logging import print_log
+from mmseg.structures import SegDataSample
 from PIL import Image
 from torch import nn
 
@@ -27,7 +30,7 @@ from mmwsss.visualization.panels import Tile, compose_panel, sample_tiles
 from mmwsss.visualization.samples import sample_outputs
 
 ROOT = Path(__file__).resolve().parents[1]
-MODEL = 'toco_deit-t_animals'
+MODELS = ('cam_deit-t_animals', 'deeplabv3_deit-t_animals-pseudo')
 LONG_SIDE = 320  # that of the photos the network has seen
 COLOURS = 192  # of the palette: a fifth of the size, no visible loss
 
@@ -35,12 +38,18 @@ COLOURS = 192  # of the palette: a fifth of the size, no visible loss
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__.split('\n')[0])
-    parser.add_argument('--model', default=MODEL, help='name in the zoo')
+    parser.add_argument(
+        '--model',
+        nargs='+',
+        default=MODELS,
+        metavar='NAME',
+        help='names in the zoo; default: %(default)s',
+    )
     parser.add_argument(
         '--checkpoint',
         type=Path,
         metavar='FILE',
-        help='weights of your own of that config, instead of the published ones',
+        help='weights of your own of the last one, instead of the published ones',
     )
     parser.add_argument(
         '--out', type=Path, default=ROOT / 'work_dirs/demo/photos.png', metavar='FILE'
@@ -67,33 +76,43 @@ def small(pixels: np.ndarray) -> np.ndarray:
     return np.asarray(picture.resize(size, Image.Resampling.LANCZOS))
 
 
-def row(model: nn.Module, title: str, pixels: np.ndarray) -> list[Tile]:
-    """Photo · CAM · segmentation, where the network has a decoder."""
-    decodes = getattr(model, 'decode_head', None) is not None
-    sample = predict_image(model, pixels, outputs=('seg', 'cam')[not decodes :])
-    outputs = sample_outputs(sample, truth=False)
-    meta = model.dataset_meta
-    tiles = sample_tiles(pixels, outputs, meta['classes'], meta.get('palette'))
-    tiles[0].title = title
+def row(models: Sequence[nn.Module], title: str, pixels: np.ndarray) -> list[Tile]:
+    """Photo · what each network shows: CAM, segmentation, or both."""
+    tiles: list[Tile] = []
+    for model in models:
+        found = sample_outputs(predict(model, pixels), truth=False)
+        meta = model.dataset_meta
+        drawn = sample_tiles(pixels, found, meta['classes'], meta.get('palette'))
+        drawn[0].title = title
+        tiles += drawn[bool(tiles) :]
     return tiles
 
 
-def picture(model: nn.Module) -> np.ndarray:
+def predict(model: nn.Module, pixels: np.ndarray) -> SegDataSample:
+    """CAM and segmentation, as far as the network has them."""
+    if getattr(model, 'cam_head', None) is None:
+        return predict_image(model, pixels)
+    decodes = getattr(model, 'decode_head', None) is not None
+    return predict_image(model, pixels, outputs=('seg', 'cam')[not decodes :])
+
+
+def picture(models: Sequence[nn.Module]) -> np.ndarray:
     """Both photos, one a row; RGB (H, W, 3) uint8."""
-    rows = [row(model, title, pixels) for title, pixels in photos().items()]
-    meta = model.dataset_meta
+    rows = [row(models, title, pixels) for title, pixels in photos().items()]
+    meta = models[-1].dataset_meta
     return compose_panel(rows, meta['classes'], meta.get('palette'))
 
 
 def main(argv: list[str] | None = None) -> None:
     """Predict, draw, say where the picture is."""
     args = parse_args(argv)
+    names = list(args.model)
+    own = []
     if args.checkpoint:
-        [config] = ROOT.glob(f'configs/*/{args.model}.py')
-        model = init_model(config, str(args.checkpoint))
-    else:
-        model = init_model(*zoo_model(args.model))
-    drawn = Image.fromarray(picture(model))
+        [config] = ROOT.glob(f'configs/*/{names.pop()}.py')
+        own = [init_model(config, str(args.checkpoint))]
+    models = [init_model(*zoo_model(name)) for name in names] + own
+    drawn = Image.fromarray(picture(models))
     drawn = drawn.quantize(COLOURS, dither=Image.Dither.NONE)
     write_picture(drawn, args.out)
     print_log(f'picture: {args.out}')

@@ -138,7 +138,7 @@ def main(argv: list[str] | None = None) -> None:
         results[name] = run_experiment(experiment, progress(print_log, name))
     print_log('\n\n' + table(results) + '\n\n' + verdict(results))
     print_log(f'picture: {panel(results, args)}')
-    if photos_picture.MODEL in published(ROOT):
+    if set(photos_picture.MODELS) <= set(published(ROOT)):
         photos_picture.main(['--out', str(args.work_dir / 'photos.png')])
     print_log(f'{(time.time() - start) / 60:.1f} minutes')
 

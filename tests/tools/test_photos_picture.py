@@ -31,6 +31,14 @@ def test_a_picture_from_the_zoo(script, tmp_path) -> None:
         assert picture.width > 3 * 160 and picture.height > 2 * 160
 
 
+def test_two_networks(script, tmp_path) -> None:
+    """The photo once, then what each network shows."""
+    names = ['toco_vit-t_shapes', 'toco_vit-t_shapes']
+    script.main(['--model', *names, '--out', str(tmp_path / 'a.png')])
+    with Image.open(tmp_path / 'a.png') as picture:
+        assert picture.width > 5 * 160
+
+
 def test_unknown_model(script) -> None:
     with pytest.raises(
         UserError, match='cat is no model of the zoo; these have: .*toco_vit-t_shap'
