@@ -15,7 +15,7 @@ from mmwsss.cli.arguments import (
     read_config,
 )
 from mmwsss.cli.finished import say_finished
-from mmwsss.cli.launch import prepare_run
+from mmwsss.cli.launch import fetch_pretrained, prepare_run
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
@@ -48,9 +48,11 @@ def build_config(args: argparse.Namespace) -> Config:
     if args.resume is not None:
         cfg.resume = True
         cfg.load_from = None if args.resume == 'auto' else args.resume
-    return prepare_run(
+    cfg = prepare_run(
         cfg, args.launcher, args.amp, args.auto_scale_lr, args.allow_pickle
     )
+    fetch_pretrained(cfg)
+    return cfg
 
 
 def main(argv: list[str] | None = None) -> None:

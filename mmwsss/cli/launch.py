@@ -14,7 +14,7 @@ from mmengine.runner import find_latest_checkpoint
 from torch import distributed
 
 from mmwsss.env.cpu_bfloat16 import has_bfloat16
-from mmwsss.io.checkpoint import use_safe_checkpoints
+from mmwsss.io.checkpoint import have_weights, use_safe_checkpoints
 from mmwsss.io.errors import UserError
 from mmwsss.io.output_folder import refuse_file
 from mmwsss.registry import PRETRAINED, name_of
@@ -96,6 +96,32 @@ def skip_pretrained_on_resume(cfg: Config) -> None:
             backbone.pop('init_cfg')
         if 'pretrained' in backbone:
             backbone['pretrained'] = None
+
+
+def fetch_pretrained(cfg: Config) -> None:
+    """Have the files that ``pretrained`` of the model's parts name, before it is built.
+
+    In a run of several processes the first one of each machine looks; the others find
+    what it fetched.
+
+    Raises:
+        FileNotFoundError, ConnectionError, UserError: if a file can't be had.
+    """
+    if int(os.environ.get('LOCAL_RANK', os.environ.get('SLURM_LOCALID', '0'))):
+        return
+    for source in pretrained_of(cfg.get('model')):
+        have_weights(source)
+
+
+def pretrained_of(node: Any) -> list[str]:
+    """All values of ``pretrained`` below ``node`` that name a file or an address."""
+    if isinstance(node, dict):
+        own = node.get('pretrained')
+        found = [own] if isinstance(own, str) else []
+        return found + [each for part in node.values() for each in pretrained_of(part)]
+    if isinstance(node, (list, tuple)):
+        return [each for part in node for each in pretrained_of(part)]
+    return []
 
 
 def enable_amp(cfg: Config) -> None:

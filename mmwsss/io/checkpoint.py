@@ -35,6 +35,7 @@ from .errors import UserError
 from .fetch import fetch
 from .plain import restore_message_hub, to_plain
 from .weight_files import (
+    WEIGHTS_ENV,
     announce_stored,
     check_content,
     check_hash,
@@ -49,6 +50,7 @@ __all__ = [
     'CheckpointMismatch',
     'UnsafeCheckpointError',
     'compare_weights',
+    'have_weights',
     'load_checkpoint_file',
     'load_weights_strict',
     'local_file',
@@ -115,6 +117,22 @@ def load_checkpoint_file(
     if filename.startswith('mmcls://'):
         return mm_checkpoint._process_mmcls_checkpoint(checkpoint)
     return checkpoint
+
+
+def have_weights(filename: str) -> None:
+    """Fetch weights that are named by their address, or find the file; read nothing.
+
+    It waits for no other process: one of each machine calls it.
+    What isn't a path or an address of the net (``s3://…``) is left to the reading.
+
+    Raises:
+        FileNotFoundError, ConnectionError, UserError: as :func:`load_checkpoint_file`.
+    """
+    url = resolve_url(filename)
+    if url is None and '://' not in filename:
+        _existing(filename)
+    elif url is not None and stored_weights(url) is None:
+        _cached(url, _fetch_to_cache(url))
 
 
 def local_file(filename: str) -> Path | None:
@@ -273,20 +291,32 @@ def _cached_path(url: str) -> str:
 
 def _download(url: str) -> str:
     """Fetch ``url`` into torch's cache once per machine; returns the local path."""
-    path = _cached_path(url)
-    folder, name = osp.split(path)
-    failure = None
-    if _local_rank() == 0 and not osp.isfile(path):
-        try:
-            fetch(url, path, hash_in_name(name))
-        except (OSError, UserError) as error:
-            failure = error
+    failure = _fetch_to_cache(url) if _local_rank() == 0 else None
     if get_dist_info()[1] > 1:
         barrier()
+    return _cached(url, failure)
+
+
+def _fetch_to_cache(url: str) -> Exception | None:
+    """Fetch what torch's cache lacks; what went wrong, if anything."""
+    path = _cached_path(url)
+    if not osp.isfile(path):
+        try:
+            fetch(url, path, hash_in_name(osp.basename(path)))
+        except (OSError, UserError) as error:
+            return error
+    return None
+
+
+def _cached(url: str, failure: Exception | None) -> str:
+    """The file in torch's cache; ConnectionError if there is none."""
+    path = _cached_path(url)
     if failure is not None or not osp.isfile(path):
         raise ConnectionError(
             f'{failure or f"{url} can not be fetched"}. Without a network, fetch it '
-            f'elsewhere and put it at {path}, or name a local file instead.'
+            f'elsewhere and put it at {path}, or anywhere below ${WEIGHTS_ENV}; or name '
+            'a local file instead (pretrained=FILE in a config, or tools/misc/'
+            'new_config.py --pretrained FILE|none).'
         )
     return path
 

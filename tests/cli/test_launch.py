@@ -245,3 +245,17 @@ def test_scores_are_written_once(tmp_path, monkeypatch, main):
     assert file.exists() is main
     if main:
         assert json.loads(file.read_text()) == dict(seg_mIoU=50.0, count=3.0)
+
+
+def test_pretrained_weights_come_before_the_model(tmp_path, monkeypatch):
+    """All parts of the model are asked; one process of a machine looks."""
+    here, gone = tmp_path / 'a.pth', tmp_path / 'b.pth'
+    here.touch()
+    cfg = Config(dict(model=dict(backbone=dict(pretrained=str(here)))))
+    launch.fetch_pretrained(cfg)
+    cfg.model.teacher = dict(backbone=[dict(pretrained=str(gone))])
+    assert launch.pretrained_of(cfg.model) == [str(here), str(gone)]
+    with pytest.raises(FileNotFoundError, match=r'b\.pth can not be found'):
+        launch.fetch_pretrained(cfg)
+    monkeypatch.setenv('LOCAL_RANK', '1')
+    launch.fetch_pretrained(cfg)

@@ -18,6 +18,7 @@ from torch import nn
 from mmwsss.io.checkpoint import (
     ALLOW_PICKLE_ENV,
     UnsafeCheckpointError,
+    have_weights,
     load_checkpoint_file,
     use_safe_checkpoints,
 )
@@ -153,6 +154,20 @@ def test_messages_for_missing_files(tmp_path, monkeypatch):
     monkeypatch.setattr(torch.hub, 'get_dir', lambda: str(tmp_path / 'file'))
     with pytest.raises(ConnectionError, match='put it at'):
         load_checkpoint_file('http://127.0.0.1:9/x.pth')
+
+
+def test_weights_are_there_or_it_is_said(tmp_path, monkeypatch):
+    monkeypatch.setattr(torch.hub, 'get_dir', lambda: str(tmp_path))
+    monkeypatch.delenv('MMWSSS_WEIGHTS', raising=False)
+    told = r'below \$MMWSSS_WEIGHTS; .*new_config\.py'
+    with pytest.raises(ConnectionError, match=told):
+        have_weights('http://127.0.0.1:9/x.pth')
+    with pytest.raises(FileNotFoundError, match=r'none\.pth'):
+        have_weights(str(tmp_path / 'none.pth'))
+    (tmp_path / 'x.pth').touch()
+    have_weights(str(tmp_path / 'x.pth'))
+    monkeypatch.setenv('MMWSSS_WEIGHTS', str(tmp_path))
+    have_weights('http://127.0.0.1:9/x.pth')  # a file of that name comes first
 
 
 def test_a_url_that_breaks_off_is_resumed(tmp_path, monkeypatch):
