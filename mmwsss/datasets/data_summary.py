@@ -77,7 +77,7 @@ class DataSummary:
         return ', '.join(parts)
 
     def table(self) -> str:
-        """Headline, a line for each class, what goes together, what was left out."""
+        """Headline, a line for each class, what was left out (the rest: warnings)."""
         wide = max(map(len, ('class', *self.classes[:_ROWS])))
         lines = [self.headline(), f'  {"class":{wide}}  pictures  share']
         share = self.counts / max(self.labelled, 1)
@@ -85,10 +85,6 @@ class DataSummary:
             lines.append(f'  {name:{wide}}  {count:8d}  {100 * part:4.1f} %')
         if len(self.classes) > _ROWS:
             lines.append(f'  ... and {len(self.classes) - _ROWS} classes more')
-        lines += [
-            f'  {name} comes with {other} in {100 * part:.0f} % of its pictures'
-            for name, other, part in self.together
-        ]
         return '\n'.join([*lines, *(f'  {remark}' for remark in self.remarks)])
 
     def warnings(self, rare: bool = True) -> list[str]:

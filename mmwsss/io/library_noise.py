@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import logging as levels
 import sys
+import warnings
 from typing import Any
 
 from mmengine import logging
@@ -19,6 +20,8 @@ NOISE = (
     ('mmengine.fileio.file_client', '"FileClient" will be deprecated'),
     ('mmengine.fileio.file_client', '"HardDiskBackend" is the alias of'),
 )
+#: advice for two classes, background and one other, where the softmax of both is meant
+ADVICE = 'For binary segmentation, we suggest using'
 _print_log = logging.print_log
 
 
@@ -38,5 +41,6 @@ def silence_noise() -> None:
     ``print_log`` without a logger prints whatever the level, so that no filter of
     Python's logging or warnings reaches these lines.
     """
+    warnings.filterwarnings('ignore', message=ADVICE)
     logging.print_log = print_log
     file_client.print_log = print_log
