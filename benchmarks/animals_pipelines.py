@@ -27,7 +27,8 @@ PIPELINES = {
         'ToCo', 'configs/toco/toco_animals_pipeline.py', {
             'toco_test': "ToCo's own decoder",
             'cam_score': 'CAM',
-            'mask_score': 'mask',
+            'walk_score': 'CAM after the walk',
+            'mask_score': 'mask (CRF)',
             'test': 'segmenter'}),
     'smaf': Pipeline(
         'SMAF on ToCo', 'configs/smaf/smaf_animals_pipeline.py', {
