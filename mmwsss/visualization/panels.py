@@ -79,10 +79,12 @@ def sample_tiles(
         plane = outputs[name]
         if name in _HEAT:
             score = np.clip(resize_picture(plane, size), 0, 1)
+            title += ': nothing found' if 'cam' in name and not score.any() else ''
             tiles.append(Tile(title, cam_overlay(photo, score), heat=True))
         else:
             label = resize_picture(plane, size, smooth=False)
             ids = frozenset(np.unique(label).tolist())
+            title += ': background only' if ids == {0} else ''
             tiles.append(Tile(title, label_overlay(photo, label, colours), ids))
     return tiles
 

@@ -92,6 +92,16 @@ def test_panel(photo):
         compose_panel([[]], CLASSES)
 
 
+def test_what_is_empty_says_so(photo):
+    zeros = np.zeros((30, 40))
+    empty = dict(cam=zeros, uncertainty=zeros, seg=zeros.astype(int))
+    titles = {tile.title for tile in sample_tiles(photo, empty, CLASSES)}
+    told = {title.partition(': ')[2] for title in titles}
+    assert len(titles) == 4 and told == {'', 'nothing found', 'background only'}
+    full = dict(cam=zeros + 0.5, seg=np.eye(30, 40).astype(int))
+    assert all(': ' not in t.title for t in sample_tiles(photo, full, CLASSES))
+
+
 def test_legend_wraps():
     one = legend_strip([0, 1], CLASSES, None, 600)
     many = legend_strip([*range(30), 255], CLASSES, None, 300, heat=True)
