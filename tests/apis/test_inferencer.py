@@ -22,6 +22,7 @@ from mmwsss.io.score_files import load_scores
 from mmwsss.registry import INFERENCERS
 from tests.helpers.drawn_shapes import CHECKPOINT, CONFIG
 from tests.helpers.methods import ROOT
+from tests.helpers.tiles import GEO
 from tests.models.segmentors.test_post_processed import stock
 
 SIZES = [(96, 96), (64, 96), (96, 96), (80, 72), (96, 96)]
@@ -120,6 +121,25 @@ def test_files(inferencer, photos, tmp_path) -> None:
     inferencer(tmp_path / 'in', out_dir=out, outputs=outputs)  # again, over its own
     with pytest.raises(UserError, match='which is read'):
         inferencer(tmp_path / 'in', out_dir=tmp_path / 'in')
+
+
+def test_a_geotiff_gives_one(inferencer, photos, tmp_path) -> None:
+    """Its mask as a GeoTIFF at the same place, equal to the PNG; a photo has no place."""
+    tifffile = pytest.importorskip('tifffile')
+    tifffile.imwrite(
+        tmp_path / 'a.tif', photos[1], photometric='rgb', extratags=[*GEO.values()]
+    )
+    out = tmp_path / 'out'
+    inferencer(tmp_path / 'a.tif', out_dir=out, outputs=('geotiff',))
+    (want,) = inferencer(tmp_path / 'a.tif')['predictions']
+    with tifffile.TiffFile(out / 'a.tif') as file:
+        np.testing.assert_array_equal(file.pages[0].asarray(), want.mask)
+        for code, _, _, value, _ in GEO.values():
+            if code != 42113:  # the mask's own value without data
+                assert file.pages[0].tags[code].value == value
+    Image.fromarray(photos[1]).save(tmp_path / 'b.png')
+    with pytest.raises(UserError, match='no georeference'):
+        inferencer(tmp_path / 'b.png', out_dir=out, outputs=('geotiff',))
 
 
 def test_a_single_broken_picture_is_an_error(inferencer, photos, tmp_path) -> None:
