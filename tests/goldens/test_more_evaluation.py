@@ -54,7 +54,9 @@ def test_validation(golden, monkeypatch) -> None:
 
 def predict(model, data: dict[str, np.ndarray]) -> SegDataSample:
     """Under the validation's settings of the config of VOC."""
-    settings = Config.fromfile('configs/more/more_vit-b_voc.py').model.test_cfg.to_dict()
+    settings = Config.fromfile(
+        'configs/more/more_vit-b_voc.py'
+    ).model.test_cfg.to_dict()
     settings['input'] = dict(squash=(int(data['crop_size']),) * 2)
     settings['cam']['scales'] = tuple(round(float(s), 6) for s in data['scales'])
     image = torch.from_numpy(data['image'])

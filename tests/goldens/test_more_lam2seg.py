@@ -39,9 +39,7 @@ def test_segmentation(golden, tool: str, monkeypatch) -> None:
 def check(one: dict[str, np.ndarray], tool: str, monkeypatch) -> None:
     tokens, fmap = (torch.from_numpy(one[k]) for k in ('tokens', 'fmap'))
     model = bare_more(tokens.shape[1], tokens.shape[2])
-    monkeypatch.setattr(
-        model, 'encode', lambda images: Features((fmap, fmap), tokens)
-    )
+    monkeypatch.setattr(model, 'encode', lambda images: Features((fmap, fmap), tokens))
     scores, shown = torch.from_numpy(one['cls']), torch.from_numpy(one['seg_argmax'])
     monkeypatch.setattr(model, 'image_scores', lambda features: scores)
     logits = F.one_hot(shown.long(), model.num_classes).permute(0, 3, 1, 2).float()

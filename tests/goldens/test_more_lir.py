@@ -98,7 +98,7 @@ def test_places(each) -> None:
 
 
 def test_steps_of_training_have_such_places(golden) -> None:
-    """Of the training loop, whose draws aren't known: as many, and of the right kind."""
+    """Of the training loop, whose draws aren't known: as many, of the right kind."""
     data = golden('more_train_step')
     for i, iteration in enumerate(data['n_iter']):
         step = tensors(below(data, f'it{i}/'))

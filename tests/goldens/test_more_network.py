@@ -46,7 +46,7 @@ def check(model: MoRe, data, case: str) -> None:
 
 @pytest.mark.parametrize('lam', ['tokens', 'attention'])
 def test_map_of_the_network(golden, lam: str) -> None:
-    """The map is what its setting says, of the stored tokens or the stored attention."""
+    """The map is what its setting says, of the stored tokens or attention."""
     data = golden('more_network')
     model = tiny_more(data, backbone=dict(class_attention=True)).eval()
     model.lam = lam
@@ -54,9 +54,10 @@ def test_map_of_the_network(golden, lam: str) -> None:
     labels = ImageLabels.every_class(1, model.num_foreground)
     with torch.no_grad():
         ((found, *_),) = model.further_maps(model.encode(image), labels)
-    stored = torch.from_numpy(data['c_gcr_tokens']) @ torch.from_numpy(
-        data['c_patch_tokens']
-    ).mT
+    stored = (
+        torch.from_numpy(data['c_gcr_tokens'])
+        @ torch.from_numpy(data['c_patch_tokens']).mT
+    )
     expected = stored.numpy() if lam == 'tokens' else data['c_score_maps']
     close(found, expected.reshape(found.shape))
 

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -88,15 +89,30 @@ def optimizer_of(model: nn.Module, data: dict[str, np.ndarray]):
 
 
 def test_training_steps(golden, monkeypatch) -> None:
-    data = golden('more_train_step')
+    follow(golden('more_train_step'), monkeypatch)
+
+
+def follow(
+    data: dict[str, np.ndarray],
+    monkeypatch,
+    wrap: Callable[[MoRe], nn.Module] = lambda model: model,
+) -> None:
+    """Train as the file did, each step against it.
+
+    Args:
+        data: the file.
+        monkeypatch: of pytest.
+        wrap: what is laid around the network, a communication of gradients.
+    """
     model = model_of(data)
+    called = wrap(model)
     optimizer, schedule = optimizer_of(model, data)
     iterations = data['n_iter'].tolist()
     for i, iteration in enumerate(iterations):
         step = below(data, f'it{i}/')
         check_rates(model, optimizer, step['f64_lr'])
         at(iteration)
-        loss = check_step(model, step, monkeypatch)
+        loss = check_step(model, called, step, monkeypatch)
         optimizer.zero_grad()
         loss.backward()
         check_gradients(model, data['param_names'], step)
@@ -114,7 +130,9 @@ def check_rates(model: nn.Module, optimizer, expected: np.ndarray) -> None:
             assert group['lr'] == pytest.approx(expected[PLACES[part]], rel=1e-9)
 
 
-def check_step(model: MoRe, step: dict[str, np.ndarray], monkeypatch) -> Tensor:
+def check_step(
+    model: MoRe, called: nn.Module, step: dict[str, np.ndarray], monkeypatch
+) -> Tensor:
     """One forward pass against the file; gives the total."""
     images = (torch.from_numpy(step['view_grey']) + 0.5 - MEAN) / STD
     samples = [
@@ -140,7 +158,7 @@ def check_step(model: MoRe, step: dict[str, np.ndarray], monkeypatch) -> Tensor:
     # evaluated in the step also where its weight is 0
     monkeypatch.setattr(MoRe, 'active', property(lambda _: set(TERMS)))
     monkeypatch.setattr(model, 'weigh', lambda terms: values.update(terms) or {})
-    model.loss(images, samples)
+    called(images, samples, mode='loss')
     monkeypatch.undo()
 
     labels = model.image_labels(samples, 'cpu')
@@ -170,7 +188,9 @@ def keep_target(monkeypatch, loss: nn.Module, term: str, place: int, found) -> N
     monkeypatch.setattr(loss, 'forward', wrapped)
 
 
-def check_labels(step, seen: dict[str, Any], targets: dict[str, Tensor], labels) -> None:
+def check_labels(
+    step, seen: dict[str, Any], targets: dict[str, Tensor], labels
+) -> None:
     """CAMs, and every label that is read from them."""
     cams = seen['fused_cams']
     for cam, name in ((cams.cam, 'cam_sub'), (cams.aux, 'cam_aux_sub')):

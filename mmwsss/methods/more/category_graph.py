@@ -76,7 +76,7 @@ class CategoryGraph(BaseModule):
             return self.update(tokens, self.message(heads, tails))
 
     def message(self, heads: Tensor, tails: Tensor) -> Tensor:
-        """(B, K, D) what the neighbours say, and the heads that it is said to."""
+        """(2, B, K, D) the heads, and what the neighbours say to each."""
         near = neighbours(heads, tails)
         found = gather_rows(tails, near.index)
         share = near.logits.softmax(-1)[..., None]
@@ -91,7 +91,7 @@ class CategoryGraph(BaseModule):
         return torch.stack([heads, said])
 
     def update(self, tokens: Tensor, both: Tensor) -> Tensor:
-        """(B, K, D) the tokens with heads and messages (2, B, K, D) merged into them."""
+        """(B, K, D) tokens, with heads and messages (2, B, K, D) merged into them."""
         heads, said = both
         sums = leaky_relu(self.linear1(0.1 * (heads + said) + tokens))
         products = leaky_relu(self.linear2(0.1 * heads * said + tokens))

@@ -87,7 +87,9 @@ class MoRe(WeakSegmentor):
         own = dict(num_tokens=num_classes - 1)
         if lam == 'attention':
             own['class_attention'] = True
-        super().__init__(backbone={**own, **backbone}, num_classes=num_classes, **kwargs)
+        super().__init__(
+            backbone={**own, **backbone}, num_classes=num_classes, **kwargs
+        )
         tokens = getattr(self.backbone, 'num_tokens', None)
         if tokens != self.num_foreground:
             raise UserError(

@@ -36,8 +36,8 @@ def convert_more(state: Mapping[str, Any]) -> dict[str, Tensor]:
     old = [k for k in weights if k.startswith(('graph_layer.W_', 'graph_layer.gate_'))]
     if old:
         raise ValueError(
-            f'{old[0]} is of the first public code of MoRe (December 2024), whose graph '
-            'layer is another one: there is no place for it'
+            f'{old[0]} is of the first public code of MoRe (December 2024), whose '
+            'graph layer is another one: there is no place for it'
         )
     encoder = {
         key.removeprefix('encoder.'): value

@@ -75,9 +75,9 @@ class LargePredictor(Predictor):
             )
         if cfg.seg_of_maps:
             raise UserError(
-                "of a large picture there is no segmentation from maps: set "
-                "test_cfg.seg=dict(source='decoder', labeler=None), or make the picture "
-                'smaller (test_cfg.input.long_side)'
+                'of a large picture there is no segmentation from maps: set '
+                "test_cfg.seg=dict(source='decoder', labeler=None), or make the "
+                'picture smaller (test_cfg.input.long_side)'
             )
         cam = replace(cfg.cam, fuse_at='label', strides=(STRIDE,))
         self.cfg = replace(cfg, cam=cam, lam=replace(cfg.lam, fuse_at='label'))

@@ -113,7 +113,9 @@ class MapOutputs:
         if 'class_maps' in outputs:
             self._write_class_maps(samples, sizes)
         for name in set(outputs) & set(MAPS):
-            maps = self._products(sizes) if name == 'cam_lam' else self._maps(name, sizes)
+            maps = (
+                self._products(sizes) if name == 'cam_lam' else self._maps(name, sizes)
+            )
             for i, (sample, one) in enumerate(zip(samples, maps, strict=True)):
                 score, label = strongest_class(one[None], self.labels.ids[i : i + 1])
                 sample.set_field(PixelData(score=score, label=label), f'pred_{name}')

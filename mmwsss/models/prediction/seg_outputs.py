@@ -130,7 +130,9 @@ def post_processor(model: WeakSegmentor, refiner: Mapping[str, Any]) -> nn.Modul
     Raises:
         ValueError: if it is none.
     """
-    return _kept(model, '_post_processor', refiner, lambda cfg: build_refiner(dict(cfg)))
+    return _kept(
+        model, '_post_processor', refiner, lambda cfg: build_refiner(dict(cfg))
+    )
 
 
 def _kept(

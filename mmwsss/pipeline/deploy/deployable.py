@@ -52,7 +52,7 @@ def deployable(
     settings = InferenceCfg.of(inner.test_cfg)
     if settings.seg.source == 'maps' or settings.main_map != 'cam':
         raise UserError(
-            "a file holds the decoder and the CAM, and test_cfg has seg.source="
+            'a file holds the decoder and the CAM, and test_cfg has seg.source='
             f'{settings.seg.source!r} and main_map={settings.main_map!r}: export with '
             'the config of the decoder'
         )

@@ -222,6 +222,8 @@ _FILTERS = dict(
     gt='its GROUND-TRUTH image labels (no pixel label is read)',
     pred='as the network predicts',
     none='all',
+    pred_else_seg="as the network predicts, without any the decoder's",
+    seg_else_pred="the decoder's, without any as the network predicts",
 )
 
 
