@@ -71,8 +71,7 @@ class MoRe(WeakSegmentor):
     TRAIN_KEYS: ClassVar[frozenset[str]] = WeakSegmentor.TRAIN_KEYS.union(
         ('certain', 'uncertain', 'scale_token_box')
     )
-    FURTHER_MAPS: ClassVar[tuple[str, ...]] = ('lam',)
-    SIGNED_MAPS: ClassVar[tuple[str, ...]] = ('lam',)
+    FURTHER_MAPS: ClassVar[dict[str, bool]] = {'lam': True}
 
     def __init__(
         self,

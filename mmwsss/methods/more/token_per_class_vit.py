@@ -38,6 +38,8 @@ class TokenPerClassViT(WSSSViT):
         ValueError: if there would be no class token.
     """
 
+    pos_embed: nn.Parameter
+
     def __init__(
         self,
         *,
@@ -54,8 +56,9 @@ class TokenPerClassViT(WSSSViT):
             )
         self.num_tokens, self.spare_tokens = num_tokens, spare_tokens
         self.class_attention = class_attention
-        trained = self.pos_embed.requires_grad
-        tokens, patches = num_tokens + spare_tokens, self.pos_embed.shape[1] - 1
+        # mmpretrain's own table is for one class token
+        trained, patches = self.pos_embed.requires_grad, self.pos_embed.shape[1] - 1
+        tokens = num_tokens + spare_tokens
         self.num_extra_tokens = tokens
         self.cls_token = nn.Parameter(torch.zeros(1, tokens, self.embed_dims))
         self.pos_embed = nn.Parameter(

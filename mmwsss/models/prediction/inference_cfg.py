@@ -288,7 +288,7 @@ class InferenceCfg:
             ``'seg_else_pred'`` the reverse (MoRe; see
             :mod:`mmwsss.models.prediction.kept_classes`).
         main_map: the map that ``class_maps``, ``pseudo`` and a segmentation from maps
-            are made of, one of the network's (``map_names``).
+            are made of, one of those that the network gives.
         use_teacher: predict with the averaged copies of the networks (EMA).
         post_processor: config of a refiner (dense CRF) of the decoder's probabilities,
             or ``None``.
@@ -366,9 +366,10 @@ class InferenceCfg:
 
     def with_scales(self, scales: Sequence[float]) -> InferenceCfg:
         """The same with other scales of the main map."""
-        group = 'lam' if self.main_map == 'lam' else 'cam'
         fusion = replace(self.fusion_of(self.main_map), scales=scales)
-        return replace(self, **{group: fusion})
+        if self.main_map == 'lam':
+            return replace(self, lam=fusion)
+        return replace(self, cam=fusion)
 
     @property
     def wants_cams(self) -> bool:

@@ -25,6 +25,12 @@ if TYPE_CHECKING:
 Pairs = list[tuple[Tensor, Tensor | None]]
 
 
+def map_names(model: WeakSegmentor) -> tuple[str, ...]:
+    """Names of the class maps that a model gives for prediction, in their order."""
+    cams = ('cam', 'aux_cam') if model.aux_cam_head is not None else ('cam',)
+    return (*cams, *model.FURTHER_MAPS)
+
+
 class MapOutputs:
     """Fuses the class maps of a batch and writes what is asked for of them.
 
@@ -61,7 +67,7 @@ class MapOutputs:
         views = {
             (scale, mirrored): dict(
                 zip(
-                    self.model.map_names,
+                    map_names(self.model),
                     passes.maps(scale, mirrored, self.labels),
                     strict=False,
                 )
@@ -92,7 +98,7 @@ class MapOutputs:
         size: tuple[int, int],
         multiple: int = 1,
     ) -> Tensor:
-        signed = name in self.model.SIGNED_MAPS
+        signed = self.model.FURTHER_MAPS.get(name, False)
         return self.cfg.fusion_of(name).fuse(views, labels, size, multiple, signed)
 
     def write(

@@ -19,7 +19,7 @@ from mmwsss.structures import ImageLabels
 from ..loss_terms import part_of
 from .inference_cfg import InferenceCfg
 from .kept_classes import kept_classes
-from .map_outputs import MapOutputs
+from .map_outputs import MapOutputs, map_names
 from .scaled_picture import ScaledPicture
 from .seg_outputs import map_labeler, post_processor, predict_seg
 from .views import Views, make_views
@@ -80,14 +80,15 @@ def check_settings(model: WeakSegmentor, cfg: InferenceCfg) -> None:
 
 
 def _check_maps(model: WeakSegmentor, cfg: InferenceCfg) -> None:
-    unknown = sorted(cfg.maps - set(model.map_names))
+    names = map_names(model)
+    unknown = sorted(cfg.maps - set(names))
     if unknown:
         raise UserError(
             f'test_cfg asks for the maps {unknown}, but {type(model).__name__} makes '
-            f'{list(model.map_names)} (outputs, main_map)'
+            f'{list(names)} (outputs, main_map)'
         )
-    for name in sorted(cfg.maps & set(model.SIGNED_MAPS)):
-        if cfg.fusion_of(name).normalise == 'max':
+    for name in sorted(cfg.maps):
+        if model.FURTHER_MAPS.get(name) and cfg.fusion_of(name).normalise == 'max':
             raise UserError(
                 f"test_cfg.{name}.normalise='max' divides a signed map, which stays "
                 "below 0 in places: set 'minmax'"

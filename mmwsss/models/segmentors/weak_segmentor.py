@@ -89,10 +89,8 @@ class WeakSegmentor(BaseSegmentor):
     )
     #: values of ``test_cfg.pseudo.source``; as a dict with the parts that each needs
     PSEUDO_SOURCES: ClassVar[Collection[str]] = ('cam',)
-    #: class maps that prediction can give beside CAMs, names of ``MAPS``
-    FURTHER_MAPS: ClassVar[tuple[str, ...]] = ()
-    #: those of :attr:`map_names` that are signed: fused without a ReLU
-    SIGNED_MAPS: ClassVar[Collection[str]] = ()
+    #: class maps that prediction gives beside CAMs → whether signed (without a ReLU)
+    FURTHER_MAPS: ClassVar[Mapping[str, bool]] = {}
     #: whether class maps are made of gradients: they are on where maps are made
     MAPS_NEED_GRAD: ClassVar[bool] = False
 
@@ -148,11 +146,7 @@ class WeakSegmentor(BaseSegmentor):
     def further_maps(
         self, features: Features, labels: ImageLabels
     ) -> tuple[ClassMaps, ...]:
-        """The maps of ``FURTHER_MAPS``, which prediction gives beside the CAMs.
-
-        Args:
-            features, labels: see :meth:`view_maps`.
-        """
+        """The maps of ``FURTHER_MAPS`` in their order, see :meth:`view_maps`."""
         return ()
 
     def dense_logits(self, features: Features) -> Tensor:
@@ -265,12 +259,6 @@ class WeakSegmentor(BaseSegmentor):
         heads = (self.cam_head, self.aux_cam_head)
         return tuple(head.cam(features.maps) for head in heads if head is not None)
 
-    @property
-    def map_names(self) -> tuple[str, ...]:
-        """Names of the class maps that prediction can give, in their order."""
-        cams = ('cam', 'aux_cam') if self.aux_cam_head is not None else ('cam',)
-        return (*cams, *self.FURTHER_MAPS)
-
     def gradients_of_maps(self) -> torch.set_grad_enabled:
         """The context in which class maps are made: with gradients where they are."""
         return torch.set_grad_enabled(self.MAPS_NEED_GRAD)
@@ -282,8 +270,7 @@ class WeakSegmentor(BaseSegmentor):
 
         Args:
             features: of B views, or of B and their B mirrors.
-            labels: of the B images.
-            further: with those of ``FURTHER_MAPS``: all of :attr:`map_names`.
+            labels, further: of the B images; whether with those of ``FURTHER_MAPS``.
         """
         labels = labels.tile(len(features.maps[0]) // len(labels))
         with self.gradients_of_maps():
@@ -430,10 +417,9 @@ class WeakSegmentor(BaseSegmentor):
         Returns:
             The samples with ``pred_score`` (C,) class probabilities and, as asked for,
             ``pred_sem_seg`` (1, H, W), of a decoder with ``seg_logits`` (C + 1, H, W),
-            ``pred_prob`` (C + 1, H, W), ``pred_cam``, ``pred_aux_cam``, ``pred_lam``
-            and ``pred_cam_lam`` (score in [0, 1] and label in 1..C, no threshold
-            applied, (1, H, W) each), ``pred_pseudo`` (1, H, W)
-            with 255 = ignore, ``class_maps`` (stride → :class:`.StoredMaps`).
+            ``pred_prob`` (C + 1, H, W), ``pred_cam`` and other maps (score in [0, 1]
+            and label in 1..C, no threshold applied, (1, H, W) each), ``pred_pseudo``
+            (1, H, W), 255 = ignore, ``class_maps`` (stride → :class:`.StoredMaps`).
 
         Raises:
             UserError: if the model lacks the part that an output comes from.
