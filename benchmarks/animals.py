@@ -77,6 +77,7 @@ ROWS = {
     'fsr_cer': Row('FSR, + L_cer', 'configs/fsr/fsr_deit-t_animals_cer.py'),
     'fsr': Row('FSR, + L_unc + L_cer', 'configs/fsr/fsr_deit-t_animals.py'),
     'seco': Row('SeCo', 'configs/seco/seco_deit-t_animals.py'),
+    'more': Row('MoRe', 'configs/more/more_deit-t_animals.py'),
     'afa': Row('AFA on the plain ViT', 'configs/afa/afa_deit-t_animals.py'),
     'sup': Row('fully supervised', 'configs/toco/sup_deit-t_animals.py', (0,), ()),
 }  # fmt: skip

@@ -116,7 +116,8 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         default='gt',
         help='which classes an image '
         'may have: those of its image label (default), those that the network '
-        'predicts (photos without labels), all',
+        'predicts (photos without labels), all; those that it predicts, else those of '
+        'its decoder, or the reverse',
     )
     parser.add_argument(
         '--stride',

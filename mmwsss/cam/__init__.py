@@ -31,6 +31,7 @@ from .labels import (
     strongest_class,
     three_way_label,
     threshold_label,
+    token_label,
     token_pairs,
     window_mask,
 )
@@ -73,6 +74,7 @@ __all__ = [
     'three_way_label',
     'threshold_label',
     'tiles_of',
+    'token_label',
     'token_pairs',
     'token_transition',
     'truncate_to_unit',

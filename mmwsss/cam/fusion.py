@@ -170,6 +170,7 @@ def fuse_cams(
     pair: str = 'max',
     normalise: str = 'minmax',
     multiple: int = 1,
+    signed: bool = False,
 ) -> Tensor:
     """Fuse CAMs of several scales and their mirrors.
 
@@ -188,6 +189,8 @@ def fuse_cams(
         multiple: maps are resized to ``size`` rounded up to a multiple of this, then
             cut; 1: straight to ``size``, the better geometry. SemFormer as released:
             16, though its inputs were stretched to that size, not padded.
+        signed: no ReLU is taken: a value below 0 says less than 0 (MoRe's localisation
+            attention map); then ``'minmax'`` alone gives maps in [0, 1).
 
     Returns:
         (B, C, H, W) float32 in [0, 1), but for ``normalise='none'``.
@@ -199,7 +202,7 @@ def fuse_cams(
         merged = resize(plain.float(), grid)
         if mirrored is not None:
             merged = merge_mirror(merged, resize(mirrored.float(), grid), pair)
-        merged = merged.relu()
+        merged = merged if signed else merged.relu()
         total = merged if total is None else total + merged
     if total is None:
         raise ValueError('fuse_cams needs the logits of at least one scale, got none')

@@ -245,7 +245,7 @@ def label_shares(label: Tensor, box: Tensor | None = None) -> dict[str, Tensor]:
     )
 
 
-def token_pairs(
+def token_label(
     cam: Tensor,
     ids: Tensor,
     grid: tuple[int, int],
@@ -253,7 +253,7 @@ def token_pairs(
     box: Tensor | None = None,
     scaled_box: bool = True,
 ) -> Tensor:
-    """Pair targets of L_ptc (ToCo, section 3.2) from the auxiliary CAM.
+    """Labels of tokens from a CAM, resized to their grid.
 
     Args:
         cam: (B, K, H, W) compact CAM in [0, 1].
@@ -265,9 +265,28 @@ def token_pairs(
             released).
 
     Returns:
-        (B, hw, hw) uint8, see :func:`affinity_targets`.
+        (B, h, w) int64, 255 = ignore.
     """
     if box is not None and scaled_box:
         box = scale_box(box, tuple(cam.shape[-2:]), grid)
     score, label = strongest_class(resize(cam, grid), ids)
-    return affinity_targets(three_way_label(score, label, *thresholds, box))
+    return three_way_label(score, label, *thresholds, box)
+
+
+def token_pairs(
+    cam: Tensor,
+    ids: Tensor,
+    grid: tuple[int, int],
+    thresholds: tuple[float, float],
+    box: Tensor | None = None,
+    scaled_box: bool = True,
+) -> Tensor:
+    """Pair targets of L_ptc (ToCo, section 3.2) from the auxiliary CAM.
+
+    Args:
+        cam, ids, grid, thresholds, box, scaled_box: see :func:`token_label`.
+
+    Returns:
+        (B, hw, hw) uint8, see :func:`affinity_targets`.
+    """
+    return affinity_targets(token_label(cam, ids, grid, thresholds, box, scaled_box))

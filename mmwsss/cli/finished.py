@@ -12,7 +12,8 @@ from mmengine.dist import master_only
 from mmengine.runner import Runner
 
 _TITLES = dict(
-    seg='segmentation', cam='CAM', aux_cam='auxiliary CAM', pseudo='pseudo label',
+    seg='segmentation', cam='CAM', aux_cam='auxiliary CAM', lam='LAM',
+    cam_lam='CAM x LAM', pseudo='pseudo label',
     cls='image labels',
 )  # fmt: skip
 _SHOWN = ('mIoU', 'mAP', 'F1', 'aAcc', 'mAcc')

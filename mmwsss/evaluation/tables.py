@@ -14,9 +14,13 @@ TITLES = {
     'seg': 'segmentation',
     'cam': 'CAM',
     'aux_cam': 'auxiliary CAM',
+    'lam': 'LAM',
+    'cam_lam': 'CAM x LAM',
     'pseudo': 'pseudo label',
     'cam_oracle': 'CAM',
     'aux_cam_oracle': 'auxiliary CAM',
+    'lam_oracle': 'LAM',
+    'cam_lam_oracle': 'CAM x LAM',
 }
 
 

@@ -27,7 +27,7 @@ from .sweep import SweepHistogram, default_thresholds, sweep_histogram
 from .tables import class_table, summary_table
 
 _LABELS = {'seg': 'pred_sem_seg', 'pseudo': 'pred_pseudo'}
-_CAMS = {'cam': 'pred_cam', 'aux_cam': 'pred_aux_cam'}
+_CAMS = {name: f'pred_{name}' for name in ('cam', 'aux_cam', 'lam', 'cam_lam')}
 
 
 @METRICS.register_module()
@@ -35,10 +35,11 @@ class WSSSMetric(BaseMetric):
     """All figures of a weakly supervised run in one pass over the data.
 
     Scores whatever the samples carry: ``pred_sem_seg`` (any mmseg model has it),
-    ``pred_cam`` and ``pred_aux_cam`` (score and class per pixel), ``pred_pseudo``
-    (255 = ignored), ``pred_score`` (image-level probabilities). Values are percent.
+    ``pred_cam``, ``pred_aux_cam``, ``pred_lam`` and ``pred_cam_lam`` (score and class
+    per pixel), ``pred_pseudo`` (255 = ignored), ``pred_score`` (image-level
+    probabilities). Values are percent.
 
-    Keys for X in ``seg``, ``cam``, ``aux_cam``, ``pseudo``: ``X_mIoU`` (see
+    Keys for X in ``seg``, ``pseudo`` and these CAMs (``cam``, …): ``X_mIoU`` (see
     ``average``), ``X_FP``, ``X_FN`` (shares of the union that are wrongly claimed and
     missed); ``seg_pAcc``, ``seg_mAcc``; for CAMs ``X_oracle_mIoU`` and
     ``X_oracle_thr`` (the best threshold of a sweep, chosen *on the truth*);
@@ -86,10 +87,9 @@ class WSSSMetric(BaseMetric):
             raise ValueError(
                 f'save_what={save_what!r}: must be one of {(*_LABELS, *_CAMS)}'
             )
-        self.thr = {
-            'cam': bkg_thr,
-            'aux_cam': bkg_thr if aux_bkg_thr is None else aux_bkg_thr,
-        }
+        self.thr = dict.fromkeys(_CAMS, bkg_thr)
+        if aux_bkg_thr is not None:
+            self.thr['aux_cam'] = aux_bkg_thr
         self.grid = (
             default_thresholds()
             if thresholds is None

@@ -13,6 +13,7 @@ NONE = '–'
 KINDS = {
     'CAM': ('cam_mIoU',),
     'aux CAM': ('aux_cam_mIoU',),
+    'LAM': ('lam_mIoU',),
     'pseudo label': ('pseudo_mIoU', 'mask_mIoU'),
     'seg': ('seg_mIoU',),
 }

@@ -167,6 +167,8 @@ def protocol(cfg: Config) -> str | None:
     if {'cam', 'aux_cam'} & set(test.get('outputs') or ()):
         first = evaluator[0] if isinstance(evaluator, (list, tuple)) else evaluator
         parts.append(_cam_protocol(test, first))
+    if (test.get('seg') or {}).get('source') == 'maps':
+        parts.append(_map_segmentation(test))
     return ', '.join(parts)
 
 
@@ -176,6 +178,18 @@ def _input_size(test: Mapping[str, Any]) -> str:
         height, width = size['squash']
         return f'{height} x {width}'
     return 'native size'
+
+
+def _map_segmentation(test: Mapping[str, Any]) -> str:
+    main, chosen = test.get('main_map', 'cam'), test.get('cam_filter', 'pred')
+    scales = (test.get(main) or {}).get('scales') or (1.0,)
+    whose = "the image's" if chosen == 'gt' else 'predicted'
+    refined = test['seg']['labeler'].get('refiner')
+    text = '/'.join(f'{scale:g}' for scale in scales)
+    how = f', {refined["type"]}' if refined else ''
+    return (
+        f'segmentation from the {main.upper()} of {whose} classes, scales {text}{how}'
+    )
 
 
 def _cam_protocol(test: Mapping[str, Any], evaluator: Mapping[str, Any]) -> str:

@@ -24,6 +24,7 @@ from mmwsss.io.pictures.picture_rule import PictureRule
 from mmwsss.io.pictures.reader import read_picture, read_rgb
 from mmwsss.io.provenance import record_in
 from mmwsss.io.published import compare_classes, load_to_predict, saved_classes
+from mmwsss.models.prediction.inference_cfg import MAPS
 from mmwsss.models.prediction.large_predictor import STRIDE
 from mmwsss.models.segmentors.wrapped_segmentor import unwrap
 from mmwsss.pipeline.large_prediction import predict_large, too_large
@@ -278,7 +279,7 @@ def small_outputs(model: nn.Module) -> dict[str, tuple[str, ...]]:
         model: from :func:`init_model`: a network of ours.
     """
     own = set(unwrap(model).test_cfg.get('outputs', ()))
-    maps = own & {'cam', 'aux_cam', 'pseudo', 'class_maps'}
+    maps = own & {*MAPS, 'pseudo', 'class_maps'}
     outputs = ('seg', 'class_maps') if maps else ('seg',)
     print_log(
         'of a picture of this size label and confidence are given'

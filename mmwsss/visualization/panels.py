@@ -18,12 +18,14 @@ _GAP, _FONT = 6, 15
 TITLES = {
     'cam': 'CAM',
     'aux_cam': 'auxiliary CAM',
+    'lam': 'LAM',
+    'cam_lam': 'CAM x LAM',
     'pseudo': 'pseudo label',
     'seg': 'prediction',
     'uncertainty': 'uncertainty',
     'truth': 'truth',
 }
-_HEAT = ('cam', 'aux_cam', 'uncertainty')
+_HEAT = ('cam', 'aux_cam', 'lam', 'cam_lam', 'uncertainty')
 
 
 @dataclass

@@ -15,6 +15,8 @@ from mmwsss.io.pictures.picture_rule import PictureRule
 _FIELDS = {
     'cam': ('pred_cam', 'score'),
     'aux_cam': ('pred_aux_cam', 'score'),
+    'lam': ('pred_lam', 'score'),
+    'cam_lam': ('pred_cam_lam', 'score'),
     'pseudo': ('pred_pseudo', 'data'),
     'seg': ('pred_sem_seg', 'data'),
     'truth': ('gt_sem_seg', 'data'),
@@ -29,8 +31,8 @@ def sample_outputs(sample: Any, truth: bool = True) -> dict[str, np.ndarray]:
         truth: Include ``gt_sem_seg`` where it is there.
 
     Returns:
-        (H, W) arrays by name: ``cam``, ``aux_cam`` (float32), ``pseudo``, ``seg``,
-        ``truth`` (integer).
+        (H, W) arrays by name: ``cam``, ``aux_cam``, ``lam``, ``cam_lam`` (float32),
+        ``pseudo``, ``seg``, ``truth`` (integer).
     """
     found = {}
     for name, (field, key) in _FIELDS.items():

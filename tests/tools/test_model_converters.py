@@ -11,6 +11,7 @@ import torch
 
 from tests.goldens.afa_model import tiny_afa
 from tests.goldens.conftest import load_golden
+from tests.goldens.more_model import tiny_more
 from tests.goldens.seco_model import tiny_seco
 from tests.goldens.toco_model import state_dict
 from tests.helpers.training import ROOT
@@ -50,6 +51,20 @@ def test_seco(tmp_path) -> None:
     state = torch.load(target, weights_only=True)['state_dict']
     assert state.keys() == model.state_dict().keys()
     assert all(torch.equal(state[k], v) for k, v in model.state_dict().items())
+
+
+def test_more(tmp_path) -> None:
+    """Also where the weights are nested, as those of COCO; dead layers stay behind."""
+    data = load_golden('more_network')
+    state = {f'module.{k}': v for k, v in state_dict(data).items()}
+    model = tiny_more(data)
+    for name, content in (('voc', state), ('coco', dict(model_state_dict=state))):
+        source, target = tmp_path / f'{name}.pth', tmp_path / f'{name}_ours.pth'
+        torch.save(content, source)
+        convert('more', source, target)
+        ours = torch.load(target, weights_only=True)['state_dict']
+        assert ours.keys() == model.state_dict().keys()
+        assert all(torch.equal(ours[k], v) for k, v in model.state_dict().items())
 
 
 def test_another_method_is_refused(tmp_path) -> None:

@@ -221,6 +221,7 @@ def _overrides(model: nn.Module) -> dict[str, Any]:
     outputs = tuple(
         name for name, part in _NEEDS.items() if getattr(model, part, True) is not None
     )
+    outputs += tuple(getattr(model, 'FURTHER_MAPS', ()))
     return dict(cam_filter='gt', outputs=outputs, post_processor=None)
 
 

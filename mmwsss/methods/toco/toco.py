@@ -83,8 +83,9 @@ class ToCo(WeakSegmentor):
 
         cams = self.fused_cams(view1, labels, features)
         if 'ptc' in self.active:
-            targets = self.token_targets(cams.aux, labels, box, features)
-            terms['ptc'] = self.losses['ptc'](features.maps[-1], targets)
+            tokens = features.maps[-1]
+            targets = self.token_targets(cams.aux, labels, box, tokens)
+            terms['ptc'] = self.losses['ptc'](tokens, targets)
         if 'ctc' in self.active:
             crops, flags = self.local_crops(inputs['local'], cams.aux)
             terms['ctc'] = self.class_contrast(cls_tokens, crops, flags)
@@ -114,14 +115,10 @@ class ToCo(WeakSegmentor):
         return both.select(slice(len(inputs['view1']))), both.cls_token
 
     def token_targets(
-        self,
-        aux_cam: Tensor,
-        labels: ImageLabels,
-        box: Tensor | None,
-        features: Features,
+        self, aux_cam: Tensor, labels: ImageLabels, box: Tensor | None, tokens: Tensor
     ) -> Tensor:
         """Which tokens belong together (section 3.2), from the auxiliary CAM."""
-        grid = tuple(features.maps[-1].shape[-2:])
+        grid = tuple(tokens.shape[-2:])
         scaled_box = self.train_cfg.get('scale_token_box', False)
         return token_pairs(
             aux_cam, labels.ids, grid, self.labeler.thresholds, box, scaled_box

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 from torch import Tensor
@@ -15,8 +15,10 @@ from mmwsss.io.errors import check_choice
 from mmwsss.io.setting_types import check_positive, check_types
 from mmwsss.structures import ImageLabels
 
-OUTPUTS = ('seg', 'prob', 'cam', 'aux_cam', 'pseudo', 'class_maps')
-FILTERS = ('gt', 'pred', 'none')
+#: class maps that are outputs of their own; ``cam_lam`` is the product of two
+MAPS = ('cam', 'aux_cam', 'lam', 'cam_lam')
+OUTPUTS = ('seg', 'prob', *MAPS, 'pseudo', 'class_maps')
+FILTERS = ('gt', 'pred', 'none', 'pred_else_seg', 'seg_else_pred')
 PAIRS = ('sum', 'max', 'mean')
 
 
@@ -63,6 +65,10 @@ class SegFusion:
         fuse: ``'max'`` or ``'sum'`` over scales.
         fuse_at: scales meet at the size of the ``'label'`` (ToCo) or of the first
             scale's ``'logits'`` (AFA).
+        source: ``'decoder'``, or ``'maps'``: the segmentation is what ``labeler`` makes
+            of the class maps that ``test_cfg.main_map`` names, of the classes that
+            ``test_cfg.cam_filter`` keeps; the entries above are then not read.
+        labeler: config of that labeler (see ``mmwsss/labelers``), else ``None``.
     """
 
     scales: Sequence[float] = (1.0,)
@@ -70,9 +76,17 @@ class SegFusion:
     pair: str = 'sum'
     fuse: str = 'max'
     fuse_at: str = 'label'
+    source: str = 'decoder'
+    labeler: Mapping[str, Any] | None = None
 
     def __post_init__(self) -> None:
         check_types(self, 'test_cfg.seg')
+        check_choice('test_cfg.seg.source', self.source, ('decoder', 'maps'))
+        if (self.source == 'maps') != (self.labeler is not None):
+            raise ValueError(
+                "test_cfg.seg has source='maps' and a labeler, or neither, got "
+                f'source={self.source!r} and labeler={self.labeler!r}'
+            )
         check_positive('test_cfg.seg.scales', self.scales)
         check_choice('test_cfg.seg.pair', self.pair, PAIRS)
         check_choice('test_cfg.seg.fuse', self.fuse, ('max', 'sum'))
@@ -163,6 +177,7 @@ class MapFusion:
         labels: ImageLabels,
         size: tuple[int, int],
         multiple: int = 1,
+        signed: bool = False,
     ) -> Tensor:
         """Fuse compact maps of several views into CAMs (B, K, H, W) in [0, 1].
 
@@ -170,10 +185,15 @@ class MapFusion:
             views: (image, mirror) for each scale, (B, K, h, w) each.
             labels: their classes.
             size: (H, W).
-            multiple: see :func:`mmwsss.cam.fusion.fuse_cams`.
+            multiple, signed: see :func:`mmwsss.cam.fusion.fuse_cams`.
         """
         fused = fuse_cams(
-            views, size, pair=self.pair, normalise=self.normalise, multiple=multiple
+            views,
+            size,
+            pair=self.pair,
+            normalise=self.normalise,
+            multiple=multiple,
+            signed=signed,
         )
         return labels.valid(fused)
 
@@ -246,7 +266,12 @@ class WindowCfg:
 
 
 GROUPS = dict(
-    input=InputCfg, seg=SegFusion, cam=MapFusion, pseudo=PseudoCfg, windows=WindowCfg
+    input=InputCfg,
+    seg=SegFusion,
+    cam=MapFusion,
+    lam=MapFusion,
+    pseudo=PseudoCfg,
+    windows=WindowCfg,
 )
 
 
@@ -255,25 +280,33 @@ class InferenceCfg:
     """What a model predicts and how: the entries of ``test_cfg``.
 
     Attributes:
-        outputs: subset of ``('seg', 'prob', 'cam', 'aux_cam', 'pseudo',
-            'class_maps')``.
+        outputs: subset of :data:`OUTPUTS`.
         cam_filter: whose image labels mask the CAMs: ``'gt'`` reads ground truth (the
             published CAM and pseudo-label numbers), ``'pred'`` the model's own
-            classification, ``'none'`` keeps all classes.
+            classification, ``'none'`` keeps all classes; ``'pred_else_seg'`` the
+            classification and, where that finds no class, the decoder;
+            ``'seg_else_pred'`` the reverse (MoRe; see
+            :mod:`mmwsss.models.prediction.kept_classes`).
+        main_map: the map that ``class_maps``, ``pseudo`` and a segmentation from maps
+            are made of, one of those that the network gives.
         use_teacher: predict with the averaged copies of the networks (EMA).
         post_processor: config of a refiner (dense CRF) of the decoder's probabilities,
             or ``None``.
-        input, seg, cam, pseudo, windows: see :class:`InputCfg`, :class:`SegFusion`,
-            :class:`MapFusion`, :class:`PseudoCfg`, :class:`WindowCfg`.
+        input, seg, cam, lam, pseudo, windows: see :class:`InputCfg`,
+            :class:`SegFusion`, :class:`MapFusion`, :class:`PseudoCfg`,
+            :class:`WindowCfg`. ``lam`` is of a localisation attention map alone; its
+            grids (``strides``) are those of ``cam``.
     """
 
     outputs: Sequence[str] = ('seg',)
     cam_filter: str = 'pred'
+    main_map: str = 'cam'
     use_teacher: bool = False
     post_processor: Mapping[str, Any] | None = None
     input: InputCfg = field(default_factory=InputCfg)
     seg: SegFusion = field(default_factory=SegFusion)
     cam: MapFusion = field(default_factory=MapFusion)
+    lam: MapFusion = field(default_factory=MapFusion)
     pseudo: PseudoCfg = field(default_factory=PseudoCfg)
     windows: WindowCfg = field(default_factory=WindowCfg)
 
@@ -306,19 +339,64 @@ class InferenceCfg:
                 f'test_cfg.outputs has {sorted(unknown)}; known: {OUTPUTS}'
             )
         check_choice('test_cfg.cam_filter', self.cam_filter, FILTERS)
-        bounded = sorted({'cam', 'aux_cam', 'pseudo'} & set(self.outputs))
-        if bounded:
-            self.cam.refuse_raw(f'the outputs {bounded}')
+        check_choice('test_cfg.main_map', self.main_map, MAPS[:-1])
+        for name in sorted(self.maps):
+            readers = [o for o in self.outputs if name in self._maps_of(o)]
+            bounded = sorted(set(readers) - {'class_maps'})
+            if bounded:
+                self.fusion_of(name).refuse_raw(f'the outputs {bounded}')
+
+    @property
+    def maps(self) -> frozenset[str]:
+        """Names of the network's maps that the outputs are made of."""
+        return frozenset(n for output in self.outputs for n in self._maps_of(output))
+
+    def _maps_of(self, output: str) -> tuple[str, ...]:
+        """Names of the network's maps that an output is made of."""
+        if output == 'cam_lam':
+            return ('cam', 'lam')
+        if output in MAPS:
+            return (output,)
+        of_main = output in ('class_maps', 'pseudo') or self.seg.source == 'maps'
+        return (self.main_map,) if of_main else ()
+
+    def fusion_of(self, name: str) -> MapFusion:
+        """How the views of a map of the network meet."""
+        return self.lam if name == 'lam' else self.cam
+
+    def with_scales(self, scales: Sequence[float]) -> InferenceCfg:
+        """The same with other scales of the main map."""
+        fusion = replace(self.fusion_of(self.main_map), scales=scales)
+        if self.main_map == 'lam':
+            return replace(self, lam=fusion)
+        return replace(self, cam=fusion)
 
     @property
     def wants_cams(self) -> bool:
-        """Whether any output needs CAMs."""
-        return bool(set(self.outputs) - {'seg', 'prob'})
+        """Whether any output needs class maps."""
+        return bool(self.maps)
+
+    @property
+    def seg_of_maps(self) -> bool:
+        """Whether a segmentation from class maps is wanted."""
+        return self.seg.source == 'maps' and bool({'seg', 'prob'} & set(self.outputs))
 
     @property
     def wants_seg(self) -> bool:
-        """Whether any output needs the decoder."""
-        return bool({'seg', 'prob'} & set(self.outputs))
+        """Whether any output is made of the decoder's logits."""
+        return self.seg.source == 'decoder' and bool(
+            {'seg', 'prob'} & set(self.outputs)
+        )
+
+    @property
+    def filter_decodes(self) -> bool:
+        """Whether the decoder has a say in which classes are kept."""
+        return self.wants_cams and 'seg' in self.cam_filter
+
+    def decodes_at(self, scale: float) -> bool:
+        """Whether the decoder's logits are read at a scale."""
+        of_filter = scale == 1.0 and self.filter_decodes
+        return of_filter or (self.wants_seg and scale in map(float, self.seg.scales))
 
     def passes(self) -> dict[float, bool]:
         """Scales at which the network runs → whether on mirrors too, scale 1 first.
@@ -328,9 +406,9 @@ class InferenceCfg:
         mirrors = {1.0: False}
         if self.wants_seg:
             mirrors |= {float(s): self.seg.mirror for s in self.seg.scales}
-        if self.wants_cams:
-            for scale in self.cam.scale_order:
-                mirrors[scale] = self.cam.mirror or mirrors.get(scale, False)
+        for fusion in map(self.fusion_of, sorted(self.maps)):
+            for scale in fusion.scale_order:
+                mirrors[scale] = fusion.mirror or mirrors.get(scale, False)
         return {s: mirrors[s] for s in scale_order(tuple(mirrors))}
 
 

@@ -73,8 +73,14 @@ class LargePredictor(Predictor):
                 "the output 'prob' of a large picture is the network's own: leave it "
                 'out, or the post-processor'
             )
+        if cfg.seg_of_maps:
+            raise UserError(
+                'of a large picture there is no segmentation from maps: set '
+                "test_cfg.seg=dict(source='decoder', labeler=None), or make the "
+                'picture smaller (test_cfg.input.long_side)'
+            )
         cam = replace(cfg.cam, fuse_at='label', strides=(STRIDE,))
-        self.cfg = replace(cfg, cam=cam)
+        self.cfg = replace(cfg, cam=cam, lam=replace(cfg.lam, fuse_at='label'))
 
     @torch.no_grad()
     def predict_pixels(self, pixels: np.ndarray) -> SegDataSample:
@@ -172,12 +178,13 @@ class LargePredictor(Predictor):
     def _write_maps(
         self,
         images: Tensor | ScaledPicture,
+        photos: Images,
         passes: Views,
         labels: ImageLabels,
         samples: Sequence[SegDataSample],
         sizes: Sequence[tuple[int, int]],
     ) -> None:
-        super()._write_maps(images, passes, labels, samples, sizes)
+        super()._write_maps(images, photos, passes, labels, samples, sizes)
         samples[0].set_field(
             {
                 stride: StoredMaps(maps.cpu(), ids.cpu())

@@ -18,9 +18,10 @@ from mmwsss.structures import ImageLabels
 
 from ..loss_terms import part_of
 from .inference_cfg import InferenceCfg
-from .map_outputs import MapOutputs
+from .kept_classes import kept_classes
+from .map_outputs import MapOutputs, map_names
 from .scaled_picture import ScaledPicture
-from .seg_outputs import post_processor, predict_seg
+from .seg_outputs import map_labeler, post_processor, predict_seg
 from .views import Views, make_views
 
 if TYPE_CHECKING:
@@ -61,10 +62,13 @@ def check_settings(model: WeakSegmentor, cfg: InferenceCfg) -> None:
     """
     for output in cfg.outputs:
         part = MAKERS.get(output)
+        if cfg.seg_of_maps and part == 'decode_head':
+            continue
         if part is not None and getattr(model, part) is None:
             raise UserError(
                 f'test_cfg.outputs asks for {output!r}, but the model has no {part}'
             )
+    _check_maps(model, cfg)
     _check_pseudo(model, cfg)
     if cfg.windows.size and 'pseudo' in cfg.outputs and cfg.pseudo.source != 'cam':
         raise UserError(
@@ -73,6 +77,35 @@ def check_settings(model: WeakSegmentor, cfg: InferenceCfg) -> None:
         )
     if cfg.post_processor is not None:
         post_processor(model, cfg.post_processor)
+
+
+def _check_maps(model: WeakSegmentor, cfg: InferenceCfg) -> None:
+    names = map_names(model)
+    unknown = sorted(cfg.maps - set(names))
+    if unknown:
+        raise UserError(
+            f'test_cfg asks for the maps {unknown}, but {type(model).__name__} makes '
+            f'{list(names)} (outputs, main_map)'
+        )
+    for name in sorted(cfg.maps):
+        if model.FURTHER_MAPS.get(name) and cfg.fusion_of(name).normalise == 'max':
+            raise UserError(
+                f"test_cfg.{name}.normalise='max' divides a signed map, which stays "
+                "below 0 in places: set 'minmax'"
+            )
+    if cfg.filter_decodes and model.decode_head is None:
+        raise UserError(
+            f'test_cfg.cam_filter={cfg.cam_filter!r} reads the decoder, but the model '
+            "has no decode_head: set 'pred'"
+        )
+    if cfg.seg_of_maps and cfg.post_processor is not None:
+        raise UserError(
+            "a segmentation from maps (test_cfg.seg.source='maps') is refined by its "
+            'labeler: set test_cfg.seg.labeler.refiner instead of '
+            'test_cfg.post_processor'
+        )
+    if cfg.seg_of_maps:
+        map_labeler(model, cfg)
 
 
 def _check_pseudo(model: WeakSegmentor, cfg: InferenceCfg) -> None:
@@ -213,8 +246,8 @@ class Predictor:
         if cfg.wants_seg:
             self._write_seg(passes, photos, samples, sizes)
         if cfg.wants_cams:
-            labels = self._kept_classes(scores, samples)
-            self._write_maps(views[1.0], passes, labels, samples, sizes)
+            labels = self._kept_classes(passes, samples)
+            self._write_maps(views[1.0], photos, passes, labels, samples, sizes)
         return samples
 
     def _write_seg(
@@ -230,6 +263,7 @@ class Predictor:
     def _write_maps(
         self,
         images: Tensor | ScaledPicture,
+        photos: Images,
         passes: Views,
         labels: ImageLabels,
         samples: Sequence[SegDataSample],
@@ -237,12 +271,13 @@ class Predictor:
     ) -> None:
         """Add what comes of the class maps to the samples."""
         outputs = MapOutputs(self.model, self.cfg, images, passes, labels)
-        outputs.write(samples, sizes)
+        outputs.write(samples, sizes, photos)
 
     def _kept_classes(
-        self, scores: Tensor, samples: Sequence[SegDataSample]
+        self, passes: Views, samples: Sequence[SegDataSample]
     ) -> ImageLabels:
         """Whose maps are predicted, by ``test_cfg.cam_filter``."""
+        scores = passes.scores
         if self.cfg.cam_filter == 'gt':
             refuse_unknown_labels(samples)
             announce_labels(self.model)
@@ -250,8 +285,10 @@ class Predictor:
         if self.cfg.cam_filter == 'none':
             batch, num_foreground = scores.shape
             return ImageLabels.every_class(batch, num_foreground, scores.device)
-        # 'pred': every class above 0.5, and none where none is
-        lists = [row.nonzero().flatten().tolist() for row in (scores > 0).cpu()]
+        shown = None
+        if self.cfg.filter_decodes:
+            shown = passes.seg_logits(1.0, False).argmax(1)
+        lists = kept_classes(self.cfg.cam_filter, scores, shown)
         return ImageLabels.from_lists(lists, scores.shape[1], scores.device)
 
 

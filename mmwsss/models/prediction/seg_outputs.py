@@ -3,15 +3,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+import torch
 from mmengine.structures import PixelData
 from mmseg.structures import SegDataSample
 from torch import Tensor, nn
 
 from mmwsss.cam import fuse_seg_logits, resize
+from mmwsss.io.errors import UserError
 from mmwsss.labelers.refiners.refiner import build_refiner, refine_maps
+from mmwsss.registry import LABELERS
+from mmwsss.structures import ImageLabels
 
 from .inference_cfg import InferenceCfg
 from .views import Views
@@ -58,6 +62,57 @@ def predict_seg(
             sample.set_field(PixelData(data=prob[0]), 'pred_prob')
 
 
+def segment_maps(
+    model: WeakSegmentor,
+    cfg: InferenceCfg,
+    photo: Tensor,
+    maps: Tensor,
+    labels: ImageLabels,
+    sample: SegDataSample,
+) -> None:
+    """Add ``pred_sem_seg`` and, if asked for, ``pred_prob``, of class maps.
+
+    Args:
+        model: whose picture this is.
+        cfg: with the labeler in ``cfg.seg``.
+        photo: (3, h, w), normalised, before any resizing.
+        maps: (1, K, H, W) in [0, 1] at the size of the output.
+        labels: their classes.
+        sample: to be filled.
+    """
+    size = tuple(maps.shape[-2:])
+    pixels = resize(model.grey_levels(photo[None]), size)
+    found = map_labeler(model, cfg).to(maps.device)(pixels, maps, labels)
+    sample.set_field(PixelData(data=found.ids), 'pred_sem_seg')
+    if 'prob' in cfg.outputs:
+        background = 1 - maps.amax(1, keepdim=True)
+        soft = torch.cat([background, maps], 1) if found.soft is None else found.soft
+        soft = resize(soft, size)
+        every = torch.cat([soft[:, :1], labels.scatter(soft[:, 1:])], 1)
+        every = every / every.sum(1, keepdim=True)
+        sample.set_field(PixelData(data=every[0]), 'pred_prob')
+
+
+def map_labeler(model: WeakSegmentor, cfg: InferenceCfg) -> nn.Module:
+    """The labeler of ``test_cfg.seg``, built once for a model.
+
+    Raises:
+        UserError: if it reads side inputs, which a prediction hasn't got.
+    """
+
+    def build(settings: Mapping[str, Any]) -> nn.Module:
+        labeler = LABELERS.build(dict(settings))
+        if labeler.side_inputs:
+            raise UserError(
+                f'test_cfg.seg.labeler={type(labeler).__name__} reads '
+                f'{list(labeler.side_inputs)}, and a segmentation is made of picture '
+                'and maps alone: take another labeler'
+            )
+        return labeler
+
+    return _kept(model, '_map_labeler', cfg.seg.labeler, build)
+
+
 def decoder_pairs(
     cfg: InferenceCfg, passes: Views
 ) -> list[tuple[Tensor, Tensor | None]]:
@@ -75,9 +130,17 @@ def post_processor(model: WeakSegmentor, refiner: Mapping[str, Any]) -> nn.Modul
     Raises:
         ValueError: if it is none.
     """
+    return _kept(
+        model, '_post_processor', refiner, lambda cfg: build_refiner(dict(cfg))
+    )
+
+
+def _kept(
+    model: WeakSegmentor, name: str, settings: Any, build: Callable[[Any], Any]
+) -> nn.Module:
+    """What is built of some settings, the same again until they change."""
     marks = model.averaged.owner.__dict__  # a teacher's network is a passing copy
-    kept = marks.get('_post_processor')
-    if kept is None or kept[0] != refiner:
-        kept = refiner, build_refiner(dict(refiner))
-        marks['_post_processor'] = kept  # no child: it has no weights
+    kept = marks.get(name)
+    if kept is None or kept[0] != settings:
+        kept = marks[name] = settings, build(settings)  # no child: it has no weights
     return kept[1]

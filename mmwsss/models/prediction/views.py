@@ -99,7 +99,8 @@ class WholeViews:
 
     def maps(self, scale: float, mirrored: bool, labels: ImageLabels) -> tuple:
         """See :class:`Views`."""
-        return self.model.compact_maps(self._features(scale, mirrored), labels)
+        features = self._features(scale, mirrored)
+        return self.model.compact_maps(features, labels, further=True)
 
     def seg_logits(self, scale: float, mirrored: bool) -> Tensor:
         """See :class:`Views`."""
@@ -190,13 +191,13 @@ class WindowedViews:
         """What is wanted of some windows: maps of all classes, logits."""
         assert features is not None  # mirrors are asked for where they are made
         model, cfg = self.model, self.cfg
-        if cfg.wants_cams and scale in cfg.cam.scale_order:
+        if any(scale in cfg.fusion_of(name).scale_order for name in cfg.maps):
             maps = features.maps[0]
             every = ImageLabels.every_class(
                 len(maps), model.num_foreground, maps.device
             )
-            yield 'cam', model.compact_maps(features, every)
-        if cfg.wants_seg and scale in map(float, cfg.seg.scales):
+            yield 'cam', model.compact_maps(features, every, further=True)
+        if cfg.decodes_at(scale):
             yield 'seg', (model.seg_logits(features),)
 
 

@@ -89,6 +89,8 @@ class WeakSegmentor(BaseSegmentor):
     )
     #: values of ``test_cfg.pseudo.source``; as a dict with the parts that each needs
     PSEUDO_SOURCES: ClassVar[Collection[str]] = ('cam',)
+    #: class maps that prediction gives beside CAMs → whether signed (without a ReLU)
+    FURTHER_MAPS: ClassVar[Mapping[str, bool]] = {}
     #: whether class maps are made of gradients: they are on where maps are made
     MAPS_NEED_GRAD: ClassVar[bool] = False
 
@@ -140,6 +142,12 @@ class WeakSegmentor(BaseSegmentor):
             labels: of the N views, the classes whose maps are wanted.
         """
         return tuple(ClassMaps(logits) for logits in self.cam_logits(features))
+
+    def further_maps(
+        self, features: Features, labels: ImageLabels
+    ) -> tuple[ClassMaps, ...]:
+        """The maps of ``FURTHER_MAPS`` in their order, see :meth:`view_maps`."""
+        return ()
 
     def dense_logits(self, features: Features) -> Tensor:
         """CAM logits with gradient (B, C, h, w), or C + 1 with background last."""
@@ -256,17 +264,18 @@ class WeakSegmentor(BaseSegmentor):
         return torch.set_grad_enabled(self.MAPS_NEED_GRAD)
 
     def compact_maps(
-        self, features: Features, labels: ImageLabels
+        self, features: Features, labels: ImageLabels, further: bool = False
     ) -> tuple[Tensor, ...]:
         """Class maps (N, K, h, w) of the present classes, for each tap; no gradient.
 
         Args:
             features: of B views, or of B and their B mirrors.
-            labels: of the B images.
+            labels, further: of the B images; whether with those of ``FURTHER_MAPS``.
         """
         labels = labels.tile(len(features.maps[0]) // len(labels))
         with self.gradients_of_maps():
             taps = self.view_maps(features, labels)
+            taps += self.further_maps(features, labels) if further else ()
         return tuple(tap.compact(labels).detach() for tap in taps)
 
     @torch.no_grad()
@@ -407,10 +416,10 @@ class WeakSegmentor(BaseSegmentor):
 
         Returns:
             The samples with ``pred_score`` (C,) class probabilities and, as asked for,
-            ``pred_sem_seg`` (1, H, W) with ``seg_logits`` (C + 1, H, W), ``pred_prob``
-            (C + 1, H, W), ``pred_cam`` and ``pred_aux_cam`` (score in [0, 1] and label
-            in 1..C, no threshold applied, (1, H, W) each), ``pred_pseudo`` (1, H, W)
-            with 255 = ignore, ``class_maps`` (stride → :class:`.StoredMaps`).
+            ``pred_sem_seg`` (1, H, W), of a decoder with ``seg_logits`` (C + 1, H, W),
+            ``pred_prob`` (C + 1, H, W), ``pred_cam`` and other maps (score in [0, 1]
+            and label in 1..C, no threshold applied, (1, H, W) each), ``pred_pseudo``
+            (1, H, W), 255 = ignore, ``class_maps`` (stride → :class:`.StoredMaps`).
 
         Raises:
             UserError: if the model lacks the part that an output comes from.

@@ -35,7 +35,8 @@ def deployable(
         all_views: with the scales and mirrors of ``test_cfg``; else the images alone.
 
     Raises:
-        UserError: if it gives neither probabilities of pixels nor CAMs.
+        UserError: if it gives neither probabilities of pixels nor CAMs, or its
+            segmentation is made of other maps.
     """
     inner = unwrap(model)
     if isinstance(inner, EncoderDecoder):
@@ -49,6 +50,12 @@ def deployable(
             'export the segmenter, or the network with a CAM head'
         )
     settings = InferenceCfg.of(inner.test_cfg)
+    if settings.seg.source == 'maps' or settings.main_map != 'cam':
+        raise UserError(
+            'a file holds the decoder and the CAM, and test_cfg has seg.source='
+            f'{settings.seg.source!r} and main_map={settings.main_map!r}: export with '
+            'the config of the decoder'
+        )
     network = inner.teacher_network() if settings.use_teacher else inner
     return DeployedNetwork(network, _views(inner, names, all_views), names).eval()
 

@@ -60,8 +60,7 @@ class GenerateCfg:
             probabilities, ``irn`` for seeds, no CRF after a walk.
         unary: of the CRF: ``'prob'``, or ``'labels'`` (always for seeds, by default
             after a walk).
-        cam_filter: whose image labels choose the classes: ``'gt'``, ``'pred'`` or
-            ``'none'``.
+        cam_filter: whose image labels choose the classes, see :class:`.InferenceCfg`.
         stride: of the maps that are saved, in pixels; default: 1 for ``'fused'``, 4
             for the others.
         dtype: of the maps that are saved: ``'float16'`` or ``'uint8'``.

@@ -222,6 +222,8 @@ _FILTERS = dict(
     gt='its GROUND-TRUTH image labels (no pixel label is read)',
     pred='as the network predicts',
     none='all',
+    pred_else_seg="as the network predicts, without any the decoder's",
+    seg_else_pred="the decoder's, without any as the network predicts",
 )
 
 
@@ -236,18 +238,27 @@ def describe(settings: GenerateCfg, model: nn.Module) -> str:
             f'({type(network.labeler).__name__}: {network.labeler.extra_repr()})'
         )
     if settings.labeler is not None:
-        return f'{settings.labeler} of the CAM'
+        return f'{settings.labeler} of {_map_name(model)}'
     background = (
         f'background (1 - max)^{settings.alpha:g}'
         if settings.alpha is not None
         else f'background {settings.bkg_thr}'
     )
-    of = 'the decoder' if settings.source == 'seg' else f'the CAM, {background}'
+    of = (
+        'the decoder'
+        if settings.source == 'seg'
+        else f'{_map_name(model)}, {background}'
+    )
     preset = f' with {settings.preset}' if settings.preset else ''
     count = f' on {settings.num_classes} labels' if settings.num_classes else ''
     plain = settings.way == 'none'
     way = 'the strongest class' if plain else settings.refine
     return f'{way}{preset}{count} of {of}'
+
+
+def _map_name(model: nn.Module) -> str:
+    main = unwrap(model).test_cfg.get('main_map', 'cam')
+    return 'the CAM' if main == 'cam' else f'the {main.upper()}'
 
 
 def generate(

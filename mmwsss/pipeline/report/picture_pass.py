@@ -27,7 +27,9 @@ from .network_runner import NetworkRunner
 from .scored_picture import ScoredPicture
 
 #: outputs in the order in which a report is about them
-OUTPUTS = ('seg', 'cam', 'pseudo', 'aux_cam')
+OUTPUTS = ('seg', 'cam', 'pseudo', 'aux_cam', 'lam', 'cam_lam')
+#: those that are scored at a threshold
+CAMS = ('cam', 'aux_cam', 'lam', 'cam_lam')
 
 
 @dataclass

@@ -10,7 +10,7 @@ import numpy as np
 
 from .looked_at import LookedAt
 from .picture_cards import CardGroup, card_groups
-from .picture_pass import PicturePass
+from .picture_pass import CAMS, PicturePass
 from .picture_tiles import swatches
 from .report_charts import (
     OUTPUT_NAMES,
@@ -117,7 +117,7 @@ def build_block(title: str, looked: Sequence[LookedAt], count: int) -> ReportBlo
             what = f'{of}{OUTPUT_NAMES[found.main]}, {_pictures(found)}'
             cells = shares(found.confusion).tolist()
             block.confusion.append(Matrix(what, found.classes, cells))
-    charts = [sweep_chart(cam, passes) for cam in ('cam', 'aux_cam')]
+    charts = [sweep_chart(cam, passes) for cam in CAMS]
     block.sweeps = [chart for chart in charts if chart is not None]
     reliable = reliability_chart(passes)
     block.reliability = [] if reliable is None else [reliable]

@@ -20,6 +20,8 @@ OUTPUT_NAMES = {
     'seg': 'segmentation',
     'cam': 'CAM',
     'aux_cam': 'auxiliary CAM',
+    'lam': 'LAM',
+    'cam_lam': 'CAM x LAM',
     'pseudo': 'pseudo label',
 }
 _SCORES = {f'{name}_mIoU': title for name, title in OUTPUT_NAMES.items()}

@@ -30,6 +30,8 @@ SCORES = {
     'cam_mIoU': 'CAM, mIoU at the chosen threshold',
     'cam_oracle_mIoU': 'CAM, mIoU at the best threshold (chosen on the truth)',
     'aux_cam_mIoU': 'auxiliary CAM, mIoU at the chosen threshold',
+    'lam_mIoU': 'LAM, mIoU at the chosen threshold',
+    'cam_lam_mIoU': 'CAM x LAM, mIoU at the chosen threshold',
     'pseudo_mIoU': 'pseudo label, mIoU of what it labels',
     'pseudo_labelled': 'pseudo label, share of the pixels that it labels',
     'cls_mAP': 'image labels, mean average precision',

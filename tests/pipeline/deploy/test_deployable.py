@@ -123,3 +123,11 @@ def test_decoders_whose_scores_are_no_logits() -> None:
     config.model.decode_head.update(num_classes=2, out_channels=1)
     with pytest.raises(UserError, match='with 1 channels are no logits'):
         deployable(network(config))
+
+
+def test_a_segmentation_from_maps_is_refused() -> None:
+    """A file would hold the decoder, which is another segmentation."""
+    model = network('configs/more/more_vit-t_shapes_lam.py')
+    with pytest.raises(UserError, match="seg.source='maps' and main_map='lam'"):
+        deployable(model)
+    assert deployed(network('configs/more/more_vit-t_shapes.py'))

@@ -16,6 +16,7 @@ from tests.helpers.short_runs import (
     CAAE,
     CAM,
     FSR,
+    MORE,
     SECO,
     SEMFORMER,
     SMAF,
@@ -40,7 +41,7 @@ train_dataloader = dict(dataset=dict(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize('config', [AFA, FSR, SECO, CAM, SMAF, UPPER])
+@pytest.mark.parametrize('config', [AFA, FSR, SECO, MORE, CAM, SMAF, UPPER])
 def test_other_configs_train_and_test(config, shapes, tmp_path) -> None:
     short = short_config(config, shapes, tmp_path)
     done = train(short, tmp_path / 'run')
