@@ -34,9 +34,14 @@ _BEGIN = 'Drop a photo to begin.'
 _STYLE = """
 .facts { width: 100%; border-collapse: collapse; }
 .facts td, .facts th { padding: .25rem .5rem; text-align: right; }
+.facts td { white-space: nowrap; }
 .facts td:first-child, .facts th:first-child { text-align: left; }
 .swatch { display: inline-block; width: .9em; height: .9em; margin-right: .5em;
   border-radius: 2px; vertical-align: -.1em; }
+#cams .grid-wrap { min-height: 0; max-height: none; }
+#cams .grid-container { height: auto !important;
+  grid-template-columns: repeat(auto-fill, minmax(min(14rem, 100%), 1fr)) !important; }
+#cams .thumbnail-item { aspect-ratio: 3 / 2; }
 """
 
 
@@ -154,6 +159,7 @@ def build_page(segmenter: PhotoSegmenter, folder: Path) -> Any:
                 with gradio.Row():
                     mask = _picture(gradio, 'Mask', 'mask')
                     sure = _picture(gradio, 'Confidence: blue 0, red 1', 'confidence')
+                table = gradio.HTML(elem_id='table')
                 cams = gradio.Gallery(
                     label='CAM of each class that the network finds',
                     elem_id='cams',
@@ -163,7 +169,6 @@ def build_page(segmenter: PhotoSegmenter, folder: Path) -> Any:
                     interactive=False,
                     buttons=['fullscreen'],
                 )
-                table = gradio.HTML()
         shown = [mask, sure, cams, table]
 
         draw = dict(fn=page.show, inputs=[done, chosen], outputs=shown)

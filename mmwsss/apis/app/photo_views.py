@@ -22,10 +22,12 @@ IGNORED = 255
 
 
 def shown_ids(done: SegmentedPhoto, names: Collection[str]) -> list[int]:
-    """Class ids 1..C that are to be shown; all where no name is chosen."""
-    return [
-        i for i, name in enumerate(done.classes) if i and (not names or name in names)
-    ]
+    """Class ids 1..C that are to be shown; all where none of them is chosen.
+
+    Names of another model's classes don't count.
+    """
+    ids = range(1, len(done.classes))
+    return [i for i in ids if done.classes[i] in names] or list(ids)
 
 
 def mask_view(done: SegmentedPhoto, names: Collection[str] = ()) -> np.ndarray:
@@ -107,7 +109,7 @@ def facts_table(done: SegmentedPhoto, names: Collection[str] = ()) -> str:
         for row in rows
     )
     return (
-        '<table class="facts"><thead><tr><th>class</th><th>of the photo</th>'
+        '<table class="facts"><thead><tr><th>class</th><th>area</th>'
         '<th>confidence</th><th>in the photo?</th></tr></thead>'
         f'<tbody>{body}</tbody></table>'
     )
