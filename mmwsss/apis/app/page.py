@@ -33,7 +33,7 @@ _SESSIONS, _KEPT = 8, 3600
 _BEGIN = 'Drop a photo to begin.'
 _STYLE = """
 .facts { width: 100%; border-collapse: collapse; }
-.facts td, .facts th { padding: .25rem .5rem; text-align: right; }
+.facts td, .facts th { padding: .25rem .4rem; text-align: right; }
 .facts td { white-space: nowrap; }
 .facts td:first-child, .facts th:first-child { text-align: left; }
 .swatch { display: inline-block; width: .9em; height: .9em; margin-right: .5em;
@@ -159,7 +159,7 @@ def build_page(segmenter: PhotoSegmenter, folder: Path) -> Any:
                 with gradio.Row():
                     mask = _picture(gradio, 'Mask', 'mask')
                     sure = _picture(gradio, 'Confidence: blue 0, red 1', 'confidence')
-                table = gradio.HTML(elem_id='table')
+                table = gradio.HTML(elem_id='table', padding=False)
                 cams = gradio.Gallery(
                     label='CAM of each class that the network finds',
                     elem_id='cams',
