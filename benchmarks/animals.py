@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from mmengine.logging import print_log
-from tables import row_table, rows_parser, run_rows, score_cells
+from tables import row_table, rows_parser, run_rows, score_cells, training_cells
 
 from mmwsss.cli.inference_options import AREAS
 from mmwsss.datasets.voc_animals import VOCAnimalsDataset
@@ -137,10 +137,9 @@ def score_table(results: Results) -> str:
 
 def cells(runs: list[dict]) -> list[str]:
     """All columns of a row but the first."""
-    minutes = max(run['train_cost']['seconds'] for run in runs) / 60
+    minutes, memory = training_cells(runs)
     photo = max(run['test_cost']['seconds'] for run in runs) / PHOTOS
-    memory = max(run['train_cost']['peak_mib'] for run in runs) / 1024
-    costs = [f'{minutes:.0f} min', f'{photo:.2f} s', f'{memory:.1f} GiB']
+    costs = [minutes, f'{photo:.2f} s', memory]
     scores = [score_cells(runs, [key], test)[0] for test, key in COLUMNS.values()]
     return [*scores, *costs, str(len(runs))]
 

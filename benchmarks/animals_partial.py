@@ -20,7 +20,14 @@ from typing import NamedTuple
 
 from animals import entry
 from mmengine.logging import print_log
-from tables import add_run_options, row_table, rows_parser, run_rows, score_cells
+from tables import (
+    add_run_options,
+    row_table,
+    rows_parser,
+    run_rows,
+    score_cells,
+    training_cells,
+)
 
 from mmwsss.io.atomic_file import is_whole
 from mmwsss.io.output_folder import made_in
@@ -127,9 +134,8 @@ def cells(runs: list[dict]) -> list[str]:
         ', '.join(sorted({str(run[key]) for run in runs}))
         for key in ('iters', 'annotated')
     )
-    minutes = max(run['train_cost']['seconds'] for run in runs) / 60
     scores = score_cells(runs, list(COLUMNS.values()))
-    return [annotated, *scores, lengths, f'{minutes:.0f} min', str(len(runs))]
+    return [annotated, *scores, lengths, training_cells(runs)[0], str(len(runs))]
 
 
 def main(argv: list[str] | None = None) -> None:

@@ -46,8 +46,9 @@ def network(config: str) -> nn.Module:
     model.picture = PictureRule()
     classes = getattr(model, 'dataset_meta', {}).get('classes')
     if not classes:
-        count = model.decode_head.num_classes
-        model.dataset_meta = dict(classes=[f'class {i}' for i in range(count)])
+        sized = model if hasattr(model, 'num_classes') else model.decode_head
+        names = [f'class {i}' for i in range(sized.num_classes)]
+        model.dataset_meta = dict(classes=names)
     return model
 
 

@@ -81,6 +81,16 @@ def score_cells(
     ]
 
 
+def training_cells(runs: Sequence[Mapping[str, Any]]) -> tuple[str, str]:
+    """Longest time and largest memory of the trainings that ran in one go."""
+    costs = [run['train_cost'] for run in runs if run['train_cost']]
+    if not costs:
+        return '–', '–'
+    minutes = max(cost['seconds'] for cost in costs) / 60
+    memory = max(cost['peak_mib'] for cost in costs) / 1024
+    return f'{minutes:.0f} min', f'{memory:.1f} GiB'
+
+
 def rows_parser(
     description: str,
     rows: Mapping[str, Any],

@@ -21,9 +21,8 @@ from torch import nn
 
 from mmwsss.cli.arguments import plain_errors
 from mmwsss.io.atomic_file import write_picture
-from mmwsss.io.errors import UserError
-from mmwsss.io.metafiles import published, published_weights
 from mmwsss.pipeline.inference import init_model, predict_image
+from mmwsss.pipeline.zoo_models import zoo_model
 from mmwsss.visualization.panels import Tile, compose_panel, sample_tiles
 from mmwsss.visualization.samples import sample_outputs
 
@@ -47,22 +46,6 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         '--out', type=Path, default=ROOT / 'work_dirs/demo/photos.png', metavar='FILE'
     )
     return parser.parse_args(argv)
-
-
-def zoo_model(name: str) -> nn.Module:
-    """A network of the zoo.
-
-    Raises:
-        UserError: if the zoo has no such model, or its file is damaged.
-    """
-    known = published(ROOT)
-    if name not in known:
-        raise UserError(
-            f'the zoo has no {name}; it has {", ".join(known) or "nothing"}'
-        )
-    entry = known[name]
-    published_weights(ROOT, entry)  # refuses a damaged file
-    return init_model(ROOT / entry['Config'], str(ROOT / entry['Weights']))
 
 
 def photos() -> dict[str, np.ndarray]:
@@ -109,7 +92,7 @@ def main(argv: list[str] | None = None) -> None:
         [config] = ROOT.glob(f'configs/*/{args.model}.py')
         model = init_model(config, str(args.checkpoint))
     else:
-        model = zoo_model(args.model)
+        model = init_model(*zoo_model(args.model))
     drawn = Image.fromarray(picture(model))
     drawn = drawn.quantize(COLOURS, dither=Image.Dither.NONE)
     write_picture(drawn, args.out)

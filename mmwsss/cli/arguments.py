@@ -96,7 +96,8 @@ def add_picture(parser: argparse.ArgumentParser) -> None:
         default={},
         metavar='KEY=VALUE',
         help='how pictures are read that are not 8-bit RGB, as picture=dict(...) of a '
-        'data set: value_range=0,12000 or percentiles=2,98; bands=0,1,2; exif=ignore',
+        'data set: value_range=0,12000 or percentiles=2,98; bands=0,1,2; exif=ignore; '
+        'background=white',
     )
 
 

@@ -7,18 +7,21 @@ import filecmp
 import os
 import re
 import unicodedata
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 
 import numpy as np
 from PIL import Image
 
 from mmwsss.io.data_errors import LabelError
 from mmwsss.io.image_files import image_stem
+from mmwsss.io.wording import of_data_set, setting
 
 _SURROGATE = re.compile('[\ud800-\udfff]')
 _ROOTED = re.compile(r'/|[A-Za-z]:/|\w+://')
 #: pairs of files with equal names and sizes whose contents are compared at the start
 MAX_COMPARED = 32
+#: pairs that a message names
+TOLD = 5
 
 
 def composed(text: str) -> str:
@@ -59,7 +62,8 @@ def clean_name(name: str, path: str, folder: str | None = None) -> str:
             raise LabelError(
                 path,
                 f"names the image {name!r}, whose '..' leads out of the image folder",
-                'give names below it, and the folder as data_prefix.img_path',
+                'give names below it, and the folder as '
+                + setting('data_prefix.img_path'),
             )
         root = '/' if name.startswith('/') else ''
         if '://' not in name:
@@ -76,9 +80,8 @@ def _below(name: str, path: str, folder: str) -> str:
         start = root.rstrip('/') + '/'
         if root and name.startswith(start):
             return name[len(start) :]
-    fix = (
-        'give names below it, or the folder that holds them all as '
-        'data_prefix.img_path (relative to data_root)'
+    fix = 'give names below it, or the folder that holds them all as ' + of_data_set(
+        'data_prefix.img_path'
     )
     if not name.startswith('/') or name.startswith('//'):  # of another machine
         begin = name.rpartition('/')[0] + '/'
@@ -133,9 +136,9 @@ def refuse_shared_stems(
 
 
 def refuse_photo_in_two_folders(
-    folder: str, labels: Mapping[str, Sequence[str]]
+    folder: str, labels: Mapping[str, Sequence[str]], nothing: Container[str] = ()
 ) -> None:
-    """Refuse one photo in two class folders.
+    """Refuse photos in two class folders.
 
     Looked at are files of one name and one size; of the first of them also the
     contents, since numbered pictures of a format without compression agree in both.
@@ -144,31 +147,51 @@ def refuse_photo_in_two_folders(
     Args:
         folder: that holds the class folders.
         labels: class names by image.
+        nothing: labels that mean "no object": no picture has one and a class.
 
     Raises:
-        LabelError: naming both files.
+        LabelError: naming both files of the first few.
     """
+    twice = [
+        (one, other)
+        for one, other in _same_name_and_size(folder, labels)
+        if _one_photo(os.path.join(folder, one), os.path.join(folder, other))
+    ]
+    if not twice:
+        return
+    told = '; '.join(f'{one} and {other}' for one, other in twice[:TOLD])
+    names = (*labels[twice[0][0]], *labels[twice[0][1]])
+    fix = 'keep each in the folder that is right'
+    if not any(name in nothing for name in names):
+        fix += f'; if it shows both, in {"+".join(names)!r}'
+    raise LabelError(
+        folder,
+        f'holds one photo in two class folders, {told}'
+        + (f' and {len(twice) - TOLD} more' if len(twice) > TOLD else ''),
+        fix,
+    )
+
+
+def _same_name_and_size(
+    folder: str, labels: Mapping[str, Sequence[str]]
+) -> Iterator[tuple[str, str]]:
+    """The first pairs of files of different labels that may be one photo."""
     by_name: dict[str, list[str]] = {}
     for name in labels:
         by_name.setdefault(os.path.basename(name), []).append(name)
     compared = 0
     for names in by_name.values():
-        if len(names) == 1:
-            continue
         by_size: dict[int, str] = {}
-        for name in names:
+        for name in names if len(names) > 1 else ():
             size = os.stat(os.path.join(folder, name)).st_size
             other = by_size.setdefault(size, name)
-            if set(labels[other]) == set(labels[name]) or compared >= MAX_COMPARED:
-                continue
-            compared += 1
-            pair = (os.path.join(folder, other), os.path.join(folder, name))
-            if filecmp.cmp(*pair, shallow=False) and not _is_blank(pair[0]):
-                raise LabelError(
-                    folder,
-                    f'holds one photo in two class folders, {other} and {name}',
-                    'keep it in one; a folder "cat+dog" holds images of both classes',
-                )
+            if set(labels[other]) != set(labels[name]) and compared < MAX_COMPARED:
+                compared += 1
+                yield other, name
+
+
+def _one_photo(one: str, other: str) -> bool:
+    return filecmp.cmp(one, other, shallow=False) and not _is_blank(one)
 
 
 def _is_blank(path: str) -> bool:

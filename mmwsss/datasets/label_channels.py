@@ -2,16 +2,18 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from mmwsss.io.data_errors import LabelError
 from mmwsss.io.errors import UserError
+from mmwsss.io.findings import Findings
+from mmwsss.io.wording import of_data_set, setting
 
 from .image_names import composed
 from .readers.decoding import read_decoded
 from .readers.label_table import LabelTable
-from .readers.vocabulary import Vocabulary, name_key
+from .readers.vocabulary import Vocabulary, name_key, spelling_key
 
 BACKGROUND = 'background'
 #: folders and labels that mean "no object", unless a class has the name
@@ -56,8 +58,9 @@ def check_classes(owner: str, classes: Sequence[str] | None) -> Sequence[str]:
         raise UserError(
             f'the classes of {owner} name {", ".join(map(repr, unmeant))}, as lists of '
             'labelling tools do, which is nothing to be learnt: take it out of '
-            f'classes.txt or metainfo.classes. {BACKGROUND!r} is the first class '
-            'already, with the id 0 in masks, and what is to be ignored has the id 255 '
+            f'classes.txt or {setting("metainfo.classes")}. {BACKGROUND!r} is the '
+            'first class already, with the id 0 in masks, and what is to be ignored '
+            'has the id 255 '
             '(LabelMe: _background_ 0, __ignore__ 255, then the classes from 1 on)'
         )
     return classes
@@ -74,30 +77,60 @@ def read_classes(path: str | Path) -> tuple[str, ...]:
 
 
 def foreground_classes(
-    labels: Iterable[str], negatives: Iterable[str] | None = None
+    labels: Mapping[str, int],
+    negatives: Iterable[str] | None = None,
+    findings: Findings | None = None,
 ) -> tuple[str, ...]:
     """Labels that name a class, in alphabetical order, numbers by their size.
 
     Args:
-        labels: all that a label file holds.
+        labels: all that a label file holds, each with its number of pictures.
         negatives: those that mean "no object", see :class:`LabelChannels`.
+        findings: gets what is refused, which is raised otherwise.
 
     Raises:
-        UserError: if two differ in capitals or blanks alone.
+        UserError: if some differ in capitals, blanks, ``_`` or ``-`` alone.
     """
     nothing = LabelChannels((BACKGROUND,), negatives=negatives)
     found = sorted({item for item in labels if not nothing.is_negative(item)})
     if all(name.isdecimal() for name in found):
         found.sort(key=int)
-    alike: dict[str, str] = {}
-    for name in found:
-        other = alike.setdefault(name.replace(' ', '_').casefold(), name)
-        if other != name:
-            raise UserError(
-                f'the labels {other!r} and {name!r} look like one class: write them '
-                'alike, or name all classes by --classes if they are two'
-            )
+    noted = findings or Findings()
+    with noted.noted():
+        _refuse_alike(found, labels)
+    if findings is None:
+        noted.refuse()
     return tuple(found)
+
+
+def _refuse_alike(found: Sequence[str], labels: Mapping[str, int]) -> None:
+    """Refuse classes of one spelling key.
+
+    Raises:
+        UserError: naming all.
+    """
+    alike: dict[str, list[str]] = {}
+    for name in found:
+        alike.setdefault(spelling_key(name), []).append(name)
+    twice = [names for names in alike.values() if len(names) > 1]
+    if twice:
+        told = '; '.join(
+            ', '.join(f'{name!r} ({labels[name]} pictures)' for name in names)
+            for names in twice
+        )
+        raise UserError(
+            f'labels look like one class in several spellings: {told}. Write them '
+            f'alike{_by_renaming(twice, labels)}, or name all classes in '
+            f'{setting("metainfo.classes")} if they are different ones'
+        )
+
+
+def _by_renaming(twice: Sequence[Sequence[str]], labels: Mapping[str, int]) -> str:
+    """The option that writes labels as most are; '' where whoever asks has none."""
+    most = [(names, max(names, key=lambda name: labels[name])) for names in twice]
+    pairs = {name: one for names, one in most for name in names if name != one}
+    option = setting('rename', pairs)
+    return f' ({option})' if option.startswith('-') else ''
 
 
 class LabelChannels:
@@ -128,8 +161,8 @@ class LabelChannels:
         both = [name for name in negatives or () if name_key(name) in taken]
         if both:
             raise UserError(
-                f'negatives={tuple(negatives or ())} names {both[0]!r}, which is a '
-                'class of the data set: take it out of one of them'
+                f'{setting("negatives", tuple(negatives or ()))} names {both[0]!r}, '
+                'which is a class of the data set: take it out of one of them'
             )
         given = NEGATIVES if negatives is None else (BACKGROUND, *negatives)
         self.negatives = {name_key(name) for name in given} - taken
@@ -179,8 +212,8 @@ class LabelChannels:
                 table.path,
                 f'gives the image {name!r} the class {classes[0]!r} and '
                 f'{against[0]!r}, which means that it holds no object',
-                'correct it; what means "no object" is said by negatives=(...) of the '
-                'data set',
+                'correct it; what means "no object" is said by '
+                + of_data_set('negatives', ('NAME',)),
             )
         found = [self.table[item] for item in classes]
         chosen = tuple(sorted({channel for channel in found if channel is not None}))
@@ -195,8 +228,8 @@ class LabelChannels:
             f'gives the image {name!r} the unknown class {label!r}{meant}'
             f'{what_was_seen(label, table)}',
             f'correct it to one of {list(self.classes)}; if it means that a picture '
-            f'holds no object, name it in negatives=({label!r},) of the data set; if '
-            'it is an object to be found, add it to metainfo.classes',
+            f'holds no object, name it by {of_data_set("negatives", (label,))}; if '
+            f'it is an object to be found, add it to {setting("metainfo.classes")}',
         )
 
 

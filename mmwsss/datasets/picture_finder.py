@@ -4,7 +4,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from mmwsss.io.data_errors import LabelError, UnreadableImageError
-from mmwsss.io.image_files import FileFinder, like_it
+from mmwsss.io.image_files import FileFinder, like_it, share_missing
+from mmwsss.io.wording import setting
 
 
 class PictureFinder(FileFinder):
@@ -40,20 +41,10 @@ class PictureFinder(FileFinder):
             LabelError: naming the first two that share a name.
         """
         if self.missing:
-            near = like_it(self.missing[0])
-            fix = (
-                'check data_root and data_prefix.img_path, the folder of the images '
-                'below data_root (folder.py: --images)'
-            )
-            if near:
-                fix = (
-                    f'there is {near}: write the names as the files have them (the '
-                    'suffix may be left out), below the folder of the images'
-                )
+            share = share_missing(len(self.missing), count, 'images')
+            fix = self._fix(len(self.missing) * 2 > count)
             raise UnreadableImageError(
-                self.missing[0],
-                f'missing, with {len(self.missing) - 1} other images of {count}',
-                fix,
+                self.missing[0], f'it is not there: {share}', fix
             )
         if self.ambiguous:
             one, other = self.ambiguous[0]
@@ -63,3 +54,20 @@ class PictureFinder(FileFinder):
                 'one output',
                 'write the name with its suffix, rename one, or take it out',
             )
+
+    def _fix(self, most: bool) -> str:
+        """What to do about missing pictures, of which one or most are."""
+        near = like_it(self.missing[0])
+        if near:
+            return (
+                f'there is {near}: write the names as the files have them (the '
+                'suffix may be left out), below the folder of the images'
+            )
+        if most:
+            return (
+                f'check {setting("data_root")} and {setting("data_prefix.img_path")}, '
+                'the folder of the images that the names are below'
+            )
+        option = setting('missing', 'leave-out')
+        or_so = f', or leave them out by {option}' if option.startswith('-') else ''
+        return f'get what is missing, or take it out of the labels{or_so}'

@@ -22,7 +22,7 @@ from .side_inputs.exif_masks import check_decided
 #: how many headers of pictures are looked at when a data set is opened
 HEADERS = 200
 _MASK_FIX = (
-    'scores need masks: give them (data_prefix.seg_map_path, --masks of folder.py), or '
+    'scores need masks: give them (data_prefix.seg_map_path; --masks of folder.py), or '
     'predict without by demo/image_demo.py or with with_masks=False and no LoadMask'
 )
 

@@ -198,8 +198,9 @@ class WeakSegDataset(BaseSegDataset):
         A subclass may give its own; ``()`` then says nothing of an image.
         """
         folder = self.data_prefix.get('img_path') or ''
+        known, masks = self.channels.vocabulary, self.data_prefix.get('seg_map_path')
         table = read_table(
-            self.ann_file, self.label_format, self.channels.vocabulary, folder
+            self.ann_file, self.label_format, known, folder, [masks] if masks else []
         )
         if self.split_file:
             stems = set(map(image_stem, table.labels))

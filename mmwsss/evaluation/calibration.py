@@ -91,7 +91,7 @@ def calibration_bins(
 def expected_calibration_error(bins: CalibrationBins) -> float:
     """ECE: mean distance of confidence and accuracy over the predictions' bins.
 
-    Sum over the bins of n_i / N · |accuracy_i - confidence_i| (Naeini et al., AAAI
+    Sum over the bins of ``n_i / N · |accuracy_i - confidence_i|`` (Naeini et al., AAAI
     2015; Guo et al., ICML 2017, eq. 3).
 
     Returns:

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import Any
 
 
@@ -12,6 +12,23 @@ class UserError(ValueError):
 
     The tools end with the message alone, without a traceback.
     """
+
+
+class SeveralErrors(UserError):
+    """Several things are wrong.
+
+    Args:
+        errors: at least two, in the order in which they are told.
+    """
+
+    def __init__(self, errors: Sequence[UserError]) -> None:
+        self.errors = list(errors)
+        told = ''.join(f'\n  {i}. {error}' for i, error in enumerate(errors, 1))
+        super().__init__(f'{len(self.errors)} things are to be mended:{told}')
+
+    def __reduce__(self) -> tuple:
+        """Survive the way back from a worker process."""
+        return type(self), (self.errors,)
 
 
 def first_lines(text: str, count: int = 4) -> str:

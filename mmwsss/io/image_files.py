@@ -112,12 +112,23 @@ class FileFinder:
             fix: what to do.
         """
         if self.missing:
-            others = len(self.missing) - 1
-            raise error(
-                self.missing[0],
-                f'is missing, with {others} other {kind} of {count}',
-                fix,
-            )
+            share = share_missing(len(self.missing), count, kind)
+            raise error(self.missing[0], f'is not there: {share}', fix)
+
+
+def share_missing(missing: int, count: int, kind: str) -> str:
+    """How many are missing, as a sentence.
+
+    Args:
+        missing: 1 or more.
+        count: how many were looked for.
+        kind: what they are, in the plural.
+
+    Example:
+        >>> share_missing(1, 40, 'images'), share_missing(40, 40, 'images')
+        ('1 of 40 images is missing', '40 of 40 images are missing')
+    """
+    return f'{missing} of {count} {kind} {"is" if missing == 1 else "are"} missing'
 
 
 def like_it(path: str) -> str:

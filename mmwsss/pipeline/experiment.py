@@ -145,8 +145,8 @@ def run_experiment(experiment: Experiment, echo: Echo | None = None) -> dict:
     Returns:
         ``metrics`` (test split, percent), those of each of ``more_tests`` under its
         name, ``seconds`` of all, ``train_cost`` and ``test_cost`` (``seconds`` and
-        ``peak_mib``; of a resumed training its last part), ``checkpoint``, ``config``,
-        ``seed``, ``fingerprint``.
+        ``peak_mib``; ``None`` of a training that was resumed), ``checkpoint``,
+        ``config``, ``seed``, ``fingerprint``.
 
     Raises:
         ToolError: if a tool fails.
@@ -178,15 +178,20 @@ def run_experiment(experiment: Experiment, echo: Echo | None = None) -> dict:
 
 
 def _trained(experiment: Experiment, echo: Echo | None) -> dict[str, Any]:
-    """``checkpoint`` and ``cost`` of the training, which is run unless it was."""
+    """``checkpoint`` and ``cost`` of the training, which is run unless it was.
+
+    A training that goes on from a checkpoint is only measured in part: no cost.
+    """
     note = experiment.work_dir / TRAINED
     if note.exists():
         trained = json.loads(note.read_text())
         if Path(trained['checkpoint']).is_file():
             return trained
+    last = experiment.work_dir / 'last_checkpoint'
+    resumed = last.exists()
     cost = _call(experiment, experiment.train_command(), echo)
-    checkpoint = (experiment.work_dir / 'last_checkpoint').read_text().strip()
-    trained = dict(checkpoint=checkpoint, cost=_rounded(cost))
+    checkpoint = last.read_text().strip()
+    trained = dict(checkpoint=checkpoint, cost=None if resumed else _rounded(cost))
     write_json(trained, note)
     return trained
 

@@ -103,7 +103,7 @@ def _order(scores: Sequence[Mapping[str, float]]) -> list[str]:
 def _cost(runs: Sequence[Any]) -> dict[str, Any]:
     """Time and memory of a training, mean and maximum over the seeds."""
     if isinstance(runs[0], Mapping):
-        costs = [run.get('train_cost') or run for run in runs]
+        costs = [run.get('train_cost', run) or {} for run in runs]
         seconds = [cost['seconds'] for cost in costs if 'seconds' in cost]
         memory = [cost['peak_mib'] for cost in costs if 'peak_mib' in cost]
     else:

@@ -216,13 +216,13 @@ def test_folders(folder) -> None:
 
 def test_missing_files_are_named(folder) -> None:
     (folder / 'truth' / 'b.png').unlink()
-    with pytest.raises(DataError, match=r'b\.png is missing.*pixel labels.*--list'):
+    with pytest.raises(DataError, match=r'b\.png is not there.*pixel labels.*--list'):
         tasks_of(folder)
     (folder / 'cam' / 'c.npz').unlink()
-    with pytest.raises(DataError, match=r'c\.npz is missing.*maps of 2'):
+    with pytest.raises(DataError, match=r'c\.npz is not there: 1 of 2 .*maps'):
         tasks_of(folder, names=('a', 'c'))
     (folder / 'images' / 'a.jpg').unlink()
-    with pytest.raises(DataError, match='pictures of 1.*--img-dir'):
+    with pytest.raises(DataError, match='1 of 1 pictures is missing.*--img-dir'):
         tasks_of(folder, names=('a',))
     with pytest.raises(DataError, match='nothing to score'):
         tasks_of(folder, names=())

@@ -69,6 +69,14 @@ def test_other_base_weights_train_anew(experiment: Experiment) -> None:
     assert (aside / 'iter_1.pth').is_file()
 
 
+def test_a_resumed_training_has_no_cost(experiment: Experiment) -> None:
+    """Its last part isn't what it takes."""
+    assert run_experiment(experiment)['train_cost']['seconds'] >= 0
+    for name in ('trained.json', 'result.json'):  # stopped after a checkpoint
+        (experiment.work_dir / name).unlink()
+    assert run_experiment(experiment)['train_cost'] is None
+
+
 def test_other_tests_of_a_trained_network(experiment: Experiment) -> None:
     """They cost no training, and what was noted of it stays."""
     first = run_experiment(experiment)

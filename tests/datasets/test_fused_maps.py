@@ -101,7 +101,7 @@ def test_images_without_labels_have_empty_maps() -> None:
 @pytest.mark.parametrize('lacking', ['a', 'd'])
 def test_missing_maps(folder, fused, lacking: str) -> None:
     (fused / f'{lacking}.npz').unlink()
-    with pytest.raises(ScoreError, match=rf'{lacking}\.npz is missing, with 0 other'):
+    with pytest.raises(ScoreError, match=rf'{lacking}\.npz is not there: 1 of'):
         build(folder, fused)
 
 
@@ -110,12 +110,14 @@ def test_only_the_images_that_are_taken_need_maps(folder, fused) -> None:
     for name in 'cd':
         (fused / f'{name}.npz').unlink()
     assert 'fused' in build(folder, fused, indices=2)[1]['data_samples']
-    with pytest.raises(ScoreError, match=r'c\.npz is missing, with 0 other.*of 3'):
+    with pytest.raises(ScoreError, match=r'c\.npz is not there: 1 of 3'):
         build(folder, fused, indices=3)
 
 
 def test_no_folder(folder) -> None:
-    with pytest.raises(ScoreError, match='with 3 other fused files of 4.*--save fused'):
+    with pytest.raises(
+        ScoreError, match='4 of 4 fused files are missing.*--save fused'
+    ):
         build(folder, folder / 'nowhere')
 
 

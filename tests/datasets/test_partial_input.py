@@ -68,7 +68,7 @@ def test_it_is_optin_by_name(root) -> None:
 
 def test_only_what_says_so_may_be_missing(root) -> None:
     """Other side inputs need a file for each picture, as before."""
-    with pytest.raises(DataError, match=r'partial/c\.png is missing, with 1 other'):
+    with pytest.raises(DataError, match=r'partial/c\.png is not there: 2 of'):
         build(root, dict(segments=dict(dir='partial', kind='ids')))
     some = dict(segments=dict(dir='partial', kind='ids', optional=True))
     dataset = build(root, some)

@@ -86,17 +86,15 @@ def test_missing_masks_are_counted_before_training(data):
         (data / f'pseudo/{name}.png').unlink()
     with pytest.raises(
         DataError,
-        match=r'pseudo/b.png is missing, with 1 other mask files '
-        r'of 3. Fix: check side_inputs.mask.dir.*generate_pseudo_labels',
+        match=r'pseudo/b.png is not there: 2 of 3 mask files are '
+        r'missing. Fix: check side_inputs.mask.dir.*generate_pseudo_labels',
     ):
         dataset(data)
     assert len(dataset(data, indices=1)) == 1  # only those that are asked for
     assert len(dataset(data, indices=[0])) == 1
-    with pytest.raises(
-        DataError, match=r'c.png is missing, with 0 other mask files of 1'
-    ):
+    with pytest.raises(DataError, match=r'c.png is not there: 1 of 1 mask files is'):
         dataset(data, indices=-1)
-    with pytest.raises(DataError, match=r'none/a.png is missing, with 2 other'):
+    with pytest.raises(DataError, match=r'none/a.png is not there: 3 of 3'):
         dataset(data, side_inputs=masks_in(data / 'none'))
 
 

@@ -110,11 +110,11 @@ def test_missing_maps_are_refused_at_start(salient: Path) -> None:
         (salient / 'Saliency' / f'{name}.png').unlink()
     with pytest.raises(
         DataError,
-        match=r'b\.png is missing, with 1 other saliency '
-        r'files of 4.*Fix: check side_inputs.saliency.dir',
+        match=r'b\.png is not there: 2 of 4 saliency '
+        r'files are missing.*Fix: check side_inputs.saliency.dir',
     ):
         build(salient)
-    with pytest.raises(DataError, match=r'a\.png is missing, with 3 other'):
+    with pytest.raises(DataError, match=r'a\.png is not there: 4 of 4'):
         build(salient, side_inputs=saliency_in('elsewhere'))
 
 
@@ -122,7 +122,7 @@ def test_only_the_images_that_are_taken_need_maps(salient: Path) -> None:
     for name in 'cd':
         (salient / 'Saliency' / f'{name}.png').unlink()
     assert 'saliency' in build(salient, indices=2)[1]['data_samples']
-    with pytest.raises(DataError, match=r'c\.png is missing, with 0 other.*of 3'):
+    with pytest.raises(DataError, match=r'c\.png is not there: 1 of 3'):
         build(salient, indices=3)
 
 

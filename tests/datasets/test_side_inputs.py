@@ -280,7 +280,7 @@ def test_views_of_toco_carry_all_but_masks(root: Path) -> None:
 def test_a_missing_file(root: Path, name: str) -> None:
     next((root / ALL[name]['dir']).glob('c.*')).unlink()
     message = (
-        rf'c\.\w+ is missing, with 0 other {name} files of 4. Fix: .*'
+        rf'c\.\w+ is not there: 1 of 4 {name} files is missing. Fix: .*'
         rf'side_inputs\.{name}\.dir'
     )
     with pytest.raises(DataError, match=message):
@@ -330,7 +330,7 @@ def test_where_folders_are(root: Path, tmp_path, monkeypatch) -> None:
     monkeypatch.chdir(work)
     (root / 'segments').rename(work / 'outputs')
     entry = dict(dir='outputs', kind='ids')
-    with pytest.raises(DataError, match=r'set/outputs/a\.png is missing'):
+    with pytest.raises(DataError, match=r'set/outputs/a\.png is not there'):
         build(root, dict(segments=entry))
     build(root, dict(segments=entry | dict(root='.')))
     build(root, dict(segments=entry | dict(dir=str(work / 'outputs'))))
@@ -459,7 +459,7 @@ def test_old_arguments_over_new_declarations(root: Path) -> None:
     assert [side.name for side in dataset.side_inputs] == ['segments', 'mask']
     assert len(told) == 1
     (root / 'other').mkdir()
-    with pytest.raises(DataError, match=r'other/a\.png is missing'):
+    with pytest.raises(DataError, match=r'other/a\.png is not there'):
         old(root, side_inputs=ALL, mask_dir=str(root / 'other'))
     assert old(root, side_inputs=ALL)[1] == []
 

@@ -305,7 +305,7 @@ def test_missing_image_is_refused_at_start(folder):
 def test_missing_mask_is_refused_at_start(folder):
     (folder / 'SegmentationClass' / 'b.png').unlink()
     build(folder)  # training needs none
-    with pytest.raises(DataError, match=r'SegmentationClass/b\.png is missing.*Fix'):
+    with pytest.raises(DataError, match=r'SegmentationClass/b\.png is not there.*Fix'):
         build(folder, test_mode=True)
 
 

@@ -53,6 +53,14 @@ def test_scores_costs_and_seeds(script) -> None:
     assert len(lines) == 4
 
 
+def test_a_training_in_parts_has_no_cost(script) -> None:
+    part = run(50.0) | dict(train_cost=None)
+    lines = script.score_table(dict(cam={'0': part})).splitlines()
+    assert lines[2].endswith('| – | 0.50 s | – | 1 |')
+    lines = script.score_table(dict(cam={'0': part, '1': run(42.0)})).splitlines()
+    assert lines[2].endswith('| 10 min | 0.50 s | 2.0 GiB | 2 |')
+
+
 def test_classes_and_differences(script, tmp_path) -> None:
     out = tmp_path / 'animals.json'
     results = dict(cam={'0': run(40.0)}, toco={'0': run(50.0, 45.0)})

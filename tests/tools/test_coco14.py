@@ -97,7 +97,7 @@ def test_resumes_and_is_deterministic(load_tool, annotations, tmp_path):
 
 def test_bad_input(load_tool, annotations, tmp_path):
     (tmp_path / 'photos' / 'x.jpg').unlink()
-    with pytest.raises(DataError, match=r'x\.jpg is missing, with 0 other images'):
+    with pytest.raises(DataError, match=r'x\.jpg is not there: 1 of .* images is'):
         convert(load_tool, annotations, tmp_path / 'out')
     content = json.loads(annotations.read_text())
     content['categories'].pop()

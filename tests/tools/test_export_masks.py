@@ -151,6 +151,6 @@ def test_what_is_refused(tool, folder) -> None:
     with pytest.raises(MaskError, match=r'79 x 60 pixels, its picture .*a\.jpg 80 x'):
         export(tool, folder, 'coco')
     (folder / 'photos/a.jpg').unlink()
-    with pytest.raises(DataError, match=r'a\.jpg is missing.*correct --img-dir'):
+    with pytest.raises(DataError, match=r'a\.jpg is not there.*correct --img-dir'):
         export(tool, folder, 'coco')
     assert not own.exists()

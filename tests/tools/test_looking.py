@@ -94,10 +94,11 @@ def test_a_refined_segmenter_of_mmseg_is_not_measured(load_tool, shapes, tmp_pat
 
 def test_similarity_and_entropy_by_block(load_tool, config, tmp_path, capsys):
     same, values = ['pretrained', CHECKPOINT], {}
-    for name in ('token_similarity', 'attention_entropy'):
+    for script in ('token_similarity.py', 'attention_entropy.py'):
+        name = Path(script).stem
         out, picture = tmp_path / f'{name}.json', tmp_path / f'{name}.png'
         arguments = [config, *same, '--photos', '2', '--out', out, '--picture', picture]
-        values[name] = load_tool(TOOLS / f'{name}.py').main([*map(str, arguments)])
+        values[name] = load_tool(TOOLS / script).main([*map(str, arguments)])
         assert json.loads(out.read_text()) == values[name]
         assert Image.open(picture).size == (640, 360)
     said = ''.join(capsys.readouterr())

@@ -70,7 +70,9 @@ def test_named_pictures(run, root) -> None:
     (root / 'list.txt').write_text('p3\np4.jpg\n')
     assert set(run('--masks', '--list', str(root / 'list.txt'))) == {'p3', 'p4'}
     (root / 'list.txt').write_text('p3\np1\n')
-    with pytest.raises(MaskError, match=r'p1\.png is missing, .* 0 others of 2'):
+    with pytest.raises(
+        MaskError, match=r'p1\.png is not there, .*: 1 of 2 named pictures is missing'
+    ):
         run('--masks', '--list', str(root / 'list.txt'), out='other')
 
 

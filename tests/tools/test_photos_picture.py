@@ -32,8 +32,10 @@ def test_a_picture_from_the_zoo(script, tmp_path) -> None:
 
 
 def test_unknown_model(script) -> None:
-    with pytest.raises(UserError, match='the zoo has no cat; it has .*toco_vit-t_shap'):
-        script.zoo_model('cat')
+    with pytest.raises(
+        UserError, match='cat is no model of the zoo; these have: .*toco_vit-t_shap'
+    ):
+        script.main(['--model', 'cat'])
 
 
 def test_weights_of_ones_own(script, tmp_path) -> None:

@@ -98,7 +98,7 @@ def test_merged_masks(tool, voc, monkeypatch):
 
 def test_incomplete_devkit(tool, voc, monkeypatch):
     (voc / 'Annotations' / 'c.xml').unlink()
-    with pytest.raises(DataError, match=r'c\.xml is missing, with 0 others.*Fix'):
+    with pytest.raises(DataError, match=r'c\.xml is not there: 1 of .*Fix'):
         run(tool, monkeypatch, voc)
 
 

@@ -49,6 +49,7 @@ from mmwsss.datasets.coco14 import COCO14WeakDataset
 from mmwsss.datasets.coco_masks import class_mask
 from mmwsss.datasets.label_channels import BACKGROUND
 from mmwsss.io.data_errors import DataError
+from mmwsss.io.image_files import share_missing
 from mmwsss.io.label_png import save_label_png
 from mmwsss.io.mask_files import load_mask, write_labels
 from mmwsss.pipeline.workers import parallel_map
@@ -119,7 +120,7 @@ def make_tasks(
     if absent:
         raise DataError(
             os.path.join(images, absent[0]),
-            f'is missing, with {len(absent) - 1} other images of {len(infos)}',
+            f'is not there: {share_missing(len(absent), len(infos), "images")}',
             'give the folder that belongs to the annotations',
         )
     return [

@@ -24,7 +24,7 @@ from mmwsss.datasets.label_channels import BACKGROUND, read_classes
 from mmwsss.io.errors import UserError
 from mmwsss.pipeline.inference import dataset_meta
 from mmwsss.pipeline.mask_export.export_masks import FORMATS, say
-from mmwsss.pipeline.mask_export.mask_tasks import SHAPES, ExportMasksCfg
+from mmwsss.pipeline.mask_export.export_masks_cfg import SHAPES, ExportMasksCfg
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:

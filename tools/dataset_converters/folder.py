@@ -38,20 +38,38 @@ from typing import Any
 
 from mmengine.logging import print_log
 
-from mmwsss.cli.arguments import add_picture, plain_errors
+from mmwsss.cli.arguments import OptionsAction, add_picture, plain_errors
+from mmwsss.datasets.own.chosen_splits import choose_splits
 from mmwsss.datasets.own.drawn_masks import draw_masks
 from mmwsss.datasets.own.found_parts import find_parts, named_path
-from mmwsss.datasets.own.gathered import UNLABELLED, Gathered, gather, given_splits
+from mmwsss.datasets.own.gathered import MISSING, UNLABELLED, Gathered, gather
+from mmwsss.datasets.own.given_splits import given_splits
+from mmwsss.datasets.own.layout import finish
 from mmwsss.datasets.own.mask_ids import find_masks
 from mmwsss.datasets.own.own_folder import OwnFolder, open_split, write_folder
 from mmwsss.datasets.own.picture_facts import find_rule
 from mmwsss.datasets.own.readable import without_unreadable
-from mmwsss.datasets.own.stratified_split import stratified_split
+from mmwsss.datasets.readers.columns import named_columns
 from mmwsss.io.errors import UserError
 from mmwsss.io.image_files import images_below
+from mmwsss.io.wording import worded
 
 #: share of the pictures that is drawn for validation where there are masks
 VAL = 0.2
+#: what settings of a data set are called here
+OPTIONS = {
+    'data_root': 'SOURCE',
+    'allow_unlabelled=True': '--unlabelled empty',
+    'missing': '--missing',
+    'columns': '--columns',
+    'rename': '--rename',
+    'ann_file': 'SOURCE',
+    'data_prefix.seg_map_path': '--masks',
+    'data_prefix.img_path': '--images',
+    'metainfo.classes': '--classes',
+    'negatives': '--negatives',
+    'picture': '--picture',
+}
 #: of --masks: drawn from the labels
 COCO = 'coco'
 
@@ -101,6 +119,28 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         help='pictures of which nothing says what they hold; empty: no object',
     )
     parser.add_argument(
+        '--columns',
+        nargs='+',
+        default=[],
+        metavar='image=NAME label=NAME',
+        help='columns (CSV) or keys (JSON) that hold pictures and labels, where they '
+        'are called otherwise than docs/en/data.md lists; label may come several times',
+    )
+    parser.add_argument(
+        '--missing',
+        choices=MISSING,
+        default='refuse',
+        help='pictures that the labels name and that are not there',
+    )
+    parser.add_argument(
+        '--rename',
+        nargs='+',
+        action=OptionsAction,
+        default={},
+        metavar='OLD=NEW',
+        help='other names of labels; two of one name become one class',
+    )
+    parser.add_argument(
         '--val',
         type=float,
         metavar='SHARE',
@@ -142,32 +182,6 @@ def masks_of(folder: str | None, data: Gathered) -> dict[str, str]:
     return masks
 
 
-def splits_of(
-    args: argparse.Namespace, listed: dict | None, data: Gathered, masks: dict
-) -> dict[str, list[str]]:
-    """Split → names: those that are given, or drawn ones."""
-    given = listed and {
-        split: [name for name in names if name in data.pictures]
-        for split, names in listed.items()
-    }
-    scored = {n for n, found in data.pictures.items() if n in masks or not found.ids}
-    if given is None:
-        val = args.val if args.val is not None else VAL * bool(masks)
-        labels = {name: tuple(map(str, p.ids)) for name, p in data.pictures.items()}
-        shares = dict(val=val, test=args.test)
-        drawn = stratified_split(labels, shares, args.seed, scored if masks else None)
-        return {split: names for split, names in drawn.items() if names}
-    if not masks:
-        return given
-    kept = {
-        s: [n for n in of if s == 'train' or n in scored] for s, of in given.items()
-    }
-    for split, names in kept.items():
-        if len(names) < len(given[split]):
-            say(f'{split}: {len(given[split]) - len(names)} without mask are left out')
-    return {split: names for split, names in kept.items() if names}
-
-
 def say(text: str, level: int = logging.INFO) -> None:
     """A line of the log."""
     print_log(text, level=level)
@@ -188,19 +202,24 @@ def refuse_out_inside(out: Path, sources: Sequence[str]) -> None:
             )
 
 
+def shares_of(args: argparse.Namespace, masks: dict) -> dict[str, float]:
+    """The share of the pictures of each split that is drawn."""
+    return dict(
+        val=args.val if args.val is not None else VAL * bool(masks), test=args.test
+    )
+
+
 def settings_of(args: argparse.Namespace) -> dict[str, Any]:
     """What makes another folder of the same pictures, as plain data."""
-    drawn = args.masks == COCO
-    masks = [] if drawn or not args.masks else [args.masks]
-    paths = [*args.source, *args.images, *masks]
+    paths = [*args.source, *args.images]
+    masks = args.masks
     return dict(
-        draw_masks=drawn,
+        masks=masks if masks in (None, COCO) else os.path.abspath(masks),
         paths=[os.path.abspath(named_path(text)[1]) for text in paths],
-        **{
-            name: getattr(args, name) for name in ('classes', 'negatives', 'unlabelled')
-        },
+        **{name: getattr(args, name) for name in ('classes', 'negatives', 'rename')},
+        **{name: getattr(args, name) for name in ('unlabelled', 'missing', 'columns')},
         **{name: getattr(args, name) for name in ('val', 'test', 'seed', 'resplit')},
-        **dict(copy=args.copy, picture={k: repr(v) for k, v in args.picture.items()}),
+        **dict(copy=args.copy, picture=dict(args.picture)),
     )
 
 
@@ -220,27 +239,39 @@ def report(folder: OwnFolder, out: Path) -> None:
         say(
             f'{len(folder.masks)} masks, {len(folder.blank)} of pictures without object'
         )
-    say(
-        f'{out} is ready: python tools/misc/new_config.py --data '
-        f'{shlex.quote(str(out))}'
-    )
 
 
+@worded(OPTIONS)
 def main(argv: list[str] | None = None) -> None:
     """Read, plan, write, check."""
     args = parse_args(argv)
     refuse_out_inside(args.out, args.source)
     parts = find_parts(args.source, image_folders(args.images))
     masked = [args.masks] if args.masks not in (None, COCO) else []
-    gathered = gather(parts, args.classes, args.negatives, args.unlabelled, masked)
+    gathered = gather(
+        parts,
+        args.classes,
+        args.negatives,
+        args.unlabelled,
+        [*masked, str(args.out)],
+        args.missing,
+        args.rename,
+        named_columns(args.columns),
+    )
     data = without_unreadable(gathered)
-    listed = None if args.resplit else given_splits(parts, gathered.pictures)
+    listed = (
+        None
+        if args.resplit
+        else given_splits(parts, gathered.pictures, gathered.left_out)
+    )
     with tempfile.TemporaryDirectory() as drawn:
         draws = args.masks == COCO
         masks = draw_masks(parts, data, drawn) if draws else masks_of(args.masks, data)
         folder = OwnFolder(
             data,
-            splits_of(args, listed, data, masks),
+            choose_splits(
+                listed, data.pictures, masks, shares_of(args, masks), args.seed
+            ),
             masks,
             find_rule([found.path for found in data.pictures.values()], args.picture),
             settings_of(args),
@@ -250,6 +281,11 @@ def main(argv: list[str] | None = None) -> None:
         read = [path for part in parts for path in (part.labels, part.images)]
         write_folder(folder, args.out, [*read, *masked])
     report(folder, args.out)
+    finish(args.out, folder.settings)
+    say(
+        f'{args.out} is ready: python tools/misc/new_config.py --data '
+        f'{shlex.quote(str(args.out))}'
+    )
 
 
 if __name__ == '__main__':

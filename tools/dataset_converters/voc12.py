@@ -37,6 +37,7 @@ from mmwsss.datasets.readers.reading import Labels, read_labels, read_names
 from mmwsss.datasets.readers.voc_xml_reader import read_voc_objects
 from mmwsss.datasets.voc12 import SPLITS, VOC12WeakDataset
 from mmwsss.io.data_errors import DataError
+from mmwsss.io.image_files import share_missing
 from mmwsss.io.label_png import save_label_png
 from mmwsss.io.mask_files import load_mask, write_labels
 from mmwsss.pipeline.workers import parallel_map
@@ -80,8 +81,8 @@ def check_devkit(devkit: Path, names: dict[str, list[str]]) -> None:
         if absent:
             raise DataError(
                 str(path / (absent[0] + suffix)),
-                f'is missing, with '
-                f'{len(absent) - 1} others of {len(needed)} in {folder}',
+                'is not there: '
+                + share_missing(len(absent), len(needed), f'files of {folder}'),
                 'unpack VOCtrainval_11-May-2012.tar and give the folder VOC2012',
             )
 

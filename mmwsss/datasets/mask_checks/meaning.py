@@ -7,6 +7,8 @@ import os
 from collections.abc import Mapping, Sequence, Set
 from typing import Any
 
+from mmwsss.io.wording import setting
+
 from .mask_facts import Colour, MaskFacts
 from .symbol_map import symbol_map
 
@@ -96,7 +98,7 @@ def command(masks: Sequence[MaskFacts], option: str, pairs: Sequence[str]) -> st
     """The call of the converter, and where its masks are to be named."""
     folder = os.path.dirname(masks[0].path) or '.'
     words = ['python', TOOL, folder, 'OUT', *filter(None, [option]), *pairs]
-    where = 'data_prefix.seg_map_path, --masks of folder.py'
+    where = setting('data_prefix.seg_map_path')
     return f'{" ".join(words)}, and name OUT instead ({where})'
 
 

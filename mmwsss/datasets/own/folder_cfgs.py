@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
@@ -37,8 +38,8 @@ def folder_splits(root: str | Path) -> dict[str, dict[str, Any]]:
     """
     root = str(root)
     parts = find_parts([root])
-    tables = _tables(root, parts)
     masks = next((name for name in _MASKS if Path(root, name).is_dir()), None)
+    tables = _tables(root, parts, masks)
     shared = dict(type='FolderWeakDataset', data_root=root, **_entries(root, tables))
     return {
         split: shared | _split_entries(root, split, part, table, names, masks)
@@ -46,7 +47,7 @@ def folder_splits(root: str | Path) -> dict[str, dict[str, Any]]:
     }
 
 
-def _tables(root: str, parts: Sequence[Part]) -> list[LabelTable]:
+def _tables(root: str, parts: Sequence[Part], masks: str | None) -> list[LabelTable]:
     """The labels of each part; empty where they can't be read.
 
     Raises:
@@ -54,10 +55,11 @@ def _tables(root: str, parts: Sequence[Part]) -> list[LabelTable]:
     """
     tables, errors = [], []
     classes = Path(root, CLASSES)
+    beside = [os.path.join(root, masks)] if masks else []
     known = known_labels(read_classes(classes) if classes.is_file() else ())
     for part in parts:
         try:
-            tables.append(read_table(part.labels, 'auto', known, part.images))
+            tables.append(read_table(part.labels, 'auto', known, part.images, beside))
         except LabelError as err:
             tables.append(LabelTable(part.labels))
             errors.append(err)
@@ -113,7 +115,7 @@ def _entries(root: str, tables: Sequence[LabelTable]) -> dict[str, Any]:
     if rule:
         entries['picture'] = rule
     if not Path(root, CLASSES).is_file():
-        seen = {name for t in tables for names in t.labels.values() for name in names}
+        seen = Counter(n for t in tables for names in t.labels.values() for n in names)
         entries['metainfo'] = dict(classes=(BACKGROUND, *foreground_classes(seen)))
     return entries
 

@@ -3,13 +3,12 @@
 
 from __future__ import annotations
 
-import os
 from collections import Counter
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
-from mmwsss.datasets.image_names import composed, refuse_shared_stems
+from mmwsss.datasets.image_names import refuse_shared_stems
 from mmwsss.datasets.label_channels import (
     BACKGROUND,
     LabelChannels,
@@ -17,38 +16,23 @@ from mmwsss.datasets.label_channels import (
     foreground_classes,
     read_classes,
 )
-from mmwsss.datasets.picture_finder import PictureFinder
-from mmwsss.datasets.readers.label_table import LabelTable
-from mmwsss.datasets.readers.reading import read_names, read_table
+from mmwsss.datasets.readers.columns import Columns
+from mmwsss.datasets.readers.label_table import LabelTable, renamed
+from mmwsss.datasets.readers.reading import read_table
 from mmwsss.datasets.readers.vocabulary import Vocabulary
-from mmwsss.io.data_errors import LabelError
 from mmwsss.io.errors import UserError, check_choice
-from mmwsss.io.image_files import IMAGE_SUFFIXES, image_stem
+from mmwsss.io.findings import Findings
 
-from .found_parts import Part, given_lists
+from .found_parts import Part
 from .layout import CLASSES
+from .located import Found, Located, locate, unnamed
 
 #: what becomes of pictures of which nothing says what they hold
 UNLABELLED = ('refuse', 'leave-out', 'empty')
-_SUFFIXES = (*IMAGE_SUFFIXES, *(suffix.upper() for suffix in IMAGE_SUFFIXES))
-
-
-@dataclass(frozen=True)
-class Found:
-    """A picture of a user's folder.
-
-    Attributes:
-        path: of its file.
-        own_name: its path below its own image folder, in composed letters (NFC),
-            however the disk has them.
-        ids: of its classes, 1..C, ascending; empty: no object.
-        split: that was given, or ``None``.
-    """
-
-    path: str
-    own_name: str
-    ids: tuple[int, ...]
-    split: str | None = None
+#: and of those that labels name and that aren't there
+MISSING = ('refuse', 'leave-out')
+#: names of classes that a remark has at most
+TOLD = 10
 
 
 @dataclass(frozen=True)
@@ -59,11 +43,13 @@ class Gathered:
         pictures: by the name that each gets.
         classes: foreground classes; class c of them has the id c + 1.
         remarks: what was converted, merged and left out.
+        left_out: names that the labels have and that aren't taken.
     """
 
     pictures: dict[str, Found]
     classes: tuple[str, ...]
     remarks: tuple[str, ...]
+    left_out: frozenset[str] = frozenset()
 
 
 def gather(
@@ -72,6 +58,9 @@ def gather(
     negatives: Iterable[str] | None = None,
     unlabelled: str = 'refuse',
     beside: Sequence[str] = (),
+    missing: str = 'refuse',
+    rename: Mapping[str, str] | None = None,
+    columns: Columns | None = None,
 ) -> Gathered:
     """Read all labels and find all pictures.
 
@@ -81,22 +70,34 @@ def gather(
             ``classes.txt`` beside the labels, else all labels in alphabetical order.
         negatives: labels that mean "no object", see :class:`.LabelChannels`.
         unlabelled: one of ``UNLABELLED``.
-        beside: folders of masks; what lies in them is no picture, nor is its folder a
-            class.
+        beside: folders of masks and outputs; what lies in them is no picture, nor is
+            its folder a class.
+        missing: one of ``MISSING``.
+        rename: what labels are called instead, by what the files call them.
+        columns: of the label files, where their names don't tell.
 
     Raises:
         LabelError, UnreadableImageError: naming the file and the fix.
+        SeveralErrors: of these, where they don't hinder each other's finding.
         UserError: if there is no class or no picture at all, or the list of classes
             can't be used.
     """
     check_choice('--unlabelled', unlabelled, UNLABELLED)
+    check_choice('--missing', missing, MISSING)
+    findings = Findings()
     negatives = None if negatives is None else tuple(negatives)
     classes = tuple(classes) or _listed_classes(parts)
-    tables = _tables(parts, classes, negatives, beside)
-    seen = {item for t in tables for items in t.labels.values() for item in items}
+    known = known_labels(classes, negatives)
+    tables = [
+        read_table(p.labels, 'auto', known, p.images, beside, findings, columns)
+        for p in parts
+    ]
+    tables = [renamed(table, rename or {}) for table in tables]
+    seen = Counter(item for t in tables for of in t.labels.values() for item in of)
     if not classes:
-        classes = foreground_classes(seen, negatives)
+        classes = foreground_classes(seen, negatives, findings)
     if not classes:
+        findings.refuse()
         raise UserError(
             f'{parts[0].labels} names no class'
             + (f', only {sorted(seen)}, which mean "no object"' if seen else '')
@@ -104,33 +105,58 @@ def gather(
         )
     check_classes(parts[0].labels, (BACKGROUND, *classes))
     channels = LabelChannels((BACKGROUND, *classes), negatives=negatives)
-    pictures: dict[str, Found] = {}
-    remarks = []
-    for part, table in zip(parts, tables):
-        found, said = _pictures(part, table, channels, unlabelled)
-        pictures |= found
-        remarks += [*table.remarks(), *said]
-    if not pictures:
+    found = Located()
+    for part, table in zip(parts, tables, strict=True):
+        unknown, said = _unknown(table, unlabelled, findings)
+        located = locate(part, table, channels, unknown, missing, findings)
+        found.pictures |= located.pictures
+        found.left_out |= located.left_out
+        found.paths |= located.paths
+        found.remarks += [*table.remarks(), *said, *located.remarks]
+    findings.refuse()
+    if not found.pictures:
         raise UserError(
-            f'{parts[0].labels} leaves no picture ({"; ".join(remarks)}): label some, '
-            'or say by --unlabelled empty that none holds an object'
+            f'{parts[0].labels} leaves no picture ({"; ".join(found.remarks)}): label '
+            'some, or say by --unlabelled empty that none holds an object'
         )
-    refuse_shared_stems(dict.fromkeys(pictures, ()), parts[0].labels)
-    return Gathered(pictures, classes, (*remarks, *_negatives(seen, channels)))
+    refuse_shared_stems(dict.fromkeys(found.pictures, ()), parts[0].labels)
+    remarks = (
+        *found.remarks,
+        *unnamed(parts, found.paths, beside),
+        *_without_pictures(tables, classes),
+        *_negatives(seen, channels),
+    )
+    return Gathered(found.pictures, classes, remarks, frozenset(found.left_out))
 
 
-def _tables(
-    parts: Sequence[Part],
-    classes: Sequence[str],
-    negatives: Sequence[str] | None,
-    beside: Sequence[str],
-) -> list[LabelTable]:
-    """The labels of each part."""
-    known = known_labels(classes, negatives)
-    return [
-        _without(read_table(p.labels, 'auto', known, p.images), p.images, beside)
-        for p in parts
+def _unknown(
+    table: LabelTable, unlabelled: str, findings: Findings
+) -> tuple[Collection[str], list[str]]:
+    """Pictures that are left out since nothing says what they hold, and a remark."""
+    unknown: Collection[str] = ()
+    with findings.noted():
+        unknown = table.unknown(unlabelled != 'refuse', False)
+    if unknown and unlabelled == 'empty':
+        said = f'{len(unknown)} pictures without labels count as without object'
+        return (), [said]
+    return unknown, []
+
+
+def _without_pictures(
+    tables: Sequence[LabelTable], classes: Sequence[str]
+) -> list[str]:
+    """Which classes files name of which no picture has the label."""
+    declared = dict.fromkeys(name for table in tables for name in table.declared)
+    nothing = LabelChannels((BACKGROUND,))
+    absent = [
+        name
+        for name in declared
+        if name not in classes and not nothing.is_negative(name)
     ]
+    if not absent:
+        return []
+    more = f' and {len(absent) - TOLD} more' if len(absent) > TOLD else ''
+    return [f'no picture of {", ".join(map(repr, absent[:TOLD]))}{more}: no class']
 
 
 def known_labels(
@@ -140,43 +166,6 @@ def known_labels(
     known = LabelChannels((BACKGROUND, *classes), negatives=negatives).vocabulary
     # without classes blanks part no names: nobody knows which belong together
     return known if classes else Vocabulary(others=known.others)
-
-
-def _without(table: LabelTable, images: str, beside: Sequence[str]) -> LabelTable:
-    """A table without what lies in some folders."""
-    inner = [_below(folder, images) for folder in beside]
-    starts = tuple(f'{name}/' for name in inner if not name.startswith('..'))
-    if not starts:
-        return table
-    kept = {k: v for k, v in table.labels.items() if not k.startswith(starts)}
-    return replace(table, labels=kept)
-
-
-def _below(path: str, folder: str) -> str:
-    """A path below a folder as labels and lists name it: ``/``, composed letters."""
-    return composed(os.path.relpath(path, folder).replace(os.sep, '/'))
-
-
-def _pictures(
-    part: Part, table: LabelTable, channels: LabelChannels, unlabelled: str
-) -> tuple[dict[str, Found], list[str]]:
-    """The pictures of a part, and what is to be said of them."""
-    unknown = table.unknown(unlabelled != 'refuse', False)
-    files = PictureFinder(part.images, True, table.aliases)
-    found, left_out = {}, 0
-    for name, labels in table.labels.items():
-        if name in unknown and unlabelled == 'leave-out':
-            left_out += 1
-            continue
-        ids = tuple(i + 1 for i in channels.find(name, labels, table) or ())
-        path = files.find(name, _SUFFIXES)
-        own = _below(path, part.images)
-        found[part.prefix + own] = Found(path, own, ids, part.split)
-    files.refuse(len(table.labels))
-    said = [f'{left_out} pictures without labels are left out'] if left_out else []
-    if unknown and unlabelled == 'empty':
-        said.append(f'{len(unknown)} pictures without labels count as without object')
-    return found, said
 
 
 def _negatives(seen: Iterable[str], channels: LabelChannels) -> list[str]:
@@ -199,44 +188,3 @@ def _listed_classes(parts: Sequence[Part]) -> tuple[str, ...]:
         if (folder / CLASSES).is_file():
             return read_classes(folder / CLASSES)
     return ()
-
-
-def given_splits(
-    parts: Sequence[Part], pictures: dict[str, Found]
-) -> dict[str, list[str]] | None:
-    """The splits that a user's folder comes with, ``train`` first; ``None``: none.
-
-    They are those of its parts, or of lists ``train.txt``, ``val.txt``, ``test.txt``
-    beside the labels or in a folder ``splits`` there. A list that is the label file
-    itself says no split.
-
-    Raises:
-        LabelError: if a list names a picture without labels, or in two lists.
-        UserError: if two lists are of one split.
-    """
-    if parts[0].split is not None:
-        splits: dict[str, list[str]] = {'train': []}
-        for name, found in pictures.items():
-            splits.setdefault(str(found.split), []).append(name)
-        return splits
-    labels = Path(parts[0].labels)
-    lists = given_lists(str(labels if labels.is_dir() else labels.parent))
-    if not lists or labels in map(Path, lists.values()):
-        return None
-    by_stem = {image_stem(name): name for name in pictures}
-    splits, counts = {'train': []}, Counter[str]()
-    for split, path in lists.items():
-        listed = read_names(path, by_stem, parts[0].images)
-        names = list(dict.fromkeys(map(image_stem, listed)))
-        absent = [name for name in names if name not in by_stem]
-        counts.update(names)
-        twice = [name for name in names if counts[name] > 1]
-        if absent or twice:
-            what = 'is in two lists' if twice else 'has no labels'
-            raise LabelError(
-                path,
-                f'names {(twice or absent)[0]!r}, which {what}',
-                'correct it, or draw new splits by --resplit',
-            )
-        splits[split] = sorted(by_stem[name] for name in names)
-    return splits

@@ -5,22 +5,25 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from mmwsss.datasets.label_channels import BACKGROUND
 from mmwsss.datasets.readers.label_source import LabelSource
-from mmwsss.io.atomic_file import write_atomic
+from mmwsss.io.atomic_file import write_atomic, write_json
 from mmwsss.io.data_errors import LabelError
 from mmwsss.io.errors import UserError
-from mmwsss.io.output_folder import made_in
+from mmwsss.io.output_folder import inside, made_in
 
 #: folders of pictures, of masks, and of the lists of splits
 IMAGES, MASKS, LISTS = 'images', 'masks', 'splits'
 LABELS, CLASSES = 'labels.csv', 'classes.txt'
 #: entries of ``picture=dict(...)``, where pictures need some; how the folder was made
 PICTURE, SETTINGS = 'picture.json', 'settings.json'
+#: in the settings of a run that hasn't ended
+BEGUN = 'begun'
 #: names of splits
 SPLITS = ('train', 'val', 'test')
 
@@ -48,6 +51,8 @@ def picture_entries(root: str | Path) -> dict[str, Any]:
 def refuse_other_settings(out: Path, settings: Mapping[str, Any]) -> None:
     """Refuse a folder that an earlier run made with other settings.
 
+    What a run has left that was stopped or refused is deleted instead.
+
     A ``settings.json`` that isn't ours is left to :func:`.claim_outputs`.
 
     Args:
@@ -61,13 +66,27 @@ def refuse_other_settings(out: Path, settings: Mapping[str, Any]) -> None:
     if SETTINGS not in made_in(out) or not (out / SETTINGS).is_file():
         return
     before = _entries_of(out / SETTINGS)
+    settings = json.loads(json.dumps(settings))  # tuples are lists in a file
     changed = [key for key in settings if before.get(key) != settings[key]]
-    if changed:
+    if changed and before.get(BEGUN):
+        for name in made_in(out):
+            (out / inside(name)).unlink(missing_ok=True)
+    elif changed:
         key = changed[0]
         raise UserError(
             f'{out} was made with other settings ({key}: {before.get(key)!r}, now '
             f'{settings[key]!r}): give another folder to --out, or delete this one'
         )
+
+
+def begin(out: Path, settings: Mapping[str, Any]) -> None:
+    """Note that a run with these settings writes into a folder."""
+    write_json({**settings, BEGUN: True}, out / SETTINGS)
+
+
+def finish(out: Path, settings: Mapping[str, Any]) -> None:
+    """Note that it has ended: from now on other settings want another folder."""
+    write_json(dict(settings), out / SETTINGS)
 
 
 def _entries_of(file: Path) -> dict[str, Any]:

@@ -15,6 +15,7 @@ import numpy as np
 from mmwsss.datasets.folder import FolderWeakDataset
 from mmwsss.datasets.label_channels import BACKGROUND
 from mmwsss.datasets.mask_checks.check_masks import check_masks, some_masks
+from mmwsss.datasets.verify import verify_kinds
 from mmwsss.io.atomic_file import is_whole, write_json
 from mmwsss.io.errors import UserError
 from mmwsss.io.image_files import image_stem, picture_size
@@ -31,6 +32,7 @@ from .layout import (
     MASKS,
     PICTURE,
     SETTINGS,
+    begin,
     list_file,
     refuse_other_settings,
     write_labels,
@@ -38,6 +40,9 @@ from .layout import (
 )
 from .mask_ids import are_binary, object_ids, read_ids
 from .readable import check_mask_sizes
+
+#: pictures that are read whole before anything is written
+SAMPLES = 4
 
 
 @dataclass(frozen=True)
@@ -94,16 +99,18 @@ def write_folder(folder: OwnFolder, out: Path, inputs: Sequence[str]) -> None:
     Raises:
         OutputError: if something foreign would be written over.
         UserError: if the folder was made with other settings.
-        MaskError: if a mask hasn't the size of its picture, before anything is written;
-            or isn't what its label says.
+        MaskError: if a mask hasn't the size of its picture, isn't what its label says,
+            or may be turned against it.
+        PictureError: if the rule doesn't cover the pictures. All of these come before
+            anything is written.
     """
+    binary = _check_files(folder)
     refuse_other_settings(out, folder.settings)
-    check_mask_sizes(_mask_infos(folder))
     claim_outputs(out, folder.outputs(), inputs)
-    write_json(dict(folder.settings), out / SETTINGS)
+    begin(out, folder.settings)
     for name, found in folder.data.pictures.items():
         place_file(found.path, out / IMAGES / name, folder.copy)
-    _write_masks(folder, out)
+    _write_masks(folder, out, binary)
     for split, names in folder.splits.items():
         write_lines(out / list_file(split), names)
     if folder.picture:
@@ -188,16 +195,31 @@ def _mask_infos(folder: OwnFolder) -> list[dict[str, Any]]:
     ]
 
 
-def _write_masks(folder: OwnFolder, out: Path) -> None:
+def _check_files(folder: OwnFolder) -> bool:
+    """Look at pictures and masks as the data set will that is opened afterwards.
+
+    Returns:
+        Whether the masks hold 0 and 255 alone.
+    """
+    rule, masked = PictureRule.of(folder.picture), _mask_infos(folder)
+    check_mask_sizes(masked)
+    verify_kinds(masked, rule, True, SAMPLES)
+    pictures = folder.data.pictures.values()
+    every = [dict(img_path=found.path, picture=rule) for found in pictures]
+    verify_kinds(every, rule, False, SAMPLES)
+    looked_at = some_masks(masked)
+    binary = are_binary(looked_at)
+    if masked and not binary:
+        check_masks(looked_at, dict(classes=(BACKGROUND, *folder.data.classes)))
+    return binary
+
+
+def _write_masks(folder: OwnFolder, out: Path, binary: bool) -> None:
     """Masks of class ids as they are, those of 0 and 255 by their picture's class."""
     if not folder.masks:
         return
     pictures, classes = folder.data.pictures, folder.data.classes
     palette = class_palette(len(classes) + 1)
-    looked_at = some_masks(_mask_infos(folder))
-    binary = are_binary(looked_at)
-    if not binary:
-        check_masks(looked_at, dict(classes=(BACKGROUND, *classes)))
     for name, path in folder.masks.items():
         target = out / _mask_name(name)
         if binary:

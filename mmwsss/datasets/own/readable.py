@@ -4,18 +4,23 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
 from mmwsss.datasets.side_inputs.ids_kind import IdsKind
-from mmwsss.io.data_errors import MaskError, UnreadableImageError
-from mmwsss.io.pictures.reader import picture_kind
+from mmwsss.io.data_errors import MaskError, PictureError, UnreadableImageError
+from mmwsss.io.pictures.broken import ends_whole
+from mmwsss.io.pictures.reader import picture_kind, read_stored
 
 from .gathered import Gathered
 
 
 def without_unreadable(data: Gathered) -> Gathered:
-    """Pictures without those whose header can't be read, which a remark names.
+    """Pictures without those that can't be read, which a remark names.
+
+    Of each the header is read, and the last bytes: of one that doesn't end as whole
+    files do, all.
 
     Args:
         data: of :func:`.gathered.gather`.
@@ -27,6 +32,8 @@ def without_unreadable(data: Gathered) -> Gathered:
     for name, found in data.pictures.items():
         try:
             picture_kind(found.path)
+            if not ends_whole(found.path):
+                _read(found.path)
         except UnreadableImageError as err:
             errors[name] = err
     if not errors:
@@ -37,6 +44,16 @@ def without_unreadable(data: Gathered) -> Gathered:
     kept = {name: p for name, p in data.pictures.items() if name not in errors}
     said = f'{len(errors)} pictures that can not be read are left out: first {first}'
     return replace(data, pictures=kept, remarks=(*data.remarks, said))
+
+
+def _read(path: str) -> None:
+    """Read a picture whole; of what kind it is matters later.
+
+    Raises:
+        UnreadableImageError: if it is cut off.
+    """
+    with suppress(PictureError):
+        read_stored(path)
 
 
 def check_mask_sizes(infos: Sequence[Mapping[str, Any]]) -> None:

@@ -13,7 +13,7 @@ import numpy as np
 
 from mmwsss.datasets.side_inputs.ids_kind import IdsKind, check_mask, decode_mask
 from mmwsss.io.data_errors import LabelError, MaskError
-from mmwsss.io.image_files import FileFinder, image_stem, picture_size
+from mmwsss.io.image_files import FileFinder, image_stem, picture_size, share_missing
 from mmwsss.io.label_png import save_label_png
 
 from .mark_files import Marks
@@ -84,8 +84,8 @@ def chosen(
         if lacking:
             raise MaskError(
                 os.path.join(folder, lacking[0] + '.png'),
-                f'is missing, or its picture is not in the list of the data set; so '
-                f'are {len(lacking) - 1} others of {len(names)} that are named',
+                'is not there, or its picture is not in the list of the data set: '
+                + share_missing(len(lacking), len(names), 'named pictures'),
                 'name pictures of the training that have masks',
             )
         found = [known[name] for name in names]

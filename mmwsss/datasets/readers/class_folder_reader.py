@@ -2,30 +2,25 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 
-from mmwsss.datasets.image_names import refuse_photo_in_two_folders
 from mmwsss.io.data_errors import LabelError
 from mmwsss.io.image_files import IMAGE_SUFFIXES, UNREAD_SUFFIXES
 from mmwsss.io.litter import is_litter
+from mmwsss.io.wording import setting
 from mmwsss.registry import LABEL_READERS
 
 from .cells import split_cell
+from .class_folder_checks import KINDS, check_class_folders
 from .label_reader import Entry, LabelReader
 from .label_source import LabelSource
 from .vocabulary import Vocabulary
 
-#: folders that part files by their kind, or pictures by their split; no classes
-_KINDS = frozenset(
-    (
-        *('images', 'image', 'imgs', 'img', 'photos', 'pictures', 'jpegimages'),
-        *('masks', 'mask', 'labels', 'label', 'annotations', 'segmentationclass'),
-        *('ground_truth', 'groundtruth', 'gt', 'segmentation', 'segmentations'),
-        *('train', 'training', 'val', 'valid', 'validation', 'test', 'testing'),
-    )
+#: of files that may hold labels
+_LABEL_SUFFIXES = (
+    *('.json', '.jsonl', '.ndjson', '.csv', '.tsv', '.xml', '.npy', '.npz'),
 )
-_LISTS = ('metadata.jsonl', 'metadata.csv', '_classes.csv', '_annotations.coco.json')
 LOOSE = 'not in a class folder'
 
 
@@ -51,45 +46,31 @@ class ClassFolderReader(LabelReader):
             )
         for name, is_folder in places:
             if not is_folder:
-                _leave_out(source, name, LOOSE)
+                _leave_out(source, os.path.join(source.path, name), LOOSE)
                 continue
             labels = split_cell(name, known, ('+',))
-            for path in _pictures(os.path.join(source.path, name), source):
+            folder = os.path.join(source.path, name)
+            if source.passes_over(folder):
+                continue
+            paths = list(_pictures(folder, source))
+            if not paths and name.lower() not in KINDS:
+                source.declared += labels
+            for path in paths:
                 found[os.path.relpath(path, source.path)] = labels
         if not found:
-            self._refuse(source, [name for name, _ in places])
-        _refuse_kinds(source.path, found, known)
-        refuse_photo_in_two_folders(source.path, found)
+            self._refuse(source)
+        check_class_folders(source, found, known)
         yield from found.items()
 
-    def _refuse(self, source: LabelSource, names: list[str]) -> None:
-        lists = [name for name in names if name.lower() in _LISTS]
+    def _refuse(self, source: LabelSource) -> None:
         fix = 'make one folder a class, with its images inside'
-        if lists:
-            fix = f'give ann_file={Path(source.path, lists[0]).as_posix()!r}'
+        if source.label_like:
+            fix = f'give {setting("ann_file", source.label_like[0])}'
         raise LabelError(
             source.path,
             f'holds no folder with images{_seen(source)}',
             fix,
         )
-
-
-def _refuse_kinds(path: str, found: Mapping[str, object], known: Vocabulary) -> None:
-    """Refuse ``images/`` and ``masks/``, which aren't what their pictures show.
-
-    Raises:
-        LabelError: if no folder with pictures may be a class.
-    """
-    names = {name.partition('/')[0] for name in found}
-    if any(name in known or name.lower() not in _KINDS for name in names):
-        return
-    raise LabelError(
-        path,
-        f'holds pictures in {sorted(names)}, which say of what kind the files are, not '
-        'what the pictures show',
-        'give a label file, or make one folder a class; the labels of YOLO exports are '
-        'read after an export as COCO or Pascal VOC',
-    )
 
 
 def _pictures(folder: str, source: LabelSource) -> Iterator[str]:
@@ -110,7 +91,12 @@ def _files(folder: str, source: LabelSource) -> Iterator[str]:
         up = {name for name in folders if _leads_up(os.path.join(place, name))}
         for name in up:
             source.left_out[name, 'a link to a folder above it'] += 1
-        folders[:] = sorted(n for n in folders if n not in up and not is_litter(n))
+        folders[:] = sorted(
+            name
+            for name in folders
+            if not (name in up or is_litter(name))
+            and not source.passes_over(os.path.join(place, name))
+        )
         for name in sorted(files):
             if not is_litter(name):
                 yield os.path.join(place, name)
@@ -133,6 +119,8 @@ def _leave_out(source: LabelSource, path: str, reason: str) -> None:
         reason = 'Pillow does not read it; convert it to JPEG or PNG'
     elif reason == LOOSE and suffix not in IMAGE_SUFFIXES:
         reason = 'no picture'
+    if suffix in _LABEL_SUFFIXES:
+        source.label_like.append(path)
     source.left_out[suffix or name, reason] += 1
 
 

@@ -30,6 +30,7 @@ class CocoReader(LabelReader):
         content = source.json
         try:
             names = self._by_id(source, 'categories', 'name')
+            source.declared += names.values()
             files = self._by_id(source, 'images', 'file_name')
             found: dict[int, list[str]] = {image: [] for image in files}
             for item in content['annotations']:

@@ -8,10 +8,12 @@ from collections.abc import Iterator, Sequence
 from mmwsss.datasets.image_names import composed
 from mmwsss.io.data_errors import LabelError
 from mmwsss.io.image_files import IMAGE_SUFFIXES
+from mmwsss.io.wording import setting
 from mmwsss.registry import LABEL_READERS
 
 from . import one_hot
 from .cells import split_cell
+from .columns import SAMPLE, Columns, best_name, name_pictures
 from .field_words import is_label_word, is_name_word, name_rank
 from .label_reader import Entry, LabelReader
 from .label_source import LabelSource
@@ -137,25 +139,82 @@ class CsvReader(LabelReader):
         rows = read_rows(source)
         if not rows:
             return
-        head = rows[0] if is_head(rows[0], rows[1:]) else None
+        given = source.columns or Columns()
+        spoken = bool(given.image or given.labels)
+        head = rows[0] if spoken or is_head(rows[0], rows[1:]) else None
         body = rows[1:] if head is not None else rows
         if head is None:
             one_hot.refuse_without_head(source.path, body, known)
+            refuse_other_head(source, rows)
             place, columns = 0, None
         else:
-            place = name_column(head) or 0
+            given.check(source.path, head)
+            place = _place(source, head, body, given)
             values = [i for i in range(len(head)) if i != place and head[i]]
+            if given.labels:
+                values = [i for i in values if head[i] in given.labels]
             spoken = any(is_label_word(head[i], numbered=False) for i in values)
             if not spoken:
                 values = _classes_alone(source, head, body, values, known)
             if not spoken and one_hot.only_numbers(body, values):
+                source.declared += [head[i] for i in values]
                 yield from one_hot.entries(source.path, head, body, place, values)
                 return
-            if not spoken:
+            if not spoken and not given.labels:
                 one_hot.refuse_other_numbers(source.path, head, body, values)
-            columns = _label_columns(source, head, place)
+            columns = tuple(values)
+            if not given.labels:
+                columns = _label_columns(source, head, place)
         for row in body:
             yield row[place], _classes(row, place, columns, len(head or ()), known)
+
+
+def _place(
+    source: LabelSource,
+    head: Sequence[str],
+    body: Sequence[Sequence[str]],
+    given: Columns,
+) -> int:
+    """The column of the pictures."""
+    if given.image:
+        return head.index(given.image)
+    first = name_column(head)
+    words = [cell for cell in dict.fromkeys(head) if is_name_word(cell)]
+    if first is None or len(words) < 2:
+        return first or 0
+    ranked = sorted(words, key=lambda word: (word != head[first], head.index(word)))
+    values = {
+        word: [row[i] for row in body[:SAMPLE] if i < len(row)]
+        for word in words
+        for i in [head.index(word)]
+    }
+    return head.index(best_name(source, values, ranked))
+
+
+def refuse_other_head(source: LabelSource, rows: Sequence[Sequence[str]]) -> None:
+    """Refuse a first row that names the columns in unknown words.
+
+    It is told by a column whose cells name pictures, but for the first.
+
+    Raises:
+        LabelError: naming the row.
+    """
+    head, body = rows[0], rows[1 : SAMPLE + 1]
+    for i, cell in enumerate(head):
+        below = [row[i] for row in body if i < len(row)]
+        if name_pictures(source, below) and not name_pictures(source, [cell]):
+            how = 'call these columns "image" and "label"'
+            option = setting('columns', dict(image=cell, label='NAME'))
+            if option.startswith('-'):
+                how = f'say which columns hold pictures and labels by {option}'
+            raise LabelError(
+                source.path,
+                f'has a first row that names the columns in words that are not known, '
+                f'{list(head)}: {cell!r} is no picture, what stands below it is',
+                how,
+            )
+        if name_pictures(source, [cell]):
+            return
 
 
 def _classes_alone(

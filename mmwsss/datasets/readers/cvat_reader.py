@@ -36,6 +36,8 @@ class CvatReader(LabelReader):
                 f'is XML with the root <{root.tag}> and holds {what}',
                 'export it as "CVAT for images", or give a folder of VOC XML files',
             )
+        labels = root.iterfind('meta//label/name')
+        source.declared += [label.text for label in labels if label.text]
         for image in images:
-            labels = [item.attrib['label'] for item in image if 'label' in item.attrib]
-            yield image.attrib.get('name', ''), labels or None
+            given = [item.attrib['label'] for item in image if 'label' in item.attrib]
+            yield image.attrib.get('name', ''), given or None

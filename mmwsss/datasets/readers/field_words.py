@@ -4,8 +4,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
-from typing import Any
 
 NAME_WORDS = (
     *('name', 'image', 'filename', 'file', 'imageid', 'imagename', 'img', 'imgname'),
@@ -39,21 +37,10 @@ def _plain(word: str) -> str:
     return re.sub(r'[\s_-]', '', word).casefold()
 
 
-def name_of_entry(item: Mapping[str, Any]) -> str:
-    """The image name of a JSON object.
-
-    Raises:
-        KeyError: if it has no such key.
-    """
-    by_word = {_plain(key): value for key, value in item.items()}
-    return next(_text(by_word[word]) for word in NAME_WORDS_FIRST if word in by_word)
+def name_order(word: str) -> int:
+    """Which of several heads or keys tells the image likeliest: the least."""
+    return _NAMES_FIRST.index(_plain(word))
 
 
 #: a key that names the file counts before a number of the tool's own
-NAME_WORDS_FIRST: Sequence[str] = sorted(NAME_WORDS, key=_NUMBER_WORDS.__contains__)
-
-
-def _text(value: Any) -> str:
-    if not isinstance(value, str):
-        raise TypeError(f'{value!r} is no image name')
-    return value
+_NAMES_FIRST = sorted(NAME_WORDS, key=_NUMBER_WORDS.__contains__)

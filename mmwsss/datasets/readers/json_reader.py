@@ -1,23 +1,50 @@
 # Licensed under Apache-2.0.
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 from mmwsss.io.data_errors import LabelError
 from mmwsss.registry import LABEL_READERS
 
 from .cells import split_cell
-from .field_words import is_label_word, name_of_entry
+from .columns import SAMPLE, Columns, best_name, or_columns
+from .field_words import is_label_word, is_name_word, name_order
 from .label_reader import Entry, LabelReader
 from .label_source import LabelSource
 from .vocabulary import Vocabulary
 
 
-def entry_of(item: Any, known: Vocabulary) -> Entry:
+def columns_of(source: LabelSource, items: Sequence[Any]) -> Columns:
+    """Which key of objects names the pictures, and which keys the labels.
+
+    Args:
+        source: the file.
+        items: the first few.
+
+    Raises:
+        LabelError: if the user names a key that isn't there.
+    """
+    given = source.columns or Columns()
+    objects = [item for item in items[:SAMPLE] if isinstance(item, dict)]
+    keys = list(dict.fromkeys(key for item in objects for key in item))
+    if objects:
+        given.check(source.path, keys)
+    words = sorted(filter(is_name_word, keys), key=name_order)
+    if given.image or not words:
+        return given
+    values = {
+        word: [v for item in objects if isinstance(v := item.get(word), str)]
+        for word in words
+    }
+    return replace(given, image=best_name(source, values, words))
+
+
+def entry_of(item: Any, known: Vocabulary, columns: Columns) -> Entry:
     """Name and classes of ``{"name": ..., "classes": [...]}`` or ``[name, [...]]``.
 
-    The keys may be those of :mod:`.field_words`.
+    The keys are those that are given, or of :mod:`.field_words`.
 
     Raises:
         TypeError, KeyError, StopIteration: if it has another form.
@@ -27,12 +54,16 @@ def entry_of(item: Any, known: Vocabulary) -> Entry:
         if not isinstance(name, str):
             raise TypeError(f'{name!r} is no image name')
         return name, classes_of(value, known)
-    values = [item[key] for key in item if is_label_word(key)]
+    labels = columns.labels or tuple(filter(is_label_word, item))
+    values = [item[key] for key in labels]
     if not values:
         raise KeyError('classes')
     lists = [classes_of(value, known) for value in values]
     said = [names for names in lists if names is not None]
-    return name_of_entry(item), [n for names in said for n in names] if said else None
+    name = item[columns.image]
+    if not isinstance(name, str):
+        raise TypeError(f'{name!r} is no image name')
+    return name, [n for names in said for n in names] if said else None
 
 
 def classes_of(value: Any, known: Vocabulary) -> list[str] | None:
@@ -67,11 +98,12 @@ class JsonReader(LabelReader):
             if isinstance(content, dict):
                 yield from ((k, classes_of(v, known)) for k, v in content.items())
             else:
-                yield from [entry_of(item, known) for item in content]
+                columns = columns_of(source, content)
+                yield from [entry_of(item, known, columns) for item in content]
         except (AttributeError, TypeError, KeyError, ValueError, StopIteration) as err:
             raise LabelError(
                 source.path,
                 f'is not in a known JSON form ({err!r})',
                 'write {"name": ["class", ...]} or [{"name": "name", "classes": '
-                '["class", ...]}]',
+                '["class", ...]}]' + or_columns(),
             ) from err

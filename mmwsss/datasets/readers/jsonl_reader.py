@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from mmwsss.io.data_errors import LabelError
 from mmwsss.registry import LABEL_READERS
 
-from .json_reader import entry_of
+from .columns import SAMPLE
+from .json_reader import columns_of, entry_of
 from .label_reader import Entry, LabelReader
 from .label_source import LabelSource
 from .vocabulary import Vocabulary
@@ -38,11 +39,15 @@ class JsonlReader(LabelReader):
         """The errors name the line."""
         # json.loads would make a decoder for each line
         decode = json.JSONDecoder(object_pairs_hook=source.no_key_twice).decode
-        for number, line in enumerate(source.text.splitlines(), 1):
+        lines = source.text.splitlines()
+        first = [line for line in lines[:SAMPLE] if line.strip()]
+        columns = None
+        for number, line in enumerate(lines, 1):
             if not line.strip():
                 continue
             try:
-                yield entry_of(decode(line), known)
+                columns = columns or columns_of(source, list(map(decode, first)))
+                yield entry_of(decode(line), known, columns)
             except LabelError:
                 raise
             except (

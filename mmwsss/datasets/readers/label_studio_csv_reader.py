@@ -40,7 +40,7 @@ class LabelStudioCsvReader(LabelReader):
             }
             try:
                 url, labels = short_task(task)
-                names = names_of(labels)
+                names = None if labels is None else names_of(labels)
             except (AttributeError, TypeError, KeyError) as err:
                 raise LabelError(
                     source.path,
@@ -48,7 +48,7 @@ class LabelStudioCsvReader(LabelReader):
                     f'another form ({err!r})',
                     'export it as JSON or JSON-MIN',
                 ) from err
-            yield own_name(url, source), names or None
+            yield own_name(url, source), names
 
 
 def _value(cell: str) -> Any:

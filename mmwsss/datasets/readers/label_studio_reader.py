@@ -98,8 +98,12 @@ def _full(task: Mapping[str, Any]) -> tuple[str, list[Any] | None]:
     return _picture(task['data']), values if done else None
 
 
-def short_task(task: Mapping[str, Any]) -> tuple[str, list[Any]]:
-    """URL and label values of a task of the export "JSON-MIN"."""
+def short_task(task: Mapping[str, Any]) -> tuple[str, list[Any] | None]:
+    """URL and label values of a task of the export "JSON-MIN".
+
+    It says the same of a picture that somebody found empty and of one that nobody has
+    labelled: nothing, ``None``.
+    """
     url = _picture(task)
     values: list[Any] = []
     for key, value in task.items():
@@ -109,7 +113,7 @@ def short_task(task: Mapping[str, Any]) -> tuple[str, list[Any]]:
             values += [v for item in value for k, v in item.items() if _SHAPES.match(k)]
         else:
             values.append(value['choices'] if isinstance(value, dict) else value)
-    return url, values
+    return url, values if names_of(values) else None
 
 
 def _picture(fields: Mapping[str, Any]) -> str:

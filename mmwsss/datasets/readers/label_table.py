@@ -3,7 +3,7 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from mmengine.logging import print_log
@@ -11,6 +11,7 @@ from mmengine.logging import print_log
 from mmwsss.datasets.image_names import clean_name, composed, refuse_shared_stems
 from mmwsss.io.data_errors import LabelError
 from mmwsss.io.image_files import image_stem
+from mmwsss.io.wording import of_data_set
 
 from .label_reader import Entry
 from .label_source import LabelSource
@@ -34,6 +35,7 @@ class LabelTable:
         fillers: labels that say nothing of a class, as ``nan``, counted.
         left_out: files that aren't taken, counted by (suffix, reason).
         aliases: another name that a picture may have on the disk.
+        declared: classes that the file names, though perhaps of no picture.
     """
 
     path: str = ''
@@ -45,6 +47,7 @@ class LabelTable:
     fillers: Counter[str] = field(default_factory=Counter)
     left_out: Counter = field(default_factory=Counter)
     aliases: dict[str, str] = field(default_factory=dict)
+    declared: tuple[str, ...] = ()
 
     @classmethod
     def gather(
@@ -94,6 +97,7 @@ class LabelTable:
             fillers=source.fillers,
             left_out=source.left_out,
             aliases=aliases,
+            declared=tuple(map(composed, source.declared)),
         )
 
     def select(self, names: Sequence[str]) -> LabelTable:
@@ -149,7 +153,8 @@ class LabelTable:
                 f'gives no class for {len(bare)} of {len(self.labels)} images '
                 f'(first: {"; ".join((first, *self._said_nothing()))})',
                 'label them, take them out, or say that they hold no object: by the '
-                "label 'background', or all of them by allow_unlabelled=True",
+                "label 'background', or all of them by "
+                + of_data_set('allow_unlabelled=True'),
             )
         return self.absent if bare_is_empty and not listed else bare
 
@@ -173,3 +178,20 @@ class LabelTable:
             total = sum(self.left_out.values())
             found.append(f'{total} files are left out: {", ".join(left)}')
         return found
+
+
+def renamed(table: LabelTable, names: Mapping[str, str]) -> LabelTable:
+    """A table with other names for some labels; two of one name are one.
+
+    Args:
+        table: of a file.
+        names: by the label in the file.
+    """
+    if not names:
+        return table
+    labels = {
+        image: tuple(dict.fromkeys(names.get(label, label) for label in given))
+        for image, given in table.labels.items()
+    }
+    declared = tuple(names.get(name, name) for name in table.declared)
+    return replace(table, labels=labels, declared=declared)

@@ -13,10 +13,13 @@ from pathlib import Path
 from mmwsss.datasets.image_names import clean_name
 from mmwsss.io.data_errors import LabelError
 from mmwsss.io.errors import UserError
+from mmwsss.io.findings import Findings
 from mmwsss.io.image_files import image_stem
+from mmwsss.io.wording import setting
 from mmwsss.registry import LABEL_READERS
 
 from .cells import says_nothing
+from .columns import Columns
 from .decoding import read_decoded
 from .label_reader import Entry
 from .label_source import LabelSource
@@ -53,6 +56,9 @@ def read_table(
     label_format: str = 'auto',
     known: Vocabulary = NOTHING,
     folder: str | None = None,
+    beside: Sequence[str] = (),
+    findings: Findings | None = None,
+    columns: Columns | None = None,
 ) -> LabelTable:
     """All that a label file or folder says.
 
@@ -64,14 +70,19 @@ def read_table(
             registers, or ``'auto'`` to tell by suffix and content.
         known: labels that are known, with which cells are split and vectors read.
         folder: the image folder, below which absolute names may lie.
+        beside: folders of masks: what lies in them is no picture, nor is one a class.
+        findings: gets what is refused of folders, which is raised otherwise.
+        columns: that hold pictures and labels, where their names don't tell.
 
     Raises:
         LabelError: if it is missing, empty or malformed.
         UserError: if the format is unknown.
     """
     if not Path(path).exists():
-        raise LabelError(path, 'is missing', 'check data_root and ann_file')
-    source = LabelSource(path)
+        raise LabelError(
+            path, 'is missing', f'check {setting("data_root")}, {setting("ann_file")}'
+        )
+    source = LabelSource(path, beside, findings, folder, columns)
     if label_format == 'auto':
         label_format = guess_format(source)
     reader = LABEL_READERS.module_dict.get(label_format)
@@ -82,6 +93,8 @@ def read_table(
         )
     entries = _without_fillers(source, reader().read(source, known), known)
     table = LabelTable.gather(source, entries, folder)
+    if findings is None:
+        source.findings.refuse()
     if not table.labels:
         raise LabelError(path, 'names no image', 'check that it is the right file')
     return table
@@ -149,7 +162,11 @@ def read_names(
             folder.
     """
     if not Path(path).is_file():
-        raise LabelError(path, 'is missing', 'check data_root and split_file')
+        raise LabelError(
+            path,
+            'is missing',
+            f'check {setting("data_root")} and {setting("split_file")}',
+        )
     names = []
     for line in text_lines(read_decoded(path)[0]):
         whole = ' ' in line and image_stem(clean_name(line, path, folder)) in known

@@ -1,6 +1,7 @@
 # Licensed under Apache-2.0.
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from mmwsss.datasets.image_names import composed
@@ -14,6 +15,23 @@ def name_key(name: str) -> str:
         ('traffic_light', 'background')
     """
     return composed(name).replace(' ', '_').casefold().strip('_')
+
+
+#: blanks, _ and - between letters; and between a letter or number and a number
+_WITHIN = re.compile(r'(?<=[^\W_])[\s_-]+(?=[^\W\d_])')
+_BEFORE_NUMBER = re.compile(r'(?<=[^\W_])[\s_]+(?=\d)|(?<=[^\W\d_])-(?=\d)')
+
+
+def spelling_key(name: str) -> str:
+    """What spellings of one class have in common; numbers stay apart.
+
+    Example:
+        >>> spelling_key('Dining-Table') == spelling_key('dining table')
+        True
+        >>> spelling_key('A-'), spelling_key('1-2'), spelling_key('class 12')
+        ('a-', '1-2', 'class_12')
+    """
+    return _BEFORE_NUMBER.sub('_', _WITHIN.sub('', name_key(name)))
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from mmwsss.io.image_files import picture_size
 from mmwsss.io.pictures.levels import SIDEWAYS, upright_size
 from mmwsss.io.pictures.picture_rule import PictureRule
 from mmwsss.io.pictures.reader import picture_kind
+from mmwsss.io.wording import of_data_set
 
 #: the side input that is trained on as if it were the true mask
 _PSEUDO = 'mask'
@@ -38,13 +39,13 @@ def turned_hint(
     if kind.orientation not in SIDEWAYS or other != size:
         return '', None
     if rule.turns:
-        fits, setting = 'as stored, without its EXIF orientation', 'ignore'
+        fits, way = 'as stored, without its EXIF orientation', 'ignore'
     else:
-        fits, setting = 'turned upright by its EXIF orientation', 'turn'
+        fits, way = 'turned upright by its EXIF orientation', 'turn'
     return (
         f': it fits the photo {fits} {kind.orientation}',
-        f"set picture=dict(exif='{setting}') in the data set (folder.py: --picture "
-        f'exif={setting}), if all its masks lie this way, or turn the mask',
+        f'say so by {of_data_set("picture", dict(exif=way))}, if all masks lie this '
+        'way, or turn the mask',
     )
 
 
@@ -70,9 +71,10 @@ def check_decided(info: Mapping[str, Any], path: str) -> None:
         path,
         f'may be turned against its photo: {photo} carries the EXIF orientation '
         f'{orientation}, and {_seen(path, photo)}',
-        "say in the data set which way its masks lie: picture=dict(exif='turn') if "
+        f'say which way the masks lie: {of_data_set("picture", dict(exif="turn"))} if '
         'they were drawn on the upright photo, as viewers, most labelling tools and '
-        "our demo show it, picture=dict(exif='ignore') if on the pixels as stored",
+        f'our demo show it, {of_data_set("picture", dict(exif="ignore"))} if on the '
+        'pixels as stored',
     )
 
 

@@ -8,6 +8,7 @@ import numpy as np
 
 from mmwsss.io.data_errors import PictureError
 from mmwsss.io.errors import UserError
+from mmwsss.io.wording import of_data_set
 
 from .picture_rule import PictureRule
 from .reader import Path, read_picture, read_stored
@@ -80,7 +81,8 @@ def band_statistics(
             raise PictureError(
                 str(path),
                 f'has {flat.shape[1]} bands, {paths[0]} has {samples[0].shape[1]}',
-                'take the same bands of all by picture=dict(bands=...)',
+                'take the same bands of all by '
+                + of_data_set('picture', dict(bands=(0, 1, 2))),
             )
         total.add(flat.astype(np.float64))
         samples.append(flat[:: -(-len(flat) // _PIXELS)].astype(np.float64))

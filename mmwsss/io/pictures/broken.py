@@ -3,13 +3,15 @@
 
 from __future__ import annotations
 
-from os import PathLike
+from os import SEEK_END, PathLike
 
 from PIL import Image, UnidentifiedImageError
 
 from mmwsss.io.data_errors import UnreadableImageError
 from mmwsss.io.file_beginnings import beginning, is_lfs_pointer, is_web_page
 
+#: bytes at the end of a file that are looked at
+_TAIL = 64
 _AGAIN = 'copy or download it again, or take its line out of the list of images'
 #: beginnings of files that aren't pictures, or none that Pillow reads
 _BEGINNINGS: tuple[tuple[bytes, str, str], ...] = (
@@ -32,6 +34,21 @@ _BEGINNINGS: tuple[tuple[bytes, str, str], ...] = (
 _PHOTOS = (b'avif', b'avis', b'crx ')
 _CUT = ('truncated', 'unexpected end', 'failed to read', 'requires a buffer')
 _HEIC = (b'ftypheic', b'ftypheix', b'ftypmif1', b'ftypmsf1')
+
+
+def ends_whole(path: str | PathLike) -> bool:
+    """Whether a JPEG or PNG ends as whole files do; other forms don't tell.
+
+    Only the first and the last bytes are read. Cameras write more behind the end of a
+    photo: ``False`` is a reason to read it all, not a finding.
+    """
+    with open(path, 'rb') as file:
+        begin = file.read(4)
+        file.seek(max(file.seek(0, SEEK_END) - _TAIL, 0))
+        tail = file.read().rstrip(b'\0\r\n ')
+    if begin.startswith(b'\xff\xd8'):
+        return tail.endswith(b'\xff\xd9')
+    return begin != b'\x89PNG' or b'IEND' in tail
 
 
 def unreadable(path: str, content: bytes, err: Exception) -> UnreadableImageError:

@@ -3,7 +3,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
+
+from mmwsss.io.wording import of_data_set
 
 
 def described(values: np.ndarray) -> str:
@@ -18,21 +22,22 @@ def described(values: np.ndarray) -> str:
 
 def needs(values: np.ndarray) -> tuple[str, str]:
     """Problem and fix of a picture that no rule says how to read."""
-    wanted = []
+    wanted: dict[str, Any] = {}
     if values.dtype != np.uint8:
         finite = values[np.isfinite(values)] if values.dtype.kind == 'f' else values
-        low, high = (
-            (f'{finite.min():g}', f'{finite.max():g}')
-            if finite.size
-            else ('LOW', 'HIGH')
-        )
-        wanted.append(f'value_range=({low}, {high})')
+        ends = (finite.min(), finite.max()) if finite.size else (0, 1)
+        wanted['value_range'] = tuple(map(_number, ends))
     if values.shape[2] not in (1, 3):
-        wanted.append('bands=(0, 1, 2)')
-    entries = ', '.join(wanted)
-    fix = f'say in the data set what the network gets: picture=dict({entries})'
+        wanted['bands'] = (0, 1, 2)
+    fix = f'say what the network gets by {of_data_set("picture", wanted)}'
     if values.dtype != np.uint8:
         fix += ' with the range of all pictures, or percentiles=(2, 98) of each'
     if values.shape[2] not in (1, 3):
         fix += ', and more bands for a network with in_channels of that number'
     return f'holds {described(values)}, not 8-bit RGB', fix
+
+
+def _number(value: Any) -> float:
+    """A number as it is written: whole, or with six digits."""
+    value = float(f'{value:g}')
+    return int(value) if value.is_integer() else value

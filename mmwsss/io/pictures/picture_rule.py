@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from numbers import Real
 from typing import Any
 
+from PIL import ImageColor
+
 from mmwsss.io.errors import UserError, check_choice
 
 #: what is done with the orientation that a photo carries in its EXIF
@@ -15,6 +17,7 @@ _FORMS = dict(
     percentiles='(low, high) in 0..100, low below high',
     bands='band numbers of the file, counted from 0, as (0, 1, 2)',
     show_bands='three places among the bands taken, counted from 0, as (0, 1, 2)',
+    background="a colour, 'white', '#ff8800' or three numbers 0..255",
 )
 
 
@@ -37,6 +40,8 @@ class PictureRule:
         exif: ``'turn'``: photos are turned upright, as viewers and labelling tools show
             them; ``'ignore'``: pixels as stored; ``None``: turned, and a data set with
             true masks has to say which of both its masks fit.
+        background: colour that is laid under transparent 8-bit pictures: a name or
+            ``'#rrggbb'`` as Pillow has them, or three numbers 0..255.
 
     Raises:
         UserError: naming the entry that is wrong, and what it may be.
@@ -47,6 +52,7 @@ class PictureRule:
     bands: tuple[int, ...] | None = None
     show_bands: tuple[int, ...] | None = None
     exif: str | None = None
+    background: str | tuple[int, ...] | None = None
 
     def __post_init__(self) -> None:
         if self.value_range is not None and self.percentiles is not None:
@@ -62,6 +68,12 @@ class PictureRule:
             'percentiles',
             lambda value: _is_range(value) and value[0] >= 0 and value[1] <= 100,
         )
+        self._check('background', lambda value: len(self.colour) == 3)
+        if self.background is not None and self.bands is not None:
+            raise UserError(
+                'picture: background lays a colour under the transparency, bands takes '
+                'the colours as stored: leave one out'
+            )
         if self.exif is not None:
             check_choice('picture.exif', self.exif, EXIF)
         self._check_counts()
@@ -74,7 +86,7 @@ class PictureRule:
         try:
             object.__setattr__(self, name, _tuples(value))
             good = bool(fits(getattr(self, name)))
-        except TypeError:
+        except (TypeError, ValueError):
             good = False
         if not good:
             raise UserError(f'picture.{name} must be {_FORMS[name]}; got {value!r}')
@@ -118,6 +130,20 @@ class PictureRule:
         if value is None:
             return ()
         return (value,) if isinstance(value[0], Real) else tuple(value)
+
+    @property
+    def colour(self) -> tuple[int, ...]:
+        """``background`` as R, G, B in 0..255.
+
+        Raises:
+            ValueError: if it is none.
+        """
+        if isinstance(self.background, str):
+            return ImageColor.getrgb(self.background)
+        colour = tuple(self.background or ())
+        if any(not _is_index(value) or value > 255 for value in colour):
+            raise ValueError(f'{colour} is no colour')
+        return colour
 
     @property
     def turns(self) -> bool:

@@ -19,6 +19,7 @@ from torch import Tensor
 from mmwsss.io.data_errors import PictureError, UnreadableImageError
 from mmwsss.io.errors import UserError
 
+from .alpha import without_alpha
 from .broken import first_bytes, unreadable
 from .found import described, needs
 from .levels import (
@@ -282,17 +283,7 @@ def _taken(
             )
         return values[..., list(rule.bands)]
     if kind.alpha:
-        opaque = 255 if values.dtype == np.uint8 else np.iinfo(values.dtype).max
-        hidden = float(np.mean(values[..., -1] != opaque))
-        if hidden:
-            raise PictureError(
-                path,
-                f'is transparent in {hidden:.1%} of its pixels, whose colours nobody '
-                'sees',
-                'write it flat, on a background; or, to take the colours under the '
-                'transparency, set picture=dict(bands=(0, 1, 2)) in the data set',
-            )
-        values, count = values[..., :-1], count - 1
+        values, count = without_alpha(path, values, rule), count - 1
     if count not in (1, 3):
         raise PictureError(path, *needs(values))
     return values

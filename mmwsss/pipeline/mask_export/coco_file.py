@@ -13,7 +13,8 @@ from pycocotools import mask as coco
 
 from mmwsss.version import __version__
 
-from .mask_tasks import ExportMasksCfg, MaskRegions, MaskTask
+from .export_masks_cfg import ExportMasksCfg
+from .mask_tasks import MaskRegions, MaskTask
 from .polygons import polygons_of
 from .regions import Region
 

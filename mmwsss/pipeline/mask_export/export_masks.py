@@ -18,9 +18,9 @@ from mmwsss.io.output_folder import claim_file, claim_outputs
 from mmwsss.pipeline.workers import parallel_map
 
 from .coco_file import MADE_BY, coco_content, coco_objects
+from .export_masks_cfg import ExportMasksCfg
 from .labelme_file import labelme_content
 from .mask_tasks import (
-    ExportMasksCfg,
     MaskRegions,
     MaskTask,
     find_masks,

@@ -12,7 +12,8 @@ import numpy as np
 
 from mmwsss.datasets.readers.labelme_reader import IGNORED as IGNORED_NAME
 
-from .mask_tasks import ExportMasksCfg, MaskRegions, MaskTask
+from .export_masks_cfg import ExportMasksCfg
+from .mask_tasks import MaskRegions, MaskTask
 from .polygons import polygons_of
 from .regions import find_regions
 

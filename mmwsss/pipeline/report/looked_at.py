@@ -10,6 +10,7 @@ import numpy as np
 
 from mmwsss.evaluation.confusion import pictures_together
 from mmwsss.io.errors import UserError
+from mmwsss.io.provenance_text import provenance_lines
 
 from ..inference import init_model
 from .network_runner import NetworkRunner
@@ -34,6 +35,7 @@ class LookedAt:
         together: (C, C) pictures of the training data with both of two classes;
             ``None`` if it isn't known.
         foreground: names of the C classes.
+        provenance: what the checkpoint says of code, settings, data and parents.
     """
 
     run: RunFolder
@@ -42,6 +44,7 @@ class LookedAt:
     notes: list[str] = field(default_factory=list)
     together: np.ndarray | None = None
     foreground: tuple[str, ...] = ()
+    provenance: str = ''
 
     def draw(self, names: Sequence[str]) -> Mapping[str, ShownPicture]:
         """Draw those of the pictures that were looked at, by name."""
@@ -82,6 +85,8 @@ def _look_at_pictures(looked: LookedAt, pictures: int, device: str) -> None:
     assert run.config is not None and run.checkpoint is not None
     picture_set = build_picture_set(run.config, pictures)
     model = init_model(run.config, str(run.checkpoint), device)
+    if model.provenance is not None:  # older checkpoints say nothing
+        looked.provenance = '\n'.join(provenance_lines(model.provenance))
     looked.runner = NetworkRunner(model, picture_set)
     looked.found = run_pass(looked.runner, run.config)
     if picture_set.without_masks:

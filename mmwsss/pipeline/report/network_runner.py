@@ -3,15 +3,14 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import torch
-from mmengine.utils import ProgressBar
 from mmseg.structures import SegDataSample
 from torch import Tensor, nn
 
+from mmwsss.cli.progress_bar import progress_bar
 from mmwsss.evaluation.uncertainty import entropy_map, probabilities_of_maps
 from mmwsss.models.prediction.inference_cfg import InferenceCfg
 from mmwsss.models.segmentors.weak_segmentor import WeakSegmentor
@@ -79,7 +78,7 @@ class NetworkRunner:
         groups = [group for group in groups if group]
         overrides = self.overrides(class_maps)
         large = LargePictures(self.model, overrides)
-        with _Bar(sum(map(len, groups))) as bar:
+        with progress_bar(sum(map(len, groups))) as bar:
             loader = loader_of(dataset, groups, 0)
             for group, (batch, failed) in zip(groups, loader, strict=True):
                 self.unreadable |= {one.name: one.message for one in failed}
@@ -120,23 +119,3 @@ class NetworkRunner:
         """(H, W) in [0, 1]: where the network is unsure, see :func:`.entropy_map`."""
         prob = self.probabilities(sample)
         return None if prob is None else entropy_map(prob, num_classes)
-
-
-class _Bar:
-    """A progress bar where a person looks on, else nothing."""
-
-    def __init__(self, count: int) -> None:
-        shown = count and sys.stderr.isatty()
-        self.bar = ProgressBar(count, file=sys.stderr) if shown else None
-
-    def __enter__(self) -> _Bar:
-        return self
-
-    def update(self, count: int) -> None:
-        """So many pictures are done."""
-        if self.bar is not None:
-            self.bar.update(count)
-
-    def __exit__(self, *_: object) -> None:
-        if self.bar is not None:
-            sys.stderr.write('\n')

@@ -13,6 +13,7 @@ from mmseg.structures import SegDataSample
 
 from mmwsss.cli.inference_options import wsss_metric
 from mmwsss.evaluation.areas import ClassAreas
+from mmwsss.evaluation.calibration import CalibrationBins, pixel_bins
 from mmwsss.evaluation.classification import average_precision, multilabel_f1
 from mmwsss.evaluation.confusion import confusion_counts
 from mmwsss.evaluation.scores import scores_from_areas
@@ -45,6 +46,8 @@ class PicturePass:
         main: the output that the report is about, ``''`` without masks.
         confusion: (K, K) int64 of that output, see :func:`.confusion_counts`.
         image_scores: of image labels, percent: ``F1``, ``mAP``.
+        calibration: pixels by the probability of the class that the decoder gives
+            them; ``None`` without a decoder or masks.
     """
 
     classes: tuple[str, ...]
@@ -58,6 +61,7 @@ class PicturePass:
     main: str = ''
     confusion: np.ndarray | None = None
     image_scores: dict[str, float] = field(default_factory=dict)
+    calibration: CalibrationBins | None = None
 
     @property
     def names(self) -> list[str]:
@@ -101,6 +105,7 @@ def run_pass(runner: NetworkRunner, cfg: Config) -> PicturePass:
         found.main = found.main or next((o for o in OUTPUTS if o in entry), '')
         if found.main:
             _add_confusion(found, metric, sample)
+        _add_calibration(found, runner, metric, sample)
         found.pictures.append(_picture(runner, found, entry, index, sample))
     found.pictures.sort(key=lambda picture: picture.index)
     if cls and picture_set.labelled:
@@ -137,6 +142,21 @@ def _add_confusion(
     truth = truth.masked_fill(truth == metric.ignore_index, -1)
     counts = confusion_counts(truth, label, len(found.classes))
     found.confusion = counts if found.confusion is None else found.confusion + counts
+
+
+def _add_calibration(
+    found: PicturePass,
+    runner: NetworkRunner,
+    metric: WSSSMetric,
+    sample: SegDataSample,
+) -> None:
+    if 'seg_logits' not in sample or 'gt_sem_seg' not in sample:
+        return
+    prob = runner.probabilities(sample)
+    assert prob is not None
+    truth = sample.gt_sem_seg.data.squeeze(0).to(prob.device)
+    bins = pixel_bins(prob, truth, ignore_index=metric.ignore_index)
+    found.calibration = bins if found.calibration is None else found.calibration + bins
 
 
 def _picture(

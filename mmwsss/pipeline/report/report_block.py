@@ -12,7 +12,13 @@ from .looked_at import LookedAt
 from .picture_cards import CardGroup, card_groups
 from .picture_pass import PicturePass
 from .picture_tiles import swatches
-from .report_charts import OUTPUT_NAMES, Chart, scalar_charts, sweep_chart
+from .report_charts import (
+    OUTPUT_NAMES,
+    Chart,
+    reliability_chart,
+    scalar_charts,
+    sweep_chart,
+)
 from .run_facts import FactRow, fact_rows, setting_differences
 from .score_tables import (
     ClassRow,
@@ -61,6 +67,7 @@ class ReportBlock:
         classes: scores of each class.
         confusion, together: tables of pairs of classes.
         sweeps: curves over thresholds.
+        reliability: what probabilities are worth.
         groups: pictures.
         swatches: colours of the classes.
         texts: (run, heading, text) of data, environment and config.
@@ -80,6 +87,7 @@ class ReportBlock:
     confusion: list[Matrix] = field(default_factory=list)
     together: list[Matrix] = field(default_factory=list)
     sweeps: list[Chart] = field(default_factory=list)
+    reliability: list[Chart] = field(default_factory=list)
     groups: list[CardGroup] = field(default_factory=list)
     swatches: list[tuple[str, str]] = field(default_factory=list)
     texts: list[tuple[str, str, str]] = field(default_factory=list)
@@ -111,6 +119,8 @@ def build_block(title: str, looked: Sequence[LookedAt], count: int) -> ReportBlo
             block.confusion.append(Matrix(what, found.classes, cells))
     charts = [sweep_chart(cam, passes) for cam in ('cam', 'aux_cam')]
     block.sweeps = [chart for chart in charts if chart is not None]
+    reliable = reliability_chart(passes)
+    block.reliability = [] if reliable is None else [reliable]
     _add_together(block, looked)
     block.groups = card_groups(looked, count)
     if passes:
@@ -190,6 +200,7 @@ def _add_texts(block: ReportBlock, looked: Sequence[LookedAt]) -> None:
         text = run.config.pretty_text if run.config is not None else ''
         for heading, content in (
             ('Training data', run.data),
+            ('Where the weights come from', one.provenance),
             ('Environment', run.environment),
             ('Config', text),
         ):

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from mmwsss.evaluation.calibration import expected_calibration_error
 from mmwsss.visualization.line_chart import Key, Line, Mark, legend_of, line_chart
 
 from .picture_pass import PicturePass
@@ -160,3 +161,30 @@ def threshold_chart(
     title = f'{name}: mIoU (percent) over the background threshold'
     svg = line_chart(lines, marks, 'threshold')
     return Chart(title, svg, words, legend_of(lines, marks))
+
+
+def reliability_chart(passes: Mapping[str, PicturePass]) -> Chart | None:
+    """How often the decoder is right where it claims a probability.
+
+    Args:
+        passes: run → what came of its pictures.
+    """
+    lines, words = [], []
+    for number, (run, found) in enumerate(passes.items()):
+        bins = found.calibration
+        if bins is None:
+            continue
+        there = bins.count > 0
+        error = 100 * expected_calibration_error(bins)
+        mine = f'{run}: ' if len(passes) > 1 else ''
+        name = f'{mine}{error:.1f} points from the truth on average (ECE)'
+        claimed, right = bins.mean_confidence[there], bins.accuracy[there]
+        lines.append(Line(name, claimed.tolist(), right.tolist(), number))
+        words.append(name)
+    if not lines:
+        return None
+    lines.append(Line('as often as it claims', [0, 1], [0, 1], len(passes), 1))
+    svg = line_chart(lines, x_label='probability of the class that a pixel is given')
+    return Chart(
+        'Share of pixels that are right', svg, '; '.join(words), legend_of(lines)
+    )

@@ -11,7 +11,8 @@ import pytest
 from PIL import Image
 
 from mmwsss.datasets.own.found_parts import find_parts
-from mmwsss.datasets.own.gathered import gather, given_splits
+from mmwsss.datasets.own.gathered import gather
+from mmwsss.datasets.own.given_splits import given_splits
 from mmwsss.datasets.own.mask_ids import find_masks
 from mmwsss.io.data_errors import LabelError
 from mmwsss.io.errors import UserError

@@ -59,6 +59,23 @@ def test_what_is_hidden_by_transparency_is_refused(tmp_path) -> None:
         read_picture(tmp_path / 'a.png')
     taken = read_rgb(tmp_path / 'a.png', PictureRule(bands=(0, 1, 2)))
     np.testing.assert_array_equal(taken, PHOTO)
+    for white in ('white', '#ffffff', [255, 255, 255]):
+        flat = read_rgb(tmp_path / 'a.png', PictureRule(background=white))
+        assert (flat[:10] == 255).all()
+        np.testing.assert_array_equal(flat[10:], PHOTO[10:])
+    for wrong in ('whitish', (1, 2), (1, 2, 300), 7):
+        with pytest.raises(UserError, match=r'picture\.background must be a colour'):
+            PictureRule(background=wrong)
+    with pytest.raises(UserError, match='background .*, bands .*leave one out'):
+        PictureRule(background='white', bands=(0, 1, 2))
+
+
+def test_half_of_a_colour_is_half_of_the_background(tmp_path) -> None:
+    values = np.zeros((1, 2, 4), np.uint8)
+    values[0, :, 3] = 0, 51
+    Image.fromarray(values).save(tmp_path / 'a.png')
+    flat = read_rgb(tmp_path / 'a.png', PictureRule(background=(200, 100, 255)))
+    assert flat[0].tolist() == [[200, 100, 255], [160, 80, 204]]
 
 
 def test_the_first_of_an_animation_is_read(tmp_path, monkeypatch) -> None:

@@ -81,7 +81,7 @@ def test_missing_seeds(config, shapes, tmp_path) -> None:
         options={'train_dataloader.dataset.side_inputs.mask.dir': str(few)},
     )
     text = done.stdout + done.stderr
-    assert done.returncode and f'{gone} is missing, with 0 other' in text, text[-2000:]
+    assert done.returncode and f'{gone} is not there: 1 of ' in text, text[-2000:]
     assert 'side_inputs.mask.dir' in text and 'Iter(train)' not in text
 
 

@@ -76,6 +76,7 @@ def test_every_section_of_a_run(whole) -> None:
         'Classes',
         'What is taken for what',
         'Thresholds',
+        'Confidence',
         'Pictures',
         'Curves',
         'Which classes come together',
@@ -102,6 +103,7 @@ def test_curves_are_named_in_words_and_take_the_colour_of_the_page(whole) -> Non
     assert 'aria-label="Loss, all terms. value: 2 at 1, 1 at 4"' in html
     assert 'currentColor' in html and '#010203' not in html
     assert 'best on the truth: ' in html and 'chosen: 0.5 → ' in html
+    assert re.search(r'\d\.\d points from the truth on average \(ECE\)', html)
 
 
 def test_without_masks(make_run, drawn, tmp_path) -> None:
@@ -109,9 +111,9 @@ def test_without_masks(make_run, drawn, tmp_path) -> None:
         if entry.name != 'SegmentationClass':
             (tmp_path / entry.name).symlink_to(entry)
     html, read = page_of(make_run(data=tmp_path))
-    left_out = {'Classes', 'What is taken for what', 'Thresholds'}
+    left_out = {'Classes', 'What is taken for what', 'Thresholds', 'Confidence'}
     assert not left_out & set(read.headings) and 'Pictures' in read.headings
-    assert 'There are no masks, so IoU' in html and 'is missing' in html
+    assert 'There are no masks, so IoU' in html and 'is not there' in html
     assert '<h3>Least confident</h3>' in html and '<h3>Most confident</h3>' in html
     assert 'confidence 0.' in html and '<figcaption>truth</figcaption>' not in html
 

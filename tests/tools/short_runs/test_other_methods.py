@@ -150,7 +150,7 @@ def test_self_training_on_maps_of_the_tools(weak, tmp_path) -> None:
     lost = sorted((maps / 'fused').iterdir())[3]
     lost.unlink()
     done = train(fused, tmp_path / 'again', check=False)
-    assert done.returncode and f'{lost.name} is missing' in done.stdout + done.stderr
+    assert done.returncode and f'{lost.name} is not there' in done.stdout + done.stderr
 
 
 @pytest.mark.slow

@@ -1,0 +1,96 @@
+# Licensed under Apache-2.0.
+"""Which columns of a table, or keys of JSON objects, hold pictures and labels."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from mmwsss.io.data_errors import LabelError
+from mmwsss.io.errors import UserError
+from mmwsss.io.image_files import IMAGE_SUFFIXES
+from mmwsss.io.wording import setting
+
+from .label_source import LabelSource
+
+#: rows of which the values are looked at
+SAMPLE = 50
+
+
+@dataclass(frozen=True)
+class Columns:
+    """Names that a user gives; empty: told by the words of :mod:`.field_words`.
+
+    Attributes:
+        image: of the pictures.
+        labels: of the labels.
+    """
+
+    image: str = ''
+    labels: tuple[str, ...] = ()
+
+    def check(self, path: str, there: Sequence[str]) -> None:
+        """Refuse names that a file hasn't.
+
+        Raises:
+            LabelError: naming the first, and those that are there.
+        """
+        for name in (self.image, *self.labels):
+            if name and name not in there:
+                raise LabelError(
+                    path,
+                    f'has no column {name!r}, but {list(there)}',
+                    'write --columns as the file has them',
+                )
+
+
+def named_columns(texts: Iterable[str]) -> Columns:
+    """``image=NAME label=NAME ...`` as a command line has them.
+
+    Raises:
+        UserError: for another word, and two columns of pictures.
+    """
+    pairs = [text.partition('=')[::2] for text in texts]
+    images = [name for word, name in pairs if word == 'image']
+    labels = tuple(name for word, name in pairs if word == 'label')
+    if len(images) > 1 or len(images) + len(labels) < len(pairs):
+        raise UserError(
+            f'--columns takes image=NAME once and label=NAME, got {list(texts)}'
+        )
+    return Columns(''.join(images), labels)
+
+
+def name_pictures(source: LabelSource, values: Iterable[str]) -> bool:
+    """Whether most of the first few values name pictures, by suffix or on the disk."""
+    some = [value for value in values if value][:SAMPLE]
+    hits = sum(
+        value.lower().endswith(tuple(IMAGE_SUFFIXES)) or source.has_picture(value)
+        for value in some
+    )
+    return bool(some) and hits * 2 > len(some)
+
+
+def best_name(
+    source: LabelSource, values: Mapping[str, Sequence[str]], ranked: Sequence[str]
+) -> str:
+    """Of several columns that may hold the pictures, the one whose values do.
+
+    Args:
+        source: the file, whose notes say what was taken where it isn't the first.
+        values: the first few of each column.
+        ranked: their names, the likeliest first.
+    """
+    for name in ranked:
+        if name_pictures(source, values[name]):
+            if name != ranked[0]:
+                source.notes.append(
+                    f'{name!r} names the pictures, {ranked[0]!r} does not'
+                )
+            return name
+    return ranked[0]
+
+
+def or_columns() -> str:
+    """The option that names columns, as the end of a fix; '' where there is none."""
+    option = setting('columns', dict(image='KEY', label='KEY'))
+    return f', or say what the keys are called by {option}' * option.startswith('-')
