@@ -81,7 +81,8 @@ def sample_tiles(
         plane = outputs[name]
         if name in _HEAT:
             score = np.clip(resize_picture(plane, size), 0, 1)
-            title += ': nothing found' if 'cam' in name and not score.any() else ''
+            found = name == 'uncertainty' or score.any()
+            title += '' if found else ': nothing found'
             tiles.append(Tile(title, cam_overlay(photo, score), heat=True))
         else:
             label = resize_picture(plane, size, smooth=False)

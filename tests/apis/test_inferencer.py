@@ -124,7 +124,7 @@ def test_files(inferencer, photos, tmp_path) -> None:
 
 
 def test_a_geotiff_gives_one(inferencer, photos, tmp_path) -> None:
-    """Its mask as a GeoTIFF at the same place, equal to the PNG; a photo has no place."""
+    """Its mask as a GeoTIFF at the same place; a photo has no place."""
     tifffile = pytest.importorskip('tifffile')
     tifffile.imwrite(
         tmp_path / 'a.tif', photos[1], photometric='rgb', extratags=[*GEO.values()]
