@@ -30,7 +30,7 @@ def certain_token_loss(
     over all patches in the denominator, and p over the certain tokens of that class:
 
     .. math::
-        \frac{1}{n + 10^{-4}}\sum_p \Bigl(\log\bigl(\textstyle\sum_q e^{x_q} +
+        \frac{1}{n + 10^{-4}}\sum_p \Bigl(\log\bigl(\sum_q e^{x_q} +
         10^{-4}\bigr) - x_p\Bigr)
 
     summed over an image's classes, mean over the images. Released as the logarithm of a
