@@ -88,6 +88,7 @@ def test_what_is_refused() -> None:
 
 
 @pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason='no GPU')
 def test_the_same_on_a_gpu() -> None:
     tokens, maps = torch.randn(2, 8, 4, 5), torch.rand(2, 3, 4, 5)
     want = walk_over_tokens(maps, token_transition(tokens), 4)

@@ -103,6 +103,7 @@ def test_what_is_refused() -> None:
 
 
 @pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason='no GPU')
 def test_the_same_on_a_gpu() -> None:
     model, (images, maps) = walker(), data()
     want = model.walk(images, maps)
