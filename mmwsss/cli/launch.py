@@ -16,7 +16,7 @@ from torch import distributed
 from mmwsss.env.cpu_bfloat16 import has_bfloat16
 from mmwsss.io.checkpoint import have_weights, use_safe_checkpoints
 from mmwsss.io.errors import UserError
-from mmwsss.io.output_folder import refuse_file
+from mmwsss.io.output_folder import refuse_unwritable
 from mmwsss.registry import PRETRAINED, name_of
 
 from .inference_options import segmentor_cfg
@@ -66,10 +66,10 @@ def guard_outputs(cfg: Config) -> None:
     """Let every run check its folders of outputs before it works, see the hook.
 
     Raises:
-        OutputError: if the work dir is a file.
+        OutputError: if the work dir is a file, or can't be written into.
     """
     if cfg.get('work_dir'):
-        refuse_file(cfg.work_dir, '--work-dir')
+        refuse_unwritable(cfg.work_dir, '--work-dir')
     add_hook(cfg, 'OutputGuardHook')
 
 

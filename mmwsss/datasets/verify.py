@@ -14,6 +14,7 @@ from mmwsss.io.data_errors import DataError, UnreadableImageError
 from mmwsss.io.image_files import FileFinder
 from mmwsss.io.pictures.picture_rule import PictureRule
 from mmwsss.io.pictures.reader import check_kind, picture_kind
+from mmwsss.io.wording import setting
 
 from .mask_checks.check_masks import check_masks, some_masks
 from .side_inputs.declaration import spread
@@ -21,10 +22,6 @@ from .side_inputs.exif_masks import check_decided
 
 #: how many headers of pictures are looked at when a data set is opened
 HEADERS = 200
-_MASK_FIX = (
-    'scores need masks: give them (data_prefix.seg_map_path; --masks of folder.py), or '
-    'predict without by demo/image_demo.py or with with_masks=False and no LoadMask'
-)
 
 
 def taken(infos: list[dict], indices: int | Sequence[int] | None) -> list[dict]:
@@ -51,7 +48,8 @@ def verify_start(infos: list[dict], dataset: Any) -> None:
         files = FileFinder('', True)
         for info in infos:
             files.find(info['seg_map_path'], '')
-        files.refuse_missing(DataError, 'masks', len(infos), _MASK_FIX)
+        fix = _mask_fix(len(files.missing) == len(infos))
+        files.refuse_missing(DataError, 'masks', len(infos), fix)
     samples = dataset.check_samples
     if not samples:
         return
@@ -63,6 +61,21 @@ def verify_start(infos: list[dict], dataset: Any) -> None:
     if dataset.side_inputs or dataset.with_masks:
         for info in spread(infos, samples):
             verify_item(info, dataset.ignore_index)
+
+
+def _mask_fix(all_missing: bool) -> str:
+    """What to do about masks that aren't there, all of them or some."""
+    where = setting('data_prefix.seg_map_path')
+    if all_missing:
+        return (
+            f'name the folder of the masks by {where}, with one PNG for each picture, '
+            'named as it; without any masks nothing can be scored: predict by '
+            'demo/image_demo.py'
+        )
+    return (
+        f'draw those that are missing into the folder of the masks ({where}), or take '
+        'their pictures out of the list that is scored'
+    )
 
 
 def verify_item(info: dict, ignore_index: int = 255) -> None:

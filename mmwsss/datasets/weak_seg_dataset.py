@@ -19,6 +19,7 @@ from .data_summary import DataSummary, summarise
 from .label_channels import LabelChannels, check_classes
 from .partial.partial_labels import PartialLabels, look_at_partial
 from .picture_finder import PictureFinder
+from .readers.columns import Columns
 from .readers.label_table import Labels, LabelTable
 from .readers.reading import read_names, read_table
 from .seeding import seed_everything
@@ -48,6 +49,9 @@ class WeakSegDataset(BaseSegDataset):
             export of a labelling tool, a folder of VOC XML files or one with one
             folder a class; relative to ``data_root``.
         label_format: see :func:`.readers.reading.read_table`.
+        columns: of a table, or keys of JSON objects, that are called otherwise than
+            :mod:`.readers.field_words` knows: ``dict(image='Kachel', label='Klasse')``;
+            ``label`` may be several names.
         negatives: labels and folders that mean "no object". By default those of
             :data:`.label_channels.NEGATIVES` that are no class of the data set;
             ``'background'`` is always one. Such a picture is a training example with
@@ -105,6 +109,7 @@ class WeakSegDataset(BaseSegDataset):
         self,
         ann_file: str = '',
         label_format: str = 'auto',
+        columns: Mapping[str, Any] | None = None,
         negatives: Sequence[str] | None = None,
         split_file: str = '',
         img_suffix: str | Sequence[str] = '.jpg',
@@ -129,7 +134,7 @@ class WeakSegDataset(BaseSegDataset):
                 'the first class, a mask needs not hold it'
             )
         self.picture = PictureRule.of({**self.PICTURE, **(picture or {})})
-        self.label_format = label_format
+        self.label_format, self.columns = label_format, Columns.of(columns)
         self.negatives = negatives
         self.table = LabelTable()
         self.split_file = split_file
@@ -199,8 +204,9 @@ class WeakSegDataset(BaseSegDataset):
         """
         folder = self.data_prefix.get('img_path') or ''
         known, masks = self.channels.vocabulary, self.data_prefix.get('seg_map_path')
+        beside = [masks] if masks else []
         table = read_table(
-            self.ann_file, self.label_format, known, folder, [masks] if masks else []
+            self.ann_file, self.label_format, known, folder, beside, None, self.columns
         )
         if self.split_file:
             stems = set(map(image_stem, table.labels))

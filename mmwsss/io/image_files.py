@@ -182,7 +182,7 @@ def images_below(folder: str | os.PathLike) -> list[Path]:
 
 IMAGE_SUFFIXES = (
     *('.jpg', '.jpeg', '.png', '.bmp', '.webp', '.tif', '.tiff'),
-    *('.gif', '.jfif', '.jp2', '.avif'),
+    *('.gif', '.jfif', '.jp2', '.avif', '.pgm', '.ppm'),
 )
 #: of pictures that Pillow alone doesn't read
 UNREAD_SUFFIXES = (

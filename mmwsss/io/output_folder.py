@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import tempfile
 from collections.abc import Collection, Iterable
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -91,6 +92,24 @@ def refuse_file(folder: str | os.PathLike, option: str = '--out') -> None:
                 f'{option} {folder} can not be made, since {place} is a file: give '
                 'another folder'
             )
+
+
+def refuse_unwritable(folder: str | os.PathLike, option: str = '--out') -> None:
+    """Refuse a folder that can't be made, or in which no file can; it is made.
+
+    Raises:
+        OutputError: naming it, and why.
+    """
+    refuse_file(folder, option)
+    try:
+        os.makedirs(folder, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as err:
+        raise OutputError(
+            f'{option} {folder} can not be written into ({err.strerror}): give '
+            'another one'
+        ) from err
 
 
 def made_in(folder: str | os.PathLike) -> set[str]:

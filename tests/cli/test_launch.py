@@ -29,6 +29,13 @@ def cfg():
     return Config.fromfile(CONFIG)
 
 
+def test_a_work_dir_that_can_not_be_made_is_refused_at_once(cfg, tmp_path):
+    (tmp_path / 'link').symlink_to('/proc/none')
+    cfg.work_dir = str(tmp_path / 'link' / 'run')
+    with pytest.raises(UserError, match='--work-dir .* can not be written into'):
+        launch.prepare_run(cfg)
+
+
 @pytest.fixture
 def no_gpu(monkeypatch):
     monkeypatch.setattr(torch.cuda, 'is_available', lambda: False)

@@ -370,3 +370,30 @@ def test_a_name_that_is_not_in_utf_8_is_named(tmp_path) -> None:
         pytest.skip('this file system has names of UTF-8 alone')
     with pytest.raises(LabelError, match=r'\\xe4.jpg.*convmv'):
         read_table(str(tmp_path))
+
+
+KACHELN = (
+    'Kachel;Datum;Klassen\na.jpg;2024;cat\nb.jpg;2024;dog\n',
+    '[{"Kachel": "a.jpg", "Klassen": "cat"}, {"Kachel": "b.jpg", "Klassen": "dog"}]',
+)
+
+
+@pytest.mark.parametrize('text', KACHELN)
+def test_a_config_may_say_what_columns_are_called(tmp_path, text) -> None:
+    """As the option of folder.py; the refusal without it names the entry."""
+    draw(tmp_path, 'images/a.jpg', 'images/b.jpg')
+    (tmp_path / 'labels.txt').write_text(text)
+    wanted = dict(image='Kachel', label='Klassen')
+    cfg = dict(
+        ann_file='labels.txt',
+        data_root=str(tmp_path),
+        metainfo=dict(classes=('background', 'cat', 'dog')),
+    )
+    found = FolderWeakDataset(**cfg, columns=wanted)
+    assert [found[i]['gt_labels'] for i in range(2)] == [(0,), (1,)]
+    with pytest.raises(LabelError, match=r'columns=dict\(image=.*of the data set'):
+        FolderWeakDataset(**cfg)
+    with pytest.raises(LabelError, match=r"no column 'Bild'.*columns of the data set"):
+        FolderWeakDataset(**cfg, columns=dict(image='Bild', label=['Klassen']))
+    with pytest.raises(ValueError, match=r"columns=dict.* 'labels'"):
+        FolderWeakDataset(**cfg, columns=dict(image='Kachel', labels='Klassen'))

@@ -14,9 +14,10 @@ from mmwsss.datasets.mask_checks.finding import Finding
 from mmwsss.datasets.mask_checks.mask_facts import MaskFacts, look_at
 from mmwsss.datasets.mask_checks.mask_findings import mask_findings
 from mmwsss.datasets.mask_checks.symbol_map import symbol_map
-from mmwsss.io.data_errors import MaskError
+from mmwsss.io.data_errors import DataError, MaskError
 from mmwsss.io.errors import UserError
 from mmwsss.io.palette import voc_palette
+from mmwsss.io.wording import worded
 
 CLASSES = ('background', 'ant', 'bee', 'cat', 'dog')
 #: a colour for each class, none of them VOC's
@@ -337,3 +338,18 @@ def test_voc_masks_with_borders(tmp_path):
         return indexed(np.where(edge, 255, mask).astype(np.uint8), voc_palette())
 
     assert len(opened(write(tmp_path, bordered))) == 12
+
+
+def test_masks_that_are_missing_are_counted_with_the_way_out(tmp_path):
+    """All of them: another folder; some: draw them, or score other pictures."""
+    root = write(tmp_path / 'a', lambda mask: mask)
+    (root / 'masks' / '01.png').unlink()
+    several = rf'masks/01\.png.*1 of {len(LABELS)} masks is missing.*draw those that'
+    with pytest.raises(DataError, match=several):
+        opened(root)
+    with worded({'data_prefix.seg_map_path': '--masks'}):
+        with pytest.raises(DataError, match=r'the masks \(--masks\), or take'):
+            opened(root)
+    (root / 'masks').rename(root / 'ids')
+    with pytest.raises(DataError, match=r'by data_prefix\.seg_map_path, with one PNG'):
+        opened(root)

@@ -21,6 +21,7 @@ from mmwsss.io.output_folder import (
     made_in,
     one_file_each,
     refuse_inputs,
+    refuse_unwritable,
     write_drawing,
 )
 
@@ -158,3 +159,15 @@ def test_a_folder_that_can_not_be_written_into(tmp_path, monkeypatch) -> None:
         '--out-dir .* can not be written into .No space left on device.: give'
     ):
         claim_outputs(tmp_path / 'out', FILES, option='--out-dir')
+
+
+def test_a_folder_is_tried_before_the_work(tmp_path, monkeypatch) -> None:
+    refuse_unwritable(tmp_path / 'a' / 'b', '--work-dir')
+    assert list((tmp_path / 'a' / 'b').iterdir()) == []
+
+    def full(**_) -> None:
+        raise OSError(28, 'No space left on device')
+
+    monkeypatch.setattr('tempfile.TemporaryFile', full)
+    with refused(r'--work-dir .*b can not be written into \(No space.*: give another'):
+        refuse_unwritable(tmp_path / 'a' / 'b', '--work-dir')

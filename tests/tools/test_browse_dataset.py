@@ -31,21 +31,34 @@ def shapes(tmp_path):
     return tmp_path
 
 
-def without_legend(file: Path, part: str) -> tuple[int, int]:
-    """Size of a sheet; the names of a mask's classes stand below it, on white."""
-    sheet = Image.open(file)
-    white = (np.asarray(sheet)[:, -1] == 255).all(-1)
-    legend = len(white) - np.flatnonzero(~white).max() - 1
-    assert (legend > 0) == (part != 'train')
-    return sheet.width, sheet.height - legend
+@pytest.fixture
+def drawn(load_tool, monkeypatch):
+    """The tool, and of each panel: heading above all, and (title, size, ids) of tiles."""
+    tool, panels = load_tool(TOOL), []
+    compose = tool.compose_panel
+
+    def noted(rows, classes, palette, heading):
+        shown = [(t.title, t.picture.shape[1::-1], set(t.labels)) for t in rows[0]]
+        panels.append((heading, shown))
+        return compose(rows, classes, palette, heading)
+
+    monkeypatch.setattr(tool, 'compose_panel', noted)
+    return tool, panels
 
 
-@pytest.mark.parametrize(
-    ('part', 'size'), [('train', (3 * 96, 96 + 16)), ('val', (3 * 40, 30 + 16))]
-)
-def test_pictures(load_tool, shapes, part, size):
-    out = shapes / 'browse'
-    load_tool(TOOL).main(
+VIEWS = [(name, (192, 192), set()) for name in ('view 1', 'view 2', 'local')]
+MASKED = [
+    ('photo', (240, 180), set()),
+    ('mask', (240, 180), {0, 1}),
+    ('mask on photo', (240, 180), {0, 1}),
+]
+
+
+@pytest.mark.parametrize(('part', 'wanted'), [('train', VIEWS), ('val', MASKED)])
+def test_pictures_with_headings(drawn, shapes, part, wanted):
+    """Small pictures are enlarged, all by the same whole number."""
+    out, (tool, panels) = shapes / 'browse', drawn
+    tool.main(
         [
             str(CONFIG),
             '--split',
@@ -60,21 +73,32 @@ def test_pictures(load_tool, shapes, part, size):
     )
     files = sorted(out.glob('*.png'))
     assert len(files) == 3
-    assert {without_legend(file, part) for file in files} == {size}
+    assert panels == [(f'{name}: stripes', wanted) for name in 'abc']
 
 
-def test_saliency_maps_and_views_are_shown(load_tool, shapes):
+def test_what_nobody_labelled_is_not_said_to_be_empty(drawn, shapes):
+    tool, panels = drawn
+    (shapes / 'splits' / 'test.txt').write_text('a background\nb\n')
+    Image.new('L', (40, 30)).save(shapes / 'SegmentationClass' / 'a.png')
+    options = f'test_dataloader.dataset.data_root={shapes}'
+    arguments = [str(CONFIG), '--split', 'test', '--out', str(shapes / 'browse')]
+    tool.main([*arguments, '--cfg-options', options])
+    assert [heading for heading, _ in panels] == ['a: no object', 'b: label unknown']
+
+
+def test_saliency_maps_and_views_are_shown(drawn, shapes):
     """The map beside its crop; the mask over the photo, whatever scales there are."""
     (shapes / 'Saliency').mkdir()
     for name in 'abcd':
         Image.new('L', (40, 30), 200).save(shapes / 'Saliency' / f'{name}.png')
     config = str(CONFIG).replace('shapes_96', 'shapes_96_sal')
-    for part, size in (
-        ('train', (2 * 96, 96 + 16)),
-        ('test', ((40 + 60 + 80) + 2 * 40, 60 + 16)),
+    tool, panels = drawn
+    for part, titles in (
+        ('train', ['photo', 'saliency']),
+        ('test', ['scale 0', 'scale 1', 'scale 2', 'mask', 'mask on photo']),
     ):
         out = shapes / part
-        load_tool(TOOL).main(
+        tool.main(
             [
                 config,
                 '--part',
@@ -87,7 +111,7 @@ def test_saliency_maps_and_views_are_shown(load_tool, shapes):
                 f'{part}_dataloader.dataset.data_root={shapes}',
             ]
         )
-        assert {without_legend(file, part) for file in out.glob('*.png')} == {size}
+        assert [title for title, _, _ in panels.pop()[1]] == titles
 
 
 def test_verify_is_the_check_of_a_data_set(load_tool, shapes, capsys):

@@ -49,7 +49,7 @@ def test_layout_is_vocs(drawn):
     assert len(list((drawn / 'Saliency').glob('*.png'))) == 11
     assert (drawn / 'classes.txt').read_text().split() == list(SHAPES_CLASSES)
     assert [len(read_split(drawn, s)) for s in ('train', 'val', 'test')] == [6, 3, 2]
-    assert Image.open(drawn / 'sheet.png').width == 8 * 48
+    assert Image.open(drawn / 'sheet.png').width == 8 * 48 + 2 * 6  # a margin
 
 
 def test_lists_name_the_classes_of_the_masks(drawn):

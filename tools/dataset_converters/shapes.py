@@ -42,6 +42,7 @@ from mmwsss.datasets.shapes.scenes import (
 )
 from mmwsss.io.atomic_file import write_atomic, write_json, write_picture
 from mmwsss.io.label_png import save_label_png
+from mmwsss.visualization.panels import Tile, compose_panel
 
 # Splits never share a picture number, whatever their sizes.
 FIRST_INDEX = {'train': 0, 'val': 1_000_000, 'test': 2_000_000}
@@ -154,14 +155,16 @@ def contact_sheet(seed: int, size: int, columns: int = 8, rows: int = 4) -> Imag
         scenes = [
             draw_scene(seed, row * columns + column, size) for column in range(columns)
         ]
-        strips.append(np.hstack([scene.image for scene in scenes]))
-        masks = []
+        strips.append([Tile('pictures', np.hstack([scene.image for scene in scenes]))])
+        masks, ids = [], frozenset[int]()
         for scene in scenes:
             coloured = palette[scene.mask]
             coloured[scene.part] = 255 - (255 - coloured[scene.part]) // 2
             masks.append(coloured)
-        strips.append(np.hstack(masks))
-    return Image.fromarray(np.vstack(strips))
+            ids |= frozenset(np.unique(scene.mask).tolist())
+        title = 'masks; lighter: the part that tells the class'
+        strips.append([Tile(title, np.hstack(masks), ids)])
+    return Image.fromarray(compose_panel(strips, SHAPES_CLASSES, SHAPES_PALETTE))
 
 
 def main(argv: list[str] | None = None) -> None:

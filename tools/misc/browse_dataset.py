@@ -8,15 +8,17 @@
 
 What is wrong with the files says tools/analysis_tools/check_dataset.py.
 
-For training: the views side by side, the box of real pixels on the first, the image
-labels above, and the side inputs. For the splits val and test: the image, its mask,
-both overlaid.
+Each has a heading above it. For training: the views side by side, the box of real
+pixels on the first, and the side inputs, below the image labels. For the splits val and
+test: the image, its mask, both overlaid, and a legend.
 """
 
 from __future__ import annotations
 
 import argparse
+import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -38,10 +40,11 @@ from mmwsss.io.palette import full_palette
 from mmwsss.pipeline.data_check.check_data import check_data, open_splits
 from mmwsss.pipeline.data_check.check_line import say_lines
 from mmwsss.registry import DATASETS
-from mmwsss.visualization.panels import legend_strip
+from mmwsss.visualization.panels import Tile, compose_panel
 from mmwsss.visualization.samples import to_picture
 
-HEAD = 16  # height in pixels of the line of text
+#: pixels that the largest picture is wide and high at least, so that headings fit
+SMALLEST = 160
 
 
 def draw_box(img: np.ndarray, box: list[int]) -> np.ndarray:
@@ -61,55 +64,52 @@ def side_panel(values: np.ndarray) -> np.ndarray:
     return np.stack([grey] * 3, -1)
 
 
-def panels(
+def tiles(
     item: dict,
     palette: list,
     side_inputs: Sequence[str] = (),
     picture: Mapping | None = None,
-) -> list[np.ndarray]:
-    """The pictures of one item, (H, W, 3) uint8 each."""
+) -> list[Tile]:
+    """The pictures of one item with their headings, see :func:`enlarged`."""
     inputs, sample = item['inputs'], item['data_samples']
-    views = inputs if isinstance(inputs, dict) else dict(img=inputs)
-    pictures = [to_picture(view, picture) for view in views.values()]
+    views = inputs if isinstance(inputs, dict) else dict(photo=inputs)
+    found = [
+        Tile(heading(name), to_picture(view, picture)) for name, view in views.items()
+    ]
     if 'valid_box' in sample:
-        pictures[0] = draw_box(pictures[0], sample.valid_box.tolist())
+        found[0].picture = draw_box(found[0].picture, sample.valid_box.tolist())
     if 'gt_sem_seg' in sample:
-        mask = full_palette(palette)[sample.gt_sem_seg.data[0].numpy()]
-        photo = Image.fromarray(pictures[0]).resize(mask.shape[1::-1])
-        mixed = (np.asarray(photo) // 2 + mask // 2).astype(np.uint8)
-        pictures += [mask, mixed]
-    pictures += [
-        side_panel(getattr(sample, name).data.numpy())
+        found += mask_tiles(
+            found[0].picture, sample.gt_sem_seg.data[0].numpy(), palette
+        )
+    found += [
+        Tile(heading(name), side_panel(getattr(sample, name).data.numpy()))
         for name in side_inputs
         if name in sample
     ]
-    return pictures
+    return enlarged(found)
 
 
-def legend(item: dict, metainfo: Mapping, width: int) -> np.ndarray | None:
-    """Names and colours of the ids in a mask, (H, width, 3) uint8; None without one."""
-    if 'gt_sem_seg' not in item['data_samples']:
-        return None
-    ids = item['data_samples'].gt_sem_seg.data.unique().tolist()
-    return legend_strip(ids, metainfo['classes'], metainfo['palette'], width)
+def mask_tiles(photo: np.ndarray, ids: np.ndarray, palette: list) -> list[Tile]:
+    """The mask (H, W), and it over the photo, which may have another size."""
+    mask, labels = full_palette(palette)[ids], frozenset(np.unique(ids).tolist())
+    under = np.asarray(Image.fromarray(photo).resize(mask.shape[1::-1]))
+    mixed = (under // 2 + mask // 2).astype(np.uint8)
+    return [Tile('mask', mask, labels), Tile('mask on photo', mixed, labels)]
 
 
-def sheet(
-    pictures: list[np.ndarray], title: str, below: np.ndarray | None = None
-) -> Image.Image:
-    """Pictures side by side below a line of text, and a legend."""
-    width = sum(picture.shape[1] for picture in pictures)
-    height = max(picture.shape[0] for picture in pictures)
-    more = 0 if below is None else len(below)
-    out = Image.new('RGB', (width, height + HEAD + more), 'black')
-    ImageDraw.Draw(out).text((2, 2), title, fill='white')
-    left = 0
-    for picture in pictures:
-        out.paste(Image.fromarray(picture), (left, HEAD))
-        left += picture.shape[1]
-    if below is not None:
-        out.paste(Image.fromarray(below), (0, height + HEAD))
-    return out
+def heading(name: str) -> str:
+    """The name of a view or side input in words: ``view1`` → ``view 1``."""
+    return re.sub(r'(?<=[a-z])(?=\d)|_', ' ', name)
+
+
+def enlarged(found: list[Tile]) -> list[Tile]:
+    """All by one whole number, so that the largest has ``SMALLEST`` pixels at least."""
+    times = -(-SMALLEST // max(min(tile.picture.shape[:2]) for tile in found))
+    return [
+        replace(tile, picture=tile.picture.repeat(times, 0).repeat(times, 1))
+        for tile in found
+    ]
 
 
 def browse(dataset, out: Path, number: int, seed: int) -> list[Path]:
@@ -124,13 +124,13 @@ def browse(dataset, out: Path, number: int, seed: int) -> list[Path]:
     for index, name in enumerate(names):
         item = dataset[index, mix_seed(seed, index)]
         sample = item['data_samples']
-        labels = ', '.join(classes[c + 1] for c in sample.gt_labels)
+        labels = ', '.join(classes[c + 1] for c in sample.gt_labels) or 'no object'
+        known = dataset.get_data_info(index)['labels_known']
         files.append(out / name)
-        picture = dataset.metainfo.get('picture')
-        pictures = panels(item, palette, side_inputs, picture)
-        width = sum(one.shape[1] for one in pictures)
-        below = legend(item, dataset.metainfo, width)
-        write_picture(sheet(pictures, f'{sample.img_id}: {labels}', below), files[-1])
+        row = tiles(item, palette, side_inputs, dataset.metainfo.get('picture'))
+        title = f'{sample.img_id}: {labels if known else "label unknown"}'
+        panel = compose_panel([row], classes, palette, title)
+        write_picture(Image.fromarray(panel), files[-1])
     return files
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from mmwsss.datasets.mask_checks.mask_facts import MaskFacts
+from mmwsss.datasets.mask_checks.meaning import command
 from mmwsss.datasets.side_inputs.ids_kind import decode_mask
 from mmwsss.io.data_errors import MaskError
 from mmwsss.io.image_files import FileFinder, image_stem, images_below
@@ -74,6 +75,22 @@ def are_binary(masks: Iterable[MaskFacts]) -> bool:
     """Whether masks hold 0 and 255 alone: 255 is then the object, not "ignore"."""
     ids = {i for mask in masks for i in (mask.pixels if not mask.is_colour else (-1,))}
     return ids <= {0, _IGNORE} and _IGNORE in ids
+
+
+def perhaps_inverted(masks: Sequence[MaskFacts]) -> str | None:
+    """A warning where 255 covers more than 0 in most masks of 0 and 255.
+
+    Objects that are larger than the rest of their picture are rare, but no error.
+    """
+    told = [mask for mask in masks if _IGNORE in mask.pixels]
+    large = [mask for mask in told if 2 * mask.pixels[_IGNORE] > mask.total]
+    if 2 * len(large) <= len(told):
+        return None
+    swap = command(large, '--map', ['0=255', '255=0'])
+    return (
+        f'{large[0].path}: 255, taken for the object, covers more than 0 does in '
+        f'{len(large)} of {len(told)} masks: if it is their background, {swap}'
+    )
 
 
 def object_ids(path: str, ids: Sequence[int]) -> np.ndarray:

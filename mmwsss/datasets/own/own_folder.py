@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import shutil
 from collections.abc import Mapping, Sequence
@@ -11,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from mmengine.logging import print_log
 
 from mmwsss.datasets.folder import FolderWeakDataset
 from mmwsss.datasets.label_channels import BACKGROUND
@@ -38,7 +40,7 @@ from .layout import (
     write_labels,
     write_lines,
 )
-from .mask_ids import are_binary, object_ids, read_ids
+from .mask_ids import are_binary, object_ids, perhaps_inverted, read_ids
 from .readable import check_mask_sizes
 
 #: pictures that are read whole before anything is written
@@ -209,6 +211,9 @@ def _check_files(folder: OwnFolder) -> bool:
     verify_kinds(every, rule, False, SAMPLES)
     looked_at = some_masks(masked)
     binary = are_binary(looked_at)
+    inverted = perhaps_inverted(looked_at) if binary else None
+    if inverted:
+        print_log(inverted, level=logging.WARNING)
     if masked and not binary:
         check_masks(looked_at, dict(classes=(BACKGROUND, *folder.data.classes)))
     return binary

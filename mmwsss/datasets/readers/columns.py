@@ -5,11 +5,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from mmwsss.io.data_errors import LabelError
-from mmwsss.io.errors import UserError
+from mmwsss.io.errors import UserError, check_choice
 from mmwsss.io.image_files import IMAGE_SUFFIXES
-from mmwsss.io.wording import setting
+from mmwsss.io.wording import of_data_set
 
 from .label_source import LabelSource
 
@@ -40,8 +41,23 @@ class Columns:
                 raise LabelError(
                     path,
                     f'has no column {name!r}, but {list(there)}',
-                    'write --columns as the file has them',
+                    f'write {of_data_set("columns")} as the file has them',
                 )
+
+    @classmethod
+    def of(cls, entries: Mapping[str, Any] | None) -> Columns | None:
+        """From a config: ``dict(image=NAME, label=NAME or names)``.
+
+        Raises:
+            UserError: for another entry.
+        """
+        if entries is None:
+            return None
+        for name in entries:
+            check_choice('an entry of columns=dict(...)', name, ('image', 'label'))
+        labels = entries.get('label') or ()
+        names = (labels,) if isinstance(labels, str) else tuple(labels)
+        return cls(entries.get('image') or '', names)
 
 
 def named_columns(texts: Iterable[str]) -> Columns:
@@ -91,6 +107,6 @@ def best_name(
 
 
 def or_columns() -> str:
-    """The option that names columns, as the end of a fix; '' where there is none."""
-    option = setting('columns', dict(image='KEY', label='KEY'))
-    return f', or say what the keys are called by {option}' * option.startswith('-')
+    """The setting that names columns, as the end of a fix."""
+    named = of_data_set('columns', dict(image='KEY', label='KEY'))
+    return f', or say what the keys are called by {named}'

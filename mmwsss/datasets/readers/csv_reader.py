@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from mmwsss.datasets.image_names import composed
 from mmwsss.io.data_errors import LabelError
 from mmwsss.io.image_files import IMAGE_SUFFIXES
-from mmwsss.io.wording import setting
+from mmwsss.io.wording import of_data_set
 from mmwsss.registry import LABEL_READERS
 
 from . import one_hot
@@ -203,15 +203,12 @@ def refuse_other_head(source: LabelSource, rows: Sequence[Sequence[str]]) -> Non
     for i, cell in enumerate(head):
         below = [row[i] for row in body if i < len(row)]
         if name_pictures(source, below) and not name_pictures(source, [cell]):
-            how = 'call these columns "image" and "label"'
-            option = setting('columns', dict(image=cell, label='NAME'))
-            if option.startswith('-'):
-                how = f'say which columns hold pictures and labels by {option}'
+            named = of_data_set('columns', dict(image=cell, label='NAME'))
             raise LabelError(
                 source.path,
                 f'has a first row that names the columns in words that are not known, '
                 f'{list(head)}: {cell!r} is no picture, what stands below it is',
-                how,
+                f'say which columns hold pictures and labels by {named}',
             )
         if name_pictures(source, [cell]):
             return

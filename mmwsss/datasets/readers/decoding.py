@@ -8,6 +8,7 @@ from pathlib import Path
 
 from mmwsss.io.data_errors import LabelError
 from mmwsss.io.file_beginnings import is_lfs_pointer, is_web_page
+from mmwsss.io.wording import setting
 
 #: byte order mark → encoding; UTF-32 first, whose mark begins with UTF-16's
 MARKS = {
@@ -97,5 +98,6 @@ def read_decoded(path: str) -> tuple[str, str]:
         LabelError: if it is missing or no text.
     """
     if not Path(path).is_file():
-        raise LabelError(path, 'is missing', 'check data_root and the name of the file')
+        fix = f'check {setting("data_root")} and the name of the file'
+        raise LabelError(path, 'is missing', fix)
     return decode(Path(path).read_bytes(), path)

@@ -1,6 +1,7 @@
 # Licensed under Apache-2.0.
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
@@ -47,22 +48,22 @@ def entry_of(item: Any, known: Vocabulary, columns: Columns) -> Entry:
     The keys are those that are given, or of :mod:`.field_words`.
 
     Raises:
-        TypeError, KeyError, StopIteration: if it has another form.
+        ValueError: if it has another form, saying which.
     """
     if isinstance(item, list):
-        name, value = item
-        if not isinstance(name, str):
-            raise TypeError(f'{name!r} is no image name')
-        return name, classes_of(value, known)
+        if len(item) != 2 or not isinstance(item[0], str):
+            raise ValueError(f'{_short(item)} is no pair of a picture and its classes')
+        return item[0], classes_of(item[1], known)
+    if not isinstance(item, dict):
+        raise ValueError(f'its list holds {_short(item)}, no object or pair')
     labels = columns.labels or tuple(filter(is_label_word, item))
-    values = [item[key] for key in labels]
-    if not values:
-        raise KeyError('classes')
-    lists = [classes_of(value, known) for value in values]
+    if not isinstance(item.get(columns.image), str):
+        raise ValueError(f'no key of {_short(item)} is known to name a picture')
+    if not labels or not set(labels) <= set(item):
+        raise ValueError(f'no key of {_short(item)} is known to name classes')
+    lists = [classes_of(item[key], known) for key in labels]
     said = [names for names in lists if names is not None]
     name = item[columns.image]
-    if not isinstance(name, str):
-        raise TypeError(f'{name!r} is no image name')
     return name, [n for names in said for n in names] if said else None
 
 
@@ -70,15 +71,21 @@ def classes_of(value: Any, known: Vocabulary) -> list[str] | None:
     """Class names of a JSON value: a string, a list of them, or null.
 
     Raises:
-        TypeError: if it is something else.
+        ValueError: if it is something else.
     """
     if value is None:
         return None
     if isinstance(value, str):
         return split_cell(value, known)
     if not isinstance(value, list) or any(not isinstance(n, str) for n in value):
-        raise TypeError(f'{str(value)[:80]} is not a list of class names')
+        raise ValueError(f'{_short(value)} is not a list of class names')
     return value
+
+
+def _short(value: Any) -> str:
+    """A value as JSON has it, cut off after 80 letters."""
+    text = json.dumps(value, ensure_ascii=False)
+    return text if len(text) <= 80 else f'{text[:80]}...'
 
 
 @LABEL_READERS.register_module(name='json')
@@ -96,14 +103,18 @@ class JsonReader(LabelReader):
         content = source.json
         try:
             if isinstance(content, dict):
-                yield from ((k, classes_of(v, known)) for k, v in content.items())
-            else:
+                yield from [(k, classes_of(v, known)) for k, v in content.items()]
+            elif isinstance(content, list):
                 columns = columns_of(source, content)
                 yield from [entry_of(item, known, columns) for item in content]
-        except (AttributeError, TypeError, KeyError, ValueError, StopIteration) as err:
+            else:
+                raise ValueError(f'it holds nothing but {_short(content)}')
+        except LabelError:
+            raise
+        except ValueError as err:
             raise LabelError(
                 source.path,
-                f'is not in a known JSON form ({err!r})',
-                'write {"name": ["class", ...]} or [{"name": "name", "classes": '
-                '["class", ...]}]' + or_columns(),
+                f'is JSON of no known form: {err}',
+                'write {"a.jpg": ["cat"], ...} or [{"image": "a.jpg", "classes": '
+                '["cat"]}, ...]' + or_columns(),
             ) from err

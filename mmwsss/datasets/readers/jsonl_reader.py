@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from mmwsss.io.data_errors import LabelError
 from mmwsss.registry import LABEL_READERS
 
-from .columns import SAMPLE
+from .columns import SAMPLE, or_columns
 from .json_reader import columns_of, entry_of
 from .label_reader import Entry, LabelReader
 from .label_source import LabelSource
@@ -50,17 +50,10 @@ class JsonlReader(LabelReader):
                 yield entry_of(decode(line), known, columns)
             except LabelError:
                 raise
-            except (
-                AttributeError,
-                TypeError,
-                KeyError,
-                ValueError,
-                StopIteration,
-            ) as e:
+            except ValueError as err:
                 raise LabelError(
                     source.path,
-                    f'is not in a known JSONL form: line {number} is {line[:80]!r} '
-                    f'({e!r})',
-                    'write {"file_name": "a.jpg", "label": "class"} or "labels": '
-                    '["class", ...], with the names of the classes',
-                ) from e
+                    f'is not in a known JSONL form, line {number}: {err}',
+                    'write {"file_name": "a.jpg", "label": "cat"} or "labels": '
+                    '["cat", ...], with the names of the classes' + or_columns(),
+                ) from err

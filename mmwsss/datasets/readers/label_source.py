@@ -88,6 +88,11 @@ class LabelSource:
         """The first character that isn't blank; '' for a folder or an empty file."""
         return '' if self.is_folder else self.text[:4096].lstrip()[:1]
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether a file holds nothing but blanks."""
+        return not self.is_folder and not Path(self.path).read_bytes().strip()
+
     @cached_property
     def json(self) -> Any:
         """The content of a JSON file.

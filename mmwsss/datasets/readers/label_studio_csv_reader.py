@@ -41,11 +41,11 @@ class LabelStudioCsvReader(LabelReader):
             try:
                 url, labels = short_task(task)
                 names = None if labels is None else names_of(labels)
-            except (AttributeError, TypeError, KeyError) as err:
+            except (AttributeError, TypeError, KeyError, ValueError) as err:
                 raise LabelError(
                     source.path,
                     f'is no table of Label Studio that is understood: row {number} has '
-                    f'another form ({err!r})',
+                    f'another form ({err})',
                     'export it as JSON or JSON-MIN',
                 ) from err
             yield own_name(url, source), names

@@ -67,11 +67,11 @@ class LabelStudioReader(LabelReader):
             try:
                 url, labels = _full(task) if 'data' in task else short_task(task)
                 names = None if labels is None else names_of(labels)
-            except (AttributeError, TypeError, KeyError, StopIteration) as err:
+            except (AttributeError, TypeError, LookupError, ValueError) as err:
                 raise LabelError(
                     source.path,
                     f'is no Label Studio export: task {number} has another form '
-                    f'({err!r})',
+                    f'({err})',
                     'export it as JSON or JSON-MIN, of a project of pictures',
                 ) from err
             yield own_name(url, source), names
@@ -127,7 +127,7 @@ def _picture(fields: Mapping[str, Any]) -> str:
         if key not in _ADDED and isinstance(value, str) and set(value) & {'/', '.'}
     }
     if not found:
-        raise KeyError('image')
+        raise ValueError(f'none of its fields {list(fields)} names a picture')
     return max(found.items(), key=_likeness)[1]
 
 

@@ -31,13 +31,12 @@ NOTHING = Vocabulary()
 
 
 def guess_format(path: str | LabelSource) -> str:
-    """Name of the reader that fits the file or folder.
+    """Name of the reader that fits the file or folder; ``text`` takes any file.
 
     Raises:
         LabelError: if the file can't be read at all.
     """
     source = path if isinstance(path, LabelSource) else LabelSource(path)
-    readers = LABEL_READERS.module_dict
     if source.suffix in ('.yaml', '.yml'):
         raise LabelError(
             source.path,
@@ -45,10 +44,8 @@ def guess_format(path: str | LabelSource) -> str:
             'give the labels; those of YOLO exports after an export as COCO or '
             'Pascal VOC',
         )
-    for name in sorted(readers, key=lambda name: (readers[name].order, name)):
-        if readers[name]().fits(source):
-            return name
-    raise LabelError(source.path, 'has no known form', 'give label_format')
+    readers = sorted((r.order, name, r) for name, r in LABEL_READERS.module_dict.items())
+    return next(name for _, name, reader in readers if reader().fits(source))
 
 
 def read_table(
@@ -96,7 +93,8 @@ def read_table(
     if findings is None:
         source.findings.refuse()
     if not table.labels:
-        raise LabelError(path, 'names no image', 'check that it is the right file')
+        seen = 'is empty' if source.is_empty else 'names no image'
+        raise LabelError(path, seen, 'check that it is the right file')
     return table
 
 

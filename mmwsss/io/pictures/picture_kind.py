@@ -25,8 +25,8 @@ class PictureKind:
     Attributes:
         size: (H, W) as stored.
         reader: ``'plain'``: Pillow gives 8 bits of RGB; ``'deep'``: Pillow gives the
-            values themselves, one band; ``'png16'`` and ``'tiff'``: Pillow would cut
-            off bits or bands.
+            values themselves, one band; ``'opencv'`` and ``'tiff'``: Pillow would cut
+            off bits or bands, or stretch the values.
         bands: how many there are, an alpha channel included; 3 or 4 where the reader is
             plain (grey and palettes count as RGB).
         deep: whether a value may have more than 8 bits.
@@ -69,7 +69,11 @@ def _layout(img: Image.Image, head: bytes) -> tuple[str, int, bool, bool]:
     """Reader, number of bands, whether deep, whether the last is an alpha channel."""
     if head.startswith(_PNG) and head[24] == 16:
         bands = _PNG_BANDS.get(head[25], 1)
-        return ('png16' if bands > 1 else 'deep'), bands, True, bands in (2, 4)
+        keyed = 'transparency' in img.info  # one colour stands for it
+        reader = 'opencv' if bands > 1 else 'deep'
+        return reader, bands + keyed, True, keyed or bands in (2, 4)
+    if img.format == 'PPM' and img.mode in ('I', 'RGB') and _most(img) > 255:
+        return 'opencv', len(img.getbands()), True, False
     if img.format == 'TIFF' and not _pillow_keeps(img):
         tags = _tags(img)
         return 'tiff', int(tags.get(_BANDS, 1)), max(tags.get(_BITS, (1,))) > 8, False
@@ -78,6 +82,12 @@ def _layout(img: Image.Image, head: bytes) -> tuple[str, int, bool, bool]:
     if img.mode in _PLAIN:
         return 'plain', 3, False, False
     return 'deep', 1, True, False
+
+
+def _most(img: Image.Image) -> int:
+    """The value that stands for white in a PGM or PPM, as it says."""
+    args = img.tile[0].args if img.mode != 'I' else ()
+    return max((n for n in args or () if isinstance(n, int)), default=65535)
 
 
 def _pillow_keeps(img: Image.Image) -> bool:

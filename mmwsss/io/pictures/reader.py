@@ -240,14 +240,16 @@ def _stored(content: bytes, kind: PictureKind) -> np.ndarray:
                 f'of a TIFF of several pictures the first is read ({left_out} more)'
             )
         return values
-    if kind.reader == 'png16':
-        return _deep_png(content)
+    if kind.reader == 'opencv':
+        return _by_opencv(content)
     with Image.open(io.BytesIO(content)) as img:
         tiff = img.format == 'TIFF'
         if kind.reader == 'plain':
             pixels = np.asarray(img.convert('RGBA' if kind.alpha else 'RGB'))
         else:
             pixels = np.asarray(img)[..., None]
+            if kind.alpha:
+                pixels = _with_alpha(pixels, img.info['transparency'])
         if tiff and kind.deep:
             tags = img.tag_v2  # type: ignore[attr-defined]
             pixels = meant(pixels, tags.get(NODATA), tags.get(_PHOTOMETRIC) == 0)
@@ -255,13 +257,19 @@ def _stored(content: bytes, kind: PictureKind) -> np.ndarray:
     return turn_back(pixels, kind.orientation) if tiff else pixels
 
 
-def _deep_png(content: bytes) -> np.ndarray:
-    """A PNG of 16 bits and several bands, which Pillow reads as 8 bits."""
+def _with_alpha(values: np.ndarray, key: int) -> np.ndarray:
+    """(H, W, 2): grey values, of which one is transparent, and their opacity."""
+    opaque = np.iinfo(values.dtype).max
+    return np.dstack([values, np.where(values == key, 0, opaque).astype(values.dtype)])
+
+
+def _by_opencv(content: bytes) -> np.ndarray:
+    """What Pillow would read as 8 bits, or stretch: deep PNGs of several bands, PGM."""
     import cv2  # slow to import, and rarely needed
 
     values = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_UNCHANGED)
     if values is None:
-        raise OSError('the PNG is truncated or damaged')
+        raise OSError('it is truncated or damaged')
     if values.ndim == 2:
         return values[..., None]
     order = [2, 1, 0, 3][: values.shape[2]] if values.shape[2] > 2 else [0, 1]

@@ -12,6 +12,7 @@ from mmwsss.datasets.own.mask_ids import (
     are_binary,
     find_masks,
     object_ids,
+    perhaps_inverted,
 )
 from mmwsss.io.data_errors import MaskError
 
@@ -35,6 +36,20 @@ def test_a_name_that_two_pictures_share_is_not_guessed(tmp_path) -> None:
     write(tmp_path / '1.png', [[0]])
     with pytest.raises(MaskError, match=r'holds no mask of any of the 2 pictures'):
         find_masks(str(tmp_path), {'good/1.jpg': (), 'bad/1.jpg': ()})
+
+
+def test_masks_with_255_around_the_object_are_told(tmp_path) -> None:
+    def masks(*shares) -> list:
+        paths = [
+            write(tmp_path / f'{i}.png', [[255] * n + [0] * (10 - n)])
+            for i, n in enumerate(shares)
+        ]
+        return [look_at(dict(seg_map_path=path)) for path in paths]
+
+    assert perhaps_inverted(masks(2, 3, 8, 0)) is None
+    told = perhaps_inverted(masks(8, 9, 3, 0, 0)) or ''
+    assert 'in 2 of 3 masks' in told and '--map 0=255 255=0' in told
+    assert perhaps_inverted(masks(0, 0)) is None
 
 
 def test_binary_masks(tmp_path) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 
 import io
 import pickle
+import struct
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -306,3 +308,55 @@ def test_stored_values(tmp_path) -> None:
     found = read_stored(path)
     assert found.dtype == np.uint16 and found.shape == (60, 80, 2)
     assert read_stored(path, PictureRule(bands=(1,))).max() == 12001
+
+
+def chunked_png(path: Path, values: np.ndarray, clear: int) -> Path:
+    """A 16-bit PNG one of whose values, or greys of R, G and B, is transparent."""
+    grey = values.ndim == 2
+    head = struct.pack('>IIBBBBB', *values.shape[1::-1], 16, 0 if grey else 2, 0, 0, 0)
+    rows = b''.join(b'\0' + row.astype('>u2').tobytes() for row in values)
+    parts = {
+        b'IHDR': head,
+        b'tRNS': struct.pack('>H', clear) * (1 if grey else 3),
+        b'IDAT': zlib.compress(rows),
+        b'IEND': b'',
+    }
+    chunks = (
+        struct.pack('>I', len(data))
+        + kind
+        + data
+        + struct.pack('>I', zlib.crc32(kind + data))
+        for kind, data in parts.items()
+    )
+    path.write_bytes(b'\x89PNG\r\n\x1a\n' + b''.join(chunks))
+    return path
+
+
+@pytest.mark.parametrize('bands', [1, 3])
+def test_one_transparent_value_of_16_bits_is_seen(tmp_path, bands: int) -> None:
+    values = RAMP.copy()
+    values[:15] = 7  # a quarter
+    stacked = values if bands == 1 else np.stack([values] * 3, -1)
+    path = chunked_png(tmp_path / 'a.png', stacked, 7)
+    rule = PictureRule(value_range=(0, 12000))
+    with pytest.raises(PictureError, match=r'transparent in 25\.0% of its pixels'):
+        read_picture(path, rule)
+    path = chunked_png(path, stacked, 12001)  # nowhere
+    assert read_picture(path, rule).pixels.max() == 255
+    np.testing.assert_array_equal(read_stored(path)[..., 0], values)
+
+
+@pytest.mark.parametrize('most', [4095, 65535])
+def test_values_of_a_pgm_are_not_stretched(tmp_path, most: int) -> None:
+    """Pillow makes 0..65535 of any range, or 8 bits of colours."""
+    values = (RAMP // 3).astype('>u2')
+    colours = np.stack([values, values // 2, values // 4], -1).astype('>u2')
+    for name, kind, content in (('a.pgm', 'P5', values), ('a.ppm', 'P6', colours)):
+        path = tmp_path / name
+        path.write_bytes(f'{kind} 80 60 {most}\n'.encode() + content.tobytes())
+        stored = read_stored(path)
+        np.testing.assert_array_equal(stored.squeeze(), content)
+        with pytest.raises(PictureError, match=r'16-bit values 0\.\.4000'):
+            read_picture(path)
+    Image.fromarray(PHOTO).save(tmp_path / 'plain.ppm')
+    np.testing.assert_array_equal(read_rgb(tmp_path / 'plain.ppm'), PHOTO)
