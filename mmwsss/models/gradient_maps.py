@@ -155,18 +155,23 @@ def class_gradient_maps(
 
 @in_float32
 def text_scores(images: Tensor, texts: ClassTexts) -> Tensor:
-    """Logits of each class's probability among all classes and background words.
+    """Logits of each class against all background words together.
+
+    A picture may hold several classes, so these don't compete with each other here;
+    without background words they do.
 
     Args:
         images: (B, E) image vectors.
         texts: the vectors.
 
     Returns:
-        (B, C) float32, of which a sigmoid is the softmax's value.
+        (B, C) float32; above 0 a class is likelier than the background.
     """
     every = torch.cat([texts.foreground, texts.background])
     logits = texts.scale * F.normalize(images, dim=-1) @ F.normalize(every, dim=-1).T
-    count = len(texts.foreground)
-    others = logits[:, None].repeat(1, count, 1)
+    classes, words = logits.split([len(texts.foreground), len(texts.background)], 1)
+    if len(texts.background):
+        return classes - words.logsumexp(1, keepdim=True)
+    others = classes[:, None].repeat(1, classes.shape[1], 1)
     others.diagonal(dim1=1, dim2=2).fill_(float('-inf'))
-    return logits[:, :count] - others.logsumexp(-1)
+    return classes - others.logsumexp(-1)

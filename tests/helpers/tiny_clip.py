@@ -1,5 +1,5 @@
 # Licensed under Apache-2.0.
-"""A tiny CLIP in the layouts and containers of public files."""
+"""A tiny CLIP in the layouts and containers of public files; CLIP-ES with it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from mmengine.registry import init_default_scope
 from torch import Tensor, nn
+
+from mmwsss.methods.clip_es.clip_es import CLIPES
+from mmwsss.models.converters.clip_keys import convert_clip_vision
 
 #: widths that make every tensor small; a head of the text tower is as wide as it
 WIDTH, TEXT_WIDTH, LAYERS, PATCH, GRID, EMBED = 24, 16, 3, 16, 2, 12
@@ -156,3 +160,37 @@ def save_safetensors(state: dict[str, Tensor], path: str | Path) -> None:
         body += data
     text = json.dumps(header).encode()
     Path(path).write_bytes(len(text).to_bytes(8, 'little') + text + body)
+
+
+CAM = dict(scales=(1.0,), mirror=False, pair='mean', normalise='ready', fuse_at='label')
+CLASSES = 7
+
+
+def clip_es_cfg(**settings: Any) -> dict[str, Any]:
+    """The config of CLIP-ES with this CLIP, for the classes of Shapes."""
+    return (
+        dict(
+            num_classes=CLASSES,
+            data_preprocessor=dict(type='WeakDataPreProcessor'),
+            backbone=vit_cfg(),
+            texts=dict(num_background=5),
+            affinity=dict(threshold=0.4, last=2),
+            test_cfg=dict(outputs=('cam',), cam_filter='gt', cam=CAM),
+        )
+        | settings
+    )
+
+
+def tiny_clip_es(seed: int = 0, **settings: Any) -> CLIPES:
+    """CLIP-ES with seeded random weights and texts, in evaluation mode."""
+    init_default_scope('mmwsss')
+    model = CLIPES(**clip_es_cfg(**settings))
+    draw = torch.Generator().manual_seed(seed)
+    state = model.state_dict()
+    tower = convert_clip_vision(openai_state(seed))
+    state.update({f'backbone.{name}': value for name, value in tower.items()})
+    for name in ('texts.foreground', 'texts.background'):
+        state[name] = torch.randn(state[name].shape, generator=draw)
+    state['texts.logit_scale'] = torch.tensor(2.5)
+    model.load_state_dict(state)
+    return model.eval()

@@ -113,7 +113,7 @@ class CLIPES(WeakSegmentor):
 
     @torch.no_grad()
     def image_scores(self, features: Features) -> Tensor:
-        """Logits (B, C) of an image's classes among all texts, no label read."""
+        """Logits (B, C) of an image's classes against the background words."""
         self.texts.check()
         last = self.backbone.last_block(features.extra['stream'])
         return text_scores(self.backbone.embed(last.tokens), self.texts)
