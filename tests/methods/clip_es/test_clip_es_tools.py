@@ -23,7 +23,7 @@ from tests.helpers.training import ROOT
 
 LABELER = dict(
     type='ConfidentLabeler',
-    conf_thr=0.6,
+    conf_thr=0.95,
     refiner=dict(type='DenseCRF', preset='deeplab', picture='wrapped', unary='half'),
 )
 
@@ -63,11 +63,13 @@ def test_masks_and_maps(place, tmp_path) -> None:
     )
     assert report.images == len(NAMES) and not report.failed
     classes = (place / 'data/classes.txt').read_text().split()
+    unsure = []
     for name, labels in zip(NAMES, LABELS, strict=True):
         mask = read_png(tmp_path / 'out/mask' / f'{name}.png')
         ids = {classes.index(one) + 1 for one in labels}
         assert set(np.unique(mask)) <= ids | {0, 255}
-        assert (mask == 255).any() and (mask != 255).any()
+        unsure.append((mask == 255).mean())
+    assert max(unsure) > 0 and min(unsure) < 1
 
 
 def test_text_scores(place, tmp_path, monkeypatch) -> None:
