@@ -1,6 +1,7 @@
 _base_ = [
     '../_base_/models/clip-es_vit-b.py',
     '../_base_/datasets/coco14_clip.py',
+    '../_base_/schedules/schedule_20k.py',
     '../_base_/default_runtime.py',
 ]
 

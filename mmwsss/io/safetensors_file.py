@@ -50,8 +50,8 @@ def read_safetensors(path: str | Path) -> dict[str, Tensor]:
         return {name: _tensor(data, begin, one) for name, one in header.items()}
     except (ValueError, KeyError, TypeError, AttributeError, RuntimeError) as error:
         raise UserError(
-            f'{path} is no readable safetensors file ({type(error).__name__}: {error}): '
-            'fetch it again'
+            f'{path} is no readable safetensors file ({type(error).__name__}: '
+            f'{error}): fetch it again'
         ) from None
 
 

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 from collections.abc import Callable
 from pathlib import Path
 
@@ -22,7 +21,7 @@ from tests.helpers.tiny_clip import (
     save_torchscript,
     vit_cfg,
 )
-from tests.helpers.training import ROOT
+from tests.helpers.tools import load_tool
 
 CONFIG = """
 default_scope = 'mmwsss'
@@ -44,10 +43,7 @@ test_dataloader = dict(dataset=dict(metainfo=dict(
 @pytest.fixture
 def convert() -> Callable:
     """The tool's ``main``."""
-    path = ROOT / 'tools/model_converters/clip.py'
-    spec = importlib.util.spec_from_file_location('clip_converter', path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
+    module = load_tool('tools/model_converters/clip.py')
     return lambda *args: module.main([str(arg) for arg in args])
 
 

@@ -23,6 +23,7 @@ import argparse
 from typing import Any
 
 from mmengine.config import Config
+from mmengine.registry import init_default_scope
 from torch import Tensor
 
 from mmwsss.cli.arguments import config_from, plain_errors
@@ -33,6 +34,7 @@ from mmwsss.models.converters.clip_file import read_clip_file
 from mmwsss.models.converters.clip_keys import convert_clip_vision
 from mmwsss.models.texts.clip_words import read_words, words_of
 from mmwsss.models.texts.text_tower import class_vectors, text_tower
+from mmwsss.pipeline.generate.split_images import build_split, split_cfg
 from mmwsss.pipeline.inference import dataset_meta
 
 
@@ -40,9 +42,10 @@ def texts_of(
     state: dict[str, Tensor], cfg: Config, words: str | None, heads: int | None
 ) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """``texts.*`` for a config's data set, and what the checkpoint says of that."""
+    init_default_scope('mmwsss')
     meta = dataset_meta(cfg)
-    if not meta.get('classes'):
-        raise UserError(f'{cfg.filename} names no classes: its data set has none')
+    if not meta.get('classes'):  # they stand in the data set's own files
+        meta = {**meta, **build_split(split_cfg(cfg, None, 'pred')).metainfo}
     given = read_words(words) if words else meta.get('prompts')
     source = words or f"metainfo['prompts'] of {cfg.filename}"
     asked = words_of(meta['classes'], given, source)

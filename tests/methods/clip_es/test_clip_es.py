@@ -57,7 +57,7 @@ def test_maps_are_one_classs_share(model) -> None:
         (found,) = model.view_maps(features, labels)
         assert found.maps.shape == (1, len(present), 4, 5)
         maps[len(present)] = found.maps[0, present.index(1)]
-        assert 0 <= float(found.maps.min()) and float(found.maps.max()) < 1
+        assert float(found.maps.min()) >= 0 and float(found.maps.max()) < 1
     assert not torch.equal(maps[1], maps[2])
 
 
