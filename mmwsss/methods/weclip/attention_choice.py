@@ -11,8 +11,8 @@ from mmwsss.models.precision import in_float32
 
 #: added to the number of chosen layers
 EPS = 1e-5
-#: how a layer's attention is compared with the affinity: signed sum (released) or sum of
-#: absolute differences (the paper's words)
+#: how a layer's attention is compared with the affinity: by the sum of differences
+#: (released) or of absolute ones (the paper's words)
 DISTANCES = ('signed', 'absolute')
 
 
