@@ -86,7 +86,7 @@ class WSSSViT(VisionTransformer):
         super().init_weights()
         if self.pretrained is None:
             return
-        loaded = load_checkpoint_file(self.pretrained, map_location='cpu')
+        loaded = self.load_pretrained(self.pretrained)
         try:
             state = inflated(
                 self.fit_pretrained(self.read_pretrained(loaded)),
@@ -102,6 +102,10 @@ class WSSSViT(VisionTransformer):
                 f'{self.embed_dims}, {self.num_layers} blocks): '
                 f'{first_lines(str(error))}'
             ) from error
+
+    def load_pretrained(self, file: str) -> Any:
+        """What a file of weights, a path or URL, holds."""
+        return load_checkpoint_file(file, map_location='cpu')
 
     def read_pretrained(self, loaded: Mapping[str, Any]) -> dict[str, Tensor]:
         """The weights of a file, under the names of this network."""
