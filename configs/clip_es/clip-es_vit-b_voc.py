@@ -5,4 +5,11 @@ _base_ = [
     '../_base_/default_runtime.py',
 ]
 
-model = dict(num_classes={{_base_.num_classes}})
+# Nothing is trained: the checkpoint is made of CLIP's own file, as it is,
+#   python tools/download.py clip-vit-b
+#   python tools/model_converters/clip.py data/pretrained/ViT-B-16.pt CHECKPOINT \
+#       --config configs/clip_es/clip-es_vit-b_voc.py
+pretrained = 'data/pretrained/ViT-B-16.pt'
+
+model = dict(num_classes={{_base_.num_classes}}, backbone=dict(pretrained=pretrained))
+train_cfg = dict(max_iters=0)

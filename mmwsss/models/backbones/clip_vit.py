@@ -9,6 +9,7 @@ from mmpretrain.models.utils import resize_pos_embed
 from torch import Tensor, nn
 
 from mmwsss.io.errors import UserError, check_choice
+from mmwsss.models.converters.clip_file import load_clip_file
 from mmwsss.models.converters.clip_keys import unwrap_clip_vision
 from mmwsss.registry import MODELS
 from mmwsss.structures import Features
@@ -66,8 +67,9 @@ class CLIPViT(WSSSViT):
         position_rounding: ``'half'``: the resized positions are rounded to half
             precision, as released whatever the rest is; ``'none'``: they aren't.
         frozen: nothing of it is trained, and it stays in evaluation mode.
-        pretrained: file of weights in OpenAI's, Hugging Face's or open_clip's layout,
-            or of ``tools/model_converters/clip.py``, see :class:`.WSSSViT`.
+        pretrained: file of weights: OpenAI's (``ViT-B-16.pt``), one in the layout of
+            Hugging Face or open_clip, or one of ``tools/model_converters/clip.py``; see
+            :func:`.load_clip_file` and :class:`.WSSSViT`.
         **kwargs: further arguments of :class:`.WSSSViT`.
 
     Raises:
@@ -121,6 +123,10 @@ class CLIPViT(WSSSViT):
         if frozen:
             self.requires_grad_(False)
             self.train(False)
+
+    def load_pretrained(self, file: str) -> Any:
+        """What a public file holds, also as TorchScript archive or safetensors."""
+        return load_clip_file(file)
 
     def read_pretrained(self, loaded: Mapping[str, Any]) -> dict[str, Tensor]:
         """The vision tower of a file of weights."""

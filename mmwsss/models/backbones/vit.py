@@ -85,15 +85,15 @@ class WSSSViT(VisionTransformer):
         """
         super().init_weights()
         if self.pretrained is not None:
-            self.load_pretrained(self.pretrained)
+            self.take_weights(self.pretrained)
 
-    def load_pretrained(self, path: str) -> None:
+    def take_weights(self, path: str) -> None:
         """Take the weights of a file.
 
         Raises:
             ValueError: if its tensors aren't those of this network.
         """
-        loaded = load_checkpoint_file(path, map_location='cpu')
+        loaded = self.load_pretrained(path)
         try:
             state = inflated(
                 self.fit_pretrained(self.read_pretrained(loaded)),
@@ -109,6 +109,10 @@ class WSSSViT(VisionTransformer):
                 f'{self.embed_dims}, {self.num_layers} blocks): '
                 f'{first_lines(str(error))}'
             ) from error
+
+    def load_pretrained(self, file: str) -> Any:
+        """What a file of weights, a path or URL, holds."""
+        return load_checkpoint_file(file, map_location='cpu')
 
     def read_pretrained(self, loaded: Mapping[str, Any]) -> dict[str, Tensor]:
         """The weights of a file, under the names of this network."""

@@ -24,4 +24,4 @@ class FrozenBackbone(FrozenParts):
     def read(self, path: str) -> None:
         """Fill the backbone from a file."""
         (part,) = self.parts
-        getattr(self.owner, part).load_pretrained(path)
+        getattr(self.owner, part).take_weights(path)
