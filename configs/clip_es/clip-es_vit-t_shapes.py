@@ -14,7 +14,11 @@ model = dict(
     data_preprocessor=dict(mean=[123.675, 116.28, 103.53], std=[58.395, 57.12, 57.375]),
     backbone=dict(
         arch=dict(
-            embed_dims=96, num_layers=6, num_heads=4, feedforward_channels=384
+            _delete_=True,
+            embed_dims=96,
+            num_layers=6,
+            num_heads=4,
+            feedforward_channels=384,
         ),
         img_size=96,
         patch_size=8,
