@@ -15,7 +15,7 @@ from mmwsss.cli.arguments import (
     read_config,
 )
 from mmwsss.cli.finished import say_finished
-from mmwsss.cli.launch import fetch_pretrained, prepare_run
+from mmwsss.cli.launch import add_hook, fetch_pretrained, prepare_run
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
@@ -38,6 +38,12 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         action='store_true',
         help='scale the learning rate linearly with the batch size',
     )
+    parser.add_argument(
+        '--keep-going',
+        action='store_true',
+        help='train on where a loss or a weight is NaN or infinite, which otherwise '
+        'ends the run',
+    )
     add_common_arguments(parser)
     return parse(parser, argv)
 
@@ -48,6 +54,8 @@ def build_config(args: argparse.Namespace) -> Config:
     if args.resume is not None:
         cfg.resume = True
         cfg.load_from = None if args.resume == 'auto' else args.resume
+    if args.keep_going:
+        add_hook(cfg, 'DivergenceHook', keep_going=True)
     cfg = prepare_run(
         cfg, args.launcher, args.amp, args.auto_scale_lr, args.allow_pickle
     )
