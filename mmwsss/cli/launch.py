@@ -53,6 +53,7 @@ def prepare_run(
     guard_outputs(cfg)
     add_hook(cfg, 'ProvenanceHook')
     add_hook(cfg, 'DivergenceHook')
+    add_hook(cfg, 'StopSignalHook')
     skip_pretrained_on_resume(cfg)
     if amp:
         enable_amp(cfg)
