@@ -16,9 +16,9 @@ from mmwsss.cli.arguments import (
     read_config,
 )
 from mmwsss.cli.finished import say_finished
+from mmwsss.cli.launch import add_hook, fetch_pretrained, prepare_run
 from mmwsss.cli.processes import enter_on_first_process
 from mmwsss.cli.resuming import check_resumable, requeued
-from mmwsss.cli.launch import add_hook, fetch_pretrained, prepare_run
 from mmwsss.pipeline.lock import OUTPUT_LOCK, BusyError, folder_lock
 
 

@@ -293,7 +293,10 @@ def _cached_path(url: str) -> str:
     of the others, ``NAME.url`` beside the file says whose it is, and a second address
     with that name has a folder of its own.
     """
-    folder, address = osp.join(torch.hub.get_dir(), 'checkpoints'), url.partition('?')[0]
+    folder, address = (
+        osp.join(torch.hub.get_dir(), 'checkpoints'),
+        url.partition('?')[0],
+    )
     path = osp.join(folder, osp.basename(address))
     note = Path(f'{path}.url')
     if hash_in_name(path) or not note.is_file() or note.read_text() == address:

@@ -189,7 +189,7 @@ def test_a_url_that_breaks_off_is_resumed(tmp_path, monkeypatch):
 
 
 def test_two_addresses_with_one_file_name(tmp_path, monkeypatch):
-    """torch's cache knows the last name alone; the weights are those of each address."""
+    """torch's cache knows the last name alone; each address has its own weights."""
     monkeypatch.setenv('no_proxy', '127.0.0.1')
     monkeypatch.setattr(torch.hub, 'get_dir', lambda: str(tmp_path))
     with file_server() as server:

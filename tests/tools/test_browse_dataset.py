@@ -33,7 +33,7 @@ def shapes(tmp_path):
 
 @pytest.fixture
 def drawn(load_tool, monkeypatch):
-    """The tool, and of each panel: heading above all, and (title, size, ids) of tiles."""
+    """The tool, and of each panel: its heading, and (title, size, ids) of tiles."""
     tool, panels = load_tool(TOOL), []
     compose = tool.compose_panel
 

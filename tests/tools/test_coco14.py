@@ -114,7 +114,6 @@ def test_bad_input(load_tool, annotations, tmp_path):
     [
         '[]',
         '3',
-        '{"images": 1, "annotations": [], "categories": []}',
         '{"images": [{}], "annotations": [3], "categories": [{"id": 1}]}',
         '{"images": [], "annotations": [{}], "categories": "abc"}',
     ],
@@ -129,8 +128,10 @@ def test_other_content_is_refused(load_tool, tmp_path, text):
 def test_annotations_run_no_code(load_tool, tmp_path, suffix):
     """What they are is said by the content; mmengine's ``load`` goes by the suffix."""
     ran, path = tmp_path / 'ran', tmp_path / f'instances.{suffix}'
-    code = f'cos\nmkdir\n(V{ran}\ntR.' if suffix == 'pkl' else (
-        f'!!python/object/apply:os.mkdir ["{ran}"]'
+    code = (
+        f'cos\nmkdir\n(V{ran}\ntR.'
+        if suffix == 'pkl'
+        else (f'!!python/object/apply:os.mkdir ["{ran}"]')
     )
     path.write_text(code)
     with pytest.raises(DataError):

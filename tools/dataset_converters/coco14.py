@@ -51,8 +51,8 @@ from mmwsss.datasets.readers.label_source import LabelSource
 from mmwsss.io.data_errors import DataError
 from mmwsss.io.image_files import share_missing
 from mmwsss.io.label_png import save_label_png
-from mmwsss.io.place_file import place_file
 from mmwsss.io.mask_files import load_mask, write_labels
+from mmwsss.io.place_file import place_file
 from mmwsss.pipeline.workers import parallel_map
 
 CLASSES = COCO14WeakDataset.METAINFO['classes']
@@ -107,7 +107,9 @@ def make_tasks(
         DataError: if the annotations are not COCO's, or images are missing.
     """
     try:
-        return _tasks_of(LabelSource(annotations).json, annotations, images, masks, overwrite)
+        return _tasks_of(
+            LabelSource(annotations).json, annotations, images, masks, overwrite
+        )
     except (AttributeError, KeyError, TypeError) as err:
         raise DataError(
             annotations,
@@ -173,7 +175,7 @@ def convert_image(task: Task) -> tuple[str, ...]:
 
 
 def place_images(images: str, names: Sequence[str], out: Path, copy: bool) -> None:
-    """Make the images reachable as OUT/<image folder>: a link, or copies of those named.
+    """Make the images reachable as OUT/<image folder>: a link, or copies by name.
 
     Copies that are there, whole, are kept: what a kill left out is made up for.
     """

@@ -22,8 +22,8 @@ from mmwsss.io.image_files import image_stem, picture_size
 from mmwsss.io.label_png import save_label_png
 from mmwsss.io.output_folder import claim_outputs
 from mmwsss.io.palette import class_palette
-from mmwsss.io.place_file import place_file
 from mmwsss.io.pictures.picture_rule import PictureRule
+from mmwsss.io.place_file import place_file
 
 from .gathered import Gathered
 from .layout import (

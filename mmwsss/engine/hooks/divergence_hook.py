@@ -34,10 +34,11 @@ class DivergenceHook(Hook):
     """A training whose losses or weights are NaN or infinite stops.
 
     Every term of the loss (its name holds ``loss``, as mmengine has it) is looked at
-    after its iteration, the weights before they are saved: a checkpoint that is good is never replaced by one that isn't. What can tell
-    the cause is left in the work dir: ``diverged_0.json`` (iteration, losses, learning
-    rates, pictures) and ``diverged_0.pth`` (the pictures as the network got them), for
-    each process its own. All command lines add this hook by themselves.
+    after its iteration, the weights before they are saved: a checkpoint that is good is
+    never replaced by one that isn't. What can tell the cause is left in the work dir,
+    for each process its own: ``diverged_0.json`` (iteration, losses, learning rates,
+    pictures) and ``diverged_0.pth`` (the pictures as the network got them). All command
+    lines add this hook by themselves.
 
     :class:`LogTransferHook` has fetched the losses before, so that nothing here waits
     for the device.
@@ -64,7 +65,7 @@ class DivergenceHook(Hook):
         Raises:
             DivergenceError: naming the terms, the iteration and the pictures.
         """
-        losses = {name: float(value) for name, value in _scalars(outputs)}
+        losses = dict(_scalars(outputs))
         wrong = [k for k, v in losses.items() if 'loss' in k and not math.isfinite(v)]
         if not wrong or self.told:
             return
@@ -110,14 +111,15 @@ class DivergenceHook(Hook):
         )
 
 
-def _scalars(outputs: Mapping[str, Any] | None) -> list[tuple[str, Any]]:
+def _scalars(outputs: Mapping[str, Any] | None) -> list[tuple[str, float]]:
     """Losses by name: numbers, or tensors of one value."""
-    return [
-        (name, value)
-        for name, value in (outputs or {}).items()
-        if isinstance(value, (int, float))
-        or (isinstance(value, Tensor) and value.numel() == 1)
-    ]
+    found = []
+    for name, value in (outputs or {}).items():
+        if isinstance(value, Tensor) and value.numel() == 1:
+            found.append((name, value.item()))
+        elif isinstance(value, (int, float)):
+            found.append((name, float(value)))
+    return found
 
 
 def _pictures(data_batch: Any) -> list[str]:

@@ -1,6 +1,7 @@
 # Licensed under Apache-2.0.
 from __future__ import annotations
 
+import os
 import signal
 import threading
 from collections.abc import Callable, Sequence
@@ -28,8 +29,8 @@ class StopSignalHook(Hook):
     alone got the signal; a second signal ends it at once. All command lines add this
     hook by themselves.
 
-    The processes that read pictures ignore these signals, which a cluster sends to them
-    too: they end with the training.
+    The processes that read pictures ignore these signals where a cluster sends them to
+    all: they end with the training.
 
     Args:
         signals: their names.
@@ -124,8 +125,16 @@ def _deaf_worker(
     begin: Callable[[int], None] | None,
     worker_id: int,
 ) -> None:
-    """Begin a process that reads pictures, and ignore signals in it."""
-    for number in signals:
-        signal.signal(number, signal.SIG_IGN)
+    """Begin a process that reads pictures; only the parent's SIGTERM counts in it."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, signals)  # of all threads to come, too
+    threading.Thread(target=_obey_parent, args=(signals,), daemon=True).start()
     if begin is not None:
         begin(worker_id)
+
+
+def _obey_parent(signals: Sequence[signal.Signals]) -> None:
+    # Python asks its children to end so, and waits for them.
+    while True:
+        found = signal.sigwaitinfo(signals)
+        if found.si_signo == signal.SIGTERM and found.si_pid == os.getppid():
+            os._exit(0)
