@@ -95,7 +95,7 @@ def test_saliency_maps_and_views_are_shown(drawn, shapes):
     tool, panels = drawn
     for part, titles in (
         ('train', ['photo', 'saliency']),
-        ('test', ['scale 1', 'scale 2', 'scale 3', 'mask', 'mask on photo']),
+        ('test', ['scale 1', 'scale 1.5', 'scale 2', 'mask', 'mask on photo']),
     ):
         out = shapes / part
         tool.main(
