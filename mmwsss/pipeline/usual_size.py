@@ -116,8 +116,8 @@ def say_shrunk(
         return
     model.__dict__['_said_shrunk'] = True
     print_log(
-        f'photos are shrunk to a long side of {side} pixels, as the network knows them; '
-        'masks keep the size of the photo (test_cfg.input.long_side=N: another side, '
+        f'photos are shrunk to a long side of {side} pixels, as the network knows '
+        'them; masks keep the size of the photo (test_cfg.input.long_side=N: another side, '
         'None: as they are)',
         'current',
     )
