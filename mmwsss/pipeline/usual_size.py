@@ -117,7 +117,7 @@ def say_shrunk(
     model.__dict__['_said_shrunk'] = True
     print_log(
         f'photos are shrunk to a long side of {side} pixels, as the network knows '
-        'them; masks keep the size of the photo (test_cfg.input.long_side=N: another side, '
-        'None: as they are)',
+        'them; masks keep the size of the photo (test_cfg.input.long_side=N: '
+        'another side, None: as they are)',
         'current',
     )
