@@ -224,6 +224,7 @@ STAGE_TYPES: dict[str, StageType] = {
             'num_classes',
             'thresholds',
             'erode',
+            'boundary',
             'crf',
             'unary',
             'all_labels',
