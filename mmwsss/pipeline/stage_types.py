@@ -14,9 +14,14 @@ from pathlib import Path
 from typing import Any
 
 from mmwsss.cli.arguments import METRICS
+from mmwsss.datasets.side_inputs.declaration import folder_of, read_declarations
 from mmwsss.pipeline.evaluate.evaluate_maps import parse_thresholds
 from mmwsss.pipeline.generate.generate_cfg import SAVED, GenerateCfg
-from mmwsss.pipeline.label_options import build_labeler, read_labeler
+from mmwsss.pipeline.label_options import (
+    build_labeler,
+    read_labeler,
+    read_segments_entry,
+)
 from mmwsss.registry import LABELERS
 
 Finder = Callable[[Path], Path | None]
@@ -139,6 +144,15 @@ def check_labeler(text: str) -> dict[str, Any] | None:
     return None
 
 
+def check_segments(text: str) -> None:
+    """Refuse segments of a stage that aren't there, unless a stage will make them."""
+    entry = read_segments_entry(text)
+    read_declarations(dict(segments=entry), None)
+    folder = folder_of(entry, None)
+    if '{' not in text and not Path(folder).is_dir():
+        raise ValueError(f'there is no folder of segments {folder}')
+
+
 def check_generate(values: Mapping[str, Any]) -> None:
     """As the tool checks them once the network is there."""
     given = {
@@ -155,6 +169,8 @@ def check_generate(values: Mapping[str, Any]) -> None:
             raise ValueError(f'bkg_thr and alpha must be numbers, got {value!r}')
     if 'labeler' in given:
         given['labeler'] = check_labeler(given['labeler'])
+    if values.get('segments'):
+        check_segments(values['segments'])
     cfg = GenerateCfg(**given)
     if cfg.refine == 'rw' and not (values.get('affinity') or values.get('cams')):
         raise ValueError(
@@ -195,6 +211,7 @@ STAGE_TYPES: dict[str, StageType] = {
             'unary',
             'num_classes',
             'labeler',
+            'segments',
             'cam_filter',
             'stride',
             'dtype',
