@@ -40,6 +40,7 @@ from mmwsss.pipeline.label_options import (
     read_labeler,
     read_segments_entry,
     refine_names,
+    without_side_inputs,
 )
 
 
@@ -205,12 +206,12 @@ def main(argv: list[str] | None = None) -> int:
         args.overwrite,
         args.allow_pickle,
     )
-    cfg = read_config(args)
+    cfg, settings = read_config(args), settings_of(args)
     if args.segments:
+        if settings.labeler or settings.bkg_thr or settings.alpha is not None:
+            without_side_inputs(settings.built_labeler, '', ('segments',))
         declare_side_input(cfg, 'segments', read_segments_entry(args.segments))
-    report = generate_labels(
-        cfg, args.checkpoint, args.out, settings_of(args), run, affinity
-    )
+    report = generate_labels(cfg, args.checkpoint, args.out, settings, run, affinity)
     sizes = ', '.join(
         f'{kind} {size} bytes' for kind, size in report.bytes_per_image.items()
     )

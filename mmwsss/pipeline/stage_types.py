@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from mmwsss.cli.arguments import METRICS
-from mmwsss.datasets.side_inputs.declaration import folder_of, read_declarations
+from mmwsss.datasets.side_inputs.declaration import read_declarations
 from mmwsss.pipeline.evaluate.evaluate_maps import parse_thresholds
 from mmwsss.pipeline.generate.generate_cfg import SAVED, GenerateCfg
 from mmwsss.pipeline.label_options import (
@@ -145,12 +145,8 @@ def check_labeler(text: str) -> dict[str, Any] | None:
 
 
 def check_segments(text: str) -> None:
-    """Refuse segments of a stage that aren't there, unless a stage will make them."""
-    entry = read_segments_entry(text)
-    read_declarations(dict(segments=entry), None)
-    folder = folder_of(entry, None)
-    if '{' not in text and not Path(folder).is_dir():
-        raise ValueError(f'there is no folder of segments {folder}')
+    """Refuse settings of segments that their kind doesn't know."""
+    read_declarations(dict(segments=read_segments_entry(text)), None)
 
 
 def check_generate(values: Mapping[str, Any]) -> None:
