@@ -59,10 +59,11 @@ SETTINGS = dict(
     ComplementLabeler={},
     SeedLabeler=dict(fg_thr=0.5, bg_thr=0.3),
     SegmentVote=dict(bkg_thr=0.4),
+    SegmentMerge=dict(bkg_thr=0.4),
     RandomWalkLabeler=walked(),
 )
 #: what takes no refiner, and says so
-REFUSED = ('SegmentVote', 'RandomWalkLabeler')
+REFUSED = ('SegmentVote', 'SegmentMerge', 'RandomWalkLabeler')
 IGNORES = ('TwoThresholdLabeler', 'SeedLabeler')
 REFINERS = ('PAR', 'DenseCRF')
 
