@@ -160,7 +160,13 @@ def raw_cam(cam: Tensor, eps: float = NORMALISE_EPS) -> Tensor:
     return cam
 
 
-NORMALISE = {'minmax': normalise_cam, 'max': max_normalise_cam, 'none': raw_cam}
+#: 'ready': maps that come in [0, 1] stay as they are; of several scales the mean
+NORMALISE = {
+    'minmax': normalise_cam,
+    'max': max_normalise_cam,
+    'none': raw_cam,
+    'ready': raw_cam,
+}
 
 
 def fuse_cams(
@@ -184,8 +190,9 @@ def fuse_cams(
         size: (H, W) of the image at scale 1.
         eps: see :func:`normalise_cam`.
         pair: ``'max'`` (ToCo, FSR, AFA) or ``'sum'`` (SemFormer, EPS) of a pair.
-        normalise: ``'minmax'`` (ToCo, FSR, AFA), ``'max'`` (SemFormer, EPS) or
-            ``'none'``: sums without an upper bound.
+        normalise: ``'minmax'`` (ToCo, FSR, AFA), ``'max'`` (SemFormer, EPS),
+            ``'none'``: sums without an upper bound; or ``'ready'``: maps that come in
+            [0, 1] and are only averaged (CLIP-ES); ``pair`` isn't ``'sum'`` then.
         multiple: maps are resized to ``size`` rounded up to a multiple of this, then
             cut; 1: straight to ``size``, the better geometry. SemFormer as released:
             16, though its inputs were stretched to that size, not padded.
@@ -206,6 +213,8 @@ def fuse_cams(
         total = merged if total is None else total + merged
     if total is None:
         raise ValueError('fuse_cams needs the logits of at least one scale, got none')
+    if normalise == 'ready':
+        total = total / len(raw)
     return NORMALISE[normalise](total[..., : size[0], : size[1]], eps)
 
 

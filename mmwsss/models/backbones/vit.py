@@ -1,7 +1,7 @@
 # Licensed under Apache-2.0.
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -86,10 +86,10 @@ class WSSSViT(VisionTransformer):
         super().init_weights()
         if self.pretrained is None:
             return
-        loaded = load_checkpoint_file(self.pretrained, map_location='cpu')
+        loaded = self.load_pretrained(self.pretrained)
         try:
             state = inflated(
-                self.fit_pretrained(unwrap_vit(loaded)),
+                self.fit_pretrained(self.read_pretrained(loaded)),
                 'patch_embed.projection.weight',
                 self.in_channels,
                 self.inflate,
@@ -102,6 +102,14 @@ class WSSSViT(VisionTransformer):
                 f'{self.embed_dims}, {self.num_layers} blocks): '
                 f'{first_lines(str(error))}'
             ) from error
+
+    def load_pretrained(self, file: str) -> Any:
+        """What a file of weights, a path or URL, holds."""
+        return load_checkpoint_file(file, map_location='cpu')
+
+    def read_pretrained(self, loaded: Mapping[str, Any]) -> dict[str, Tensor]:
+        """The weights of a file, under the names of this network."""
+        return unwrap_vit(loaded)
 
     def fit_pretrained(self, state: dict[str, Tensor]) -> dict[str, Tensor]:
         """The weights of a plain ViT as :meth:`init_weights` loads them, strictly."""

@@ -106,7 +106,8 @@ class MapFusion:
             image and its mirror.
         normalise: ``'minmax'`` (ToCo, FSR, AFA) or ``'max'`` (SemFormer, EPS);
             ``'none'``, for the output ``class_maps`` alone: activations that can be
-            compared between images.
+            compared between images; ``'ready'``: the network's maps are in [0, 1]
+            already and stay as they are (CLIP-ES), of several scales the mean.
         fuse_at: scales meet at the size of the network's ``'input'`` (ToCo), or on the
             grid that is asked for (``'label'``; SemFormer, EPS).
         multiple: maps at the size of the label are resized to the next multiple of
@@ -132,6 +133,11 @@ class MapFusion:
         check_choice('cam.pair', self.pair, PAIRS)
         check_choice('cam.normalise', self.normalise, NORMALISE)
         check_choice('cam.fuse_at', self.fuse_at, ('input', 'label'))
+        if self.normalise == 'ready' and self.mirror and self.pair == 'sum':
+            raise ValueError(
+                "cam.normalise='ready' keeps maps in [0, 1], and pair='sum' leaves "
+                "that range: set pair='mean' or 'max'"
+            )
         if self.multiple < 1 or (self.multiple > 1 and self.fuse_at != 'label'):
             raise ValueError(
                 'cam.multiple must be positive, and above 1 only with '
