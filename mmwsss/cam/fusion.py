@@ -270,7 +270,7 @@ def fuse_seg_logits(
             mirrors (not yet un-mirrored; ``None`` without mirrors).
         size: (H, W) of the label.
         pair: ``'sum'`` (ToCo on VOC), ``'max'`` (on COCO) or ``'mean'`` of the pair.
-        fuse: ``'max'`` (VOC) or ``'sum'`` (COCO) over scales.
+        fuse: ``'max'`` (VOC), ``'sum'`` (COCO) or ``'mean'`` (WeCLIP) over scales.
         grid: size at which pairs and scales meet; ``None``: at ``size`` (ToCo). AFA:
             the size of the scale-1 logits.
 
@@ -280,8 +280,8 @@ def fuse_seg_logits(
     Raises:
         ValueError: if ``pair`` or ``fuse`` is unknown.
     """
-    if fuse not in ('max', 'sum'):
-        raise ValueError(f"fuse must be 'max' or 'sum', got {fuse!r}")
+    if fuse not in ('max', 'sum', 'mean'):
+        raise ValueError(f"fuse must be 'max', 'sum' or 'mean', got {fuse!r}")
     total = None
     for plain, mirrored in raw:
         logits = resize(plain.float(), grid or size)
@@ -291,4 +291,6 @@ def fuse_seg_logits(
             total = logits
         else:
             total = torch.maximum(total, logits) if fuse == 'max' else total + logits
+    if total is not None and fuse == 'mean':
+        total = total / len(raw)
     return total if total is None else resize(total, size)

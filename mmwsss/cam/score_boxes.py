@@ -1,8 +1,10 @@
 # Licensed under Apache-2.0.
 """Boxes around the regions of a class map (CLIP-ES's box mask): pure functions.
 
-Regions are found by propagation on the maps' own device, all maps at once: every pixel
-takes the outermost sides that its neighbours know, until none changes.
+Regions are found on the maps' own device, all maps at once. On a small grid, as in
+training, every pair of pixels is asked whether a way joins them, in a fixed number of
+products, so that the host never waits; on a large one every pixel takes the outermost
+sides that its neighbours know, until none changes.
 """
 
 from __future__ import annotations
@@ -10,6 +12,8 @@ from __future__ import annotations
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+
+from .labels import window_mask
 
 
 def score_regions(maps: Tensor, threshold: float) -> Tensor:
@@ -33,6 +37,10 @@ def score_regions(maps: Tensor, threshold: float) -> Tensor:
     return grey > cut
 
 
+#: pixels of a grid up to which all pairs of them are looked at
+PAIRED = dict(cpu=256, cuda=1024)
+
+
 def region_boxes(regions: Tensor) -> Tensor:
     """The bounding box of the 8-connected region that each pixel belongs to.
 
@@ -48,14 +56,33 @@ def region_boxes(regions: Tensor) -> Tensor:
     # all four as maxima; 0 is the lowest value and stands outside
     sides = torch.stack([width - x, height - y, x + 1, y + 1]).to(torch.float32)
     sides = sides * regions[:, None]
-    for _ in range(height * width):
+    paired = height * width <= PAIRED.get(regions.device.type, PAIRED['cpu'])
+    spread = _spread_by_pairs if paired else _spread_by_steps
+    left, top, x1, y1 = spread(sides, regions).long().unbind(1)
+    inside = regions.long()
+    return torch.stack([(width - left) * inside, (height - top) * inside, x1, y1], 1)
+
+
+def _spread_by_steps(sides: Tensor, regions: Tensor) -> Tensor:
+    """The largest values (M, 4, h, w) of each region; a step of one pixel at a time."""
+    for _ in range(regions.shape[-2:].numel()):
         spread = F.max_pool2d(sides, 3, stride=1, padding=1) * regions[:, None]
         if torch.equal(spread, sides):
             break
         sides = spread
-    left, top, x1, y1 = sides.long().unbind(1)
-    inside = regions.long()
-    return torch.stack([(width - left) * inside, (height - top) * inside, x1, y1], 1)
+    return sides
+
+
+def _spread_by_pairs(sides: Tensor, regions: Tensor) -> Tensor:
+    """The same by the pairs of pixels that a way of any length joins."""
+    near = window_mask(tuple(regions.shape[-2:]), 1, regions.device)
+    inside = regions.flatten(1)
+    joined = (near & inside[:, :, None] & inside[:, None, :]).float()
+    for _ in range((near.shape[0] - 1).bit_length()):  # each doubles the ways
+        joined = (joined @ joined).clamp_max(1)
+    values = sides.flatten(2)
+    found = [(joined * one[:, None, :]).amax(2) for one in values.unbind(1)]
+    return torch.stack(found, 1).view_as(sides)
 
 
 def boxes_to_mask(boxes: Tensor) -> Tensor:

@@ -60,10 +60,11 @@ SETTINGS = dict(
     ConfidentLabeler=dict(conf_thr=0.7),
     SeedLabeler=dict(fg_thr=0.5, bg_thr=0.3),
     SegmentVote=dict(bkg_thr=0.4),
+    SegmentMerge=dict(bkg_thr=0.4),
     RandomWalkLabeler=walked(),
 )
 #: what takes no refiner, and says so
-REFUSED = ('SegmentVote', 'RandomWalkLabeler')
+REFUSED = ('SegmentVote', 'SegmentMerge', 'RandomWalkLabeler')
 IGNORES = ('TwoThresholdLabeler', 'SeedLabeler', 'ConfidentLabeler')
 REFINERS = ('PAR', 'DenseCRF')
 

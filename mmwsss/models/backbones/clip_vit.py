@@ -44,8 +44,8 @@ class CLIPViT(WSSSViT):
     - ``attention``: (B, A, 1 + N, 1 + N) float32, the attention maps of the blocks
       that ``attention_blocks`` names, in their order and without the last block's:
       mean over the heads, class token first, row = query, rows sum to 1;
-    - ``extra['stream']``: (B, 1 + N, D), the stream after the last but one block, which
-      :meth:`last_block` takes.
+    - ``extra['stream']``: (B, 1 + N, D), the stream after the last but one block (or
+      that of ``stream_block``), which :meth:`last_block` takes.
 
     :meth:`last_block` runs the last block, also with gradient; :meth:`embed` pools what
     it gives into image vectors in the space of the texts. N = h w, tokens row by row,
@@ -61,6 +61,9 @@ class CLIPViT(WSSSViT):
         attention_blocks: how many of the last blocks tell their attention, the last one
             counted in; default: all. The others run fused.
         text_dims: E, width of the texts' space.
+        stream_block: after which of the blocks before the last one the stream is taken
+            that :meth:`last_block` continues: -1 after the last of these; -2: one block
+            is left out (WeCLIP+ on VOC, as released).
         position_rounding: ``'half'``: the resized positions are rounded to half
             precision, as released whatever the rest is; ``'none'``: they aren't.
         frozen: nothing of it is trained, and it stays in evaluation mode.
@@ -80,6 +83,7 @@ class CLIPViT(WSSSViT):
         out_indices: Sequence[int] | None = None,
         attention_blocks: int | None = None,
         text_dims: int = 512,
+        stream_block: int = -1,
         position_rounding: str = 'half',
         frozen: bool = True,
         **kwargs: Any,
@@ -108,6 +112,11 @@ class CLIPViT(WSSSViT):
                 'number of blocks'
             )
         self.attention_blocks = told
+        if not -len(before) <= stream_block <= -1:
+            raise UserError(
+                f'backbone.stream_block={stream_block} must be -1 to -{len(before)}'
+            )
+        self.stream_block = self.num_layers - 1 + stream_block
         self.position_rounding, self.frozen = position_rounding, frozen
         self.proj = nn.Parameter(torch.zeros(self.embed_dims, text_dims))
         nn.init.normal_(self.proj, std=self.embed_dims**-0.5)
@@ -147,7 +156,7 @@ class CLIPViT(WSSSViT):
         """Encode normalised images (B, 3, H, W), see the class."""
         with torch.set_grad_enabled(torch.is_grad_enabled() and not self.frozen):
             x, grid = self.embed_patches(images)
-            maps, attention = [], []
+            maps, attention, stream = [], [], x
             told = self.num_layers - self.attention_blocks
             for i, layer in enumerate(self.layers[:-1]):
                 if i < told:
@@ -157,11 +166,13 @@ class CLIPViT(WSSSViT):
                     attention.append(attended)
                 if i in self.out_indices:
                     maps.append(self._format_output(x, grid)[0])
+                if i == self.stream_block:
+                    stream = x
         return Features(
             tuple(maps),
             x[:, 0],
             torch.stack(attention, 1) if attention else None,
-            dict(stream=x),
+            dict(stream=stream),
         )
 
     def last_block(self, stream: Tensor) -> LastBlock:

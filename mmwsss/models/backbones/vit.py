@@ -84,9 +84,16 @@ class WSSSViT(VisionTransformer):
             ValueError: if the file's tensors aren't those of this network.
         """
         super().init_weights()
-        if self.pretrained is None:
-            return
-        loaded = self.load_pretrained(self.pretrained)
+        if self.pretrained is not None:
+            self.take_weights(self.pretrained)
+
+    def take_weights(self, path: str) -> None:
+        """Take the weights of a file.
+
+        Raises:
+            ValueError: if its tensors aren't those of this network.
+        """
+        loaded = self.load_pretrained(path)
         try:
             state = inflated(
                 self.fit_pretrained(self.read_pretrained(loaded)),
@@ -98,7 +105,7 @@ class WSSSViT(VisionTransformer):
         # mmpretrain asserts that the position embedding is a square
         except (RuntimeError, ValueError, AssertionError) as error:
             raise UserError(
-                f'{self.pretrained} does not fit this {type(self).__name__} (width '
+                f'{path} does not fit this {type(self).__name__} (width '
                 f'{self.embed_dims}, {self.num_layers} blocks): '
                 f'{first_lines(str(error))}'
             ) from error
