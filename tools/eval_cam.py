@@ -119,6 +119,11 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         help='score the labels of a labeler with a bkg_thr at each threshold (slow: '
         'name few): "dict(type=...)", its name, or a .py file with labeler=...',
     )
+    parser.add_argument(
+        '--boundary',
+        action='store_true',
+        help='score the contours of masks too: BF, the boundary F-score',
+    )
     parser.add_argument('--out', metavar='FILE', help='write all figures as JSON')
     parser.add_argument(
         '--workers', type=int, default=os.cpu_count() or 1, help='processes'
@@ -187,6 +192,7 @@ def main(argv: list[str] | None = None) -> dict:
         args.unary,
         args.all_labels,
         args.labeler and read_labeler(args.labeler),
+        args.boundary,
     )
     tasks = eval_tasks(folder, kind, infos)
     result = evaluate_maps(tasks, cfg, args.workers)

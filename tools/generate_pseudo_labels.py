@@ -11,6 +11,8 @@
         --refine seeds --bkg-thr 0.15 0.11 --save mask
     python tools/generate_pseudo_labels.py CONFIG CHECKPOINT --out DIR --save mask \\
         --refine rw --affinity IRN_CONFIG IRN_CHECKPOINT --bkg-thr 0.25
+    python tools/generate_pseudo_labels.py CONFIG CHECKPOINT --out DIR --save mask \\
+        --labeler "dict(type='SegmentVote', bkg_thr=0.5)" --segments SEGMENTS
     python tools/generate_pseudo_labels.py IRN_CONFIG IRN_CHECKPOINT --out DIR \\
         --save mask --refine rw --cams CAMS --bkg-thr 0.25 --preset semformer_pseudo
 
@@ -32,8 +34,14 @@ from mmwsss.models.prediction.inference_cfg import FILTERS
 from mmwsss.ops import DENSE_CRF_PRESETS
 from mmwsss.pipeline.generate.generate_cfg import SAVED, SOURCES, GenerateCfg
 from mmwsss.pipeline.generate.generate_labels import RunOptions, generate_labels
+from mmwsss.pipeline.generate.split_images import declare_side_input
 from mmwsss.pipeline.generate.walked_maps import Affinity
-from mmwsss.pipeline.label_options import read_labeler, refine_names
+from mmwsss.pipeline.label_options import (
+    read_labeler,
+    read_segments_entry,
+    refine_names,
+    without_side_inputs,
+)
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
@@ -60,6 +68,13 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         'labeler, its name, or a .py file with labeler=...; default: labeler of the '
         'config where it has one. Takes the place of --refine, --bkg-thr, --alpha, '
         '--preset, --unary and --num-classes',
+    )
+    parser.add_argument(
+        '--segments',
+        metavar='DIR',
+        help='segments that the labeler votes over, one file an image, as '
+        'side_inputs.segments of the training data; or "dict(dir=..., overlap=...)" '
+        'with settings of how they are read',
     )
     parser.add_argument(
         '--split', help="of the data set; default: the config's training images"
@@ -191,9 +206,12 @@ def main(argv: list[str] | None = None) -> int:
         args.overwrite,
         args.allow_pickle,
     )
-    report = generate_labels(
-        read_config(args), args.checkpoint, args.out, settings_of(args), run, affinity
-    )
+    cfg, settings = read_config(args), settings_of(args)
+    if args.segments:
+        if settings.labeler or settings.bkg_thr or settings.alpha is not None:
+            without_side_inputs(settings.built_labeler, '', ('segments',))
+        declare_side_input(cfg, 'segments', read_segments_entry(args.segments))
+    report = generate_labels(cfg, args.checkpoint, args.out, settings, run, affinity)
     sizes = ', '.join(
         f'{kind} {size} bytes' for kind, size in report.bytes_per_image.items()
     )

@@ -7,6 +7,8 @@
     python tools/refine_labels.py IMAGES CAMS OUT --kind cam --bkg-thr 0.25 0.7 \\
         --refine par --device cuda
     python tools/refine_labels.py IMAGES LABELS OUT --kind label --preset irn
+    python tools/refine_labels.py IMAGES LABELS OUT --kind label --segments SEGMENTS \\
+        --labeler "dict(type='SegmentMerge', bkg_thr=0.5)"
 
 SCORES holds one file an image, NAME.npy or NAME.npz (probabilities or CAMs, (n, H, W)
 at the size of the image) or NAME.png (hard labels); docs/en/refine.md describes them.
@@ -30,7 +32,7 @@ from mmwsss.datasets.readers.reading import read_names
 from mmwsss.io.score_files import KINDS
 from mmwsss.labelers.refiners.refiner import refiner_names
 from mmwsss.ops import DENSE_CRF_PRESETS
-from mmwsss.pipeline.label_options import read_labeler
+from mmwsss.pipeline.label_options import read_labeler, read_segments_entry
 from mmwsss.pipeline.refine.refine_cfg import RefineCfg
 from mmwsss.pipeline.refine.refine_folder import refine_folder
 
@@ -80,9 +82,15 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         '--labeler',
         metavar='CFG',
-        help='of CAMs, how labels are made in full: "dict(type=...)" of a registered '
+        help='how labels are made in full: "dict(type=...)" of a registered '
         'labeler, its name, or a .py file with labeler=...; takes the place of the '
         'options above',
+    )
+    parser.add_argument(
+        '--segments',
+        metavar='DIR',
+        help='segments that a labeler votes over, one file an image; or "dict(dir=..., '
+        'overlap=...)" with settings of how they are read',
     )
     parser.add_argument(
         '--num-classes',
@@ -128,6 +136,7 @@ def main(argv: list[str] | None = None) -> int:
         alpha=args.alpha,
         num_classes=args.num_classes,
         labeler=args.labeler and read_labeler(args.labeler),
+        side_inputs=args.segments and dict(segments=read_segments_entry(args.segments)),
         picture=args.picture,
         palette=PALETTES[args.palette],
     )

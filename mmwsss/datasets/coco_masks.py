@@ -56,29 +56,43 @@ def rle_mask(counts: Sequence[int] | str, shape: tuple[int, int]) -> np.ndarray:
         ValueError: if the runs do not add up to the picture.
     """
     # By hand: pycocotools fills the rest with memory that nobody has written.
-    if isinstance(counts, str):
-        counts = _unpack_counts(counts)
+    counts = run_lengths(counts)
     if sum(counts) != shape[0] * shape[1]:
         raise ValueError(f'runs add up to {sum(counts)}, not to {shape[0]}x{shape[1]}')
     values = np.arange(len(counts)) % 2 == 1
     return np.repeat(values, counts).reshape(shape[::-1]).T
 
 
-def _unpack_counts(text: str) -> list[int]:
-    """COCO's string form: 5 bits a character, differences after the second."""
-    counts: list[int] = []
-    value = shift = 0
-    for char in text:
-        code = ord(char) - 48
-        value |= (code & 0x1F) << shift
-        shift += 5
-        if code & 0x20:
-            continue
-        if code & 0x10:
-            value -= 1 << shift
-        counts.append(value + (counts[-2] if len(counts) > 2 else 0))
-        value = shift = 0
-    return counts
+def run_lengths(counts: Sequence[int] | str) -> Sequence[int]:
+    """Lengths of runs; COCO's compressed string of them is unpacked.
+
+    The string holds 5 bits a character, lowest first, signed; from the fourth number on
+    each is the difference to the last but one.
+
+    Args:
+        counts: lengths, or the string.
+
+    Raises:
+        ValueError: if the string ends within a number, or is another one.
+    """
+    if not isinstance(counts, str):
+        return counts
+    # arrays, since a segment model writes a hundred masks a picture
+    codes = np.asarray([*counts.encode()], np.int64) - 48
+    if codes.min(initial=0) < 0 or codes.max(initial=0) > 63:
+        raise ValueError(f'no characters of runs: {counts[:8]!r}')
+    last = np.flatnonzero((codes & 0x20) == 0)
+    if not len(codes):
+        return []
+    if not len(last) or last[-1] != len(codes) - 1:
+        raise ValueError(f'the string of runs ends within a number: {counts[-8:]!r}')
+    first = np.concatenate([[0], last[:-1] + 1])
+    place = 5 * (np.arange(len(codes)) - np.repeat(first, last - first + 1))
+    values = np.add.reduceat((codes & 0x1F) << place, first)
+    values -= np.where(codes[last] & 0x10, 1 << (place[last] + 5), 0)
+    for start in (1, 2):
+        values[start::2] = np.cumsum(values[start::2])
+    return values.tolist()
 
 
 def instance_mask(segmentation: list | dict, shape: tuple[int, int]) -> np.ndarray:

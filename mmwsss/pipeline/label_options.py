@@ -8,7 +8,7 @@ The one place where ``refine``, ``bkg_thr``, ``alpha``, ``preset``, ``unary`` an
 from __future__ import annotations
 
 import ast
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -110,22 +110,57 @@ def build_labeler(cfg: Mapping[str, Any]) -> Labeler:
         raise ValueError(f'labeler={dict(cfg)} cannot be built: {err}') from err
 
 
-def without_side_inputs(labeler: Labeler, fix: str) -> Labeler:
-    """A labeler that needs no more than pictures and a folder of maps.
+def without_side_inputs(
+    labeler: Labeler, fix: str, given: Collection[str] = ()
+) -> Labeler:
+    """A labeler that needs no more than pictures, a folder of maps and what is given.
 
     Args:
         labeler: the rule.
         fix: what to do instead.
+        given: side inputs that there are.
 
     Raises:
-        ValueError: if it needs side inputs.
+        ValueError: if it needs other side inputs, or not those that are given.
     """
-    if labeler.side_inputs:
+    name = type(labeler).__name__
+    if set(labeler.side_inputs) - set(given):
         raise ValueError(
-            f'{type(labeler).__name__} needs {labeler.side_inputs}, which a folder '
-            f'of maps does not have: {fix}'
+            f'{name} needs {labeler.side_inputs}, which a folder of maps does not '
+            f'have: {fix}'
+        )
+    spare = sorted(set(given) - set(labeler.side_inputs))
+    if spare:
+        raise ValueError(
+            f'{name} reads no {spare[0]}: leave them out, or set another labeler '
+            "(type='SegmentVote', 'SegmentMerge')"
         )
     return labeler
+
+
+def read_segments_entry(text: str | Mapping[str, Any]) -> dict[str, Any]:
+    """The declaration of segments as a command line says it.
+
+    Args:
+        text: a folder, or ``dict(dir=FOLDER, overlap=..., ...)`` with settings of
+            :class:`.SegmentsKind`; relative to the working directory.
+
+    Returns:
+        An entry of a data set's ``side_inputs``.
+
+    Raises:
+        ValueError: if it is neither.
+    """
+    found: Any = text
+    if isinstance(text, str):
+        literal = text.strip().startswith(('dict(', '{'))
+        found = _dict_of(text) if literal else dict(dir=text)
+    if not isinstance(found, Mapping) or not isinstance(found.get('dir'), str):
+        raise ValueError(
+            "segments must be a folder, or dict(dir='FOLDER', overlap='...', ...), got "
+            f'{text!r}'
+        )
+    return dict(kind='segments', root='.') | dict(found)
 
 
 def read_labeler(text: str) -> dict[str, Any]:
@@ -145,16 +180,21 @@ def read_labeler(text: str) -> dict[str, Any]:
         return found
     if text.isidentifier():
         return dict(type=text)
-    try:
-        found = _literal(ast.parse(text, mode='eval').body)
-    except (SyntaxError, ValueError):
-        found = None
+    found = _dict_of(text)
     if not isinstance(found, dict) or 'type' not in found:
         raise ValueError(
             "labeler must be dict(type='...', ...), the name of a labeler or a .py "
             f'config with labeler=..., got {text!r}'
         )
     return found
+
+
+def _dict_of(text: str) -> Any:
+    """The value of a text of literals and ``dict(...)``; ``None`` if it is another."""
+    try:
+        return _literal(ast.parse(text, mode='eval').body)
+    except (SyntaxError, ValueError):
+        return None
 
 
 def _literal(node: ast.expr) -> Any:

@@ -15,7 +15,13 @@ from mmwsss.datasets.weak_seg_dataset import WeakSegDataset
 from mmwsss.registry import DATASETS, class_of
 
 from .generate.generate_cfg import GenerateCfg
-from .generate.split_images import build_split, split_cfg, train_data
+from .generate.split_images import (
+    build_split,
+    declare_side_input,
+    split_cfg,
+    train_data,
+)
+from .label_options import build_labeler, read_labeler, read_segments_entry
 from .stages import PipelineError, Stage, find_needs
 
 _WEIGHTS = ('pretrained', 'load_from', 'checkpoint')
@@ -109,7 +115,7 @@ def _given(entries: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def check_generated(stages: Sequence[Stage]) -> None:
-    """Look whether the labels of the pictures are known where stages read them.
+    """Look for the labels of the pictures, and for what labelers take besides.
 
     Raises:
         PipelineError: with the stage, the first picture and the fix.
@@ -123,11 +129,22 @@ def check_generated(stages: Sequence[Stage]) -> None:
         if 'type' not in train_data(config):
             continue  # the tool says what it lacks
         try:
-            cfg = split_cfg(config, values.get('split'), cam_filter, True)
-            if cam_filter == 'gt' and not any(find_needs(cfg)):
+            if values.get('segments'):
+                entry = read_segments_entry(values['segments'])
+                declare_side_input(config, 'segments', entry)
+            names = _side_inputs_of(values.get('labeler'))
+            cfg = split_cfg(config, values.get('split'), cam_filter, True, names)
+            if (cam_filter == 'gt' or names) and not any(find_needs(cfg)):
                 build_split(cfg, cam_filter)
         except (ValueError, TypeError, OSError) as error:
             raise PipelineError(f'stage {stage.name!r}: {error}') from error
+
+
+def _side_inputs_of(labeler: str | None) -> tuple[str, ...]:
+    """What a labeler takes; nothing of one that needs what a stage has yet to make."""
+    if not labeler or any(find_needs(labeler)):
+        return ()
+    return build_labeler(read_labeler(labeler)).side_inputs
 
 
 def check_schedules(stages: Sequence[Stage]) -> None:

@@ -14,9 +14,14 @@ from pathlib import Path
 from typing import Any
 
 from mmwsss.cli.arguments import METRICS
+from mmwsss.datasets.side_inputs.declaration import read_declarations
 from mmwsss.pipeline.evaluate.evaluate_maps import parse_thresholds
 from mmwsss.pipeline.generate.generate_cfg import SAVED, GenerateCfg
-from mmwsss.pipeline.label_options import build_labeler, read_labeler
+from mmwsss.pipeline.label_options import (
+    build_labeler,
+    read_labeler,
+    read_segments_entry,
+)
 from mmwsss.registry import LABELERS
 
 Finder = Callable[[Path], Path | None]
@@ -139,6 +144,11 @@ def check_labeler(text: str) -> dict[str, Any] | None:
     return None
 
 
+def check_segments(text: str) -> None:
+    """Refuse settings of segments that their kind doesn't know."""
+    read_declarations(dict(segments=read_segments_entry(text)), None)
+
+
 def check_generate(values: Mapping[str, Any]) -> None:
     """As the tool checks them once the network is there."""
     given = {
@@ -155,6 +165,8 @@ def check_generate(values: Mapping[str, Any]) -> None:
             raise ValueError(f'bkg_thr and alpha must be numbers, got {value!r}')
     if 'labeler' in given:
         given['labeler'] = check_labeler(given['labeler'])
+    if values.get('segments'):
+        check_segments(values['segments'])
     cfg = GenerateCfg(**given)
     if cfg.refine == 'rw' and not (values.get('affinity') or values.get('cams')):
         raise ValueError(
@@ -195,6 +207,7 @@ STAGE_TYPES: dict[str, StageType] = {
             'unary',
             'num_classes',
             'labeler',
+            'segments',
             'cam_filter',
             'stride',
             'dtype',
@@ -224,6 +237,7 @@ STAGE_TYPES: dict[str, StageType] = {
             'num_classes',
             'thresholds',
             'erode',
+            'boundary',
             'crf',
             'unary',
             'all_labels',

@@ -12,6 +12,7 @@ from PIL import Image
 
 from mmwsss.cam import IGNORE
 from mmwsss.evaluation.areas import ClassAreas, areas_from_labels
+from mmwsss.evaluation.boundary import boundary_scores
 from mmwsss.evaluation.erosion import erode_labels
 from mmwsss.evaluation.scores import scores_from_areas
 from mmwsss.io.data_errors import DataError, MaskError
@@ -130,6 +131,21 @@ def test_masks(folder) -> None:
     assert metrics['labelled'] == round(100 * want.labelled, 4) < 100
     assert metrics['mIoU'] == round(100 * want.miou, 4)
     assert 'threshold' not in metrics and metrics['images'] == 3
+
+
+def test_contours_of_masks(folder) -> None:
+    """The mean over the images, beside the other figures."""
+    cfg = EvalCfg(NUM_CLASSES, 'mask', boundary=True)
+    result = evaluate_maps(tasks_of(folder, 'mask'), cfg, 2)
+    each = []
+    for task in tasks_of(folder, 'mask'):
+        truth, mask = read(task.truth['seg_map_path']), read(task.maps)
+        each.append(boundary_scores(truth.numpy(), mask.numpy(), NUM_CLASSES).mean)
+    metrics = metrics_of(result, 'uvwxy')
+    assert metrics['BF'] == round(100 * float(np.mean(each)), 4)
+    assert metrics['mIoU'] and '| BF' in tables_of(result, 'uvwxy')
+    with pytest.raises(ValueError, match='contours are scored of masks'):
+        EvalCfg(NUM_CLASSES, boundary=True)
 
 
 @pytest.mark.parametrize('count', [None, NUM_CLASSES])

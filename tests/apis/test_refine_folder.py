@@ -366,3 +366,90 @@ def test_a_labeler_with_side_inputs_is_refused_at_once() -> None:
         ValueError, match=r"SegmentVote needs \('segments',\).*generate"
     ):
         RefineCfg(kind='cam', labeler=dict(type='SegmentVote', bkg_thr=0.3))
+
+
+# ---------------------------------------------------------------- labels over segments
+VOTE = dict(type='SegmentVote', bkg_thr=0.5, vote='hard')
+
+
+def segmented(folder: Path, **settings) -> dict:
+    """Segments of all images in files of three forms; the declaration."""
+    (folder / 'segments').mkdir(exist_ok=True)
+    for i, (name, (height, width)) in enumerate(zip(NAMES, SIZES)):
+        rows, columns = np.ogrid[:height, :width]
+        ids = (rows // 7 * 5 + columns // 6).astype(np.uint16)  # that of number 0: none
+        path = folder / 'segments' / name
+        if i % 3 == 0:
+            Image.fromarray(ids).save(f'{path}.png')
+        elif i % 3 == 1:
+            np.savez(f'{path}.npz', segments=ids)
+        else:
+            masks = [ids == n for n in np.unique(ids)[1:]]
+            np.savez(f'{path}.npz', segments=np.stack(masks))
+    declared = dict(dir=str(folder / 'segments'), kind='segments', root='.')
+    return dict(segments=declared | settings)
+
+
+@pytest.mark.parametrize('kind', ['cam', 'prob', 'label'])
+def test_votes_over_segments(folder, kind) -> None:
+    """Each way the same, and each segment one class."""
+    cfg = RefineCfg(kind=kind, labeler=VOTE, side_inputs=segmented(folder))
+    found = [run(folder, way, cfg, **options) for way, options in WAYS.items()]
+    for report, labels in found:
+        assert (report.written, report.failed) == (5, {})
+        for name in NAMES:
+            assert np.array_equal(labels[name], found[0][1][name])
+            ids = np.arange(labels[name].shape[0])[:, None] // 7 * 5
+            ids = ids + np.arange(labels[name].shape[1]) // 6
+            for one in np.unique(ids)[1:]:
+                assert len(np.unique(labels[name][ids == one])) == 1
+    assert any(len(np.unique(label)) > 1 for label in found[0][1].values())
+
+
+def test_majority_of_a_label_file(folder) -> None:
+    """Votes of hard labels on disk: the share of a class above one half."""
+    cfg = RefineCfg(kind='label', labeler=VOTE, side_inputs=segmented(folder))
+    _, labels = run(folder, 'out', cfg)
+    for name in NAMES:
+        before = read_png(folder / 'label' / f'{name}.png')
+        inside = np.zeros(before.shape, bool)
+        inside[7:14, 6:12] = True
+        counts = np.bincount(before[inside])
+        assert labels[name][8, 8] == counts.argmax(), name
+        assert np.array_equal(labels[name][:7, :6], before[:7, :6])  # no segment
+
+
+def test_a_label_that_fits_is_kept_by_merging(folder) -> None:
+    merge = dict(type='SegmentMerge', bkg_thr=0.5, of_segment=None, of_label=1.0)
+    cfg = RefineCfg(kind='label', labeler=merge, side_inputs=segmented(folder))
+    _, labels = run(folder, 'out', cfg)
+    for name in NAMES:
+        assert np.array_equal(labels[name], read_png(folder / 'label' / f'{name}.png'))
+
+
+def test_segments_are_checked_before_any_work(folder) -> None:
+    cfg = RefineCfg(kind='cam', labeler=VOTE, side_inputs=segmented(folder))
+    path = folder / 'segments' / f'{NAMES[4]}.npz'
+    path.rename(folder / 'kept.npz')
+    with pytest.raises(DataError, match='1 of 5 segments files is missing'):
+        run(folder, 'out', cfg)
+    np.savez(path, segments=np.ones((3, 5), np.uint8))
+    with pytest.raises(DataError, match=r'im_4.npz is 3x5 but its image .* is 18x18'):
+        run(folder, 'out', cfg)
+    np.savez(path, segments=np.zeros((18, 18), np.uint8))
+    with pytest.raises(DataError, match='im_4.npz holds no segment'):
+        run(folder, 'out', cfg)
+    assert not list((folder / 'out').glob('*.png'))
+
+
+@pytest.mark.parametrize(
+    'cfg,message',
+    [
+        (dict(kind='cam', bkg_thr=(0.5,)), 'ThresholdLabeler reads no segments'),
+        (dict(kind='label'), 'read by a labeler: give one'),
+        (dict(kind='label', labeler=VOTE, preset='irn'), 'leave out preset'),
+    ],
+)
+def test_segments_that_nobody_reads(folder, cfg, message) -> None:
+    with pytest.raises(ValueError, match=message):
+        RefineCfg(**cfg, side_inputs=segmented(folder))

@@ -21,7 +21,7 @@ from mmengine.structures import PixelData
 from PIL import Image
 from torch.nn.functional import cosine_similarity
 
-from mmwsss.labelers.segment_vote import segment_means
+from mmwsss.labelers.segment_shares import segment_means
 from mmwsss.registry import MODELS
 from mmwsss.structures import ImageLabels
 from mmwsss.testing import (

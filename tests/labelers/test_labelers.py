@@ -57,13 +57,15 @@ SETTINGS = dict(
     ThresholdLabeler=dict(bkg_thr=0.4),
     BackgroundPowerLabeler=dict(alpha=2.0),
     ComplementLabeler={},
+    ConfidentLabeler=dict(conf_thr=0.7),
     SeedLabeler=dict(fg_thr=0.5, bg_thr=0.3),
     SegmentVote=dict(bkg_thr=0.4),
+    SegmentMerge=dict(bkg_thr=0.4),
     RandomWalkLabeler=walked(),
 )
 #: what takes no refiner, and says so
-REFUSED = ('SegmentVote', 'RandomWalkLabeler')
-IGNORES = ('TwoThresholdLabeler', 'SeedLabeler')
+REFUSED = ('SegmentVote', 'SegmentMerge', 'RandomWalkLabeler')
+IGNORES = ('TwoThresholdLabeler', 'SeedLabeler', 'ConfidentLabeler')
 REFINERS = ('PAR', 'DenseCRF')
 
 

@@ -38,6 +38,11 @@ from tests.helpers.pipelines import NET, STAGES, make_run, write_pipeline
             'labeler says all.*leave one of both out',
         ),
         (dict(masks__refine='seeds', masks__bkg_thr=0.3), 'needs two constants'),
+        (
+            dict(masks__segments="dict(dir='x', overlap='top')"),
+            "overlap must be one of .* got 'top'",
+        ),
+        (dict(masks__segments='dict(dir=3)'), 'segments must be a folder, or dict'),
         (dict(masks__preset='irn'), 'preset and unary are settings of the CRF'),
         (dict(masks__refine='crf', masks__bkg_thr=0.3, masks__preset='inr'), "'inr'"),
         (dict(cam_score__thresholds='0-1'), "stage 'cam_score': thresholds must be"),

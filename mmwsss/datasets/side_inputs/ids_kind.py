@@ -3,7 +3,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -11,7 +11,7 @@ from mmengine.structures import PixelData
 from PIL import Image
 
 from mmwsss.datasets.transforms import functional as F
-from mmwsss.io.data_errors import MaskError
+from mmwsss.io.data_errors import DataError, MaskError
 from mmwsss.io.pictures.broken import what_it_is
 from mmwsss.registry import SIDE_INPUT_KINDS
 
@@ -91,7 +91,7 @@ class IdsKind(SideInputKind):
             or, where the ids are no classes, all 0.
     """
 
-    error = MaskError
+    error: ClassVar[type[DataError]] = MaskError
     source = 'write those of this whole split (tools/generate_pseudo_labels.py)'
     label_map = True
 

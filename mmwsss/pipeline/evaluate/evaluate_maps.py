@@ -17,6 +17,7 @@ from mmwsss.cam import strongest_class
 from mmwsss.datasets.side_inputs.ids_kind import check_mask, decode_mask
 from mmwsss.datasets.transforms.load_mask import LoadMask
 from mmwsss.evaluation.areas import ClassAreas, areas_from_labels
+from mmwsss.evaluation.boundary import BoundaryScores, boundary_scores
 from mmwsss.evaluation.erosion import eroded_score
 from mmwsss.evaluation.scores import SegScores, scores_from_areas
 from mmwsss.evaluation.sweep import default_thresholds, sweep_histogram
@@ -34,6 +35,7 @@ from mmwsss.pipeline.workers import parallel_map
 
 KINDS = ('cam', 'mask')
 IGNORE = 255
+_BOUNDARY = 'boundary'
 
 
 class EvalTask(NamedTuple):
@@ -59,6 +61,7 @@ class EvalCfg:
             the image.
         labeler: config of a labeler with a ``bkg_thr`` instead, whose labels are scored
             at each threshold.
+        boundary: score the contours of masks too, see :func:`.boundary_scores`.
     """
 
     num_classes: int
@@ -71,6 +74,7 @@ class EvalCfg:
     unary: str = 'labels'
     all_labels: bool = False
     labeler: Mapping[str, Any] | None = None
+    boundary: bool = False
 
     def __post_init__(self) -> None:
         if self.kind not in KINDS:
@@ -81,6 +85,11 @@ class EvalCfg:
         if refined and self.kind != 'cam':
             raise ValueError(
                 'the CRF and labelers are for CAMs; masks are scored as they are'
+            )
+        if self.boundary and self.kind != 'mask':
+            raise ValueError(
+                'contours are scored of masks: generate some (--save mask), and score '
+                "those (kind 'mask')"
             )
         if self.crf is not None and self.labeler is not None:
             raise ValueError('labeler says what crf does: leave one of both out')
@@ -120,11 +129,13 @@ class EvalResult:
         images: number of images.
         thresholds: (N,), or empty for masks.
         rows: N scores for each kind, one for masks.
+        boundary: of the contours of masks, where asked for.
     """
 
     images: int
     thresholds: tuple[float, ...]
     rows: dict[str, list[SegScores]]
+    boundary: BoundaryScores | None = None
 
     def best(self, scoring: str = 'raw') -> int:
         """Index of the threshold with the largest mIoU; the lowest of equal ones."""
@@ -176,10 +187,15 @@ def evaluate_maps(
         cfg,
     )
     found = parallel_map(one, tasks, workers, (__name__,))
+    boundary = BoundaryScores() if cfg.boundary else None
+    for entry in found if boundary is not None else ():
+        boundary += entry.pop(_BOUNDARY)
     rows = {
         scoring: _rows([entry[scoring] for entry in found], cfg) for scoring in found[0]
     }
-    return EvalResult(len(tasks), () if cfg.kind == 'mask' else cfg.thresholds, rows)
+    return EvalResult(
+        len(tasks), () if cfg.kind == 'mask' else cfg.thresholds, rows, boundary
+    )
 
 
 def _rows(entries: Sequence[Any], cfg: EvalCfg) -> list[SegScores]:
@@ -249,8 +265,8 @@ def score_refined_cam(cfg: EvalCfg, task: EvalTask) -> dict[str, list[ClassAreas
     return dict(raw=[areas_from_labels(truth, one, cfg.num_classes) for one in labels])
 
 
-def score_mask(cfg: EvalCfg, task: EvalTask) -> dict[str, list[ClassAreas]]:
-    """Areas of a mask; its pixels of 255 are left out."""
+def score_mask(cfg: EvalCfg, task: EvalTask) -> dict[str, Any]:
+    """Areas of a mask, its pixels of 255 left out; with ``boundary`` its contours."""
     truth = read_truth(task.truth)
     mask = read_mask(task.maps, cfg.num_classes)
     if mask.shape != tuple(truth.shape):
@@ -260,13 +276,11 @@ def score_mask(cfg: EvalCfg, task: EvalTask) -> dict[str, list[ClassAreas]]:
             f'{tuple(truth.shape)} (height, width)',
             'give the masks of these images',
         )
-    return dict(
-        raw=[
-            areas_from_labels(
-                truth, torch.from_numpy(mask.astype(np.int64)), cfg.num_classes
-            )
-        ]
-    )
+    label = torch.from_numpy(mask.astype(np.int64))
+    found: dict[str, Any] = dict(raw=[areas_from_labels(truth, label, cfg.num_classes)])
+    if cfg.boundary:
+        found[_BOUNDARY] = boundary_scores(truth.numpy(), mask, cfg.num_classes)
+    return found
 
 
 def read_mask(path: str | Path, num_classes: int) -> np.ndarray:

@@ -52,6 +52,8 @@ def metrics_of(result: EvalResult, classes: Sequence[str]) -> dict[str, Any]:
                 dict(threshold=_clean(t)) | figures(row)
                 for t, row in zip(result.thresholds, rows, strict=True)
             ]
+    if result.boundary is not None:
+        metrics['BF'] = 100 * result.boundary.mean
     return _rounded(metrics | tables)
 
 
@@ -109,6 +111,9 @@ def tables_of(result: EvalResult, classes: Sequence[str]) -> str:
             else '-'
         )
         rows.append([name, at, *(percent(v / 100) for v in figures(row).values())])
+    if result.boundary is not None:
+        header.append('BF')
+        rows[0].append(percent(result.boundary.mean))
     by_class = [
         [label, *(percent(row.iou[i]) for row in best.values())]
         for i, label in enumerate(classes)

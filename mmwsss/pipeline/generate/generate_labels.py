@@ -177,6 +177,10 @@ def generate_labels(
     )
     if cam_filter == 'gt':
         identity['labels'] = labels_hash(dataset)
+    wanted = side_inputs_read(model, settings)
+    for side in dataset.side_inputs:
+        if side.name in wanted:
+            identity[side.name] = path_hash(side.folder)
     if dataset.partial is not None:
         identity[PARTIAL] = path_hash(dataset.partial.folder)
         log_once(f'{dataset.partial.line()} They stay as they are in the masks.')

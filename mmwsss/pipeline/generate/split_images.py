@@ -107,6 +107,26 @@ def declares_partial(cfg: Config) -> bool:
     return bool((train_data(cfg).get('side_inputs') or {}).get(PARTIAL))
 
 
+def declare_side_input(cfg: Config, name: str, entry: Mapping[str, Any]) -> None:
+    """Declare a side input of the training data, in the place of an earlier one.
+
+    Args:
+        cfg: changed in place.
+        name: of the side input.
+        entry: its declaration.
+
+    Raises:
+        ValueError: if the config has no training data.
+    """
+    if not train_data(cfg):
+        raise ValueError(f'{cfg.filename} has no train_dataloader.dataset')
+    for loader in LOADERS:  # a split's own would come first
+        data = (cfg.get(f'{loader}_dataloader') or {}).get('dataset') or {}
+        (data.get('side_inputs') or {}).pop(name, None)
+    dataset = cfg.train_dataloader.dataset
+    dataset.side_inputs = {**(dataset.get('side_inputs') or {}), name: dict(entry)}
+
+
 def trains_on_negatives(dataset: Mapping[str, Any]) -> bool:
     """Whether a data set says that it takes pictures without any class."""
     return dataset.get('allow_unlabelled') is True

@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -13,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from mmwsss.cam import IGNORE
+from mmwsss.datasets.side_inputs.declaration import SideFile
 from mmwsss.io.data_errors import ScoreError
 from mmwsss.io.pictures.picture_rule import PictureRule
 from mmwsss.io.pictures.reader import read_rgb, to_tensor
@@ -31,20 +33,31 @@ DEFAULT_PRESETS = dict(prob='toco_seg', cam='toco_cam', label='irn')
 
 
 class Task(NamedTuple):
-    """The files of one image; ``known``: of pixels whose class is known, if any."""
+    """The files of one image.
+
+    Attributes:
+        image, scores, out: its picture, its maps, its label.
+        known: of pixels whose class is known, if any.
+        side: by name, what the labeler takes besides.
+    """
 
     image: str
     scores: str
     out: str
     known: str | None = None
+    side: tuple[tuple[str, SideFile], ...] = ()
 
 
 class Item(NamedTuple):
-    """One image, read: (3, H, W) uint8, (L, H, W) float32, L class ids."""
+    """One image, read: (3, H, W) uint8, (L, H, W) float32, L class ids.
+
+    ``side``: by name, what the labeler takes besides, (H, W) each.
+    """
 
     pixels: Tensor
     maps: Tensor
     ids: Tensor
+    side: Mapping[str, Tensor] = MappingProxyType({})
 
 
 @dataclass(frozen=True)
@@ -65,8 +78,12 @@ class RefineCfg:
             background included; default: compact, those that occur in a file of labels,
             or that a file of maps has.
         labeler: config of the labeler of CAMs, in the place of all settings but
-            ``kind`` and ``palette``. (Probabilities and labels have a background: only
-            a refiner is theirs.)
+            ``kind``, ``num_classes``, ``side_inputs`` and ``palette``. Of
+            probabilities and labels it gets the maps of the classes, those of a label
+            being 0 and 1, without the background's.
+        side_inputs: what the labeler takes besides, declared as in a data set
+            (``segments=dict(dir=..., kind='segments', root='.')``), named as the
+            images.
         picture: how the pictures are read, entries of :class:`.PictureRule`; default:
             8-bit RGB, turned upright.
         palette: colours (K, 3) of the PNGs, default VOC's.
@@ -80,6 +97,7 @@ class RefineCfg:
     alpha: float | None = None
     num_classes: int | None = None
     labeler: Mapping[str, Any] | None = None
+    side_inputs: Mapping[str, Mapping[str, Any]] | None = None
     picture: Mapping[str, Any] | None = None
     palette: Sequence[Sequence[int]] | None = field(default=None, repr=False)
 
@@ -105,17 +123,32 @@ class RefineCfg:
                 f'too; kind is {self.kind!r}'
             )
         self._check_labeler()
-        _ = self.built_labeler if self.kind == 'cam' else self.built_refiner
+        _ = self.built_labeler if self.uses_labeler else self.built_refiner
 
     def _check_labeler(self) -> None:
         others = (self.preset, self.unary, self.bkg_thr or None, self.alpha)
         if self.labeler is None:
+            if self.side_inputs and self.kind != 'cam':
+                raise ValueError(
+                    f'{sorted(self.side_inputs)} are read by a labeler: give one, '
+                    "labeler=dict(type='SegmentVote', bkg_thr=0.5)"
+                )
             return
-        if self.kind != 'cam' or any(value is not None for value in others):
+        if any(value is not None for value in others):
             raise ValueError(
-                "labeler says all of how labels are made of CAMs (kind='cam'): leave "
-                f'out preset, unary, bkg_thr and alpha; kind is {self.kind!r}'
+                'labeler says all of how labels are made: leave out preset, unary, '
+                f'bkg_thr and alpha; kind is {self.kind!r}'
             )
+
+    @property
+    def uses_labeler(self) -> bool:
+        """Whether a labeler makes the labels; else they are refined maps."""
+        return self.kind == 'cam' or self.labeler is not None
+
+    @property
+    def rule(self) -> PictureRule | None:
+        """How the pictures are read."""
+        return PictureRule.of(self.picture)
 
     @property
     def is_crf(self) -> bool:
@@ -140,17 +173,20 @@ class RefineCfg:
 
     @cached_property
     def built_labeler(self) -> Labeler:
-        """What makes labels of CAMs.
+        """What makes labels of maps of classes.
 
         Raises:
             ValueError: if it isn't said what their background is, or the labeler needs
-                what a folder of maps doesn't have.
+                what isn't given, or doesn't read what is.
         """
         labeler = build_labeler(
             self.labeler or labeler_cfg(self.bkg_thr, self.alpha, self.refiner_cfg())
         )
         return without_side_inputs(
-            labeler, 'generate masks with it (tools/generate_pseudo_labels.py)'
+            labeler,
+            'give --segments DIR, or generate masks with it '
+            '(tools/generate_pseudo_labels.py)',
+            self.side_inputs or (),
         )
 
 
@@ -160,7 +196,7 @@ def read_item(cfg: RefineCfg, task: Task) -> Item:
     Raises:
         DataError: if one can't be read, or they don't fit.
     """
-    pixels = read_rgb(task.image, PictureRule.of(cfg.picture))
+    pixels = read_rgb(task.image, cfg.rule)
     maps = load_scores(task.scores, cfg.kind, pixels.shape[:2], cfg.num_classes)
     if cfg.num_classes is not None and maps.ids.max(initial=0) >= cfg.num_classes:
         raise ScoreError(
@@ -170,11 +206,22 @@ def read_item(cfg: RefineCfg, task: Task) -> Item:
         )
     if len(maps.ids) > IGNORE:
         raise ScoreError(task.scores, f'has {len(maps.ids)} maps', 'give 255 at most')
+    if cfg.uses_labeler:  # the background is the labeler's
+        kept = maps.ids > 0
+        maps = maps._replace(scores=maps.scores[kept], ids=maps.ids[kept])
+    info = dict(img_path=task.image, ori_shape=pixels.shape[:2], picture=cfg.rule)
+    side = {name: _read_side(file, info) for name, file in task.side}
     return Item(
         to_tensor(pixels),
         torch.from_numpy(maps.scores),
         torch.from_numpy(maps.ids),
+        side,
     )
+
+
+def _read_side(file: SideFile, info: Mapping[str, Any]) -> Tensor:
+    """A side input (H, W) of one image."""
+    return file.kind.pack(file.kind.load(file.path, info)).data.squeeze(0)
 
 
 @torch.no_grad()
@@ -185,8 +232,13 @@ def refine_items(
     pixels = torch.stack([item.pixels for item in items]).to(device).float()
     maps = torch.stack([item.maps for item in items]).to(device)
     ids = torch.stack([item.ids for item in items]).to(device)
-    if cfg.kind == 'cam':
-        label = cfg.built_labeler.to(device)(pixels, maps, labels_of_ids(ids)).ids
+    if cfg.uses_labeler:
+        side = {
+            name: torch.stack([item.side[name] for item in items]).to(device)
+            for name in items[0].side
+        }
+        labels = labels_of_ids(ids)
+        label = cfg.built_labeler.to(device)(pixels, maps, labels, **side).ids
     else:
         slots = refine_maps(cfg.built_refiner.to(device), pixels, maps).argmax(1)
         label = ids.gather(1, slots.flatten(1)).view_as(slots)

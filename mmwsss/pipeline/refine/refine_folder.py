@@ -10,12 +10,14 @@ from dataclasses import asdict, dataclass, field
 from functools import partial
 from itertools import groupby
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 
 from mmwsss.cam import keep_known
 from mmwsss.cli.progress_bar import progress_bar
+from mmwsss.datasets.side_inputs.declaration import folder_of, read_declarations
 from mmwsss.datasets.side_inputs.ids_kind import decode_mask
 from mmwsss.io.data_errors import DataError, MaskError, UnreadableImageError
 from mmwsss.io.image_files import image_stem, picture_size
@@ -95,6 +97,12 @@ def refine_folder(
     """
     _check_device(device)
     tasks = plan(images, scores, out, cfg.kind, names)
+    if cfg.side_inputs:
+        tasks = _with_side_inputs(tasks, cfg)
+        declared = cfg.side_inputs.values()
+        refuse_inputs(
+            out, [folder_of(e, None) for e in declared], 'the folder of labels'
+        )
     if partial_labels is not None:
         tasks = _with_known(tasks, partial_labels)
         refuse_inputs(out, (partial_labels,), 'the folder of labels')
@@ -221,6 +229,24 @@ def _with_known(tasks: Sequence[Task], folder: str | Path) -> list[Task]:
             'name each as its image, or leave out --partial',
         )
     return found
+
+
+def _with_side_inputs(tasks: Sequence[Task], cfg: RefineCfg) -> list[Task]:
+    """The tasks with what the labeler takes of each image, found and checked.
+
+    Raises:
+        DataError: naming the first file that is missing or doesn't fit its image.
+    """
+    infos: list[dict[str, Any]] = [
+        dict(img_id=Path(task.out).stem, img_path=task.image, picture=cfg.rule)
+        for task in tasks
+    ]
+    for one in read_declarations(cfg.side_inputs, None):
+        one.find(infos)
+    return [
+        task._replace(side=tuple(info['side_inputs'].items()))
+        for task, info in zip(tasks, infos, strict=True)
+    ]
 
 
 def _by_stem(folder: str | Path, wanted: Callable[[str], bool]) -> dict[str, str]:
