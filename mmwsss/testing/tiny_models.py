@@ -89,8 +89,8 @@ def earlier_stages(model: dict, folder: str | Path, seed: int = 0) -> dict[str, 
     """Make the checkpoints that a network is trained from, with random weights.
 
     Such are the checkpoint of a part that names one beside its own settings
-    (SemFormer's ``caae``), and that of the network around which self-training is
-    (``segmentor``).
+    (SemFormer's ``caae``), that of the network around which self-training is
+    (``segmentor``), and the file of a frozen CLIP (``clip``).
 
     Args:
         model: the network's config.
@@ -105,11 +105,28 @@ def earlier_stages(model: dict, folder: str | Path, seed: int = 0) -> dict[str, 
         if isinstance(part, dict) and {'type', 'checkpoint'} <= set(part):
             file = earlier_stage(part, folder, model['num_classes'])
             found[name] = dict(part, checkpoint=file)
+    if model.get('clip'):
+        found['clip'] = dict(model['clip'], checkpoint=frozen_file(model, folder))
     if 'segmentor' in model:
         base = dict(model['segmentor'])
         base['backbone'] = without_pretrained(dict(base['backbone']))
         found['checkpoint'] = earlier_stage(base, folder, base['num_classes'], seed)
     return found
+
+
+def frozen_file(model: dict, folder: str | Path) -> str:
+    """A file of the frozen encoder and texts of a network, random weights."""
+    settings = dict(model, backbone=without_pretrained(dict(model['backbone'])))
+    network = MODELS.build(settings)
+    start_frozen(network)
+    state = {
+        f'{part}.{name}': value
+        for part in network.frozen.parts
+        for name, value in getattr(network, part).state_dict().items()
+    }
+    path = Path(folder) / 'frozen.pth'
+    torch.save(dict(state_dict=state), path)
+    return str(path)
 
 
 def earlier_stage(

@@ -103,5 +103,6 @@ def test_files_that_do_not_fit(place) -> None:
     torch.save(content, other)
     cfg = Config.fromfile(place / 'config.py')
     cfg.model.clip.checkpoint = str(other)
+    cfg.test_dataloader.dataset.metainfo = dict(classes=list(CLASSES))
     with pytest.raises(CheckpointMismatch, match='trained with the classes'):
         init_model(cfg)
