@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from mmwsss.datasets.coco_masks import class_mask
-from mmwsss.datasets.image_names import clean_name, composed
+from mmwsss.datasets.image_names import clean_name, label_name
 from mmwsss.datasets.label_channels import BACKGROUND, LabelChannels
 from mmwsss.datasets.readers.coco_reader import CocoReader
 from mmwsss.datasets.readers.label_source import LabelSource
@@ -71,7 +71,7 @@ def _class_ids(
 ) -> dict[int, int]:
     """Class id 1..C by the id of its category; those of "no object" have none."""
     table = LabelChannels((BACKGROUND, *classes)).table
-    channels = {c['id']: table.get(composed(c['name'])) for c in categories}
+    channels = {c['id']: table.get(label_name(c['name'])) for c in categories}
     return {key: i + 1 for key, i in channels.items() if i is not None}
 
 
