@@ -10,7 +10,7 @@ from mmwsss.io.errors import UserError
 from mmwsss.io.findings import Findings
 from mmwsss.io.wording import setting
 
-from .readers.vocabulary import spelling_key
+from .readers.vocabulary import name_key, spelling_key
 
 #: how inspections call what has no defect, without blanks, ``_`` and ``-``
 _NOTHING = frozenset(
@@ -126,7 +126,7 @@ def _refuse_nothing(found: Sequence[str], labels: Mapping[str, int]) -> None:
     nothing = [
         name
         for name, key in keys.items()
-        if key in _NOTHING or name in numbers or _denied(key, {*keys.values()} - {key})
+        if key in _NOTHING or name in numbers or _denied(name, found)
     ]
     if nothing and len(nothing) < len(found):
         raise UserError(
@@ -144,8 +144,14 @@ def _plain(name: str) -> str:
     return spelling_key(name).replace('_', '')
 
 
-def _denied(key: str, others: set[str]) -> bool:
+def _denied(name: str, found: Sequence[str]) -> bool:
     """Whether it says that another label isn't there."""
-    return any(key == word + other for word in _NOT for other in others) or any(
-        key == other + 'free' for other in others
-    )
+    own = name_key(name).replace('-', '_'), _plain(name)
+    for other in found:
+        key = _plain(other)
+        said = [f'{word}_{name_key(other)}' for word in _NOT] + [f'{key}_free']
+        # of short words another may begin so by chance
+        said += [word + key for word in _NOT] if len(key) > 3 else []
+        if other != name and set(own) & set(said):
+            return True
+    return False
