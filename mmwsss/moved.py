@@ -90,7 +90,7 @@ models.decode_heads.mlp_head methods.afa.mlp_head
 models.decode_heads.reconstruction_decoder methods.semformer.reconstruction_decoder
 models.losses.activation_complementation methods.semformer.activation_complementation
 models.losses.activation_suppression methods.semformer.activation_suppression
-models.losses.affinity_loss methods.afa.affinity_loss
+methods.afa.affinity_loss models.losses.affinity_loss
 models.losses.attention_consistency methods.smaf.attention_consistency
 models.losses.class_contrast methods.semformer.class_contrast
 models.losses.class_token_contrast methods.toco.class_token_contrast

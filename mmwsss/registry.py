@@ -16,6 +16,7 @@ from mmengine.registry import Registry
 from mmseg import registry as mmseg
 
 from mmwsss.io.library_noise import silence_noise
+from mmwsss.io.safe_yaml import use_safe_yaml
 
 SCOPE = 'mmwsss'
 #: mmengine's initialiser that reads a file, by its registered and its own name
@@ -23,6 +24,7 @@ PRETRAINED = ('Pretrained', 'PretrainedInit')
 # configs of other packages may be based on ours: 'mmwsss::toco/toco_vit-t_shapes.py'
 MODULE2PACKAGE[SCOPE] = SCOPE
 silence_noise()
+use_safe_yaml()
 
 
 def import_modules(package: str) -> None:

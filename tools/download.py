@@ -82,7 +82,8 @@ def listing() -> str:
 def _what(entry: dict) -> str:
     """What there is of a model."""
     if 'Weights' in entry:
-        return f'weights, {entry["Metadata"]["Size"]}'
+        known = entry['Metadata']
+        return f'weights, {known["Size"]}: {", ".join(known["Classes"][1:])}'
     release = entry.get('Release')
     if release is None:
         return 'no weights, a config to train'

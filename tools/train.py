@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 
 from mmengine.config import Config
 
@@ -15,7 +16,10 @@ from mmwsss.cli.arguments import (
     read_config,
 )
 from mmwsss.cli.finished import say_finished
-from mmwsss.cli.launch import fetch_pretrained, prepare_run
+from mmwsss.cli.launch import add_hook, fetch_pretrained, prepare_run
+from mmwsss.cli.processes import enter_on_first_process
+from mmwsss.cli.resuming import check_resumable, requeued
+from mmwsss.pipeline.lock import OUTPUT_LOCK, BusyError, folder_lock
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
@@ -38,6 +42,12 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         action='store_true',
         help='scale the learning rate linearly with the batch size',
     )
+    parser.add_argument(
+        '--keep-going',
+        action='store_true',
+        help='train on where a loss or a weight is NaN or infinite, which otherwise '
+        'ends the run',
+    )
     add_common_arguments(parser)
     return parse(parser, argv)
 
@@ -45,9 +55,14 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
 def build_config(args: argparse.Namespace) -> Config:
     """The config of the run, with the command line merged in."""
     cfg = read_config(args)
-    if args.resume is not None:
+    resume = args.resume or requeued(cfg.work_dir)
+    if resume is not None:
         cfg.resume = True
-        cfg.load_from = None if args.resume == 'auto' else args.resume
+        cfg.load_from = None if resume == 'auto' else resume
+        if resume == 'auto':
+            check_resumable(cfg.work_dir)
+    if args.keep_going:
+        add_hook(cfg, 'DivergenceHook', keep_going=True)
     cfg = prepare_run(
         cfg, args.launcher, args.amp, args.auto_scale_lr, args.allow_pickle
     )
@@ -59,10 +74,12 @@ def main(argv: list[str] | None = None) -> None:
     """Build the runner and train; tell what came of it and what comes next."""
     args = parse_args(argv)
     runner = make_runner(build_config(args))
-    runner.train()
+    lock = folder_lock(Path(runner.work_dir), '--work-dir', OUTPUT_LOCK)
+    with enter_on_first_process(lock):
+        runner.train()
     say_finished(runner, None if args.cfg_options else args.config)
 
 
 if __name__ == '__main__':
-    with plain_errors():
+    with plain_errors(BusyError):
         main()

@@ -160,7 +160,13 @@ def raw_cam(cam: Tensor, eps: float = NORMALISE_EPS) -> Tensor:
     return cam
 
 
-NORMALISE = {'minmax': normalise_cam, 'max': max_normalise_cam, 'none': raw_cam}
+#: 'ready': maps that come in [0, 1] stay as they are; of several scales the mean
+NORMALISE = {
+    'minmax': normalise_cam,
+    'max': max_normalise_cam,
+    'none': raw_cam,
+    'ready': raw_cam,
+}
 
 
 def fuse_cams(
@@ -184,8 +190,9 @@ def fuse_cams(
         size: (H, W) of the image at scale 1.
         eps: see :func:`normalise_cam`.
         pair: ``'max'`` (ToCo, FSR, AFA) or ``'sum'`` (SemFormer, EPS) of a pair.
-        normalise: ``'minmax'`` (ToCo, FSR, AFA), ``'max'`` (SemFormer, EPS) or
-            ``'none'``: sums without an upper bound.
+        normalise: ``'minmax'`` (ToCo, FSR, AFA), ``'max'`` (SemFormer, EPS),
+            ``'none'``: sums without an upper bound; or ``'ready'``: maps that come in
+            [0, 1] and are only averaged (CLIP-ES); ``pair`` isn't ``'sum'`` then.
         multiple: maps are resized to ``size`` rounded up to a multiple of this, then
             cut; 1: straight to ``size``, the better geometry. SemFormer as released:
             16, though its inputs were stretched to that size, not padded.
@@ -206,6 +213,8 @@ def fuse_cams(
         total = merged if total is None else total + merged
     if total is None:
         raise ValueError('fuse_cams needs the logits of at least one scale, got none')
+    if normalise == 'ready':
+        total = total / len(raw)
     return NORMALISE[normalise](total[..., : size[0], : size[1]], eps)
 
 
@@ -261,7 +270,7 @@ def fuse_seg_logits(
             mirrors (not yet un-mirrored; ``None`` without mirrors).
         size: (H, W) of the label.
         pair: ``'sum'`` (ToCo on VOC), ``'max'`` (on COCO) or ``'mean'`` of the pair.
-        fuse: ``'max'`` (VOC) or ``'sum'`` (COCO) over scales.
+        fuse: ``'max'`` (VOC), ``'sum'`` (COCO) or ``'mean'`` (WeCLIP) over scales.
         grid: size at which pairs and scales meet; ``None``: at ``size`` (ToCo). AFA:
             the size of the scale-1 logits.
 
@@ -271,8 +280,8 @@ def fuse_seg_logits(
     Raises:
         ValueError: if ``pair`` or ``fuse`` is unknown.
     """
-    if fuse not in ('max', 'sum'):
-        raise ValueError(f"fuse must be 'max' or 'sum', got {fuse!r}")
+    if fuse not in ('max', 'sum', 'mean'):
+        raise ValueError(f"fuse must be 'max', 'sum' or 'mean', got {fuse!r}")
     total = None
     for plain, mirrored in raw:
         logits = resize(plain.float(), grid or size)
@@ -282,4 +291,6 @@ def fuse_seg_logits(
             total = logits
         else:
             total = torch.maximum(total, logits) if fuse == 'max' else total + logits
+    if total is not None and fuse == 'mean':
+        total = total / len(raw)
     return total if total is None else resize(total, size)

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from .fusion import resize
@@ -220,6 +221,12 @@ def affinity_targets(
     if not self_pairs:
         drop = drop | torch.eye(flat.shape[1], dtype=torch.bool, device=label.device)
     return same.masked_fill_(drop, IGNORE)
+
+
+def label_on_grid(label: Tensor, grid: tuple[int, int]) -> Tensor:
+    """Pixel labels (B, H, W) on a token grid (h, w), nearest: row floor(k H / h)."""
+    small = F.interpolate(label[:, None].float(), grid, mode='nearest')
+    return small[:, 0].to(label.dtype)
 
 
 def label_shares(label: Tensor, box: Tensor | None = None) -> dict[str, Tensor]:

@@ -93,6 +93,8 @@ def fuse_seg_part(
             total = torch.maximum(total, logits) if fuse == 'max' else total + logits
     if total is None:
         raise ValueError('fuse_seg_part needs the logits of at least one scale')
+    if fuse == 'mean':
+        total = total / len(raw)
     return total
 
 

@@ -44,15 +44,21 @@ def _title(name: str) -> str:
     return f'{_TITLES.get(part, part)} {score}'.strip()
 
 
-def next_commands(config: str, checkpoint: str, tests: bool) -> list[str]:
+def next_commands(
+    config: str, checkpoint: str, work_dir: str, tests: bool
+) -> list[str]:
     """The command lines that use a checkpoint.
 
     Args:
         config: of the training.
         checkpoint: its last one.
+        work_dir: where the training has written.
         tests: whether the config has a test data set.
     """
-    lines = [f'python demo/image_demo.py PHOTOS {config} {checkpoint} --out-dir out']
+    lines = [
+        f'python tools/analysis_tools/report.py {work_dir}  # one page to look at',
+        f'python demo/image_demo.py PHOTOS {config} {checkpoint} --out-dir out',
+    ]
     if tests:
         test = f'python tools/test.py {config} {checkpoint} --out masks'
         lines.insert(0, f'{test}  # scores and masks')
@@ -82,7 +88,8 @@ def say_finished(runner: Runner, config: str | None = None) -> None:
     if checkpoint:
         file = config or _dumped(runner)
         tests = bool(runner.cfg.get('test_dataloader'))
-        commands = next_commands(file, _near(checkpoint), tests)
+        folder = _near(runner.work_dir)
+        commands = next_commands(file, _near(checkpoint), folder, tests)
         lines += ['next:', *(f'  {command}' for command in commands)]
     runner.logger.info('finished\n' + '\n'.join(filter(None, lines)))
 

@@ -52,6 +52,8 @@ def prepare_run(
     cfg.launcher = launcher
     guard_outputs(cfg)
     add_hook(cfg, 'ProvenanceHook')
+    add_hook(cfg, 'DivergenceHook')
+    add_hook(cfg, 'StopSignalHook')
     skip_pretrained_on_resume(cfg)
     if amp:
         enable_amp(cfg)
@@ -73,11 +75,11 @@ def guard_outputs(cfg: Config) -> None:
     add_hook(cfg, 'OutputGuardHook')
 
 
-def add_hook(cfg: Config, name: str) -> None:
+def add_hook(cfg: Config, name: str, **settings: Any) -> None:
     """Add a hook of mmwsss that every run has, unless the config names it."""
     hooks = cfg.get('custom_hooks') or []
     if not any(name_of(hook.get('type')) == name for hook in hooks):
-        cfg.custom_hooks = [*hooks, dict(type=f'mmwsss.{name}')]
+        cfg.custom_hooks = [*hooks, dict(type=f'mmwsss.{name}', **settings)]
 
 
 def skip_pretrained_on_resume(cfg: Config) -> None:

@@ -111,6 +111,7 @@ class COCO14WeakDataset(WeakSegDataset):
             'toothbrush',
         ),
         palette=voc_palette(81).tolist(),
+        long_side=640,
     )
 
     def __init__(

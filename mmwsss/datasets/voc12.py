@@ -70,6 +70,7 @@ class VOC12WeakDataset(WeakSegDataset):
             'tvmonitor',
         ),
         palette=voc_palette(21).tolist(),
+        long_side=500,
     )
 
     def __init__(

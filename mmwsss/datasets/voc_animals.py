@@ -40,6 +40,7 @@ class VOCAnimalsDataset(WeakSegDataset):
     METAINFO = dict(
         classes=('background', 'cat', 'cow', 'dog', 'horse', 'person', 'sheep'),
         palette=voc_palette(7).tolist(),
+        long_side=320,
     )
 
     def __init__(

@@ -11,6 +11,7 @@ closes mmengine's and torch's fall-backs for the whole process.
 
 from __future__ import annotations
 
+import hashlib
 import io
 import logging
 import os
@@ -31,6 +32,7 @@ from mmengine.runner import checkpoint as mm_checkpoint
 from mmengine.runner.checkpoint import CheckpointLoader
 from numpy._core import multiarray
 
+from .atomic_file import write_atomic
 from .errors import UserError
 from .fetch import fetch
 from .plain import restore_message_hub, to_plain
@@ -285,8 +287,22 @@ def _stored_or_downloaded(url: str) -> str:
 
 
 def _cached_path(url: str) -> str:
-    name = osp.basename(url.partition('?')[0])
-    return osp.join(torch.hub.get_dir(), 'checkpoints', name)
+    """Where torch's cache has, or gets, the file of an address.
+
+    The cache knows files by their last name alone. A name with a hash is one file's;
+    of the others, ``NAME.url`` beside the file says whose it is, and a second address
+    with that name has a folder of its own.
+    """
+    folder, address = (
+        osp.join(torch.hub.get_dir(), 'checkpoints'),
+        url.partition('?')[0],
+    )
+    path = osp.join(folder, osp.basename(address))
+    note = Path(f'{path}.url')
+    if hash_in_name(path) or not note.is_file() or note.read_text() == address:
+        return path
+    own = hashlib.sha256(address.encode()).hexdigest()[:16]
+    return osp.join(folder, own, osp.basename(address))
 
 
 def _download(url: str) -> str:
@@ -303,6 +319,7 @@ def _fetch_to_cache(url: str) -> Exception | None:
     if not osp.isfile(path):
         try:
             fetch(url, path, hash_in_name(osp.basename(path)))
+            write_atomic(url.partition('?')[0].encode(), f'{path}.url')
         except (OSError, UserError) as error:
             return error
     return None

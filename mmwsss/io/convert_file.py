@@ -4,6 +4,7 @@ from __future__ import annotations
 import io
 import os
 from collections.abc import Callable, Mapping
+from typing import Any
 
 import torch
 from mmengine.logging import print_log
@@ -12,6 +13,10 @@ from torch import Tensor
 from .atomic_file import write_atomic
 from .checkpoint import load_checkpoint_file, use_safe_checkpoints
 from .output_folder import OutputError, refuse_inputs
+from .plain import to_plain
+
+#: key of the meta data of a converted file
+CONVERTED = 'converted'
 
 
 def convert_file(
@@ -44,23 +49,38 @@ def claim_target(target: str, source: str) -> None:
     refuse_inputs(target, [source], 'the target')
     if os.path.exists(target):
         found = load_checkpoint_file(target, map_location='cpu')
-        if not isinstance(found, dict) or set(found) != {'state_dict'}:
+        if not _is_converted(found):
             raise OutputError(
                 f'{target} is there and is no converted file: give another name, or '
                 'move it away'
             )
 
 
-def write_state(state: Mapping[str, Tensor], source: str, target: str) -> None:
+def _is_converted(found: Any) -> bool:
+    if not isinstance(found, dict) or set(found) - {'meta'} != {'state_dict'}:
+        return False
+    return 'meta' not in found or found['meta'].get(CONVERTED) is True
+
+
+def write_state(
+    state: Mapping[str, Tensor],
+    source: str,
+    target: str,
+    meta: Mapping[str, Any] | None = None,
+) -> None:
     """Write ``dict(state_dict=…)`` of plain tensors, atomically.
 
     Args:
         state: the tensors.
         source: where they are from, for the log.
         target: path to write.
+        meta: what else the file says, plain (``dataset_meta``, as checkpoints have it).
     """
     claim_target(target, source)
     buffer = io.BytesIO()
-    torch.save(dict(state_dict=dict(state)), buffer)
+    content: dict[str, Any] = dict(state_dict=dict(state))
+    if meta is not None:
+        content['meta'] = to_plain({**meta, CONVERTED: True}, 'meta')
+    torch.save(content, buffer)
     write_atomic(buffer.getvalue(), target)
     print_log(f'{source}: {len(state)} tensors written to {target}', 'current')

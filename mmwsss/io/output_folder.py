@@ -103,7 +103,7 @@ def refuse_unwritable(folder: str | os.PathLike, option: str = '--out') -> None:
     refuse_file(folder, option)
     try:
         os.makedirs(folder, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder):
+        with tempfile.TemporaryFile(dir=os.fspath(folder)):
             pass
     except OSError as err:
         raise OutputError(

@@ -119,7 +119,7 @@ def shipped_table(entries: Iterable[Entry]) -> str:
     Raises:
         UserError: if an entry lacks something that publishing writes.
     """
-    titles = ('model', 'data', 'score:', 'size:', 'licence', 'trained from')
+    titles = ('model', 'data', 'classes', 'score:', 'size:', 'licence', 'trained from')
     return table(titles, [_shipped(entry) for entry in entries if 'Weights' in entry])
 
 
@@ -130,6 +130,7 @@ def _shipped(entry: Entry) -> list[str]:
         return [
             cells.config(entry, str(Path(ZOO_PAGE).parent)),
             result['Dataset'],
+            ', '.join(known['Classes'][1:]),
             f'{score} {result["Metrics"][score]:.2f}',
             *(known[key] for key in ('Size', 'Licence', 'Initial Weights')),
         ]

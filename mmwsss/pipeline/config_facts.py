@@ -70,23 +70,26 @@ def config_facts(
         'Pretraining': pretraining(cfg, backbones),
         'Training Data': training_data(loader.dataset),
         'Class Count': cfg.num_classes,
-        'Crop Size': crop_size(loader.dataset.pipeline),
-        'Batch Size': loader.batch_size,
-        'Iterations': cfg.train_cfg.max_iters,
         'Protocol': protocol(cfg),
     }
-    return {key: value for key, value in facts.items() if value is not None}
+    if cfg.train_cfg.max_iters:  # it is trained at all
+        facts |= {
+            'Crop Size': crop_size(loader.dataset.pipeline),
+            'Batch Size': loader.batch_size,
+            'Iterations': cfg.train_cfg.max_iters,
+        }
+    return {key: facts[key] for key in FACTS if facts.get(key) is not None}
 
 
 def _pipeline_facts(
     cfg: Config, root: Path, backbones: Mapping[str, Backbone]
 ) -> dict[str, Any]:
-    """Data and supervision of the first training, protocol of the last test."""
+    """Data and supervision of the first network, protocol of the last test."""
     kinds = {
-        kind: [root / s['config'] for s in cfg.stages if s['type'] == kind]
-        for kind in ('train', 'test')
+        name: [root / s['config'] for s in cfg.stages if s['type'] in types]
+        for name, types in dict(first=('train', 'generate'), test=('test',)).items()
     }
-    facts = config_facts(kinds['train'][0], root, backbones)
+    facts = config_facts(kinds['first'][0], root, backbones)
     kept = ('Supervision', 'Training Data', 'Class Count')
     result = {key: facts[key] for key in kept if key in facts}
     for path in kinds['test'][-1:]:

@@ -26,9 +26,11 @@ from mmwsss.io.provenance import record_in
 from mmwsss.io.published import compare_classes, load_to_predict, saved_classes
 from mmwsss.models.prediction.inference_cfg import MAPS
 from mmwsss.models.prediction.large_predictor import STRIDE
+from mmwsss.models.segmentors.weak_segmentor import WeakSegmentor
 from mmwsss.models.segmentors.wrapped_segmentor import unwrap
 from mmwsss.pipeline.large_prediction import predict_large, too_large
 from mmwsss.pipeline.prediction_cost import LargePictures
+from mmwsss.pipeline.usual_size import say_shrunk, shrunk_to, side_for
 from mmwsss.registry import DATASETS, MODELS, class_of
 
 
@@ -167,12 +169,16 @@ def read_photo(path: str | Path, rule: PictureRule | None = None) -> np.ndarray:
     return read_rgb(path, rule)
 
 
-def packed(model: nn.Module, *photos: np.ndarray) -> dict[str, Any]:
+def packed(
+    model: nn.Module, *photos: np.ndarray, side: int | None = None
+) -> dict[str, Any]:
     """Photos as a batch that the model takes: ``inputs`` and ``data_samples``.
 
     Args:
         model: from :func:`init_model`.
         *photos: RGB (H, W, 3) uint8 (N bands for a network of N).
+        side: long side that larger photos are shrunk to; predictions have the size of
+            the photo all the same.
 
     Raises:
         ValueError: if an array has another form.
@@ -181,9 +187,11 @@ def packed(model: nn.Module, *photos: np.ndarray) -> dict[str, Any]:
     for pixels in photos:
         check_form(model, pixels)
         size = pixels.shape[:2]
+        pixels = shrunk_to(pixels, side)
         if isinstance(model.data_preprocessor, ImgDataPreprocessor):
             pixels = pixels[..., ::-1]  # mmseg's pipelines load BGR
-        items.append(PackWeakInputs()(dict(img=pixels, ori_shape=size, img_shape=size)))
+        sizes = dict(ori_shape=size, img_shape=pixels.shape[:2])
+        items.append(PackWeakInputs()(dict(img=pixels, **sizes)))
     batch = {
         name: [item[name] for item in items] for name in ('inputs', 'data_samples')
     }
@@ -227,8 +235,9 @@ def predict_image(
 ) -> SegDataSample:
     """Predict one photo. No label is read: CAMs are masked by predicted classes.
 
-    A photo that would take minutes goes through in windows, which is said before it
-    begins; ``windows=dict(size=None)`` keeps it whole. Of one whose maps of all classes
+    A photo larger than those of the model's data set is shrunk to their long side,
+    where the data set says one and ``input`` doesn't; which is said. A photo
+    that would take minutes goes through in windows, which is said before it begins; ``windows=dict(size=None)`` keeps it whole. Of one whose maps of all classes
     would take more than 512 MiB too, label, confidence and class maps at stride 4 are
     given (:class:`.LargePredictor`), unless ``outputs`` asks for others.
 
@@ -262,14 +271,20 @@ def predict_image(
         name = str(image)
     check_form(model, pixels)
     overrides = without_labels(model, overrides)
+    side = side_for(model, overrides)
+    seen = shrunk_to(pixels, side)
+    say_shrunk(model, side, pixels.shape[:2], 'input' in overrides)
     if 'windows' not in overrides:
-        windows = large_pictures(model, overrides).overrides(pixels.shape[:2], name)
-        asked = 'outputs' in overrides
+        windows = large_pictures(model, overrides).overrides(seen.shape[:2], name)
+        small = (windows or seen is not pixels) and 'outputs' not in overrides
         overrides |= windows
-        if windows and not asked and too_large(model, pixels.shape[:2]):
-            return predict_large(model, pixels, overrides | small_outputs(model))
+        if small and too_large(model, pixels.shape[:2]):
+            overrides |= small_outputs(model)
+            return predict_large(model, pixels, overrides, seen)
+    if not isinstance(unwrap(model), WeakSegmentor):
+        overrides = {}  # all that mmseg's take has been taken
     with torch.no_grad():
-        return model.predict(**packed(model, pixels), **overrides)[0]
+        return model.predict(**packed(model, pixels, side=side), **overrides)[0]
 
 
 def small_outputs(model: nn.Module) -> dict[str, tuple[str, ...]]:

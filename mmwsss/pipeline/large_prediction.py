@@ -62,7 +62,10 @@ def is_stitched(
 
 
 def predict_large(
-    model: nn.Module, pixels: np.ndarray, overrides: Mapping[str, Any]
+    model: nn.Module,
+    pixels: np.ndarray,
+    overrides: Mapping[str, Any],
+    seen: np.ndarray | None = None,
 ) -> SegDataSample:
     """Predict a picture tile by tile, see :class:`.LargePredictor`.
 
@@ -70,6 +73,7 @@ def predict_large(
         model: from :func:`.init_model`: a network of ours with a decoder.
         pixels: (H, W, N) uint8.
         overrides: entries of ``test_cfg`` to replace.
+        seen: the picture as the network gets it, if that is smaller.
 
     Raises:
         UserError: if an output is asked for that a large picture hasn't.
@@ -77,7 +81,7 @@ def predict_large(
     inner = unwrap(model)
     cfg = settings_of(inner, overrides)
     network = inner.teacher_network() if cfg.use_teacher else inner
-    return LargePredictor(network, cfg).predict_pixels(pixels)
+    return LargePredictor(network, cfg).predict_pixels(pixels, seen)
 
 
 def settings_of(inner: WeakSegmentor, overrides: Mapping[str, Any]) -> InferenceCfg:

@@ -153,8 +153,8 @@ def _follow(
                 time.sleep(_POLL)
                 _pass_on(reader, echo)
             peak = ended
-        except BaseException:
-            _stop(process)
+        except BaseException as error:
+            _stop(process, told=isinstance(error, Interrupted))
             raise
         finally:
             end_writers(log)
@@ -184,10 +184,15 @@ def _pass_on(reader: IO[bytes], echo: Echo) -> None:
             echo(line.rstrip())
 
 
-def _stop(process: subprocess.Popen) -> None:
-    """Let it end by itself (a terminal's Ctrl-C reaches it too), ask, then insist."""
-    grace = _OWN_END
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGKILL, None):
+def _stop(process: subprocess.Popen, told: bool = False) -> None:
+    """Let it end by itself (a terminal's Ctrl-C reaches it too), ask, then insist.
+
+    Where this run was ``told`` to end by a signal, so is the tool: a training then
+    writes a checkpoint first.
+    """
+    grace = 0.0 if told else _OWN_END
+    ask = [signal.SIGTERM, signal.SIGINT] if told else [signal.SIGINT, signal.SIGTERM]
+    for number in (*ask, signal.SIGKILL, None):
         try:
             process.wait(grace)
             return

@@ -31,12 +31,14 @@ def test_without_scores_there_is_no_table():
 
 
 def test_without_test_data_nothing_is_tested():
-    assert [line.split()[1] for line in next_commands('c.py', 'x.pth', True)] == [
+    assert [line.split()[1] for line in next_commands('c.py', 'x.pth', 'w', True)] == [
         'tools/test.py',
+        'tools/analysis_tools/report.py',
         'demo/image_demo.py',
     ]
-    (only,) = next_commands('c.py', 'x.pth', False)
-    assert only.startswith('python demo/image_demo.py PHOTOS c.py x.pth')
+    report, photos = next_commands('c.py', 'x.pth', 'work', False)
+    assert report.startswith('python tools/analysis_tools/report.py work ')
+    assert photos.startswith('python demo/image_demo.py PHOTOS c.py x.pth')
 
 
 @pytest.fixture
@@ -65,6 +67,7 @@ def test_scores_pictures_and_next_command(runner, tmp_path, monkeypatch):
     assert '55.50' in text and '5 pictures' in text
     checkpoint = tmp_path / 'iter_6.pth'
     assert f'python tools/test.py toco.py {checkpoint} --out masks' in text
+    assert f'report.py {tmp_path} ' in text
     assert 'vis_image' not in text  # no picture was drawn
     (tmp_path / 'log/vis_data/vis_image').mkdir(parents=True)
     say_finished(runner)  # the command line had options: the config that ran

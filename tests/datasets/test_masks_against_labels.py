@@ -347,9 +347,11 @@ def test_masks_that_are_missing_are_counted_with_the_way_out(tmp_path):
     several = rf'masks/01\.png.*1 of {len(LABELS)} masks is missing.*draw those that'
     with pytest.raises(DataError, match=several):
         opened(root)
-    with worded({'data_prefix.seg_map_path': '--masks'}):
-        with pytest.raises(DataError, match=r'the masks \(--masks\), or take'):
-            opened(root)
+    with (
+        worded({'data_prefix.seg_map_path': '--masks'}),
+        pytest.raises(DataError, match=r'the masks \(--masks\), or take'),
+    ):
+        opened(root)
     (root / 'masks').rename(root / 'ids')
     with pytest.raises(DataError, match=r'by data_prefix\.seg_map_path, with one PNG'):
         opened(root)

@@ -23,7 +23,6 @@ from mmwsss.cam import (
     window_mask,
 )
 from mmwsss.labelers.soft_maps import background_stacks
-from mmwsss.methods.afa.affinity_loss import affinity_loss
 from mmwsss.methods.afa.box_refine import par_in_boxes, refined_propagated_label
 from mmwsss.methods.afa.propagation import (
     propagate,
@@ -31,6 +30,7 @@ from mmwsss.methods.afa.propagation import (
     token_label,
     transition_matrix,
 )
+from mmwsss.models.losses.affinity_loss import affinity_loss
 from mmwsss.ops import PAR
 from mmwsss.structures import ImageLabels
 from tests.goldens.test_toco_cam import MEAN, STD, close, equal, present

@@ -8,10 +8,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from mmwsss.cam import affinity_targets, window_mask
+from mmwsss.cam import affinity_targets, label_on_grid, window_mask
 from mmwsss.methods.afa.afa import AFA
 from mmwsss.methods.afa.mit_keys import FUSION, convert_afa
-from mmwsss.methods.afa.propagation import token_label
 from tests.goldens.afa_model import tiny_afa
 from tests.goldens.toco_model import close, state_dict
 
@@ -83,7 +82,7 @@ def losses(data: dict, model: AFA) -> dict[str, Tensor]:
     label = torch.from_numpy(data['grad_seg_label'].astype(np.int64))
     grid = tuple(features.maps[-1].shape[-2:])
     targets = affinity_targets(
-        token_label(label, grid), window_mask(grid, int(data['grad_radius'])), True
+        label_on_grid(label, grid), window_mask(grid, int(data['grad_radius'])), True
     )
     np.testing.assert_array_equal(targets.numpy(), data['grad_aff_label'])
     cls_label = torch.from_numpy(data['grad_cls_label'])

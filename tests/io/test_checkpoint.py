@@ -184,7 +184,22 @@ def test_a_url_that_breaks_off_is_resumed(tmp_path, monkeypatch):
         load_checkpoint_file(f'{server.url}/x.pth')  # from the cache
         assert len(server.asked) == 2
     assert torch.equal(found['weight'], torch.arange(999.0))
-    assert [p.name for p in (tmp_path / 'checkpoints').iterdir()] == ['x.pth']
+    kept = {p.name for p in (tmp_path / 'checkpoints').iterdir()}
+    assert kept == {'x.pth', 'x.pth.url'}
+
+
+def test_two_addresses_with_one_file_name(tmp_path, monkeypatch):
+    """torch's cache knows the last name alone; each address has its own weights."""
+    monkeypatch.setenv('no_proxy', '127.0.0.1')
+    monkeypatch.setattr(torch.hub, 'get_dir', lambda: str(tmp_path))
+    with file_server() as server:
+        for name, value in (('a/x.pth', 1.0), ('b/x.pth', 2.0)):
+            torch.save(dict(weight=torch.tensor(value)), tmp_path / 'x.pth')
+            server.files[name] = (tmp_path / 'x.pth').read_bytes()
+        for name, value in (('a/x.pth', 1.0), ('b/x.pth', 2.0)) * 2:
+            found = load_checkpoint_file(f'{server.url}/{name}')
+            assert found['weight'] == value
+        assert len(server.asked) == 2
 
 
 def test_garbage_is_named(tmp_path):

@@ -33,7 +33,7 @@ def shapes(tmp_path):
 
 @pytest.fixture
 def drawn(load_tool, monkeypatch):
-    """The tool, and of each panel: heading above all, and (title, size, ids) of tiles."""
+    """The tool, and of each panel: its heading, and (title, size, ids) of tiles."""
     tool, panels = load_tool(TOOL), []
     compose = tool.compose_panel
 
@@ -95,7 +95,7 @@ def test_saliency_maps_and_views_are_shown(drawn, shapes):
     tool, panels = drawn
     for part, titles in (
         ('train', ['photo', 'saliency']),
-        ('test', ['scale 0', 'scale 1', 'scale 2', 'mask', 'mask on photo']),
+        ('test', ['scale 1', 'scale 1.5', 'scale 2', 'mask', 'mask on photo']),
     ):
         out = shapes / part
         tool.main(

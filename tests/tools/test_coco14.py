@@ -109,6 +109,60 @@ def test_bad_input(load_tool, annotations, tmp_path):
         convert(load_tool, annotations, tmp_path / 'out')
 
 
+@pytest.mark.parametrize(
+    'text',
+    [
+        '[]',
+        '3',
+        '{"images": [{}], "annotations": [3], "categories": [{"id": 1}]}',
+        '{"images": [], "annotations": [{}], "categories": "abc"}',
+    ],
+)
+def test_other_content_is_refused(load_tool, tmp_path, text):
+    (tmp_path / 'instances.json').write_text(text)
+    with pytest.raises(DataError, match=r'instances\.json is no COCO instances file'):
+        convert(load_tool, tmp_path / 'instances.json', tmp_path / 'out')
+
+
+@pytest.mark.parametrize('suffix', ['pkl', 'yaml'])
+def test_annotations_run_no_code(load_tool, tmp_path, suffix):
+    """What they are is said by the content; mmengine's ``load`` goes by the suffix."""
+    ran, path = tmp_path / 'ran', tmp_path / f'instances.{suffix}'
+    code = (
+        f'cos\nmkdir\n(V{ran}\ntR.'
+        if suffix == 'pkl'
+        else (f'!!python/object/apply:os.mkdir ["{ran}"]')
+    )
+    path.write_text(code)
+    with pytest.raises(DataError):
+        convert(load_tool, path, tmp_path / 'out')
+    assert not ran.exists()
+
+
+@pytest.mark.parametrize(
+    'segmentation', [3, [[1, 2]], [[float('nan')] * 6], {'size': [8, 10]}, [['a'] * 6]]
+)
+def test_a_broken_annotation_is_named(load_tool, annotations, tmp_path, segmentation):
+    content = json.loads(annotations.read_text())
+    content['annotations'][2]['segmentation'] = segmentation
+    annotations.write_text(json.dumps(content))
+    with pytest.raises(DataError, match=r'x\.jpg has a broken annotation'):
+        convert(load_tool, annotations, tmp_path / 'out')
+
+
+def test_copies_that_a_kill_left_out_are_made_up_for(
+    load_tool, annotations, tmp_path, monkeypatch
+):
+    out = tmp_path / 'out'
+    convert(load_tool, annotations, out, copy_images=True)
+    photos = {f.name: f.read_bytes() for f in (tmp_path / 'photos').iterdir()}
+    (out / 'photos' / 'x.jpg').unlink()
+    (out / 'photos' / 'y.jpg').write_bytes(photos['y.jpg'][:100])
+    convert(load_tool, annotations, out, copy_images=True)
+    assert {f.name: f.read_bytes() for f in (out / 'photos').iterdir()} == photos
+    assert not any(f.is_symlink() for f in (out / 'photos').iterdir())
+
+
 @pytest.fixture
 def photos():
     if not (PHOTOS / 'annotations').is_dir():

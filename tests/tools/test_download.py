@@ -125,7 +125,8 @@ def test_every_name_is_listed(mim, capsys) -> None:
     mim.main(['--list'])
     rows = dict(line.split('  ', 1) for line in capsys.readouterr().out.splitlines())
     assert set(models(ROOT)) < set(rows) and 'deit-t_imagenet' in rows
-    assert rows[NAME].strip() == 'weights, 1.8 MB'
+    what = 'weights, 1.8 MB: stripes, dots, check, rings, zigzag, grid'
+    assert rows[NAME].strip() == what
     assert 'Google Drive folder' in rows['toco_vit-b_voc']
     with pytest.raises(SystemExit):
         mim.main([])

@@ -35,23 +35,24 @@ from __future__ import annotations
 
 import argparse
 import os
-import shutil
 from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from mmengine.fileio import load
 from mmengine.logging import print_log
 
 from mmwsss.cli.arguments import plain_errors
 from mmwsss.datasets.coco14 import COCO14WeakDataset
 from mmwsss.datasets.coco_masks import class_mask
 from mmwsss.datasets.label_channels import BACKGROUND
+from mmwsss.datasets.readers.label_source import LabelSource
 from mmwsss.io.data_errors import DataError
 from mmwsss.io.image_files import share_missing
 from mmwsss.io.label_png import save_label_png
 from mmwsss.io.mask_files import load_mask, write_labels
+from mmwsss.io.place_file import place_file
 from mmwsss.pipeline.workers import parallel_map
 
 CLASSES = COCO14WeakDataset.METAINFO['classes']
@@ -105,11 +106,25 @@ def make_tasks(
     Raises:
         DataError: if the annotations are not COCO's, or images are missing.
     """
-    content = load(annotations)
-    if not {'images', 'annotations', 'categories'} <= set(content):
-        raise DataError(
-            annotations, 'is no COCO instances file', 'give an instances_*.json'
+    try:
+        return _tasks_of(
+            LabelSource(annotations).json, annotations, images, masks, overwrite
         )
+    except (AttributeError, KeyError, TypeError) as err:
+        raise DataError(
+            annotations,
+            f'is no COCO instances file ({type(err).__name__}: {err})',
+            'give an instances_*.json',
+        ) from err
+
+
+def _tasks_of(
+    content: dict[str, list[dict]],
+    annotations: str,
+    images: str,
+    masks: Path,
+    overwrite: bool,
+) -> list[Task]:
     ids = class_ids(content['categories'], annotations)
     objects = defaultdict(list)
     for item in content['annotations']:
@@ -146,10 +161,10 @@ def convert_image(task: Task) -> tuple[str, ...]:
     if mask is None:
         try:
             mask = class_mask(task.annotations, task.class_ids, task.size)
-        except ValueError as err:
+        except (ArithmeticError, LookupError, TypeError, ValueError) as err:
             raise DataError(
                 task.name,
-                f'has a broken annotation ({err})',
+                f'has a broken annotation ({type(err).__name__}: {err})',
                 'download the annotations again',
             ) from err
         save_label_png(mask, task.mask, PALETTE)
@@ -159,14 +174,16 @@ def convert_image(task: Task) -> tuple[str, ...]:
     return tuple(CLASSES[index] for index in sorted(found))
 
 
-def place_images(images: str, out: Path, copy: bool) -> None:
-    """Make the images reachable as OUT/<image folder>: link, or copy."""
+def place_images(images: str, names: Sequence[str], out: Path, copy: bool) -> None:
+    """Make the images reachable as OUT/<image folder>: a link, or copies by name.
+
+    Copies that are there, whole, are kept: what a kill left out is made up for.
+    """
     target = out / Path(images).name
-    if target.exists():
-        return
-    if copy:
-        shutil.copytree(images, target)
-    else:
+    if copy and not target.is_symlink():
+        for name in names:
+            place_file(os.path.join(images, name), target / name, copy=True)
+    elif not target.exists():
         target.symlink_to(Path(images).resolve(), target_is_directory=True)
 
 
@@ -186,7 +203,7 @@ def convert(
     tasks = make_tasks(annotations, images, masks, overwrite)
     masks.mkdir(parents=True, exist_ok=True)
     classes = parallel_map(convert_image, tasks, workers)
-    place_images(images, Path(out), copy_images)
+    place_images(images, [task.name for task in tasks], Path(out), copy_images)
     path = Path(out) / 'splits' / f'{split}.txt'
     labels = {
         Path(task.name).stem: names or (BACKGROUND,)

@@ -16,7 +16,7 @@
 their masks, as somebody would click; --clicks reads a table image,x,y,class; --labelme
 reads points, lines (scribbles) and polygons. The training data of CONFIG say which
 pictures and classes there are. OUT gets one PNG of ids for each of these pictures, 255
-where nothing is known; docs/en/data.md says how a training reads it.
+where nothing is known; docs/en/side_inputs.md says how a training reads it.
 """
 
 from __future__ import annotations

@@ -9,7 +9,7 @@ classes = ('background', 'cat', 'dog')
 num_classes = len(classes)
 data_root = 'data/my_images'
 # Not 8-bit photos, or masks beside photos that are turned by their EXIF: see
-# "Pictures" in docs/en/data.md, e.g. dict(value_range=(0, 12000), bands=(0, 1, 2))
+# docs/en/pictures.md, e.g. dict(value_range=(0, 12000), bands=(0, 1, 2))
 picture = dict()
 
 train_pipeline = [

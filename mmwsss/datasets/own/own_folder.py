@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import logging
 import os
-import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,12 +18,12 @@ from mmwsss.datasets.label_channels import BACKGROUND
 from mmwsss.datasets.mask_checks.check_masks import check_masks, some_masks
 from mmwsss.datasets.verify import verify_kinds
 from mmwsss.io.atomic_file import is_whole, write_json
-from mmwsss.io.errors import UserError
 from mmwsss.io.image_files import image_stem, picture_size
 from mmwsss.io.label_png import save_label_png
 from mmwsss.io.output_folder import claim_outputs
 from mmwsss.io.palette import class_palette
 from mmwsss.io.pictures.picture_rule import PictureRule
+from mmwsss.io.place_file import place_file
 
 from .gathered import Gathered
 from .layout import (
@@ -148,35 +147,6 @@ def open_split(
         allow_unlabelled=False,
         pipeline=[],
     )
-
-
-def place_file(source: str, target: Path, copy: bool) -> None:
-    """Link a file, or copy it, unless it is there.
-
-    Raises:
-        UserError: if the file system has no links.
-    """
-    source = os.path.realpath(source)
-    if os.path.realpath(target) == source:
-        return
-    target.parent.mkdir(parents=True, exist_ok=True)
-    part = target.with_name(f'{target.name}.{os.getpid()}.tmp')
-    if copy:
-        if not target.is_symlink() and _same_size(source, target):
-            return
-        shutil.copyfile(source, part)
-    else:
-        try:
-            part.symlink_to(source)
-        except OSError as error:
-            raise UserError(
-                f'{target} can not be a link ({error.strerror}): use --copy'
-            ) from error
-    os.replace(part, target)
-
-
-def _same_size(source: str, target: Path) -> bool:
-    return target.is_file() and target.stat().st_size == os.stat(source).st_size
 
 
 def _mask_name(name: str) -> str:

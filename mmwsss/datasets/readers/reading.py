@@ -44,7 +44,9 @@ def guess_format(path: str | LabelSource) -> str:
             'give the labels; those of YOLO exports after an export as COCO or '
             'Pascal VOC',
         )
-    readers = sorted((r.order, name, r) for name, r in LABEL_READERS.module_dict.items())
+    readers = sorted(
+        (r.order, name, r) for name, r in LABEL_READERS.module_dict.items()
+    )
     return next(name for _, name, reader in readers if reader().fits(source))
 
 

@@ -10,6 +10,7 @@ from mmengine.logging import MMLogger, print_log
 from mmengine.optim import DefaultOptimWrapperConstructor
 from torch import nn
 
+from mmwsss.io.errors import UserError
 from mmwsss.registry import OPTIM_WRAPPER_CONSTRUCTORS
 
 
@@ -33,6 +34,12 @@ class MergedOptimWrapperConstructor(DefaultOptimWrapperConstructor):
             super().add_params(params, module, prefix=prefix, **kwargs)
         params[:] = merge_groups(params)
         log_groups(params, module)
+        if not any(p.requires_grad for group in params for p in group['params']):
+            raise UserError(
+                f'{type(module).__name__} of this config has nothing to train: its '
+                'checkpoint is there already, for tools/generate_pseudo_labels.py and '
+                'tools/test.py'
+            )
 
 
 def log_groups(groups: list[dict], module: nn.Module) -> None:

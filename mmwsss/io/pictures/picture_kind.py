@@ -86,7 +86,8 @@ def _layout(img: Image.Image, head: bytes) -> tuple[str, int, bool, bool]:
 
 def _most(img: Image.Image) -> int:
     """The value that stands for white in a PGM or PPM, as it says."""
-    args = img.tile[0].args if img.mode != 'I' else ()
+    tile = getattr(img, 'tile', ())
+    args = tile[0].args if tile and img.mode != 'I' else ()
     return max((n for n in args or () if isinstance(n, int)), default=65535)
 
 

@@ -6,12 +6,16 @@ from typing import Any
 from torch import Tensor
 
 from mmwsss.cam import resize
+from mmwsss.io.errors import check_choice
 from mmwsss.ops import DENSE_CRF_PRESETS, dense_crf, dense_crf_labels, unary_from_prob
 from mmwsss.registry import MODELS
 
 from .refiner import Refiner
 
-UNARIES = ('prob', 'labels')
+UNARIES = ('prob', 'half', 'labels')
+PICTURES = ('plain', 'wrapped')
+#: of the wrapped picture: red, green, blue
+CAFFE_MEAN = (122.675, 116.669, 104.008)
 OPTIONS = ('mode', 'pad_block')  # no part of a preset
 
 
@@ -25,13 +29,17 @@ class DenseCRF(Refiner):
         preset: a key of ``mmwsss.ops.DENSE_CRF_PRESETS``. ``irn``,
             ``semformer_pseudo`` and ``smaf_pseudo`` are published with
             ``unary='labels'``.
-        unary: ``'prob'``: the energy is -log of the probabilities. ``'labels'``: only
-            the strongest label of a pixel counts, with the same ``confidence``
-            everywhere.
+        unary: ``'prob'``: the energy is -log of the probabilities. ``'half'``: the
+            same, in half precision (CLIP-ES as released). ``'labels'``: only the
+            strongest label of a pixel counts, with the same ``confidence`` everywhere.
         confidence: probability of the strongest label for ``unary='labels'``.
         num_labels: n for ``unary='labels'``, by which the rest of the confidence is
             shared out: as many as there are maps or more, which occur nowhere (SMAF:
             all of the data set); default: the maps (compact: IRN, SemFormer).
+        picture: ``'plain'``, or ``'wrapped'``: the mean color of Caffe's networks
+            is subtracted and what falls below 0 wraps round, as in 8-bit numbers
+            (CLIP-ES as released, whose numbers belong to that), see
+            :func:`wrapped_picture`.
         **settings: single settings of :func:`mmwsss.ops.dense_crf` to replace, e.g.
             ``bi_w=10``, ``bi_xy_std=(80, 60)``, one ``pos_w`` for each label, or
             ``mode='exact'``, ``pad_block=False``.
@@ -47,9 +55,11 @@ class DenseCRF(Refiner):
         unary: str = 'prob',
         confidence: float = 0.7,
         num_labels: int | None = None,
+        picture: str = 'plain',
         **settings: Any,
     ) -> None:
         super().__init__()
+        check_choice('picture', picture, PICTURES)
         if preset not in DENSE_CRF_PRESETS:
             raise ValueError(
                 f'preset must be one of {sorted(DENSE_CRF_PRESETS)}, got {preset!r}'
@@ -67,6 +77,7 @@ class DenseCRF(Refiner):
                 f'{sorted({*DENSE_CRF_PRESETS[preset], *OPTIONS})}'
             )
         self.unary, self.confidence, self.num_labels = unary, confidence, num_labels
+        self.picture = picture
         self.settings = {**DENSE_CRF_PRESETS[preset], **settings}
 
     def forward(self, pixels: Tensor, prob: Tensor) -> Tensor:
@@ -83,8 +94,12 @@ class DenseCRF(Refiner):
             ValueError: if there are more maps than labels.
         """
         pixels = resize(pixels.float(), tuple(prob.shape[-2:])).round()
-        if self.unary == 'prob':
-            return dense_crf(pixels, unary_from_prob(prob), **self.settings)
+        if self.picture == 'wrapped':
+            pixels = wrapped_picture(pixels)
+        if self.unary != 'labels':
+            half = self.unary == 'half'
+            unary = half_unary(prob) if half else unary_from_prob(prob)
+            return dense_crf(pixels, unary, **self.settings)
         count = prob.shape[1]
         labels = self.num_labels or count
         if labels < count:
@@ -98,4 +113,37 @@ class DenseCRF(Refiner):
         """Parameters for ``print(module)``."""
         settings = ', '.join(f'{k}={v}' for k, v in self.settings.items())
         count = '' if self.num_labels is None else f'num_labels={self.num_labels}, '
-        return f'unary={self.unary!r}, {count}{settings}'
+        picture = '' if self.picture == 'plain' else f'picture={self.picture!r}, '
+        return f'unary={self.unary!r}, {picture}{count}{settings}'
+
+
+def wrapped_picture(pixels: Tensor) -> Tensor:
+    """Grey levels less the mean of Caffe's networks, cut to 8 bits.
+
+    Fractions are cut off, negative values count on from 256: dark regions are torn
+    apart (CLIP-ES as released). Of such a picture the lattice gives something else for
+    another order of the channels.
+
+    Args:
+        pixels: (B, 3, H, W) RGB, 0..255.
+
+    Returns:
+        (B, 3, H, W) float32 whole numbers 0..255, blue first.
+    """
+    mean = pixels.new_tensor(CAFFE_MEAN).view(3, 1, 1)
+    return (pixels - mean).trunc().remainder(256).flip(1)
+
+
+def half_unary(prob: Tensor) -> Tensor:
+    """-log(clip(p, 1e-5, 1)), each step in half precision.
+
+    Args:
+        prob: (B, L, H, W).
+
+    Returns:
+        (B, L, H, W) float32 energies.
+    """
+    # steps of a float16 computation: float32 in between, rounded after each
+    floor = prob.new_tensor(1e-5).half().float()
+    clipped = prob.half().float().clamp(floor, 1.0)
+    return -clipped.log().half().float()

@@ -11,6 +11,7 @@ from torch import Tensor
 from mmwsss.cam import (
     affinity_targets,
     keep_known,
+    label_on_grid,
     label_shares,
     multi_scale,
     window_mask,
@@ -25,7 +26,7 @@ from mmwsss.structures import PARTIAL, Features, ImageLabels, valid_boxes
 
 from .affinity_head import AffinityHead, check_maps
 from .box_refine import refined_propagated_label
-from .propagation import propagate_cams, token_label
+from .propagation import propagate_cams
 
 SOURCES = ('cam', 'propagated')
 
@@ -247,7 +248,7 @@ class AFA(WeakSegmentor):
         """L_aff: pairs of tokens with one label should attend to each other."""
         grid = tuple(features.maps[-1].shape[-2:])
         window = window_mask(grid, self.affinity_radius, label.device)
-        targets = affinity_targets(token_label(label, grid), window, self_pairs=True)
+        targets = affinity_targets(label_on_grid(label, grid), window, self_pairs=True)
         return self.losses['aff'](self.affinity_head(features.attention), targets)
 
     def predicted_label(

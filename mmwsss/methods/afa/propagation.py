@@ -6,7 +6,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from mmwsss.cam import resize, window_mask
@@ -95,9 +94,3 @@ def propagate_cams(
     soft = background_stacks(resize(cam, grid), labels, constants)
     walked = propagate(soft.flatten(1, 2), transition_matrix(affinity, window, eps))
     return resize(walked, size).unflatten(1, soft.shape[1:3])
-
-
-def token_label(label: Tensor, grid: tuple[int, int]) -> Tensor:
-    """Pixel labels (B, H, W) on a token grid (h, w), nearest: row floor(k H / h)."""
-    small = F.interpolate(label[:, None].float(), grid, mode='nearest')
-    return small[:, 0].to(label.dtype)

@@ -1,7 +1,7 @@
 # Licensed under Apache-2.0.
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -84,12 +84,19 @@ class WSSSViT(VisionTransformer):
             ValueError: if the file's tensors aren't those of this network.
         """
         super().init_weights()
-        if self.pretrained is None:
-            return
-        loaded = load_checkpoint_file(self.pretrained, map_location='cpu')
+        if self.pretrained is not None:
+            self.take_weights(self.pretrained)
+
+    def take_weights(self, path: str) -> None:
+        """Take the weights of a file.
+
+        Raises:
+            ValueError: if its tensors aren't those of this network.
+        """
+        loaded = self.load_pretrained(path)
         try:
             state = inflated(
-                self.fit_pretrained(unwrap_vit(loaded)),
+                self.fit_pretrained(self.read_pretrained(loaded)),
                 'patch_embed.projection.weight',
                 self.in_channels,
                 self.inflate,
@@ -98,10 +105,18 @@ class WSSSViT(VisionTransformer):
         # mmpretrain asserts that the position embedding is a square
         except (RuntimeError, ValueError, AssertionError) as error:
             raise UserError(
-                f'{self.pretrained} does not fit this {type(self).__name__} (width '
+                f'{path} does not fit this {type(self).__name__} (width '
                 f'{self.embed_dims}, {self.num_layers} blocks): '
                 f'{first_lines(str(error))}'
             ) from error
+
+    def load_pretrained(self, file: str) -> Any:
+        """What a file of weights, a path or URL, holds."""
+        return load_checkpoint_file(file, map_location='cpu')
+
+    def read_pretrained(self, loaded: Mapping[str, Any]) -> dict[str, Tensor]:
+        """The weights of a file, under the names of this network."""
+        return unwrap_vit(loaded)
 
     def fit_pretrained(self, state: dict[str, Tensor]) -> dict[str, Tensor]:
         """The weights of a plain ViT as :meth:`init_weights` loads them, strictly."""

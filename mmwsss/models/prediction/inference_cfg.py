@@ -31,13 +31,17 @@ class InputCfg:
             (448, 448)), or ``None``.
         long_side: pixels of the result's long side (published for AFA's test: 512), or
             ``None``. With neither, the picture has its native size.
+        scaling: what says where a scaled picture reads, the ratio of the ``'sizes'`` or
+            the ``'factor'`` itself (WeCLIP), which differ where sides are truncated.
     """
 
     squash: Sequence[int] | None = None
     long_side: int | None = None
+    scaling: str = 'sizes'
 
     def __post_init__(self) -> None:
         check_types(self, 'test_cfg.input')
+        check_choice('test_cfg.input.scaling', self.scaling, ('sizes', 'factor'))
         if self.squash is not None and (len(self.squash) != 2 or min(self.squash) < 1):
             raise ValueError(
                 f'test_cfg.input.squash must be (height, width), got {self.squash}'
@@ -62,7 +66,7 @@ class SegFusion:
         scales: at which the network runs.
         mirror: whether on mirrored images too.
         pair: ``'sum'``, ``'max'`` or ``'mean'`` of an image and its mirror.
-        fuse: ``'max'`` or ``'sum'`` over scales.
+        fuse: ``'max'``, ``'sum'`` or ``'mean'`` over scales.
         fuse_at: scales meet at the size of the ``'label'`` (ToCo) or of the first
             scale's ``'logits'`` (AFA).
         source: ``'decoder'``, or ``'maps'``: the segmentation is what ``labeler`` makes
@@ -89,7 +93,7 @@ class SegFusion:
             )
         check_positive('test_cfg.seg.scales', self.scales)
         check_choice('test_cfg.seg.pair', self.pair, PAIRS)
-        check_choice('test_cfg.seg.fuse', self.fuse, ('max', 'sum'))
+        check_choice('test_cfg.seg.fuse', self.fuse, ('max', 'sum', 'mean'))
         check_choice('test_cfg.seg.fuse_at', self.fuse_at, ('label', 'logits'))
 
 
@@ -106,7 +110,8 @@ class MapFusion:
             image and its mirror.
         normalise: ``'minmax'`` (ToCo, FSR, AFA) or ``'max'`` (SemFormer, EPS);
             ``'none'``, for the output ``class_maps`` alone: activations that can be
-            compared between images.
+            compared between images; ``'ready'``: the network's maps are in [0, 1]
+            already and stay as they are (CLIP-ES), of several scales the mean.
         fuse_at: scales meet at the size of the network's ``'input'`` (ToCo), or on the
             grid that is asked for (``'label'``; SemFormer, EPS).
         multiple: maps at the size of the label are resized to the next multiple of
@@ -132,6 +137,11 @@ class MapFusion:
         check_choice('cam.pair', self.pair, PAIRS)
         check_choice('cam.normalise', self.normalise, NORMALISE)
         check_choice('cam.fuse_at', self.fuse_at, ('input', 'label'))
+        if self.normalise == 'ready' and self.mirror and self.pair == 'sum':
+            raise ValueError(
+                "cam.normalise='ready' keeps maps in [0, 1], and pair='sum' leaves "
+                "that range: set pair='mean' or 'max'"
+            )
         if self.multiple < 1 or (self.multiple > 1 and self.fuse_at != 'label'):
             raise ValueError(
                 'cam.multiple must be positive, and above 1 only with '

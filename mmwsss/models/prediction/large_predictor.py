@@ -83,11 +83,14 @@ class LargePredictor(Predictor):
         self.cfg = replace(cfg, cam=cam, lam=replace(cfg.lam, fuse_at='label'))
 
     @torch.no_grad()
-    def predict_pixels(self, pixels: np.ndarray) -> SegDataSample:
+    def predict_pixels(
+        self, pixels: np.ndarray, seen: np.ndarray | None = None
+    ) -> SegDataSample:
         """Predict one picture.
 
         Args:
             pixels: (H, W, N) uint8, RGB for a network of three bands.
+            seen: the same picture, smaller, for the network.
 
         Returns:
             A sample, on the CPU, with ``pred_score`` (C,) and, as asked for,
@@ -96,10 +99,11 @@ class LargePredictor(Predictor):
         """
         size = pixels.shape[:2]
         image = without_copy(pixels)
+        input_image = image if seen is None else without_copy(seen)
         cleaner = self.model.data_preprocessor
         picture = ScaledPicture(
-            image[None],
-            input_size(self.cfg.input, size),
+            input_image[None],
+            input_size(self.cfg.input, tuple(input_image.shape[-2:])),
             lambda part: cleaner.normalise(cleaner.cast_data(part)),
             next(self.model.parameters()).device,
         )

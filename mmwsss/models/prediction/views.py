@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Protocol
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from mmwsss.cam import resize, scaled_size, with_mirror
@@ -72,8 +73,16 @@ def scaled_views(
     for scale, mirror in cfg.passes().items():
         scaled = views.get(scale)
         if scaled is None:
-            scaled = resize(images, scaled_size(tuple(images.shape[-2:]), scale))
+            scaled = scaled_images(images, scale, cfg.input.scaling)
         yield scale, mirror, scaled
+
+
+def scaled_images(images: Tensor, scale: float, scaling: str = 'sizes') -> Tensor:
+    """Images (B, N, H, W) at a scale, see ``scaling`` of :class:`.InputCfg`."""
+    size = scaled_size(tuple(images.shape[-2:]), scale)
+    if scaling == 'factor' and min(images.shape[-2:]) * scale >= 1:
+        return F.interpolate(images, scale_factor=scale, mode='bilinear')
+    return resize(images, size)
 
 
 class WholeViews:

@@ -12,12 +12,14 @@ from mmseg.structures import SegDataSample
 from torch import Tensor
 
 from mmwsss.cam import resize
+from mmwsss.io.errors import check_choice
 from mmwsss.io.setting_types import check_positive
 from mmwsss.registry import MODELS
 
 from ..build_head import with_width
 
 FUSIONS = ('max', 'mean')
+LABEL_RESIZES = ('nearest', 'nearest-exact')
 
 
 def check_scales(scales: Sequence[float], where: str) -> tuple[float, ...]:
@@ -37,7 +39,8 @@ class MultiScaleEncoderDecoder(EncoderDecoder):
     * ``train_cfg.scales``, the first one 1 (DeepLab-v2: 1, 0.5, 0.75): a cross entropy
       for each scale, and one for the pixel-wise maximum of all logits on the grid of
       the first; the losses are summed, labels resized to each grid by nearest
-      neighbours (EPS's release).
+      neighbours, ``train_cfg.label_resize``: ``'nearest'`` (EPS's release) or
+      ``'nearest-exact'``, the pixel at the centre, as PIL does it (CLIP-ES).
     * ``test_cfg.scales``, ``flip`` and ``fuse``: logits of all scales, and of mirrors,
       resized to the input and fused by ``'max'`` (DeepLab-v2) or ``'mean'``
       (DeepLab-v1 in SemFormer).
@@ -58,6 +61,8 @@ class MultiScaleEncoderDecoder(EncoderDecoder):
     ) -> None:
         # mmseg reads them by attribute
         train_cfg = ConfigDict(train_cfg or {})
+        self.label_resize = train_cfg.pop('label_resize', 'nearest')
+        check_choice('train_cfg.label_resize', self.label_resize, LABEL_RESIZES)
         test_cfg = ConfigDict(dict(mode='whole') | dict(test_cfg or {}))
         self.train_scales = check_scales(
             train_cfg.pop('scales', (1.0,)), 'train_cfg.scales'
@@ -102,9 +107,11 @@ class MultiScaleEncoderDecoder(EncoderDecoder):
         truth = torch.stack([s.gt_sem_seg.data for s in data_samples]).float()
         losses = {}
         for name, x in zip(names, logits, strict=True):
-            label = F.interpolate(truth, x.shape[-2:], mode='nearest')[:, 0].long()
+            label = F.interpolate(truth, x.shape[-2:], mode=self.label_resize)
             losses[name] = self.decode_head.loss_decode(
-                x.float(), label, ignore_index=self.decode_head.ignore_index
+                x.float(),
+                label[:, 0].long(),
+                ignore_index=self.decode_head.ignore_index,
             )
         return losses
 

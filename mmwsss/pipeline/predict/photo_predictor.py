@@ -15,6 +15,7 @@ from mmwsss.models.segmentors.wrapped_segmentor import unwrap
 
 from ..inference import large_pictures, packed, without_labels
 from ..large_prediction import is_stitched, predict_large, too_large
+from ..usual_size import say_shrunk, shrunk_size, shrunk_to, side_for
 
 #: what may be asked for beside mask, confidence and scores
 EXTRAS = ('cam', 'prob', 'pseudo', 'seg_logits', 'panel')
@@ -45,6 +46,7 @@ class PhotoPredictor:
         self.ours = isinstance(self.inner, WeakSegmentor)
         self._refuse()
         self.settings: dict[str, Any] = {}
+        self.side, self.side_asked = side_for(model, overrides), 'input' in overrides
         if self.ours:
             self.settings = without_labels(model, overrides)
             self.settings['outputs'] = self._of_model()
@@ -66,7 +68,8 @@ class PhotoPredictor:
             name: of the picture, for the line that says so.
         """
         settings = self._settings_for(size, name)
-        return too_large(self.model, size) or is_stitched(self.model, size, settings)
+        seen = shrunk_size(size, self.side)
+        return too_large(self.model, size) or is_stitched(self.model, seen, settings)
 
     @torch.no_grad()
     def __call__(
@@ -83,18 +86,22 @@ class PhotoPredictor:
         """
         size = photos[0].shape[:2]
         settings = self._settings_for(size, name)
+        say_shrunk(self.model, self.side, size, self.side_asked)
         with self.autocast:
             if self.goes_alone(size, name):
                 settings['outputs'] = self._of_large()
-                return [predict_large(self.model, photos[0], settings)]
-            return self.model.predict(**packed(self.model, *photos), **settings)
+                seen = shrunk_to(photos[0], self.side)
+                return [predict_large(self.model, photos[0], settings, seen)]
+            batch = packed(self.model, *photos, side=self.side)
+            return self.model.predict(**batch, **settings)
 
     def _settings_for(self, size: tuple[int, int], name: str) -> dict[str, Any]:
         """Entries of ``test_cfg`` for pictures of a size."""
         if not self.ours:
             return {}
         large = large_pictures(self.model, self.settings)
-        return self.settings | large.overrides(size, name)
+        seen = shrunk_size(size, self.side)
+        return self.settings | large.overrides(seen, name)
 
     def _refuse(self) -> None:
         for output in self.outputs:

@@ -6,11 +6,10 @@ from __future__ import annotations
 import pytest
 import torch
 
-from mmwsss.cam import IGNORE, affinity_targets, window_mask
+from mmwsss.cam import IGNORE, affinity_targets, label_on_grid, window_mask
 from mmwsss.methods.afa.propagation import (
     propagate,
     propagate_cams,
-    token_label,
     transition_matrix,
 )
 from mmwsss.structures import ImageLabels
@@ -49,13 +48,13 @@ def test_targets_in_a_window() -> None:
     assert without.diagonal().tolist() == [x] * 4
 
 
-def test_token_label_is_nearest() -> None:
+def test_label_on_grid_is_nearest() -> None:
     label = torch.arange(5).view(1, 1, 5).expand(1, 4, 5).contiguous()
-    small = token_label(label, (2, 3))
+    small = label_on_grid(label, (2, 3))
     assert small.dtype == torch.int64
     assert small.tolist() == [[[0, 1, 3]] * 2]  # floor(k 5 / 3)
     kept = torch.tensor([[[IGNORE, 80], [0, 1]]])
-    assert torch.equal(token_label(kept, (2, 2)), kept)
+    assert torch.equal(label_on_grid(kept, (2, 2)), kept)
 
 
 # ------------------------------------------------------------- transition

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from mmwsss.cam import IGNORE, affinity_targets
-from mmwsss.methods.afa.affinity_loss import affinity_loss
+from mmwsss.models.losses.affinity_loss import affinity_loss
 from mmwsss.methods.irn.pair_affinity_loss import pair_affinity_loss
 from mmwsss.methods.irn.pairs import pair_targets
 from mmwsss.methods.smaf.attention_consistency import softmax_consistency

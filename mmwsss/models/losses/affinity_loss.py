@@ -9,7 +9,7 @@ from mmwsss.registry import MODELS
 
 @in_float32
 def affinity_loss(affinity: Tensor, targets: Tensor) -> Tensor:
-    r"""Affinity loss L_aff (AFA, CVPR 2022, as released).
+    r"""Affinity loss L_aff (AFA, CVPR 2022, as released; WeCLIP).
 
     .. math::
         \tfrac12\frac{\sum_{+}(1 - p)}{N^+ + 1}

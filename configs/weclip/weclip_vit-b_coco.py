@@ -1,0 +1,27 @@
+_base_ = [
+    '../_base_/models/weclip_vit-b.py',
+    '../_base_/datasets/coco14_320.py',
+    '../_base_/schedules/weclip_80k.py',
+    '../_base_/default_runtime.py',
+]
+
+model = dict(
+    num_classes={{_base_.num_classes}},
+    backbone=dict(attention_blocks=10),
+    # without the words that are classes here: keyboard, sign
+    clip=dict(checkpoint='pretrained/clip_vit-b-16_coco.pth', num_background=23),
+    refinement=dict(threshold=0.7, last_after=10),
+    train_cfg=dict(rfm_begin=40000),
+)
+randomness = dict(seed=1)
+
+# `tools/test.py --tta`: long side 512, mean of the mirrored pair and over scales. With
+# the published dense CRF: --cfg-options tta_cfg.post_processor.type=DenseCRF
+# tta_cfg.post_processor.preset=afa
+tta_cfg = dict(
+    outputs=('seg',),
+    input=dict(long_side=512, scaling='factor'),
+    seg=dict(
+        scales=(1.0, 0.75), mirror=True, pair='mean', fuse='mean', fuse_at='logits'
+    ),
+)

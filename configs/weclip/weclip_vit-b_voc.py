@@ -1,0 +1,20 @@
+_base_ = [
+    '../_base_/models/weclip_vit-b.py',
+    '../_base_/datasets/voc12_320.py',
+    '../_base_/schedules/weclip_30k.py',
+    '../_base_/default_runtime.py',
+]
+
+model = dict(num_classes={{_base_.num_classes}})
+randomness = dict(seed=1)
+
+# `tools/test.py --tta`: long side 512, mean of the mirrored pair and over scales. With
+# the published dense CRF: --cfg-options tta_cfg.post_processor.type=DenseCRF
+# tta_cfg.post_processor.preset=afa
+tta_cfg = dict(
+    outputs=('seg',),
+    input=dict(long_side=512, scaling='factor'),
+    seg=dict(
+        scales=(1.0, 0.75), mirror=True, pair='mean', fuse='mean', fuse_at='logits'
+    ),
+)
