@@ -19,7 +19,7 @@ class TextAgreement(NamedTuple):
     """One class.
 
     Attributes:
-        count: pictures that hold it.
+        pictures: how many hold it.
         precision: average precision of its score, in [0, 1]; NaN without a picture.
         chance: that of a score that knows nothing: the share of pictures that hold it.
         gain: how much of the way from chance to 1 the score goes; NaN where there is
@@ -27,7 +27,7 @@ class TextAgreement(NamedTuple):
         verdict: :data:`TRUST`, :data:`DOUBT` or :data:`FEW`.
     """
 
-    count: int
+    pictures: int
     precision: float
     chance: float
     gain: float

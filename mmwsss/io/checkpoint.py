@@ -36,6 +36,7 @@ from .atomic_file import write_atomic
 from .errors import UserError
 from .fetch import fetch
 from .plain import restore_message_hub, to_plain
+from .torchscript_archive import is_torchscript
 from .weight_files import (
     WEIGHTS_ENV,
     announce_stored,
@@ -176,6 +177,12 @@ def _existing(filename: str) -> str:
 def _load(file: str | BinaryIO, map_location: Any, name: str) -> Any:
     if isinstance(file, str):
         check_content(file)
+        if is_torchscript(file):
+            raise UnsafeCheckpointError(
+                f'{name} is a TorchScript archive, a program and no checkpoint: it is '
+                "not run. OpenAI's files of CLIP are converted by "
+                'tools/model_converters/clip.py, which reads their tensors alone.'
+            )
     if _pickle_allowed():
         print_log(
             f'{ALLOW_PICKLE_ENV} is set: {name} is unpickled and may RUN ANY CODE '

@@ -22,6 +22,8 @@ NOISE = (
 )
 #: advice for two classes, background and one other, where the softmax of both is meant
 ADVICE = 'For binary segmentation, we suggest using'
+#: what is meant, too, where mmseg's text encoder is run
+SAME_MASK = 'Use same attn_mask in all attentions'
 _print_log = logging.print_log
 
 
@@ -41,6 +43,7 @@ def silence_noise() -> None:
     ``print_log`` without a logger prints whatever the level, so that no filter of
     Python's logging or warnings reaches these lines.
     """
-    warnings.filterwarnings('ignore', message=ADVICE)
+    for begin in (ADVICE, SAME_MASK):
+        warnings.filterwarnings('ignore', message=begin)
     logging.print_log = print_log
     file_client.print_log = print_log

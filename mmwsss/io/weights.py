@@ -51,6 +51,7 @@ def compare_weights(
     """
     given = strip_prefix(state_dict)
     refuse_not_finite(given, source)
+    _ask_parts(model, given, source)
     own = model.state_dict()
     optional = (*_ALWAYS_OPTIONAL, *allow_missing)
     missing = [k for k in own if k not in given and not _matches(k, optional)]
@@ -79,6 +80,25 @@ def compare_weights(
     else:
         lines.append(f'Fix: {fix}.')
     raise CheckpointMismatch('\n'.join(lines))
+
+
+def _ask_parts(model: nn.Module, given: Mapping[str, Tensor], source: str) -> None:
+    """A part that knows better what is wrong with its weights says so itself.
+
+    It has a method ``refuse_weights(own, source)``, which gets them by its own names.
+    """
+    for name, part in model.named_modules():
+        refuse = getattr(part, 'refuse_weights', None)
+        if callable(refuse):
+            prefix = f'{name}.' if name else ''
+            refuse(
+                {
+                    k.removeprefix(prefix): v
+                    for k, v in given.items()
+                    if k.startswith(prefix)
+                },
+                source,
+            )
 
 
 def refuse_not_finite(state: Mapping[str, Tensor], source: str) -> None:

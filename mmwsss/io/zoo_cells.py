@@ -117,7 +117,8 @@ def schedule(entry: Entry) -> str:
     """Iterations, and pictures of each: GPUs × pictures of one."""
     known = entry['Metadata']
     if 'Iterations' not in known:
-        return 'all stages'
+        staged = entry['Config'].endswith('_pipeline.py')
+        return 'all stages' if staged else 'none'
     gpus = f'{known["GPUs"]} × ' if known.get('GPUs', 1) > 1 else ''
     return f'{known["Iterations"]:,}<br>of {gpus}{known["Batch Size"]}'
 

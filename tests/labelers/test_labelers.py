@@ -57,6 +57,7 @@ SETTINGS = dict(
     ThresholdLabeler=dict(bkg_thr=0.4),
     BackgroundPowerLabeler=dict(alpha=2.0),
     ComplementLabeler={},
+    ConfidentLabeler=dict(conf_thr=0.7),
     SeedLabeler=dict(fg_thr=0.5, bg_thr=0.3),
     SegmentVote=dict(bkg_thr=0.4),
     SegmentMerge=dict(bkg_thr=0.4),
@@ -64,7 +65,7 @@ SETTINGS = dict(
 )
 #: what takes no refiner, and says so
 REFUSED = ('SegmentVote', 'SegmentMerge', 'RandomWalkLabeler')
-IGNORES = ('TwoThresholdLabeler', 'SeedLabeler')
+IGNORES = ('TwoThresholdLabeler', 'SeedLabeler', 'ConfidentLabeler')
 REFINERS = ('PAR', 'DenseCRF')
 
 

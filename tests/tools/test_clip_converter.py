@@ -161,14 +161,32 @@ def test_other_files_are_refused(tmp_path, convert) -> None:
             convert(source, tmp_path / 'ours.pth')
 
 
-def test_texts_of_another_clip_are_refused(tmp_path, convert) -> None:
+@pytest.mark.parametrize(
+    'change,message',
+    [
+        (lambda x: F.pad(x, (0, 4)), 'text vectors 16 wide, .* encoder are 12 wide'),
+        (lambda x: x[:-1], 'set model.texts.num_background=24'),
+    ],
+)
+def test_other_texts_are_refused(tmp_path, convert, change, message) -> None:
+    """Of another CLIP, or of other background words: in one line."""
     source, target = write(openai_state(), 'pth', tmp_path), tmp_path / 'ours.pth'
     config = write_config(tmp_path)
     convert(source, target, '--config', config)
     saved = torch.load(target, weights_only=True)
-    for name in ('foreground', 'background'):
-        key = f'texts.{name}'
-        saved['state_dict'][key] = F.pad(saved['state_dict'][key], (0, 4))
+    key = 'texts.background'
+    saved['state_dict'][key] = change(saved['state_dict'][key])
     torch.save(saved, target)
-    with pytest.raises(UserError, match='width|wide|shape'):
+    with pytest.raises(UserError, match=message) as caught:
         init_model(str(config), str(target))
+    assert '\n' not in str(caught.value)
+
+
+def test_an_archive_is_no_checkpoint(tmp_path) -> None:
+    """The way out is named."""
+    source = write(openai_state(), 'pt', tmp_path)
+    config = write_config(tmp_path)
+    with pytest.raises(
+        UserError, match=r'theirs\.pt is a TorchScript archive.*clip\.py'
+    ):
+        init_model(str(config), str(source))

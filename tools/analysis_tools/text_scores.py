@@ -72,7 +72,7 @@ def main(argv: list[str] | None = None) -> dict[str, Any]:
     ]
     for name, row in named.items():
         lines.append(
-            f'| {name} | {row.count} | {100 * row.precision:.1f} | '
+            f'| {name} | {row.pictures} | {100 * row.precision:.1f} | '
             f'{100 * row.chance:.1f} | {row.verdict} |'
         )
     print_log(f'{len(found.truth)} pictures\n' + '\n'.join(lines))

@@ -58,6 +58,7 @@ import torch.nn.functional as F
 from mmengine.config import Config
 from mmengine.logging import print_log
 from mmengine.registry import init_default_scope
+from pretrain_clip import train_clip
 from pretrain_networks import (
     NO_TEXTURE,
     Pictures,
@@ -101,6 +102,9 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument('--seed', type=int, default=1_000_003)
     parser.add_argument('--bf16', action='store_true', help='CPU autocast')
     parser.add_argument('--save-every', type=int, default=100)
+    parser.add_argument(
+        '--clip', action='store_true', help='a tiny CLIP instead, see pretrain_clip.py'
+    )
     return parser.parse_args(argv)
 
 
@@ -281,6 +285,10 @@ def main(argv: list[str] | None = None) -> None:
     args = parse_args(argv)
     torch.manual_seed(args.seed)
     pictures = draw_pictures(args.pictures, args.seed)
+    if args.clip:
+        train_clip(pictures, args, augment, build_optimizer)
+        print_log(f'wrote {args.out}')
+        return
     net = build_net(args.config, args.teacher, args.init)
     train(net, pictures, args)
     print_log(f'wrote {args.out}')

@@ -36,6 +36,7 @@ CLIP_TEXT: Rules = (
     (r'(token_embedding\.weight|positional_embedding|text_projection)', r'\1'),
     (r'(ln_final\.\w+|logit_scale)', r'\1'),
     (r'(input_resolution|context_length|vocab_size|logit_bias|attn_mask)', None),
+    (r'vocabulary', None),  # of a tiny text tower: the tokens that it knows
     (_BLOCK + r'attn\.(.*)', r'transformer.\1.attentions.0.attn.\2'),
     (_BLOCK + r'ln_1\.(\w+)', r'transformer.\1.norms.0.\2'),
     (_BLOCK + r'ln_2\.(\w+)', r'transformer.\1.norms.1.\2'),
@@ -149,6 +150,59 @@ def convert_clip_text(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """
     own = {k: v for k, v in state.items() if not k.startswith('visual.')}
     return {k: v.float() for k, v in rename_keys(own, CLIP_TEXT).items()}
+
+
+#: :class:`.CLIPViT` → OpenAI's vision tower
+_TO_VISION: Rules = (
+    (r'patch_embed\.projection\.weight', 'conv1.weight'),
+    (r'cls_token', 'class_embedding'),
+    (r'pos_embed', 'positional_embedding'),
+    (r'pre_norm\.(\w+)', r'ln_pre.\1'),
+    (r'ln1\.(\w+)', r'ln_post.\1'),
+    (r'proj', 'proj'),
+    (r'layers\.(\d+)\.ln([12])\.(\w+)', r'transformer.resblocks.\1.ln_\2.\3'),
+    (
+        r'layers\.(\d+)\.attn\.qkv\.(\w+)',
+        r'transformer.resblocks.\1.attn.in_proj_\2',
+    ),
+    (
+        r'layers\.(\d+)\.attn\.proj\.(\w+)',
+        r'transformer.resblocks.\1.attn.out_proj.\2',
+    ),
+    (
+        r'layers\.(\d+)\.ffn\.layers\.0\.0\.(\w+)',
+        r'transformer.resblocks.\1.mlp.c_fc.\2',
+    ),
+    (
+        r'layers\.(\d+)\.ffn\.layers\.1\.(\w+)',
+        r'transformer.resblocks.\1.mlp.c_proj.\2',
+    ),
+)
+_TOWER = r'transformer\.(\d+)\.'
+#: mmseg's ``CLIPTextEncoder`` → OpenAI's text tower
+_TO_TEXT: Rules = (
+    (r'(token_embedding\.weight|positional_embedding|text_projection)', r'\1'),
+    (r'(ln_final\.\w+|logit_scale)', r'\1'),
+    (_TOWER + r'attentions\.0\.attn\.(.*)', r'transformer.resblocks.\1.attn.\2'),
+    (_TOWER + r'norms\.0\.(\w+)', r'transformer.resblocks.\1.ln_1.\2'),
+    (_TOWER + r'norms\.1\.(\w+)', r'transformer.resblocks.\1.ln_2.\2'),
+    (_TOWER + r'ffns\.0\.layers\.0\.0\.(\w+)', r'transformer.resblocks.\1.mlp.c_fc.\2'),
+    (_TOWER + r'ffns\.0\.layers\.1\.(\w+)', r'transformer.resblocks.\1.mlp.c_proj.\2'),
+)
+
+
+def openai_names(
+    vision: Mapping[str, Tensor], text: Mapping[str, Tensor]
+) -> dict[str, Tensor]:
+    """Both towers under OpenAI's names, from ours and mmseg's.
+
+    Raises:
+        ValueError: if a key isn't of these towers.
+    """
+    found = {f'visual.{k}': v for k, v in rename_keys(vision, _TO_VISION).items()}
+    for name in ('class_embedding', 'positional_embedding'):
+        found[f'visual.{name}'] = found[f'visual.{name}'].squeeze()
+    return found | rename_keys(text, _TO_TEXT)
 
 
 def unwrap_clip_vision(state: Mapping[str, Any]) -> dict[str, Tensor]:

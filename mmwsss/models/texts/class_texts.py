@@ -1,10 +1,13 @@
 # Licensed under Apache-2.0.
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import torch
 from torch import Tensor, nn
 
 from mmwsss.io.errors import UserError
+from mmwsss.io.weights import CheckpointMismatch
 from mmwsss.registry import MODELS
 
 
@@ -56,3 +59,24 @@ class ClassTexts(nn.Module):
                 'the text vectors of the classes are not loaded: make a checkpoint '
                 'with them by tools/model_converters/clip.py ... --config CONFIG'
             )
+
+    def refuse_weights(self, own: Mapping[str, Tensor], source: str) -> None:
+        """Refuse a file's vectors of another space, or of other background words.
+
+        Raises:
+            CheckpointMismatch: naming both.
+        """
+        found = own.get('background')
+        if found is None or found.dim() != 2 or found.shape == self.background.shape:
+            return
+        (words, width), (count, dims) = found.shape, self.background.shape
+        if width != dims:
+            raise CheckpointMismatch(
+                f'{source} has text vectors {width} wide, those of this image encoder '
+                f'are {dims} wide: they are of another CLIP. Convert the same file for '
+                'both, tools/model_converters/clip.py --config'
+            )
+        raise CheckpointMismatch(
+            f'{source} has vectors of {words} background words, the config of {count}: '
+            f'set model.texts.num_background={words}'
+        )

@@ -41,21 +41,43 @@ def text_tower(
     weights = convert_clip_text(state)
     vocabulary, width = weights['token_embedding.weight'].shape
     blocks = {k.split('.')[1] for k in weights if k.startswith('transformer.')}
+    tower = new_text_tower(
+        vocabulary,
+        len(weights['positional_embedding']),
+        width,
+        len(blocks),
+        weights['text_projection'].shape[1],
+        num_heads,
+        len(weights['transformer.0.ffns.0.layers.0.0.bias']) // width,
+    )
+    tower.load_state_dict(weights, strict=True)
+    tower.vocabulary = state.get('vocabulary')
+    return tower.eval()
+
+
+def new_text_tower(
+    vocabulary: int,
+    context_length: int,
+    width: int,
+    num_layers: int,
+    text_dims: int,
+    num_heads: int | None = None,
+    mlp_ratio: int = 4,
+) -> CLIPTextEncoder:
+    """CLIP's text encoder of some sizes, not initialised, without class names."""
     with DefaultScope.overwrite_default_scope('mmseg'):  # where QuickGELU is found
-        tower = CLIPTextEncoder(
+        return CLIPTextEncoder(
             vocabulary=[],
             templates=[],
             total_vocab_size=vocabulary,
-            context_length=len(weights['positional_embedding']),
+            context_length=context_length,
             embed_dims=width,
-            num_layers=len(blocks),
+            num_layers=num_layers,
             num_heads=num_heads or max(width // _HEAD, 1),
-            mlp_ratio=len(weights['transformer.0.ffns.0.layers.0.0.bias']) // width,
-            output_dims=weights['text_projection'].shape[1],
+            mlp_ratio=mlp_ratio,
+            output_dims=text_dims,
             cat_bg=False,
         )
-    tower.load_state_dict(weights, strict=True)
-    return tower.eval()
 
 
 def tokens_of(texts: Sequence[str], context_length: int = 77) -> Tensor:
@@ -73,6 +95,30 @@ def tokens_of(texts: Sequence[str], context_length: int = 77) -> Tensor:
                 'CLIP reads: shorten it'
             )
     return tokens[:, :context_length]
+
+
+def known_tokens(
+    tower: CLIPTextEncoder, tokens: Tensor, texts: Sequence[str]
+) -> Tensor:
+    """Tokens by the numbers that a tower has for them.
+
+    A tiny tower has the tokens alone that it was trained with, in their order, as its
+    file's ``vocabulary`` says; any other has all.
+
+    Raises:
+        UserError: naming a text with a token that the tower doesn't know.
+    """
+    vocabulary = getattr(tower, 'vocabulary', None)
+    if vocabulary is None:
+        return tokens
+    found = torch.searchsorted(vocabulary, tokens).clamp_max(len(vocabulary) - 1)
+    for text, same in zip(texts, (vocabulary[found] == tokens).all(1), strict=True):
+        if not same:
+            raise UserError(
+                f'the text {text!r} has words that this text encoder never read: it '
+                f'knows {len(vocabulary)} tokens'
+            )
+    return found
 
 
 @torch.no_grad()
@@ -105,7 +151,8 @@ def class_vectors(tower: CLIPTextEncoder, words: ClipWords) -> dict[str, Tensor]
 
     def vector(options: Sequence[str]) -> Tensor:
         texts = [t.format(word) for word in options for t in words.templates]
-        return averaged_vectors(tower, tokens_of(texts, tower.num_pos)[:, None])[0]
+        tokens = known_tokens(tower, tokens_of(texts, tower.num_pos), texts)
+        return averaged_vectors(tower, tokens[:, None])[0]
 
     background = [vector([word]) for word in words.background]
     width = tower.text_projection.shape[1]

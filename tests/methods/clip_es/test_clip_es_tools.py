@@ -78,7 +78,7 @@ def test_text_scores(place, tmp_path, monkeypatch) -> None:
     arguments = [str(place / name) for name in ('config.py', 'ours.pth')]
     found = tool.main([*arguments, '--out', str(out)])
     assert found['pictures'] == len(NAMES)
-    assert found['classes']['dots']['count'] == 2
+    assert found['classes']['dots']['pictures'] == 2
     assert {row['verdict'] for row in found['classes'].values()} == {FEW}
     assert json.loads(out.read_text())['pictures'] == len(NAMES)
     assert tool.main([*arguments, '--number', '2'])['pictures'] == 2
