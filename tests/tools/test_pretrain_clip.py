@@ -68,7 +68,7 @@ def test_it_learns_and_its_file_is_read(tool, load_tool, tmp_path) -> None:
         loss.backward()
         assert all(p.grad is not None for p in model.parameters())
         optimizer.step()
-        losses.append(float(loss))
+        losses.append(loss.item())
     assert losses[-1] < losses[0]
     path = tmp_path / 'clip.pth'
     tool.save_clip(model, captions, path)
@@ -81,7 +81,8 @@ def test_it_learns_and_its_file_is_read(tool, load_tool, tmp_path) -> None:
             found['foreground'], model.texts(tokens), atol=1e-2, rtol=1e-2
         )
     with pytest.raises(UserError, match="'a clean origami cat.' has words that"):
-        class_vectors(text_tower(state), words_of(('background', 'cat')))
+        words = words_of(('background', 'cat'), dict(background=['clutter']))
+        class_vectors(text_tower(state), words)
 
 
 def test_the_shipped_file_fits_its_config(tmp_path) -> None:
