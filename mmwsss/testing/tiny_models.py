@@ -43,9 +43,11 @@ def build(
         cfg.model.update(earlier_stages(cfg.model, folder, seed))
         torch.manual_seed(seed)
         model = MODELS.build(cfg.model)
-        start_frozen(model)
+        for module in model.modules():
+            if isinstance(module, FrozenParts):
+                module.loaded = True  # reads no file
         model.init_weights()
-        start_frozen(model)  # the same for every seed: no checkpoint holds them
+        start_frozen(model)
     if hasattr(model, 'use_metainfo'):
         model.use_metainfo(dataset_meta(cfg))
     for module in model.modules():
@@ -56,15 +58,22 @@ def build(
 
 
 def start_frozen(model: torch.nn.Module) -> None:
-    """Parts that come from files of their own, with random weights instead."""
+    """Random weights for parts that come from files of their own.
+
+    They are the same for every seed: no checkpoint holds them.
+    """
     draw = torch.Generator().manual_seed(0)
     for module in model.modules():
         if isinstance(module, FrozenParts):
             for part in module.parts:
                 for value in getattr(model, part).state_dict().values():
                     noise = torch.randn(value.shape, generator=draw)
-                    value.copy_(value.round() + 0.05 * noise)
-            module.loaded = True
+                    if value.dim() == 0:  # a scale of logits: nothing is certain
+                        value.fill_(2.0)
+                    elif value.dim() == 1:  # norms: near 1
+                        value.copy_(value.round() + 0.05 * noise)
+                    else:
+                        value.copy_(0.2 * noise)
 
 
 def without_pretrained(backbone: dict) -> dict:

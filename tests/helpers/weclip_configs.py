@@ -33,15 +33,16 @@ def weclip_config(base: str = 'weclip_vit-b') -> Config:
             arch=dict(TINY, _delete_=True),
             img_size=32,
             patch_size=8,
-            text_dims=12,
+            text_dims=14,
             attention_blocks=4,
         ),
-        clip=dict(checkpoint=None, num_background=3),
+        clip=dict(checkpoint=None, num_background=1),
         decode_head=dict(channels=16, depth=2, num_heads=2),
         refinement=dict(last_before=3, last_after=3),
         labeler=dict(refiner=dict(dilations=(1, 2), num_iters=3)),
         train_cfg=dict(rfm_begin=BEGIN),
-        test_cfg=dict(outputs=('seg', 'cam', 'pseudo')),
+        # the shared tests turn pictures
+        test_cfg=dict(outputs=('seg', 'cam', 'pseudo'), cam=dict(mirror=True)),
     )
     if 'plus' in base:
         changes['backbone'] |= dict(out_indices=(2,))

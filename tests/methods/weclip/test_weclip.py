@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import torch
 
+from mmwsss.methods.weclip.attention_choice import mixed_attention
 from mmwsss.registry import MODELS
 from mmwsss.testing import MethodTester, at, build, gradients, step, terms_of, total
 from tests.helpers.weclip_configs import BEGIN, LATE, weclip_config
@@ -39,10 +40,7 @@ class TestWeCLIPPlus(MethodTester):
 
     config = PLUS
     encoded = ((2, 3, 96, 96),)
-    refused = (
-        (dict(dino_fusion=None), 'dino_fusion'),
-        (dict(decode_head=None), 'needs a decode_head'),
-    )
+    refused = ((dict(decode_head=None), 'needs a decode_head'),)
 
 
 @pytest.mark.parametrize(
@@ -105,7 +103,6 @@ def test_the_decoder_corrects_its_label_late() -> None:
 @pytest.mark.parametrize(
     'config,settings,changed',
     [
-        (WECLIP, dict(refinement=dict(distance='absolute')), {'seg', 'aff'}),
         (WECLIP, dict(refinement=dict(closed=True)), {'seg', 'aff'}),
         (WECLIP, dict(affinity_radius=2), {'aff'}),
         (WECLIP, dict(train_cfg=dict(ignore_padding=True)), {'seg', 'aff'}),
@@ -121,6 +118,21 @@ def test_options_act(config, settings: dict[str, Any], changed: set[str]) -> Non
     plain, other = (step(build(c), BEGIN, images) for c in (config, cfg))
     differ = {t for t in terms_of(plain) if plain[f'loss_{t}'] != other[f'loss_{t}']}
     assert differ <= changed and differ
+
+
+def test_absolute_distances() -> None:
+    """They ask where attention and affinity agree, signed sums only how much there is."""
+    affinity = torch.eye(4)[None] * 0.8 + 0.1
+    alike, other = affinity / affinity.sum(-1, keepdim=True), torch.full((1, 4, 4), 0.3)
+    attention = torch.nn.functional.pad(torch.stack([alike, other], 1), (1, 0, 1, 0))
+    chosen = [
+        mixed_attention(attention, affinity, 2, distance) / affinity
+        for distance in ('signed', 'absolute')
+    ]
+    torch.testing.assert_close(chosen[0], other, rtol=1e-4, atol=0)
+    torch.testing.assert_close(chosen[1], alike, rtol=1e-4, atol=0)
+    with pytest.raises(ValueError, match='does not fit an affinity of 3'):
+        mixed_attention(attention, affinity[:, :3, :3], 2)
 
 
 def test_dice_of_ignored_pixels() -> None:
