@@ -46,6 +46,14 @@ def gpu(monkeypatch):
     monkeypatch.setattr(torch.cuda, 'is_available', lambda: True)
 
 
+def test_without_workers(cfg, no_gpu):
+    options = dict(num_workers=0, prefetch_factor=4, persistent_workers=True)
+    cfg.train_dataloader.update(options)
+    launch.prepare_run(cfg)
+    assert cfg.train_dataloader.persistent_workers is False
+    assert 'prefetch_factor' not in cfg.train_dataloader
+
+
 def test_amp_needs_a_gpu_or_bfloat16(cfg, no_gpu, monkeypatch):
     monkeypatch.setattr(launch, 'has_bfloat16', lambda: False)
     with pytest.raises(ValueError, match='--amp needs a GPU or a processor with'):
