@@ -87,6 +87,11 @@ class MultiLabelSoftMargin(nn.Module):
         super().__init__()
         self.waits_for_counts = pos_weight == BALANCED
         weight = None
+        if pos_weight is not None and not isinstance(pos_weight, Sequence):
+            raise UserError(
+                f'pos_weight={pos_weight!r}: must be {BALANCED!r}, or a number for each '
+                f'class, "[{pos_weight},{pos_weight}]" for two'
+            )
         if isinstance(pos_weight, str):
             if pos_weight != BALANCED:
                 raise UserError(
