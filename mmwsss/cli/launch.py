@@ -63,17 +63,7 @@ def prepare_run(
         enable_auto_scale_lr(cfg)
     if not torch.cuda.is_available():
         prepare_for_cpu(cfg)
-    drop_options_of_workers(cfg)
     return cfg
-
-
-def drop_options_of_workers(cfg: Config) -> None:
-    """Without workers (``num_workers=0``) drop what torch refuses without them."""
-    for name in ('train_dataloader', 'val_dataloader', 'test_dataloader'):
-        loader = cfg.get(name)
-        if loader and loader.get('num_workers') == 0:
-            loader.persistent_workers = False
-            loader.pop('prefetch_factor', None)
 
 
 def guard_outputs(cfg: Config) -> None:

@@ -134,7 +134,7 @@ def share_missing(missing: int, count: int, kind: str) -> str:
 def like_it(path: str) -> str:
     """A file that is there and may be meant by one that isn't; '' if there is none.
 
-    It differs in capitals, in its suffix, or in a folder too many.
+    It differs in capitals, in its suffix, in zeros before it, or in a folder too many.
     """
     folder, base = os.path.split(path)
     if os.path.isdir(folder):
@@ -144,7 +144,10 @@ def like_it(path: str) -> str:
             if name.casefold() == wanted:
                 return os.path.join(folder, name)
         for name in names:
-            if image_stem(name).casefold() == stem and image_stem(name) != name:
+            own = image_stem(name).casefold()
+            # spreadsheets take zeros off numbers
+            alike = own == stem or own.lstrip('0') == stem.lstrip('0') != ''
+            if alike and own != name.casefold():
                 return os.path.join(folder, name)
     parts = Path(path).parts
     for i in range(len(parts) - 2, max(0, len(parts) - 6), -1):

@@ -12,6 +12,7 @@ from mmwsss.datasets.label_channels import foreground_classes
 from mmwsss.datasets.readers.reading import read_labels, read_table
 from mmwsss.io.data_errors import LabelError
 from mmwsss.io.errors import UserError
+from mmwsss.io.image_files import like_it
 
 
 @pytest.mark.parametrize(
@@ -103,3 +104,23 @@ def test_a_column_that_parts_the_pictures_is_told(tmp_path) -> None:
     file = tmp_path / 'l.csv'
     file.write_text('image,label,split\na.jpg,cat,train\nb.jpg,dog,val\n')
     assert "'split' may part the pictures" in ' '.join(read_table(str(file)).notes)
+
+
+@pytest.mark.parametrize(
+    ('name', 'text'),
+    [
+        ('via.csv', 'filename,file_size,region_shape_attributes\na.jpg,1,"{}"\n'),
+        ('via.json', '{"a.jpg1": {"filename": "a.jpg", "size": 1, "regions": []}}'),
+        ('project.json', '{"_via_settings": {}, "_via_img_metadata": {}}'),
+    ],
+)
+def test_files_of_via_are_called_by_their_name(tmp_path, name, text) -> None:
+    (tmp_path / name).write_text(text)
+    with pytest.raises(LabelError, match='is a file of VIA'):
+        read_labels(str(tmp_path / name))
+
+
+def test_zeros_that_a_spreadsheet_took_off(tmp_path) -> None:
+    (tmp_path / '000123.jpg').touch()
+    assert like_it(str(tmp_path / '123.jpg')) == str(tmp_path / '000123.jpg')
+    assert like_it(str(tmp_path / '124.jpg')) == ''

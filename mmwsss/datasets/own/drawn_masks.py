@@ -48,9 +48,10 @@ def draw_masks(
         content = _coco(part.labels)
         ids = _class_ids(content['categories'], data.classes)
         listed = _listed(part, data, content)
+        sizes = {name: image for image, name in listed}
         for name, objects in _objects(listed, content, ids).items():
             path = Path(folder, f'{image_stem(name)}.png')
-            size = _canvas(part.labels, listed[name], data.pictures[name].path)
+            size = _canvas(part.labels, sizes[name], data.pictures[name].path)
             save_label_png(_mask(part.labels, objects, ids, size), path)
             found[name] = str(path)
     return found
@@ -101,8 +102,10 @@ def _class_ids(
 
 def _listed(
     part: Part, data: Gathered, content: Mapping[str, Any]
-) -> dict[str, Mapping[str, Any]]:
-    """Entries of a COCO file, by the names that the pictures of a part get.
+) -> list[tuple[Mapping[str, Any], str]]:
+    """Entries of a COCO file, each with the name that its picture gets.
+
+    A picture may have several.
 
     Raises:
         LabelError: naming a picture of the part that the file doesn't list.
@@ -112,29 +115,29 @@ def _listed(
         for name, found in data.pictures.items()
         if found.split == part.split
     }
-    pictures: dict[str, Mapping[str, Any]] = {}
+    listed: list[tuple[Mapping[str, Any], str]] = []
     for image in content['images']:
         own = clean_name(image['file_name'], part.labels, part.images)
         if image_stem(own) in names:  # else it was left out
-            pictures[names[image_stem(own)]] = image
-    absent = sorted(set(names.values()) - set(pictures))
+            listed.append((image, names[image_stem(own)]))
+    absent = sorted(set(names.values()) - {name for _, name in listed})
     if absent:
         raise LabelError(
             part.labels,
             f'lists {len(absent)} of {len(names)} pictures not (first: {absent[0]})',
             'correct the names, or give a folder of masks to --masks',
         )
-    return pictures
+    return listed
 
 
 def _objects(
-    listed: Mapping[str, Mapping[str, Any]],
+    listed: Sequence[tuple[Mapping[str, Any], str]],
     content: Mapping[str, Any],
     ids: Mapping[int, int],
 ) -> dict[str, list[dict]]:
     """Annotations of classes, by picture."""
-    names = {image['id']: name for name, image in listed.items()}
-    objects: dict[str, list[dict]] = {name: [] for name in listed}
+    names = {image['id']: name for image, name in listed}
+    objects: dict[str, list[dict]] = {name: [] for name in names.values()}
     for item in content['annotations']:
         if item['image_id'] in names and item['category_id'] in ids:
             objects[names[item['image_id']]].append(item)

@@ -16,6 +16,7 @@ from .label_source import LabelSource
 
 #: rows of which the values are looked at
 SAMPLE = 50
+_VIA = {'region_shape_attributes', '_via_img_metadata', '_via_settings'}
 
 
 @dataclass(frozen=True)
@@ -74,6 +75,25 @@ def named_columns(texts: Iterable[str]) -> Columns:
             f'--columns takes image=NAME once and label=NAME, got {list(texts)}'
         )
     return Columns(''.join(images), labels)
+
+
+def refuse_via(path: str, names: Iterable[str]) -> None:
+    """Refuse files of VIA, whose labels go by names that its user gave.
+
+    Args:
+        path: of the file.
+        names: of columns or keys.
+
+    Raises:
+        LabelError: if they are those of VIA.
+    """
+    if _VIA & set(names):
+        raise LabelError(
+            path,
+            'is a file of VIA (VGG Image Annotator)',
+            'export the annotations as COCO (Annotation, Export Annotations (COCO '
+            'format)), or write a CSV of image,class',
+        )
 
 
 def name_pictures(source: LabelSource, values: Iterable[str]) -> bool:

@@ -12,7 +12,7 @@ from mmwsss.registry import LABEL_READERS
 
 from . import one_hot
 from .cells import split_cell
-from .columns import SAMPLE, Columns, best_name, refuse_other_head
+from .columns import SAMPLE, Columns, best_name, refuse_other_head, refuse_via
 from .field_words import is_label_word, is_name_word, name_rank
 from .label_reader import Entry, LabelReader
 from .label_source import LabelSource
@@ -147,6 +147,7 @@ class CsvReader(LabelReader):
             refuse_other_head(source, rows)
             place, columns = 0, None
         else:
+            refuse_via(source.path, head)
             given.check(source.path, head)
             place = _place(source, head, body, given)
             values = [i for i in range(len(head)) if i != place and head[i]]

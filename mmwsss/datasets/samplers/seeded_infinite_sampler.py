@@ -148,10 +148,13 @@ def balanced_factors(dataset: Any, threshold: bool | float) -> np.ndarray:
     labels, classes = labels_of(dataset)
     counts, _ = count_labels(labels, len(classes))
     shares = counts / len(labels)
-    share = usual_share(shares) if threshold is True else float(threshold)
+    try:
+        share = usual_share(shares) if threshold is True else float(threshold)
+    except (TypeError, ValueError):
+        share = 0.0  # no number
     if not 0 < share <= 1:
         raise ValueError(
-            f'class_balanced={threshold}: must be True, or a share of the pictures '
+            f'class_balanced={threshold!r}: must be True, or a share of the pictures '
             'above 0 and up to 1, below which a class is drawn more often'
         )
     factors = class_factors(shares, share)
