@@ -9,7 +9,7 @@ model = dict(
     num_classes={{_base_.num_classes}},
     backbone=dict(attention_blocks=10),
     # without the words that are classes here: keyboard, sign
-    clip=dict(checkpoint='pretrained/clip_vit-b-16_coco.pth', num_background=23),
+    clip=dict(checkpoint='data/pretrained/clip-es_vit-b_coco.pth', num_background=23),
     refinement=dict(threshold=0.7, last_after=10),
     train_cfg=dict(rfm_begin=40000),
 )

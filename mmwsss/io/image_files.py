@@ -191,8 +191,12 @@ UNREAD_SUFFIXES = (
 _SUFFIX_SET = frozenset(IMAGE_SUFFIXES)
 
 
-def photos_in(path: str | os.PathLike) -> list[Path]:
+def photos_in(path: str | os.PathLike, way: str = 'give each by itself') -> list[Path]:
     """The photo itself, or the photos of a folder, without those in folders below.
+
+    Args:
+        path: of either.
+        way: what is said of the folders below: how to get their photos.
 
     Raises:
         FileNotFoundError: if there is none.
@@ -204,7 +208,7 @@ def photos_in(path: str | os.PathLike) -> list[Path]:
     found = [p for p in inside if p.suffix.lower() in _SUFFIX_SET and p.is_file()]
     below = [p.name for p in inside if p.is_dir()]
     if found and below:
-        print_log(f'the folders {below} in {path} are left out: give each by itself')
+        print_log(f'folders in {path} are left out: {", ".join(below)}; {way}')
     if not found:
         raise FileNotFoundError(
             f'{path} is neither a photo nor a folder with photos {IMAGE_SUFFIXES}'

@@ -13,6 +13,7 @@ from mmengine.registry import init_default_scope
 from mmwsss.cli.inference_options import segmentor_cfg
 from mmwsss.models.segmentors.weak_segmentor import WeakSegmentor
 from mmwsss.models.teachers.ema_copy import EMACopy
+from mmwsss.models.teachers.frozen_parts import FrozenParts
 from mmwsss.pipeline.inference import dataset_meta
 from mmwsss.registry import MODELS
 
@@ -42,7 +43,11 @@ def build(
         cfg.model.update(earlier_stages(cfg.model, folder, seed))
         torch.manual_seed(seed)
         model = MODELS.build(cfg.model)
+        for module in model.modules():
+            if isinstance(module, FrozenParts):
+                module.loaded = True  # reads no file
         model.init_weights()
+        start_frozen(model)
     if hasattr(model, 'use_metainfo'):
         model.use_metainfo(dataset_meta(cfg))
     for module in model.modules():
@@ -50,6 +55,25 @@ def build(
             for parameter in module.parameters():
                 parameter.data += 0.01 * torch.randn_like(parameter)
     return model
+
+
+def start_frozen(model: torch.nn.Module) -> None:
+    """Random weights for parts that come from files of their own.
+
+    They are the same for every seed: no checkpoint holds them.
+    """
+    draw = torch.Generator().manual_seed(0)
+    for module in model.modules():
+        if isinstance(module, FrozenParts):
+            for part in module.parts:
+                for value in getattr(model, part).state_dict().values():
+                    noise = torch.randn(value.shape, generator=draw)
+                    if value.dim() == 0:  # a scale of logits: nothing is certain
+                        value.fill_(2.0)
+                    elif value.dim() == 1:  # norms: near 1
+                        value.copy_(value.round() + 0.05 * noise)
+                    else:
+                        value.copy_(0.2 * noise)
 
 
 def without_pretrained(backbone: dict) -> dict:

@@ -266,3 +266,15 @@ def test_pretrained_weights_come_before_the_model(tmp_path, monkeypatch):
         launch.fetch_pretrained(cfg)
     monkeypatch.setenv('LOCAL_RANK', '1')
     launch.fetch_pretrained(cfg)
+
+
+def test_loaders_without_workers(cfg, no_gpu):
+    """As ``--cfg-options train_dataloader.num_workers=0`` leaves them."""
+    loader = dict(num_workers=0, persistent_workers=True, prefetch_factor=4)
+    cfg.train_dataloader = dict(loader)
+    cfg.val_dataloader = loader | dict(num_workers=2)
+    launch.prepare_run(cfg)
+    fitted = cfg.train_dataloader
+    assert not fitted.persistent_workers and 'prefetch_factor' not in fitted
+    assert cfg.val_dataloader.persistent_workers
+    assert cfg.val_dataloader.prefetch_factor == 4

@@ -104,7 +104,8 @@ def follow(data, phase: str, monkeypatch, wrap=lambda model: model) -> None:
         wrap: what is laid around the network, a communication of gradients.
     """
     model = model_of(data)
-    losses, seen = run(model, data, phase, monkeypatch, wrap(model))
+    called = wrap(model)
+    losses, seen = run(model, data, phase, monkeypatch, called)
     ((maps, labels, _),) = seen['view_maps']
     for i, count in enumerate(data['cam_counts']):
         own = maps[i, :count]

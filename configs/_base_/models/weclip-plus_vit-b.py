@@ -12,7 +12,11 @@ model = dict(
     dino=dict(
         type='DINOv2ViT',
         arch='dinov2-s',
-        pretrained='pretrained/dinov2_vits14_pretrain.pth',
+        # the public file as it is, a URL or a path
+        pretrained=(
+            'https://dl.fbaipublicfiles.com/dinov2/dinov2_vits14/'
+            'dinov2_vits14_pretrain.pth'
+        ),
     ),
     # released for VOC: maps are carried on from everywhere
     refinement=dict(threshold=None, last_before=6, last_after=6),

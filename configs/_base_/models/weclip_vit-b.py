@@ -17,8 +17,8 @@ model = dict(
         attention_blocks=8,
     ),
     # The frozen encoder and the texts: no checkpoint holds them. The file is made by
-    # tools/model_converters/clip.py, see the README.
-    clip=dict(checkpoint='pretrained/clip_vit-b-16_voc.pth', num_background=25),
+    # tools/model_converters/clip.py: CLIP-ES's of the same data set does.
+    clip=dict(checkpoint='data/pretrained/clip-es_vit-b_voc.pth', num_background=25),
     decode_head=dict(
         type='FusedTokenHead', channels=256, depth=3, num_heads=8, dropout_ratio=0.1
     ),

@@ -6,9 +6,7 @@ train_cfg = dict(max_iters=30000)
 # Nothing but the decoder is trained: ten times this.
 optim_wrapper = dict(
     optimizer=dict(lr=2e-4),
-    paramwise_cfg=dict(
-        custom_keys=dict(_delete_=True, decode_head=dict(lr_mult=10.0))
-    ),
+    paramwise_cfg=dict(custom_keys=dict(_delete_=True, decode_head=dict(lr_mult=10.0))),
 )
 param_scheduler = [
     dict(

@@ -1,7 +1,7 @@
 # Licensed under Apache-2.0.
 from __future__ import annotations
 
-import torch.nn.functional as F
+import torch
 from torch import Tensor, nn
 
 from mmwsss.cam import IGNORE, resize
@@ -38,11 +38,10 @@ def soft_dice_loss(logits: Tensor, label: Tensor, count_ignored: bool = True) ->
             f'{tuple(logits.shape)} and {tuple(label.shape)}'
         )
     prob = resize(logits, tuple(label.shape[-2:])).softmax(1)
-    known = (label != IGNORE)[:, None]
-    hot = F.one_hot(label.where(known[:, 0], 0), logits.shape[1]).permute(0, 3, 1, 2)
-    hot = hot.to(prob.dtype) * known
+    classes = torch.arange(logits.shape[1], device=label.device)[:, None, None]
+    hot = (label[:, None] == classes).to(prob.dtype)  # nothing where 255
     if not count_ignored:
-        prob = prob * known
+        prob = prob * (label != IGNORE)[:, None]
     axes = (0, 2, 3)
     dice = 2 * (prob * hot).sum(axes) / (prob.sum(axes) + hot.sum(axes) + EPS)
     return 1 - dice.mean()

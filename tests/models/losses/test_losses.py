@@ -10,11 +10,11 @@ import torch
 from torch import Tensor
 
 from mmwsss.cam import IGNORE, affinity_targets
-from mmwsss.models.losses.affinity_loss import affinity_loss
 from mmwsss.methods.irn.pair_affinity_loss import pair_affinity_loss
 from mmwsss.methods.irn.pairs import pair_targets
 from mmwsss.methods.smaf.attention_consistency import softmax_consistency
 from mmwsss.methods.toco.class_token_contrast import class_token_contrast
+from mmwsss.models.losses.affinity_loss import affinity_loss
 from mmwsss.models.losses.balanced_cross_entropy import balanced_cross_entropy
 from mmwsss.models.losses.dense_energy_loss import dense_energy_loss
 from mmwsss.models.losses.multi_label_soft_margin import multi_label_soft_margin
