@@ -34,12 +34,14 @@ def text_probabilities(
         present: (B, K) bool, which texts compete.
 
     Returns:
-        (B, K) float32, 0 for texts that don't compete.
+        (B, K) float32, 0 for texts that don't compete (where any does).
     """
     images = images / images.norm(dim=-1, keepdim=True)
     texts = texts / texts.norm(dim=-1, keepdim=True)
     logits = scale * (texts @ images[..., None])[..., 0]
-    return logits.masked_fill(~present, float('-inf')).softmax(-1)
+    # the lowest number rather than -inf: nothing competes, nothing is NaN
+    lowest = torch.finfo(logits.dtype).min
+    return logits.masked_fill(~present, lowest).softmax(-1)
 
 
 def slot_gradients(scores: Tensor, activation: Tensor) -> Tensor:

@@ -130,6 +130,7 @@ def test_words_of_ones_own(tmp_path, convert) -> None:
     [
         (dict(name='17'), None, r"class 2 \('17'\) has no word"),
         (dict(prompts=dict(cow='cow')), None, "words for 'cow', which is no class"),
+        (dict(prompts=dict(background=[])), None, 'has no background words'),
         (dict(prompts=dict(template='photo')), None, 'a template has one {}'),
         ({}, 'cat gasket', r'words\.txt, line 1: words are given as "class: words"'),
         ({}, f'cat: {"x y " * 40}', 'more than the 75 tokens'),

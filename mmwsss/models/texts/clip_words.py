@@ -80,7 +80,7 @@ def words_of(
 
     Raises:
         UserError: if a class has neither words nor a name, ``prompts`` has a class that
-            the data set hasn't, or a template has no ``{}``.
+            the data set hasn't or no background words, or a template has no ``{}``.
     """
     given = {name: _tuple(value) for name, value in (prompts or {}).items()}
     names = tuple(classes[1:])
@@ -96,6 +96,11 @@ def words_of(
             raise UserError(
                 f'{source}: a template has one {{}} for the word, got {template!r}'
             )
+    if not given.get('background', BACKGROUND):
+        raise UserError(
+            f'{source} has no background words: a class alone in its picture then has '
+            'nothing to compete with, and no map. Give some, or leave the entry out'
+        )
     taken = {word for name in names for word in (name, *name.split())}
     background = tuple(word for word in BACKGROUND if word not in taken)
     return ClipWords(

@@ -61,6 +61,14 @@ def test_maps_are_one_classs_share(model) -> None:
     assert not torch.equal(maps[1], maps[2])
 
 
+def test_nothing_competes() -> None:
+    """A picture without a class, and no background word: zeros, no NaN."""
+    model = tiny_clip_es(texts=dict(num_background=0))
+    labels = ImageLabels.from_lists([[], [2]], model.num_foreground)
+    ((maps, *_),) = model.view_maps(model.encode(torch.randn(2, 3, 64, 64)), labels)
+    assert not maps.any()
+
+
 def test_nothing_is_trained(model) -> None:
     assert not [p for p in model.parameters() if p.requires_grad]
     with pytest.raises(UserError, match='nothing to train.*generate_pseudo_labels'):
