@@ -28,9 +28,8 @@ def with_partial_loss(
             weight.
         weights: ``train_cfg.weights``.
     """
-    found = dict(losses or {})
-    for term in [term for term, cfg in found.items() if cfg is None]:
-        found.pop(term)
+    found = {term: cfg for term, cfg in (losses or {}).items() if cfg is not None}
+    for term in set(losses or {}) - set(found):
         weights.pop(term, None)
     default = {PARTIAL: dict(type='PixelCrossEntropy')} if PARTIAL in weights else {}
     return {**default, **found}

@@ -1,5 +1,5 @@
 # Licensed under Apache-2.0.
-"""A training of two tasks under a real Slurm, told to end and put back into the queue."""
+"""A training of two tasks under a real Slurm: told to end, put back into the queue."""
 
 from __future__ import annotations
 

@@ -53,7 +53,7 @@ def test_the_encoder_of_a_released_file(golden) -> None:
     data = golden('weclip_checkpoint_layout')
     model = full_size(CONFIGS['voc'])
     clip = released(data, 'clip')
-    ours = {k: v for k, v in model.backbone.state_dict().items()}
+    ours = dict(model.backbone.state_dict())
     assert shapes(convert_clip_vision(clip)) == shapes(ours)
 
 

@@ -69,7 +69,7 @@ def _munge() -> None:
 
 @contextmanager
 def slurm(folder: Path) -> Iterator[dict[str, str]]:
-    """The cluster, for as long as the block runs; gives the environment of its users."""
+    """The cluster, while the block runs; gives the environment of its users."""
     for name in ('state', 'spool'):
         (folder / name).mkdir(parents=True)
     host = socket.gethostname().partition('.')[0]

@@ -1,5 +1,5 @@
-# WeCLIP on CLIP's ViT-B/16; the values are those of VOC. num_classes comes from the data
-# set.
+# WeCLIP on CLIP's ViT-B/16; the values are those of VOC. num_classes comes from the
+# data set.
 model = dict(
     type='WeCLIP',
     data_preprocessor=dict(
