@@ -5,6 +5,9 @@ _base_ = [
     '../_base_/default_runtime.py',
 ]
 
+# What the file of the frozen encoder and its texts is made of, see the README.
+pretrained = 'data/pretrained/ViT-B-16.pt'
+
 model = dict(
     num_classes={{_base_.num_classes}},
     backbone=dict(attention_blocks=10),

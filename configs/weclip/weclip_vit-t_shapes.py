@@ -9,6 +9,8 @@ _base_ = [
     '../_base_/default_runtime.py',
 ]
 
+pretrained = 'demo/weights/clip-t_shapes.pth'  # what that file is made of
+
 model = dict(
     num_classes={{_base_.num_classes}},
     backbone=dict(

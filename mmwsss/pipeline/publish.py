@@ -28,7 +28,10 @@ OWN_WEIGHTS = 'demo/weights/'
 
 
 def initial_weights(cfg: Config) -> str | None:
-    """The file that a network's encoder begins with, as the config names it."""
+    """The file that a network's encoder begins with, as the config names it.
+
+    A frozen encoder's is what its own file was made of: the config's ``pretrained``.
+    """
     network = segmentor_cfg(cfg)
     backbone = network.get('backbone', {})
     init = backbone.get('init_cfg') or {}
@@ -36,6 +39,7 @@ def initial_weights(cfg: Config) -> str | None:
         backbone.get('pretrained')
         or init.get('checkpoint')
         or network.get('pretrained')
+        or cfg.get('pretrained')
     )
 
 
