@@ -33,6 +33,7 @@ _SESSIONS, _KEPT = 8, 3600
 _BEGIN = 'Drop a photo to begin.'
 _STYLE = """
 .facts { width: 100%; border-collapse: collapse; }
+.facts, .facts tr { border: 0 !important; }
 .facts td, .facts th { padding: .25rem .4rem; text-align: right; border: 0 !important;
   border-bottom: 1px solid var(--border-color-primary) !important; }
 .facts td { white-space: nowrap; }
