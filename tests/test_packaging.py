@@ -171,7 +171,7 @@ def check_metadata(wheel: Path) -> None:
         for name in (
             *('runtime', 'tests', 'docs', 'demo', 'deploy'),
             'optional',
-            'tiff',
+            *('tiff', 'app', 'browser'),
         )
     }
 
