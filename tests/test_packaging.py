@@ -23,6 +23,7 @@ import pytest
 import yaml
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
+from PIL import Image
 
 ROOT = Path(__file__).resolve().parents[1]
 IGNORED = (
@@ -170,7 +171,7 @@ def check_metadata(wheel: Path) -> None:
         for name in (
             *('runtime', 'tests', 'docs', 'demo', 'deploy'),
             'optional',
-            'tiff',
+            *('tiff', 'app', 'browser'),
         )
     }
 
@@ -208,6 +209,31 @@ def test_editable_then_wheel(project: Path, python: Path):
     installed = load_a_config(python, project)
     assert installed.parent.name == 'site-packages'
     assert not (installed / '.mim' / 'configs').is_symlink()
+
+
+# Without the clone: the networks of zoo/ come with the package.
+SEGMENT = """
+import mmwsss
+from mmwsss.apis import WSSSInferencer
+name = 'deeplabv3_deit-t_animals-pseudo'
+WSSSInferencer(name, device='cpu')('photo.png', out_dir='out')
+print(mmwsss.__file__)
+"""
+
+
+def test_an_installed_wheel_segments_a_photo(project: Path, python: Path):
+    data = pytest.importorskip('skimage.data')
+    folder = project.parent / 'elsewhere'
+    folder.mkdir()
+    wheel = shutil.move(build_wheel(python, project), folder)
+    shutil.rmtree(project)
+    pip(python, 'install', wheel, cwd=folder)
+    Image.fromarray(data.chelsea()).save(folder / 'photo.png')
+    said = run(python, '-c', SEGMENT, cwd=folder).strip().splitlines()[-1]
+    assert 'site-packages' in said
+    with Image.open(folder / 'out/photo.png') as mask:
+        assert (mask.mode, mask.size) == ('P', (451, 300))
+        assert 1 in set(mask.getdata())  # a cat
 
 
 def test_wheel_then_editable(project: Path, python: Path):

@@ -115,7 +115,10 @@ def download(args: argparse.Namespace) -> str:
     if 'Weights' in entry:
         dest = args.dest or Path('.')
         config, weights = fetch_model(ROOT, entry, dest, args.mirror)
-        return f'{config}\n{weights}\nTest: python tools/test.py {config} {weights}'
+        return (
+            f'{config}\n{weights}\nTest: python tools/test.py {config} {weights}\n'
+            f'Photos: python demo/image_demo.py PHOTOS {config} {weights} --out-dir out'
+        )
     if 'Release' in entry:
         from mmwsss.pipeline.authors_release import how_to_get
 

@@ -25,6 +25,9 @@ from mmengine.runner import Runner
 from mmwsss.io.atomic_file import write_json
 from mmwsss.io.errors import UserError
 
+from .merge_options import merge_options
+from .short_config import short_config_in_log
+
 #: a class that a config names, built with a setting that it doesn't have
 _UNKNOWN_SETTING = '__init__() got an unexpected keyword argument'
 #: functions within which a config becomes objects
@@ -119,7 +122,7 @@ def config_from(path: str | os.PathLike) -> Config:
 def merged_config(args: argparse.Namespace) -> Config:
     """The config file with ``--cfg-options`` merged in."""
     cfg = config_from(args.config)
-    cfg.merge_from_dict(args.cfg_options or {})
+    merge_options(cfg, args.cfg_options or {})
     return cfg
 
 
@@ -174,6 +177,11 @@ def read_config(args: argparse.Namespace) -> Config:
 
 def make_runner(cfg: Config) -> Runner:
     """The runner that the config asks for."""
+    with short_config_in_log():
+        return _built_runner(cfg)
+
+
+def _built_runner(cfg: Config) -> Runner:
     return RUNNERS.build(cfg) if 'runner_type' in cfg else Runner.from_cfg(cfg)
 
 

@@ -21,6 +21,7 @@ from mmwsss.registry import PRETRAINED, name_of
 
 from .inference_options import segmentor_cfg
 
+LOADERS = ('train_dataloader', 'val_dataloader', 'test_dataloader')
 _SYNC_BN = {'SyncBN': 'BN', 'MMSyncBN': 'BN', 'SyncBatchNorm': 'BN'}
 
 
@@ -55,6 +56,7 @@ def prepare_run(
     add_hook(cfg, 'DivergenceHook')
     add_hook(cfg, 'StopSignalHook')
     skip_pretrained_on_resume(cfg)
+    fit_loaders(cfg)
     if amp:
         enable_amp(cfg)
     if auto_scale_lr:
@@ -80,6 +82,18 @@ def add_hook(cfg: Config, name: str, **settings: Any) -> None:
     hooks = cfg.get('custom_hooks') or []
     if not any(name_of(hook.get('type')) == name for hook in hooks):
         cfg.custom_hooks = [*hooks, dict(type=f'mmwsss.{name}', **settings)]
+
+
+def fit_loaders(cfg: Config) -> None:
+    """Without worker processes nothing of them is kept or fetched ahead.
+
+    torch refuses such settings, which stand in the configs for their own workers.
+    """
+    for name in LOADERS:
+        loader = cfg.get(name)
+        if loader and loader.get('num_workers') == 0:
+            loader.pop('prefetch_factor', None)
+            loader.persistent_workers = False
 
 
 def skip_pretrained_on_resume(cfg: Config) -> None:
@@ -174,7 +188,7 @@ def prepare_for_cpu(cfg: Config) -> None:
     for key in ('model', 'norm_cfg'):
         if cfg.get(key) is not None:
             replace_sync_bn(cfg[key])
-    for loader in ('train_dataloader', 'val_dataloader', 'test_dataloader'):
+    for loader in LOADERS:
         if cfg.get(loader):
             cfg[loader].pin_memory = False  # torch warns of it without a GPU
     if cfg.launcher == 'none':

@@ -1,9 +1,10 @@
 # Licensed under Apache-2.0.
 """Weak-label data sets: images, image labels, side inputs."""
 
-import mmseg.datasets  # noqa: F401  a child registry does not load its parent's
+from mmwsss.registry import import_modules  # first: it silences mmseg
 
-from mmwsss.registry import import_modules
+# isort: split
+import mmseg.datasets  # noqa: F401  a child registry does not load its parent's
 
 from .coco14 import COCO14WeakDataset
 from .folder import FolderWeakDataset

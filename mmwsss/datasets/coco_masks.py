@@ -78,7 +78,7 @@ def run_lengths(counts: Sequence[int] | str) -> Sequence[int]:
     if not isinstance(counts, str):
         return counts
     # arrays, since a segment model writes a hundred masks a picture
-    codes = np.asarray([*counts.encode()], np.int64) - 48
+    codes = np.frombuffer(counts.encode(), np.uint8).astype(np.int64) - 48
     if codes.min(initial=0) < 0 or codes.max(initial=0) > 63:
         raise ValueError(f'no characters of runs: {counts[:8]!r}')
     last = np.flatnonzero((codes & 0x20) == 0)

@@ -17,6 +17,7 @@ from mmwsss.io.image_files import image_stem
 from mmwsss.io.wording import of_data_set, setting
 
 _SURROGATE = re.compile('[\ud800-\udfff]')
+_UNSEEN = re.compile('[\u200b\u2060\ufeff]')
 _ROOTED = re.compile(r'/|[A-Za-z]:/|\w+://')
 #: pairs of files with equal names and sizes whose contents are compared at the start
 MAX_COMPARED = 32
@@ -27,6 +28,21 @@ TOLD = 5
 def composed(text: str) -> str:
     """Letters with marks as one sign each (NFC), however they were written."""
     return text if text.isascii() else unicodedata.normalize('NFC', text)
+
+
+def label_name(text: str) -> str:
+    """A label as it is compared and kept: composed, its blanks plain and single.
+
+    Blanks that don't break and signs without width come from web pages and office
+    programs; nobody sees them.
+
+    Example:
+        >>> label_name('red\u00a0 fox\u200b')
+        'red fox'
+    """
+    if text.isascii() and '  ' not in text:
+        return text.strip()
+    return ' '.join(_UNSEEN.sub('', composed(text)).split())
 
 
 def clean_name(name: str, path: str, folder: str | None = None) -> str:

@@ -10,10 +10,11 @@ from mmwsss.io.errors import UserError
 from mmwsss.io.findings import Findings
 from mmwsss.io.wording import of_data_set, setting
 
-from .image_names import composed
+from .image_names import label_name
+from .label_doubts import refuse_doubtful
 from .readers.decoding import read_decoded
 from .readers.label_table import LabelTable
-from .readers.vocabulary import Vocabulary, name_key, spelling_key
+from .readers.vocabulary import Vocabulary, name_key
 
 BACKGROUND = 'background'
 #: folders and labels that mean "no object", unless a class has the name
@@ -89,48 +90,17 @@ def foreground_classes(
         findings: gets what is refused, which is raised otherwise.
 
     Raises:
-        UserError: if some differ in capitals, blanks, ``_`` or ``-`` alone.
+        UserError: if some are in doubt, see :func:`.label_doubts.refuse_doubtful`.
     """
     nothing = LabelChannels((BACKGROUND,), negatives=negatives)
     found = sorted({item for item in labels if not nothing.is_negative(item)})
     if all(name.isdecimal() for name in found):
         found.sort(key=int)
     noted = findings or Findings()
-    with noted.noted():
-        _refuse_alike(found, labels)
+    refuse_doubtful(found, labels, noted, negatives is not None)
     if findings is None:
         noted.refuse()
     return tuple(found)
-
-
-def _refuse_alike(found: Sequence[str], labels: Mapping[str, int]) -> None:
-    """Refuse classes of one spelling key.
-
-    Raises:
-        UserError: naming all.
-    """
-    alike: dict[str, list[str]] = {}
-    for name in found:
-        alike.setdefault(spelling_key(name), []).append(name)
-    twice = [names for names in alike.values() if len(names) > 1]
-    if twice:
-        told = '; '.join(
-            ', '.join(f'{name!r} ({labels[name]} pictures)' for name in names)
-            for names in twice
-        )
-        raise UserError(
-            f'labels look like one class in several spellings: {told}. Write them '
-            f'alike{_by_renaming(twice, labels)}, or name all classes in '
-            f'{setting("metainfo.classes")} if they are different ones'
-        )
-
-
-def _by_renaming(twice: Sequence[Sequence[str]], labels: Mapping[str, int]) -> str:
-    """The option that writes labels as most are; '' where whoever asks has none."""
-    most = [(names, max(names, key=lambda name: labels[name])) for names in twice]
-    pairs = {name: one for names, one in most for name in names if name != one}
-    option = setting('rename', pairs)
-    return f' ({option})' if option.startswith('-') else ''
 
 
 class LabelChannels:
@@ -152,8 +122,8 @@ class LabelChannels:
         known: Sequence[str] = (),
         negatives: Iterable[str] | None = None,
     ) -> None:
-        self.classes = tuple(map(composed, classes[1:]))
-        table: dict[str, int | None] = dict.fromkeys(map(composed, known[1:]))
+        self.classes = tuple(map(label_name, classes[1:]))
+        table: dict[str, int | None] = dict.fromkeys(map(label_name, known[1:]))
         table |= {name: i for i, name in enumerate(self.classes)}
         # in text files a blank is written as an underscore
         self.table = table | {n.replace(' ', '_'): i for n, i in table.items()}

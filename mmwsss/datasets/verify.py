@@ -10,10 +10,12 @@ from typing import Any
 from mmwsss.datasets.transforms.load_mask import LoadMask
 from mmwsss.datasets.transforms.load_picture import LoadPicture
 from mmwsss.datasets.transforms.load_side_inputs import LoadSideInputs
-from mmwsss.io.data_errors import DataError, UnreadableImageError
+from mmwsss.io.data_errors import DataError, PictureError, UnreadableImageError
 from mmwsss.io.image_files import FileFinder
+from mmwsss.io.pictures.found import described
+from mmwsss.io.pictures.levels import share_outside
 from mmwsss.io.pictures.picture_rule import PictureRule
-from mmwsss.io.pictures.reader import check_kind, picture_kind
+from mmwsss.io.pictures.reader import check_kind, picture_kind, read_stored
 from mmwsss.io.wording import setting
 
 from .mask_checks.check_masks import check_masks, some_masks
@@ -22,6 +24,8 @@ from .side_inputs.exif_masks import check_decided
 
 #: how many headers of pictures are looked at when a data set is opened
 HEADERS = 200
+#: share of a picture's values that a range cuts off where it is of other pictures
+_OUTSIDE = 0.9
 
 
 def taken(infos: list[dict], indices: int | Sequence[int] | None) -> list[dict]:
@@ -125,6 +129,23 @@ def verify_kinds(
         if masks and kind.orientation != 1:
             turned = {**info, 'exif_orientation': kind.orientation}
             check_decided(turned, info['seg_map_path'])
+    outside: list[tuple[float, str]] = []
     for info in spread(infos, samples):
         with suppress(UnreadableImageError):
             LoadPicture().transform(dict(info))
+            if rule.value_range is not None:
+                values = read_stored(info['img_path'], rule)
+                outside.append((share_outside(values, rule.ranges()), info['img_path']))
+    if outside and min(outside)[0] > _OUTSIDE:
+        _refuse_range(*min(outside), rule)
+
+
+def _refuse_range(share: float, path: str, rule: PictureRule) -> None:
+    values = read_stored(path, rule)
+    raise PictureError(
+        path,
+        f'holds {described(values)}, of which {share:.0%} lie outside of '
+        f'picture.value_range={rule.value_range}, as in all that were looked at: they '
+        'would be black or white',
+        'give the range of the values, or leave value_range out for 8 bits',
+    )

@@ -1,8 +1,9 @@
 # Licensed under Apache-2.0.
 """Scores of segmentations, CAMs and image labels."""
 
-import mmseg.evaluation  # noqa: F401  registers what a child registry would not find
+from mmwsss.registry import import_modules  # first: it silences mmseg
 
-from mmwsss.registry import import_modules
+# isort: split
+import mmseg.evaluation  # noqa: F401  registers what a child registry would not find
 
 import_modules(__name__)

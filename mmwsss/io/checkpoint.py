@@ -337,7 +337,7 @@ def _cached(url: str, failure: Exception | None) -> str:
     path = _cached_path(url)
     if failure is not None or not osp.isfile(path):
         raise ConnectionError(
-            f'{failure or f"{url} can not be fetched"}. Without a network, fetch it '
+            f'{failure or f"{url} can not be fetched"}. Without internet, fetch it '
             f'elsewhere and put it at {path}, or anywhere below ${WEIGHTS_ENV}; or '
             'name a local file (pretrained=FILE in a config, or tools/misc/'
             'new_config.py --pretrained FILE|none).'

@@ -134,7 +134,7 @@ def share_missing(missing: int, count: int, kind: str) -> str:
 def like_it(path: str) -> str:
     """A file that is there and may be meant by one that isn't; '' if there is none.
 
-    It differs in capitals, in its suffix, or in a folder too many.
+    It differs in capitals, in its suffix, in zeros before it, or in a folder too many.
     """
     folder, base = os.path.split(path)
     if os.path.isdir(folder):
@@ -144,7 +144,10 @@ def like_it(path: str) -> str:
             if name.casefold() == wanted:
                 return os.path.join(folder, name)
         for name in names:
-            if image_stem(name).casefold() == stem and image_stem(name) != name:
+            own = image_stem(name).casefold()
+            # spreadsheets take zeros off numbers
+            alike = own == stem or own.lstrip('0') == stem.lstrip('0') != ''
+            if alike and own != name.casefold():
                 return os.path.join(folder, name)
     parts = Path(path).parts
     for i in range(len(parts) - 2, max(0, len(parts) - 6), -1):
@@ -191,8 +194,12 @@ UNREAD_SUFFIXES = (
 _SUFFIX_SET = frozenset(IMAGE_SUFFIXES)
 
 
-def photos_in(path: str | os.PathLike) -> list[Path]:
+def photos_in(path: str | os.PathLike, way: str = 'give each by itself') -> list[Path]:
     """The photo itself, or the photos of a folder, without those in folders below.
+
+    Args:
+        path: of either.
+        way: what is said of the folders below: how to get their photos.
 
     Raises:
         FileNotFoundError: if there is none.
@@ -204,7 +211,7 @@ def photos_in(path: str | os.PathLike) -> list[Path]:
     found = [p for p in inside if p.suffix.lower() in _SUFFIX_SET and p.is_file()]
     below = [p.name for p in inside if p.is_dir()]
     if found and below:
-        print_log(f'the folders {below} in {path} are left out: give each by itself')
+        print_log(f'folders in {path} are left out: {", ".join(below)}; {way}')
     if not found:
         raise FileNotFoundError(
             f'{path} is neither a photo nor a folder with photos {IMAGE_SUFFIXES}'

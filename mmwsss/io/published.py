@@ -59,6 +59,11 @@ def mark_absent(model: nn.Module, parts: Sequence[str]) -> None:
             setattr(module, ABSENT, tuple(parts))
 
 
+def absent_parts(model: nn.Module) -> set[str]:
+    """The parts of a model that :func:`mark_absent` told of."""
+    return {part for m in model.modules() for part in getattr(m, ABSENT, ())}
+
+
 def saved_classes(checkpoint: Mapping[str, Any]) -> tuple[str, ...] | None:
     """The classes that a checkpoint was trained with, if it names them."""
     meta = checkpoint.get('meta')
@@ -126,7 +131,7 @@ def published_checkpoint(
     state = strip_prefix(checkpoint.get('state_dict', checkpoint))
     drop = list(drop)
     for part in drop:
-        if not any(_is_of(key, part) for key in state):
+        if not any(is_of_part(key, part) for key in state):
             raise UserError(
                 f'the checkpoint has no part {part!r} to leave out; it has '
                 f'{sorted({key.split(".")[0] for key in state})}'
@@ -134,7 +139,7 @@ def published_checkpoint(
     weights = {
         key: halved(key, value)
         for key, value in state.items()
-        if not any(_is_of(key, part) for part in drop)
+        if not any(is_of_part(key, part) for part in drop)
     }
     kept = {k: v for k, v in (checkpoint.get('meta') or {}).items() if k in _META}
     if KEY in kept:
@@ -152,5 +157,6 @@ def halved(key: str, value: Tensor) -> Tensor:
     return half if bool(torch.isfinite(half).all()) else value
 
 
-def _is_of(key: str, part: str) -> bool:
+def is_of_part(key: str, part: str) -> bool:
+    """Whether a key of a state dict belongs to a part of the model."""
     return key == part or key.startswith(f'{part}.')

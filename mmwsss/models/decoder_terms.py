@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, MutableMapping
 from typing import TYPE_CHECKING, Any
 
 from torch import Tensor
@@ -19,16 +19,20 @@ OF_PSEUDO_LABELS = frozenset(('seg', 'reg'))
 
 
 def with_partial_loss(
-    losses: Mapping[str, dict] | None, weights: Mapping[str, Any]
+    losses: Mapping[str, dict | None] | None, weights: MutableMapping[str, Any]
 ) -> dict[str, dict]:
     """The losses of a config, with one for the term ``partial`` if it has a weight.
 
     Args:
-        losses: term → config of its loss module.
+        losses: term → config of its loss module; ``None`` takes the term out, and its
+            weight.
         weights: ``train_cfg.weights``.
     """
+    found = {term: cfg for term, cfg in (losses or {}).items() if cfg is not None}
+    for term in set(losses or {}) - set(found):
+        weights.pop(term, None)
     default = {PARTIAL: dict(type='PixelCrossEntropy')} if PARTIAL in weights else {}
-    return {**default, **(losses or {})}
+    return {**default, **found}
 
 
 def decoder_terms(

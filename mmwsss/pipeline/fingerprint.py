@@ -19,6 +19,7 @@ import torch
 from torch import nn
 
 from mmwsss.io.provenance import MANIFEST
+from mmwsss.io.published import absent_parts, is_of_part
 from mmwsss.io.settings_hash import plain, settings_hash
 from mmwsss.io.weight_files import file_hash
 
@@ -81,10 +82,14 @@ def _shortened(value: Any) -> str:
 
 
 def weights_hash(model: nn.Module) -> str:
-    """16 hexadecimal digits of all parameters and buffers with their names."""
-    digest = sha256()
+    """16 hexadecimal digits of all parameters and buffers with their names.
+
+    Parts that a published file lacks don't count: theirs are other numbers in each run.
+    """
+    digest, absent = sha256(), absent_parts(model)
     for name, tensor in sorted(model.state_dict().items()):
-        if isinstance(tensor, torch.Tensor):
+        lacking = any(is_of_part(name, part) for part in absent)
+        if isinstance(tensor, torch.Tensor) and not lacking:
             data = tensor.detach().cpu().contiguous()
             digest.update(f'{name} {tuple(data.shape)} {data.dtype}'.encode())
             digest.update(data.flatten().view(torch.uint8).numpy())

@@ -236,10 +236,11 @@ def predict_image(
     """Predict one photo. No label is read: CAMs are masked by predicted classes.
 
     A photo larger than those of the model's data set is shrunk to their long side,
-    where the data set says one and ``input`` doesn't; which is said. A photo
-    that would take minutes goes through in windows, which is said before it begins; ``windows=dict(size=None)`` keeps it whole. Of one whose maps of all classes
-    would take more than 512 MiB too, label, confidence and class maps at stride 4 are
-    given (:class:`.LargePredictor`), unless ``outputs`` asks for others.
+    where the data set says one and ``input`` doesn't; which is said. A photo that would
+    take minutes goes through in windows, which is said before it begins;
+    ``windows=dict(size=None)`` keeps it whole. Of one whose maps of all classes would
+    take more than 512 MiB too, label, confidence and class maps at stride 4 are given
+    (:class:`.LargePredictor`), unless ``outputs`` asks for others.
 
     Args:
         model: from :func:`init_model`.

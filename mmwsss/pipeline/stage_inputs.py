@@ -14,6 +14,7 @@ from mmwsss.io.settings_hash import plain, settings_hash
 from mmwsss.structures import PARTIAL
 
 from .fingerprint import path_hash
+from .label_options import read_segments_entry
 from .stage_checks import LOADERS_READ, PATHS
 from .stages import Stage
 
@@ -136,7 +137,11 @@ def literal_paths(stage: Stage) -> list[str]:
         if isinstance(item, str)
         and (os.path.dirname(item) or key in (*stage.kind.takes, *PATHS))
     ]
-    return [path for path in (*named, *stage.inputs) if os.path.exists(path)]
+    segments = stage.values.get('segments')
+    if segments:
+        named.append(read_segments_entry(segments)['dir'])
+    found = dict.fromkeys((*named, *stage.inputs))
+    return [path for path in found if os.path.exists(path)]
 
 
 def content_hash(path: str) -> str | None:

@@ -179,6 +179,8 @@ def check_evaluate(values: Mapping[str, Any]) -> None:
     """As the tool checks them once the maps are there."""
     if 'thresholds' in values:
         parse_thresholds(str(values['thresholds']))
+    if values.get('boundary') and values.get('kind') != 'mask':
+        raise ValueError("boundary scores the contours of masks: give kind='mask'")
     if values.get('labeler'):
         check_labeler(values['labeler'])
     for key in ('crf', 'labeler'):

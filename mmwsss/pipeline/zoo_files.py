@@ -120,7 +120,7 @@ def fetch_backbone(
     except FetchError as error:
         page = f' The authors tell of it on {backbone.page}.' if backbone.page else ''
         raise FetchError(
-            f'{error}.{page} Without a network, fetch it elsewhere and give its folder '
+            f'{error}.{page} Without internet, fetch it elsewhere and give its folder '
             f'with --mirror, or put it at {path}'
         ) from None
     if wanted is None:

@@ -1,8 +1,9 @@
 # Licensed under Apache-2.0.
 """Pictures: CAM heat, labels, panels; drawn with numpy and PIL."""
 
-import mmseg.visualization  # noqa: F401  registers what a child would not find
+from mmwsss.registry import import_modules  # first: it silences mmseg
 
-from mmwsss.registry import import_modules
+# isort: split
+import mmseg.visualization  # noqa: F401  registers what a child would not find
 
 import_modules(__name__)

@@ -46,6 +46,14 @@ def gpu(monkeypatch):
     monkeypatch.setattr(torch.cuda, 'is_available', lambda: True)
 
 
+def test_without_workers(cfg, no_gpu):
+    options = dict(num_workers=0, prefetch_factor=4, persistent_workers=True)
+    cfg.train_dataloader.update(options)
+    launch.prepare_run(cfg)
+    assert cfg.train_dataloader.persistent_workers is False
+    assert 'prefetch_factor' not in cfg.train_dataloader
+
+
 def test_amp_needs_a_gpu_or_bfloat16(cfg, no_gpu, monkeypatch):
     monkeypatch.setattr(launch, 'has_bfloat16', lambda: False)
     with pytest.raises(ValueError, match='--amp needs a GPU or a processor with'):
@@ -266,3 +274,15 @@ def test_pretrained_weights_come_before_the_model(tmp_path, monkeypatch):
         launch.fetch_pretrained(cfg)
     monkeypatch.setenv('LOCAL_RANK', '1')
     launch.fetch_pretrained(cfg)
+
+
+def test_loaders_without_workers(cfg, no_gpu):
+    """As ``--cfg-options train_dataloader.num_workers=0`` leaves them."""
+    loader = dict(num_workers=0, persistent_workers=True, prefetch_factor=4)
+    cfg.train_dataloader = dict(loader)
+    cfg.val_dataloader = loader | dict(num_workers=2)
+    launch.prepare_run(cfg)
+    fitted = cfg.train_dataloader
+    assert not fitted.persistent_workers and 'prefetch_factor' not in fitted
+    assert cfg.val_dataloader.persistent_workers
+    assert cfg.val_dataloader.prefetch_factor == 4

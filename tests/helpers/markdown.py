@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from . import ROOT
+from .own_files import is_own
 
 FENCE = re.compile(r'^( *)```(\w*)[^\n]*\n(.*?)^\1```', re.MULTILINE | re.DOTALL)
 LINK = re.compile(r'\]\(<?([^)\s>]+)>?(?:\s+"[^"]*")?\)')
@@ -38,7 +39,8 @@ class Command(NamedTuple):
 def pages() -> list[Path]:
     """All Markdown files that a reader may meet."""
     kinds = ('*.md', 'docs/**/*.md', 'configs/**/*.md', 'zoo/*.md')
-    return sorted({path for kind in kinds for path in ROOT.glob(kind)})
+    found = {path for kind in kinds for path in ROOT.glob(kind)}
+    return sorted(path for path in found if is_own(path))
 
 
 def page_id(path: Path) -> str:

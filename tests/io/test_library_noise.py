@@ -4,6 +4,8 @@
 from __future__ import annotations
 
 import logging
+import subprocess
+import sys
 
 import mmengine.logging
 import pytest
@@ -11,6 +13,7 @@ from mmengine.fileio import FileClient
 
 from mmwsss.io.library_noise import silence_noise
 from mmwsss.registry import MODELS
+from tests.helpers import ROOT
 
 
 def say(module: str, text: str, *more) -> None:
@@ -32,6 +35,13 @@ def say(module: str, text: str, *more) -> None:
 def test_exactly_these_lines_are_dropped(module, text, shown, capsys):
     say(module, text)
     assert capsys.readouterr().out == (f'{text}\n' if shown else '')
+
+
+@pytest.mark.parametrize('package', ['datasets', 'models'])
+def test_nothing_is_said_whatever_is_imported_first(package):
+    command = [sys.executable, '-c', f'import mmwsss.{package}']
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    assert not done.stdout
 
 
 def test_mmengines_own_file_client_is_not_announced(caplog):

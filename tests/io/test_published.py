@@ -17,6 +17,7 @@ from mmwsss.io.published import (
 )
 from mmwsss.io.weights import CheckpointMismatch
 from mmwsss.models.teachers.averaged_parts import AveragedParts
+from mmwsss.pipeline.fingerprint import weights_hash
 
 
 class Network(nn.Module):
@@ -78,6 +79,17 @@ def test_loads_in_single_precision_without_what_was_left_out() -> None:
     torch.testing.assert_close(model.backbone.weight.data, want, rtol=1e-3, atol=1e-4)
     assert torch.equal(model.proj.weight, proj)
     assert model.averaged.network()  # the average of the backbone is there
+
+
+def test_what_was_left_out_has_no_part_in_the_fingerprint() -> None:
+    """Its weights are other ones in each run, and a folder of labels is resumed."""
+    made, hashes = published_checkpoint(checkpoint(), ['proj', 'proj_ema']), []
+    for _ in range(2):
+        model = Network()
+        load_to_predict(model, made, 'a.pth')
+        hashes.append(weights_hash(model))
+    assert hashes[0] == hashes[1]
+    assert weights_hash(Network()) not in hashes
 
 
 def test_nothing_else_may_be_missing() -> None:

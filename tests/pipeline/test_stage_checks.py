@@ -47,6 +47,7 @@ from tests.helpers.pipelines import NET, STAGES, make_run, write_pipeline
         (dict(masks__refine='crf', masks__bkg_thr=0.3, masks__preset='inr'), "'inr'"),
         (dict(cam_score__thresholds='0-1'), "stage 'cam_score': thresholds must be"),
         (dict(cam_score__crf='irn'), 'give img_dir='),
+        (dict(cam_score__boundary=True), "contours of masks: give kind='mask'"),
     ],
 )
 def test_settings_that_a_tool_would_refuse(tmp_path, work, options, message):

@@ -24,6 +24,8 @@ from tests.helpers.drawn_shapes import CHECKPOINT, CONFIG
 
 CHROMIUM = shutil.which('chromium')
 TOOL = ROOT / 'tools/demo_app.py'
+#: seconds: other work may go on beside the tests
+PATIENCE = 240
 
 
 def test_without_gradio_and_with_an_old_one(monkeypatch, load_tool) -> None:
@@ -72,7 +74,7 @@ def address() -> Iterator[str]:
             pytest.fail(said)
         yield found.group(1)
         tool.send_signal(signal.SIGINT)
-        rest, _ = tool.communicate(timeout=60)
+        rest, _ = tool.communicate(timeout=PATIENCE)
         assert tool.returncode == 130 and 'Traceback' not in rest, rest
     finally:
         tool.kill()
@@ -108,6 +110,7 @@ def opened(browser, address, request):
     """The page, which has to stay silent and fetch nothing from elsewhere."""
     width, height = getattr(request, 'param', (1400, 900))
     page = browser.new_page(viewport=dict(width=width, height=height))
+    page.set_default_timeout(PATIENCE * 1000)
     said: list[str] = []
     asked: list[str] = []
     page.on('console', lambda m: said.append(m.text) if m.type == 'error' else None)

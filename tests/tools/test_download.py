@@ -50,9 +50,12 @@ def weights_of(mim) -> Path:
     return path
 
 
-def test_config_and_weights_run_from_there(mim, tmp_path: Path, monkeypatch) -> None:
+def test_config_and_weights_run_from_there(
+    mim, tmp_path: Path, monkeypatch, capsys
+) -> None:
     dest = tmp_path / 'new/folder'
     mim.main([NAME, '--dest', str(dest)])
+    assert 'Photos: python demo/image_demo.py PHOTOS ' in capsys.readouterr().out
     config, weights = dest / f'{NAME}.py', next(dest.glob('*.pth'))
     assert sorted(dest.iterdir()) == sorted([config, weights])
     source = weights_of(mim)

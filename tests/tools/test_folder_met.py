@@ -165,7 +165,7 @@ def test_all_that_is_wrong_is_told_at_once(run, tmp_path) -> None:
     (root / 'dent/1.png').write_bytes((root / 'ok/1.png').read_bytes())
     (root / 'masken').mkdir()
     Image.fromarray(np.eye(30, 40, dtype=np.uint8)).save(root / 'masken/2.png')
-    with pytest.raises(UserError, match='3 things are to be mended') as error:
+    with pytest.raises(UserError, match='4 things are to be mended') as error:
         run(root, '--out', tmp_path / 'mine')
     told = str(error.value)
     assert 'masken/ holds pictures of at most 2 values' in told

@@ -40,12 +40,12 @@ from mmengine.logging import print_log
 
 from mmwsss.cli.arguments import OptionsAction, add_picture, plain_errors
 from mmwsss.datasets.own.chosen_splits import choose_splits
-from mmwsss.datasets.own.drawn_masks import draw_masks
+from mmwsss.datasets.own.drawn_masks import draw_masks, told_by_labels
 from mmwsss.datasets.own.found_parts import find_parts, named_path
 from mmwsss.datasets.own.gathered import MISSING, UNLABELLED, Gathered, gather
 from mmwsss.datasets.own.given_splits import given_splits
 from mmwsss.datasets.own.layout import finish
-from mmwsss.datasets.own.mask_ids import find_masks
+from mmwsss.datasets.own.mask_ids import find_masks, refuse_further_masks
 from mmwsss.datasets.own.own_folder import OwnFolder, open_split, write_folder
 from mmwsss.datasets.own.picture_facts import find_rule
 from mmwsss.datasets.own.readable import without_unreadable
@@ -174,6 +174,7 @@ def masks_of(folder: str | None, data: Gathered) -> dict[str, str]:
     known = {os.path.realpath(path) for path in masks.values()}
     known |= {os.path.realpath(found.path) for found in data.pictures.values()}
     rest = [p for p in images_below(folder) if os.path.realpath(p) not in known]
+    refuse_further_masks(rest, masks.values(), names)
     if rest:
         say(
             f'{len(rest)} files of {folder} are masks of no picture, first {rest[0]}',
@@ -279,7 +280,8 @@ def main(argv: list[str] | None = None) -> None:
             draws,
         )
         read = [path for part in parts for path in (part.labels, part.images)]
-        write_folder(folder, args.out, [*read, *masked])
+        with told_by_labels(drawn, parts):
+            write_folder(folder, args.out, [*read, *masked])
     report(folder, args.out)
     finish(args.out, folder.settings)
     say(

@@ -48,6 +48,7 @@ MARK = '# Written by tools/misc/new_config.py'
 SEAL = '# It is not written over once it is edited: sha256 of what follows '
 CONFIGS = Path(__file__).resolve().parents[2] / 'configs'
 PSEUDO = 'pseudo'
+MOST_MINUTES = 100_000
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
@@ -97,7 +98,33 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     args = parser.parse_args(argv)
     if args.pipeline and args.method == PSEUDO:
         raise UserError('--pipeline ends with a segmenter: give the method before it')
+    check_numbers(args)
+    if args.out is not None and (args.out.suffix != '.py' or args.out.is_dir()):
+        raise UserError(f'--out must be a file that ends with .py, got {args.out}')
+    if args.masks is not None and args.method != PSEUDO and not args.pipeline:
+        raise UserError(
+            f'--masks are what --method {PSEUDO} learns; {args.method} learns from '
+            'image labels: leave them out (masks to measure by are in --data)'
+        )
     return args
+
+
+def check_numbers(args: argparse.Namespace) -> None:
+    """Refuse numbers that no run can have.
+
+    Raises:
+        UserError: naming the option.
+    """
+    for name, least in (('iters', 1), ('batch_size', 1)):
+        value = getattr(args, name)
+        if value is not None and value < least:
+            option = name.replace('_', '-')
+            raise UserError(f'--{option} must be {least} or more, got {value}')
+    if args.minutes is not None and not 0 < args.minutes <= MOST_MINUTES:
+        raise UserError(
+            f'--minutes must be above 0 and at most {MOST_MINUTES:,} (ten weeks), got '
+            f'{args.minutes}'
+        )
 
 
 def data_name(args: argparse.Namespace) -> str:
@@ -165,14 +192,8 @@ def iterations_of(
     backbone: str,
     batch: int,
 ) -> int:
-    """As asked for, or by the number of pictures.
-
-    Raises:
-        UserError: if fewer than 1 are asked for.
-    """
+    """As asked for, or by the number of pictures."""
     if args.iters is not None:
-        if args.iters < 1:
-            raise UserError(f'--iters must be 1 or more, got {args.iters}')
         return args.iters
     if args.minutes is None:
         return fit_iterations(facts.counts['train'], batch)

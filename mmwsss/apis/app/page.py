@@ -33,7 +33,9 @@ _SESSIONS, _KEPT = 8, 3600
 _BEGIN = 'Drop a photo to begin.'
 _STYLE = """
 .facts { width: 100%; border-collapse: collapse; }
-.facts td, .facts th { padding: .25rem .4rem; text-align: right; }
+.facts, .facts tr { border: 0 !important; }
+.facts td, .facts th { padding: .25rem .4rem; text-align: right; border: 0 !important;
+  border-bottom: 1px solid var(--border-color-primary) !important; }
 .facts td { white-space: nowrap; }
 .facts td:first-child, .facts th:first-child { text-align: left; }
 .swatch { display: inline-block; width: .9em; height: .9em; margin-right: .5em;
@@ -139,7 +141,7 @@ def build_page(segmenter: PhotoSegmenter, folder: Path) -> Any:
         gradio.Markdown('# Photo → mask\nNothing leaves this machine.')
         done = gradio.State(None)
         with gradio.Row():
-            with gradio.Column(scale=1, min_width=280):
+            with gradio.Column(scale=1, min_width=320):
                 photo = gradio.File(
                     label='Photo', file_types=list(IMAGE_SUFFIXES), height=150
                 )
@@ -167,11 +169,16 @@ def build_page(segmenter: PhotoSegmenter, folder: Path) -> Any:
                     height='auto',
                     object_fit='contain',
                     interactive=False,
+                    visible=False,  # until there are any
                     buttons=['fullscreen'],
                 )
         shown = [mask, sure, cams, table]
 
-        draw = dict(fn=page.show, inputs=[done, chosen], outputs=shown)
+        draw = dict(
+            fn=partial(_with_gallery, gradio, page),
+            inputs=[done, chosen],
+            outputs=shown,
+        )
         work = dict(
             fn=partial(_with_buttons, gradio, page),
             inputs=[photo, model],
@@ -197,6 +204,14 @@ def _with_buttons(
         for file in files
     ]
     return done, text, *buttons
+
+
+def _with_gallery(
+    gradio: ModuleType, page: Page, done: SegmentedPhoto | None, names: Sequence[str]
+) -> tuple:
+    """:meth:`Page.show`; without CAMs there is no gallery."""
+    mask, sure, cams, table = page.show(done, names)
+    return mask, sure, gradio.Gallery(value=cams, visible=bool(cams)), table
 
 
 def _picture(gradio: ModuleType, label: str, name: str) -> Any:

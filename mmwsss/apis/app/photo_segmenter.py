@@ -4,6 +4,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -113,6 +114,8 @@ def models_offered(
 ) -> dict[str, tuple[str, str | None]]:
     """What :class:`PhotoSegmenter` takes: a model of the user's own, then the zoo's.
 
+    Of the zoo the best segmenter of photos comes first, networks of drawings last.
+
     Args:
         config: of the own model, which is called by its file's name.
         checkpoint: of the own model.
@@ -126,7 +129,14 @@ def models_offered(
     own: dict[str, tuple[str, str | None]] = {}
     if config is not None:
         own[f'{Path(config).stem} (yours)'] = (config, checkpoint)
-    return own | {name: (name, None) for name in published(root or zoo_root())}
+    entries = published(root or zoo_root())
+    names = sorted(entries, key=lambda name: _place(entries[name]))
+    return own | {name: (name, None) for name in names}
+
+
+def _place(entry: Mapping[str, Any]) -> tuple[bool, float]:
+    (result,) = entry['Results']
+    return result['Dataset'] == 'Shapes', -result['Metrics'].get('seg_mIoU', 0.0)
 
 
 def shrunk(photo: np.ndarray) -> np.ndarray:

@@ -98,19 +98,26 @@ def class_facts(done: SegmentedPhoto, names: Collection[str] = ()) -> list[dict]
 
 
 def facts_table(done: SegmentedPhoto, names: Collection[str] = ()) -> str:
-    """:func:`class_facts` as an HTML table, what is in the picture first."""
+    """:func:`class_facts` as an HTML table, what is in the picture first.
+
+    Models that don't classify the picture have no column of its scores.
+    """
     rows = sorted(
         class_facts(done, names), key=lambda one: (-one['pixels'], -(one['score'] or 0))
     )
+    columns = {'area': 'share', 'confidence': 'confidence', 'in the photo?': 'score'}
+    if all(row['score'] is None for row in rows):
+        del columns['in the photo?']
     body = ''.join(
         f'<tr><td><span class="swatch" style="background:{row["colour"]}"></span>'
-        f'{escape(row["name"])}</td><td>{_percent(row["share"])}</td>'
-        f'<td>{_percent(row["confidence"])}</td><td>{_percent(row["score"])}</td></tr>'
+        f'{escape(row["name"])}</td>'
+        + ''.join(f'<td>{_percent(row[key])}</td>' for key in columns.values())
+        + '</tr>'
         for row in rows
     )
+    head = ''.join(f'<th>{title}</th>' for title in ('class', *columns))
     return (
-        '<table class="facts"><thead><tr><th>class</th><th>area</th>'
-        '<th>confidence</th><th>in the photo?</th></tr></thead>'
+        f'<table class="facts"><thead><tr>{head}</tr></thead>'
         f'<tbody>{body}</tbody></table>'
     )
 

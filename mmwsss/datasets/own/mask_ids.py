@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -20,6 +21,7 @@ from mmwsss.io.image_files import FileFinder, image_stem, images_below
 ENDS = ('', '_mask', '_gt', '_label')
 SUFFIXES = ('.png', '.bmp', '.PNG')
 _IGNORE = 255
+_FURTHER = re.compile(r'(_(?:mask|gt|label))[ _-]?\d+$')
 
 
 def find_masks(folder: str, names: Mapping[str, Sequence[str]]) -> dict[str, str]:
@@ -61,6 +63,36 @@ def find_masks(folder: str, names: Mapping[str, Sequence[str]]) -> dict[str, str
     return found
 
 
+def refuse_further_masks(
+    rest: Iterable[str | os.PathLike], masks: Iterable[str], names: Iterable[str]
+) -> None:
+    """Refuse a second mask of a picture, ``a_mask_1.png``, which would be lost.
+
+    Args:
+        rest: files of the folder that aren't taken.
+        masks: those that are.
+        names: of the pictures.
+
+    Raises:
+        MaskError: naming the first, and how many there are.
+    """
+    known = {os.path.basename(image_stem(str(path))) for path in (*masks, *names)}
+    several = [
+        path
+        for path in map(str, rest)
+        for stem in [os.path.basename(image_stem(path))]
+        if _FURTHER.search(stem)
+        and {_FURTHER.sub(r'\1', stem), _FURTHER.sub('', stem)} & known
+    ]
+    if several:
+        raise MaskError(
+            several[0],
+            f'is one of several masks of a picture, of which one is read; there are '
+            f'{len(several)} such files',
+            'put all masks of a picture into one file of its name',
+        )
+
+
 def read_ids(path: str) -> np.ndarray:
     """The numbers (H, W) of a mask.
 
@@ -74,7 +106,7 @@ def read_ids(path: str) -> np.ndarray:
 def are_binary(masks: Iterable[MaskFacts]) -> bool:
     """Whether masks hold 0 and 255 alone: 255 is then the object, not "ignore"."""
     ids = {i for mask in masks for i in (mask.pixels if not mask.is_colour else (-1,))}
-    return ids <= {0, _IGNORE} and _IGNORE in ids
+    return ids == {0, _IGNORE}
 
 
 def perhaps_inverted(masks: Sequence[MaskFacts]) -> str | None:

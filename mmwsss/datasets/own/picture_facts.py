@@ -3,20 +3,25 @@
 
 from __future__ import annotations
 
+import logging
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from mmengine.logging import print_log
 
 from mmwsss.datasets.side_inputs.declaration import spread
 from mmwsss.io.data_errors import PictureError, UnreadableImageError
 from mmwsss.io.pictures.band_statistics import BandStatistics, band_statistics
 from mmwsss.io.pictures.picture_rule import PictureRule
-from mmwsss.io.pictures.reader import picture_kind
+from mmwsss.io.pictures.reader import picture_kind, read_stored
+from mmwsss.io.wording import of_data_set
 
 #: pictures whose headers are read, and those that are read whole
 HEADERS, WHOLE = 200, 40
+#: those that are looked at for a value that stands alone, and the share that it has
+_LOOKED_AT, _LONE = 8, 0.02
 
 
 def find_rule(
@@ -41,11 +46,61 @@ def find_rule(
         entries['bands'] = tuple(range(bands))
     if deep and not {'value_range', 'percentiles'} & entries.keys():
         rule = PictureRule.of(entries)
-        entries['value_range'] = value_range(
-            band_statistics(paths, rule, WHOLE, stored=True)
-        )
+        found = band_statistics(paths, rule, WHOLE, stored=True)
+        if not np.isfinite((found.low, found.high)).all():
+            raise PictureError(
+                paths[0],
+                'holds no number in one of its bands or more (NaN or "no data" alone), '
+                'nor do the others that were looked at',
+                'write them again, or take other bands by '
+                + of_data_set('picture', dict(bands=(0, 1, 2))),
+            )
+        entries['value_range'] = value_range(found)
+        _tell_lone_value(paths, rule, entries['value_range'])
     PictureRule.of(entries)
     return entries
+
+
+def _tell_lone_value(paths: Sequence[str], rule: PictureRule, given: tuple) -> None:
+    """Warn of a value as -9999, which means "no data" and no tag says so."""
+    for path in spread(list(paths), _LOOKED_AT):
+        lone = lone_value(read_stored(path, rule))
+        if lone is not None:
+            share, value = lone
+            print_log(
+                f'{path}: {share:.0%} of its values are {value:g}, far from all '
+                f'others: "no data"? It counts, and value_range={given} leaves little '
+                'contrast to the others: declare it in the files (GDAL: -a_nodata '
+                f'{value:g}), or give the range of the others by '
+                + of_data_set('picture', dict(value_range=('LOW', 'HIGH'))),
+                level=logging.WARNING,
+            )
+            return
+
+
+def lone_value(values: np.ndarray) -> tuple[float, float] | None:
+    """A value at an end of many pixels that is further off than all others span.
+
+    Args:
+        values: of a picture, as they are stored; what isn't finite doesn't count.
+
+    Returns:
+        Its share of the values, and itself; ``None``: there is none.
+
+    Example:
+        >>> lone_value(np.array([-9999, -9999, 3, 40, 900]))
+        (0.4, -9999.0)
+    """
+    finite = values[np.isfinite(values)].astype(np.float64)
+    for end, second in ((np.min, np.min), (np.max, np.max)) if finite.size else ():
+        value = end(finite)
+        others = finite[finite != value]
+        share = 1 - others.size / finite.size
+        if others.size < 2 or share < _LONE:
+            continue
+        if abs(value - second(others)) > np.ptp(others) > 0:
+            return float(share), float(value)
+    return None
 
 
 def _common_kind(paths: Sequence[str]) -> tuple[bool, int]:

@@ -3,7 +3,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from mmwsss.datasets.image_names import composed
+from mmwsss.datasets.image_names import label_name
 from mmwsss.datasets.readers.vocabulary import name_key
 from mmwsss.io.data_errors import LabelError
 
@@ -16,7 +16,7 @@ class ClassIds:
     """
 
     def __init__(self, classes: Sequence[str]) -> None:
-        self.classes = list(map(composed, classes))
+        self.classes = list(map(label_name, classes))
         self._ids = {
             **{str(i): i for i in range(len(self.classes))},
             **{name_key(name): i for i, name in enumerate(self.classes)},
@@ -33,7 +33,7 @@ class ClassIds:
         Raises:
             LabelError: if there is no such class.
         """
-        found = self._ids.get(composed(label), self._ids.get(name_key(label)))
+        found = self._ids.get(label_name(label), self._ids.get(name_key(label)))
         if found is None:
             raise LabelError(
                 where,

@@ -11,7 +11,16 @@ _MARKS = ('|', ';', ',')
 _UNKNOWN = frozenset(
     (
         *('nan', '<na>', 'na', 'n/a', '#n/a', 'nat', 'none', 'null', 'nil', '-', '--'),
-        *('?', 'unlabelled', 'unlabeled', 'undefined'),
+        *(
+            '?',
+            'unlabelled',
+            'unlabeled',
+            'undefined',
+            'unknown',
+            'unsure',
+            'uncertain',
+        ),
+        *('tbd', 'todo'),
     )
 )
 

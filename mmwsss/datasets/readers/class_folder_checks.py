@@ -11,7 +11,7 @@ from mmwsss.io.data_errors import LabelError
 from mmwsss.io.wording import setting
 
 from .label_source import LabelSource
-from .mask_folders import MASK_WORDS, mask_folders
+from .mask_folders import MASK_WORDS, mask_folders, masks_among
 from .vocabulary import Vocabulary, name_key
 
 #: folders that part files by their kind, or pictures by their split; no classes
@@ -81,6 +81,15 @@ def _refuse_masks(
     Raises:
         LabelError: naming all of them.
     """
+    among = masks_among(path, found, known)
+    if among:
+        raise LabelError(
+            path,
+            f'holds {len(among)} masks beside their pictures, first {among[0]}, which '
+            'would be taken for pictures of their folder',
+            'move them into a folder of their own, and give it as '
+            f'{setting("data_prefix.seg_map_path")}, only to measure',
+        )
     masks = mask_folders(path, found, known)
     if masks:
         first = os.path.join(path, next(iter(masks)))

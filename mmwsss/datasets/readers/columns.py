@@ -16,6 +16,7 @@ from .label_source import LabelSource
 
 #: rows of which the values are looked at
 SAMPLE = 50
+_VIA = {'region_shape_attributes', '_via_img_metadata', '_via_settings'}
 
 
 @dataclass(frozen=True)
@@ -76,6 +77,25 @@ def named_columns(texts: Iterable[str]) -> Columns:
     return Columns(''.join(images), labels)
 
 
+def refuse_via(path: str, names: Iterable[str]) -> None:
+    """Refuse files of VIA, whose labels go by names that its user gave.
+
+    Args:
+        path: of the file.
+        names: of columns or keys.
+
+    Raises:
+        LabelError: if they are those of VIA.
+    """
+    if _VIA & set(names):
+        raise LabelError(
+            path,
+            'is a file of VIA (VGG Image Annotator)',
+            'export the annotations as COCO (Annotation, Export Annotations (COCO '
+            'format)), or write a CSV of image,class',
+        )
+
+
 def name_pictures(source: LabelSource, values: Iterable[str]) -> bool:
     """Whether most of the first few values name pictures, by suffix or on the disk."""
     some = [value for value in values if value][:SAMPLE]
@@ -110,3 +130,46 @@ def or_columns() -> str:
     """The setting that names columns, as the end of a fix."""
     named = of_data_set('columns', dict(image='KEY', label='KEY'))
     return f', or say what the keys are called by {named}'
+
+
+def refuse_other_head(source: LabelSource, rows: Sequence[Sequence[str]]) -> None:
+    """Refuse a first row that names the columns in unknown words.
+
+    It is told by a column whose cells name pictures, but for the first.
+
+    Raises:
+        LabelError: naming the row.
+    """
+    head, body = rows[0], rows[1 : SAMPLE + 1]
+    _refuse_pictures_behind(source, rows[:SAMPLE])
+    for i, cell in enumerate(head):
+        below = [row[i] for row in body if i < len(row)]
+        if name_pictures(source, below) and not name_pictures(source, [cell]):
+            named = of_data_set('columns', dict(image=cell, label='NAME'))
+            raise LabelError(
+                source.path,
+                f'has a first row that names the columns in words that are not known, '
+                f'{list(head)}: {cell!r} is no picture, what stands below it is',
+                f'say which columns hold pictures and labels by {named}',
+            )
+        if name_pictures(source, [cell]):
+            return
+
+
+def _refuse_pictures_behind(source: LabelSource, rows: Sequence[Sequence[str]]) -> None:
+    """Refuse a table without head whose pictures stand behind something else.
+
+    Raises:
+        LabelError: naming the column.
+    """
+    for i in range(min(map(len, rows))):
+        if name_pictures(source, [row[i] for row in rows]):
+            if i:
+                named = of_data_set('columns', dict(image='NAME', label='NAME'))
+                raise LabelError(
+                    source.path,
+                    f'has no head row, and pictures in its column {i + 1}, not in the '
+                    f'first: {",".join(rows[0])[:60]!r}',
+                    f'put a row of names above it, and give two of them by {named}',
+                )
+            return

@@ -8,12 +8,11 @@ from collections.abc import Iterator, Sequence
 from mmwsss.datasets.image_names import composed
 from mmwsss.io.data_errors import LabelError
 from mmwsss.io.image_files import IMAGE_SUFFIXES
-from mmwsss.io.wording import of_data_set
 from mmwsss.registry import LABEL_READERS
 
 from . import one_hot
 from .cells import split_cell
-from .columns import SAMPLE, Columns, best_name, name_pictures
+from .columns import SAMPLE, Columns, best_name, refuse_other_head, refuse_via
 from .field_words import is_label_word, is_name_word, name_rank
 from .label_reader import Entry, LabelReader
 from .label_source import LabelSource
@@ -148,6 +147,7 @@ class CsvReader(LabelReader):
             refuse_other_head(source, rows)
             place, columns = 0, None
         else:
+            refuse_via(source.path, head)
             given.check(source.path, head)
             place = _place(source, head, body, given)
             values = [i for i in range(len(head)) if i != place and head[i]]
@@ -156,6 +156,8 @@ class CsvReader(LabelReader):
             spoken = any(is_label_word(head[i], numbered=False) for i in values)
             if not spoken:
                 values = _classes_alone(source, head, body, values, known)
+                if not (known.classes or given.labels):
+                    one_hot.refuse_other_columns(source.path, head, body, values)
             if not spoken and one_hot.only_numbers(body, values):
                 source.declared += [head[i] for i in values]
                 yield from one_hot.entries(source.path, head, body, place, values)
@@ -189,29 +191,6 @@ def _place(
         for i in [head.index(word)]
     }
     return head.index(best_name(source, values, ranked))
-
-
-def refuse_other_head(source: LabelSource, rows: Sequence[Sequence[str]]) -> None:
-    """Refuse a first row that names the columns in unknown words.
-
-    It is told by a column whose cells name pictures, but for the first.
-
-    Raises:
-        LabelError: naming the row.
-    """
-    head, body = rows[0], rows[1 : SAMPLE + 1]
-    for i, cell in enumerate(head):
-        below = [row[i] for row in body if i < len(row)]
-        if name_pictures(source, below) and not name_pictures(source, [cell]):
-            named = of_data_set('columns', dict(image=cell, label='NAME'))
-            raise LabelError(
-                source.path,
-                f'has a first row that names the columns in words that are not known, '
-                f'{list(head)}: {cell!r} is no picture, what stands below it is',
-                f'say which columns hold pictures and labels by {named}',
-            )
-        if name_pictures(source, [cell]):
-            return
 
 
 def _classes_alone(
@@ -254,7 +233,14 @@ def _label_columns(
     )
     others = [head[i] for i in range(len(head)) if i != place and i not in found]
     if found and any(others):
-        source.notes.append(f'the columns {[c for c in others if c]} are passed over')
+        note = f'the columns {[c for c in others if c]} are passed over'
+        splits = one_hot.part_pictures(others)
+        if splits:
+            note += (
+                f'; {splits[0]!r} may part the pictures: a split is read from '
+                'splits/train.txt, splits/val.txt beside the file, a name a line'
+            )
+        source.notes.append(note)
     return found or None
 
 

@@ -10,7 +10,7 @@ from mmwsss.io.data_errors import LabelError
 from mmwsss.registry import LABEL_READERS
 
 from .cells import split_cell
-from .columns import SAMPLE, Columns, best_name, or_columns
+from .columns import SAMPLE, Columns, best_name, or_columns, refuse_via
 from .field_words import is_label_word, is_name_word, name_order
 from .label_reader import Entry, LabelReader
 from .label_source import LabelSource
@@ -103,6 +103,10 @@ class JsonReader(LabelReader):
         content = source.json
         try:
             if isinstance(content, dict):
+                first = next(iter(content.values()), None)
+                inside = first if isinstance(first, dict) else {}
+                via = {'regions', 'filename'} <= inside.keys()
+                refuse_via(source.path, [*content, *(['_via_settings'] * via)])
                 yield from [(k, classes_of(v, known)) for k, v in content.items()]
             elif isinstance(content, list):
                 columns = columns_of(source, content)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 
 from mmengine.logging import print_log
 
-from mmwsss.datasets.image_names import clean_name, composed, refuse_shared_stems
+from mmwsss.datasets.image_names import clean_name, label_name, refuse_shared_stems
 from mmwsss.io.data_errors import LabelError
 from mmwsss.io.image_files import image_stem
 from mmwsss.io.wording import of_data_set
@@ -73,7 +73,7 @@ class LabelTable:
                 moved += 1
             if source.aliases and raw in source.aliases:
                 aliases[name] = clean_name(source.aliases[raw], source.path, folder)
-            classes = tuple(map(composed, given or ()))
+            classes = tuple(map(label_name, given or ()))
             if name in found:
                 again.add(name)
                 bare -= {name} if given is not None else set()
@@ -97,7 +97,7 @@ class LabelTable:
             fillers=source.fillers,
             left_out=source.left_out,
             aliases=aliases,
-            declared=tuple(map(composed, source.declared)),
+            declared=tuple(map(label_name, source.declared)),
         )
 
     def select(self, names: Sequence[str]) -> LabelTable:

@@ -7,6 +7,7 @@ from pathlib import Path, PureWindowsPath
 from typing import Any
 
 from mmwsss.io.data_errors import LabelError
+from mmwsss.io.image_files import image_stem
 from mmwsss.io.litter import is_litter
 from mmwsss.registry import LABEL_READERS
 
@@ -87,9 +88,28 @@ class LabelMeReader(LabelReader):
         for file in labelme_files(source.path):
             content = labelme_content(file)
             if _is_labelme(content):
-                yield _entry(content, str(file))
+                name, labels = _entry(content, str(file))
+                yield _picture_of(file, name, source), labels
             else:
                 source.left_out['.json', 'not of LabelMe'] += 1
+
+
+def _picture_of(file: Path, name: str, source: LabelSource) -> str:
+    """The picture of a file: what it names, or where that isn't there, its own name.
+
+    Raises:
+        LabelError: if both are there: files were renamed since.
+    """
+    if image_stem(name) == file.stem or not source.has_picture(file.stem):
+        return name
+    if source.has_picture(name):
+        raise LabelError(
+            str(file),
+            f'says that its picture is {name!r}, and there is a picture {file.stem!r} '
+            'too: which one is it?',
+            'name the file as its picture, and correct its "imagePath"',
+        )
+    return file.stem
 
 
 def _is_labelme(content: Any) -> bool:

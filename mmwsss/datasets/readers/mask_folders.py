@@ -24,6 +24,10 @@ MASK_WORDS = frozenset(
     )
 )
 _END = re.compile(r'_(mask|gt|label)$')
+#: the same behind blanks or '-', and with a number, where one picture has several
+_BEHIND = re.compile(
+    r'[ _-]+(mask|maske|masque|gt|label|seg|segmentation)([ _-]*\d+)?$', re.IGNORECASE
+)
 #: folders that are looked into, pictures of each, and values that a mask has at most
 FOLDERS, EACH, VALUES = 40, 3, 32
 _NO_PICTURE = (OSError, SyntaxError, ValueError, Image.DecompressionBombError)
@@ -64,6 +68,29 @@ def mask_folders(root: str, names: Iterable[str], known: Vocabulary) -> dict[str
         for why in [_why(few[place], shared[place], place in spoken)]
         if why
     }
+
+
+def masks_among(root: str, names: Iterable[str], known: Vocabulary) -> list[str]:
+    """Masks that lie beside their pictures: ``a_mask.png`` beside ``a.png``.
+
+    They hold few values: a photo may be called so too.
+
+    Args:
+        root: the folder that holds the class folders.
+        names: paths of pictures below it.
+        known: labels that the data set knows, by which nothing is asked.
+
+    Returns:
+        Their paths, of which a few were looked at.
+    """
+    stems = {image_stem(name): name for name in names}
+    found = [
+        name
+        for stem, name in stems.items()
+        for own in [_BEHIND.sub('', stem)]
+        if own != stem and own in stems
+    ]
+    return found if found and _few_values(root, found) else []
 
 
 def _word(place: str) -> str:

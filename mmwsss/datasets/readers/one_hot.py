@@ -7,11 +7,55 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 
 from mmwsss.io.data_errors import LabelError
+from mmwsss.io.wording import setting
 
-from .vocabulary import Vocabulary
+from .field_words import is_label_word
+from .vocabulary import Vocabulary, spelling_key
 
-_YES = {'1', '1.0', 'true', 'yes', 'y', 'x'}
-_ZERO = {'0', '0.0', 'false', 'no', 'n'}
+#: what splits are called
+SPLIT_WORDS = ('train', 'training', 'val', 'valid', 'validation', 'test', 'testing')
+
+#: spreadsheets write TRUE and FALSE in the language of who uses them
+_YES = {
+    *('1', '1.0', 'true', 'yes', 'y', 'x', 'wahr', 'ja', 'vrai', 'oui', 'verdadero'),
+    *('sí', 'vero', 'sì', 'waar', 'verdadeiro', 'sim', 'prawda', 'tak', 'истина', 'да'),
+    *('sant', 'sand', 'doğru', 'evet', '真', '是', 'はい'),
+}
+_ZERO = {
+    *(
+        '0',
+        '0.0',
+        'false',
+        'no',
+        'n',
+        'falsch',
+        'nein',
+        'faux',
+        'non',
+        'falso',
+        'onwaar',
+    ),
+    *(
+        'nee',
+        'não',
+        'fałsz',
+        'nie',
+        'ложь',
+        'нет',
+        'falskt',
+        'falsk',
+        'yanlış',
+        'hayır',
+    ),
+    *('假', '否', 'いいえ'),
+}
+#: columns that part the pictures, without blanks, ``_`` and ``-``
+_SPLITS = frozenset(
+    (
+        *('split', 'splits', 'subset', 'partition', 'fold', 'phase', 'dataset', 'set'),
+        *(f'{word}{part}' for word in ('', 'is', 'in') for part in SPLIT_WORDS),
+    )
+)
 #: what means "not there" where no zero does, else perhaps "nobody has looked"
 _UNSURE = {'-1': '-1', '-1.0': '-1', '': 'empty cells'}
 _NUMBERS = _YES | _ZERO | set(_UNSURE)
@@ -149,3 +193,46 @@ def refuse_without_head(
         'put a first row "filename,CLASS,CLASS,..." above them, or write the names of '
         'the classes',
     )
+
+
+def part_pictures(names: Iterable[str]) -> list[str]:
+    """Those of the names of columns that say which split a picture is in."""
+    return [name for name in names if spelling_key(name).replace('_', '') in _SPLITS]
+
+
+def refuse_other_columns(
+    path: str,
+    head: Sequence[str],
+    rows: Sequence[Sequence[str]],
+    columns: Sequence[int],
+) -> None:
+    """Refuse columns that aren't classes of a table without a column of labels.
+
+    Raises:
+        LabelError: of a table of 0 and 1, if one says the split of its pictures; of
+            another, if all hold one and the same two words.
+    """
+    names = [head[i] for i in columns]
+    if any(map(is_label_word, names)):
+        return
+    if only_numbers(rows, columns):
+        splits = part_pictures(names)
+        if splits:
+            raise LabelError(
+                path,
+                f'has a column {splits[0]!r} of 0 and 1 beside the classes, as if it '
+                'parted the pictures',
+                'take it out, and write the names of each split into splits/train.txt, '
+                'splits/val.txt beside it; if it is a class, name all in '
+                + setting('metainfo.classes'),
+            )
+        return
+    words = {row[i] for row in rows for i in columns if i < len(row)}
+    if len(words) == 2 and len(columns) > 1 and len(rows) > 1:
+        raise LabelError(
+            path,
+            f'holds only {" and ".join(map(repr, sorted(words)))} in its columns '
+            f'{names}: one-hot, in words that are not known?',
+            'write 1 and 0 for them; if they are classes, call the columns label_1, '
+            'label_2',
+        )

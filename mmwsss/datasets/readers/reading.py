@@ -123,8 +123,9 @@ def _without_fillers(
         if broken:
             raise LabelError(
                 source.path,
-                f'has a line break in {list(texts)}: a quote that is not closed?',
-                'correct it',
+                f'has a line break in {list(texts)}'
+                + ('' if source.is_folder else ': a quote that is not closed?'),
+                'rename the file' if source.is_folder else 'correct it',
             )
         said = [label for label in labels or () if not says_nothing(label, known)]
         if labels and len(said) < len(labels):

@@ -9,6 +9,7 @@ from mmengine.dist import get_dist_info, sync_random_seed
 from mmengine.logging import print_log
 from torch.utils.data import Sampler
 
+from mmwsss.datasets.annotated_pictures import annotated_factors, has_partial
 from mmwsss.datasets.data_summary import count_labels
 from mmwsss.datasets.rare_classes import (
     class_factors,
@@ -43,6 +44,8 @@ class SeededInfiniteSampler(Sampler):
     which is so much longer, each time with an augmentation of its own; see
     :func:`.class_factors` and :func:`.drawn`. All else stays as said.
 
+    With ``partial_share`` so do the pictures that have partial labels.
+
     Args:
         dataset: anything with a length.
         shuffle: permute each epoch.
@@ -54,10 +57,14 @@ class SeededInfiniteSampler(Sampler):
             pictures below it is drawn ``sqrt(class_balanced / f)`` times as often;
             ``True``: the median share of the classes; ``False`` or ``None``: all
             pictures are drawn alike.
+        partial_share: share of the samples, in (0, 1), that have partial labels at
+            least: a few whole masks among thousands of pictures would hardly be seen
+            in a short training. ``None``: they are drawn as the others.
 
     Raises:
         ValueError: if the data set is empty, a wrapper that takes no pairs, or has no
-            image labels to balance by; if ``class_balanced`` is out of range.
+            image labels to balance by, or no partial labels; if ``class_balanced`` or
+            ``partial_share`` is out of range.
     """
 
     def __init__(
@@ -67,6 +74,7 @@ class SeededInfiniteSampler(Sampler):
         seed: int | None = None,
         with_seed: bool = True,
         class_balanced: bool | float | None = False,
+        partial_share: float | None = None,
     ) -> None:
         self.rank, self.world_size = get_dist_info()
         self.size = len(dataset)  # samples of an epoch
@@ -79,8 +87,13 @@ class SeededInfiniteSampler(Sampler):
         self.with_seed = with_seed
         self._start = 0
         self.ends = None
+        factors = np.ones(self.size)
         if class_balanced is not None and class_balanced is not False:
-            self.ends = balanced_ends(dataset, class_balanced)
+            factors *= balanced_factors(dataset, class_balanced)
+        if partial_share is not None:
+            factors *= annotated_factors(has_partial(dataset), partial_share)
+        if factors.max() > 1:
+            self.ends = draw_ends(factors)
             self.size = int(self.ends[-1])
 
     def __iter__(self) -> Iterator[tuple[int, int]] | Iterator[int]:
@@ -122,8 +135,8 @@ class SeededInfiniteSampler(Sampler):
         return self.size
 
 
-def balanced_ends(dataset: Any, threshold: bool | float) -> np.ndarray:
-    """Where the draws of each picture end, see :func:`.draw_ends`; the log says how.
+def balanced_factors(dataset: Any, threshold: bool | float) -> np.ndarray:
+    """How often each picture is to be drawn, for its classes; the log says it.
 
     Args:
         dataset: with image labels.
@@ -135,14 +148,17 @@ def balanced_ends(dataset: Any, threshold: bool | float) -> np.ndarray:
     labels, classes = labels_of(dataset)
     counts, _ = count_labels(labels, len(classes))
     shares = counts / len(labels)
-    share = usual_share(shares) if threshold is True else float(threshold)
+    try:
+        share = usual_share(shares) if threshold is True else float(threshold)
+    except (TypeError, ValueError):
+        share = 0.0  # no number
     if not 0 < share <= 1:
         raise ValueError(
-            f'class_balanced={threshold}: must be True, or a share of the pictures '
+            f'class_balanced={threshold!r}: must be True, or a share of the pictures '
             'above 0 and up to 1, below which a class is drawn more often'
         )
     factors = class_factors(shares, share)
-    ends = draw_ends(picture_factors(labels, factors))
+    of_pictures = picture_factors(labels, factors)
     most = [c for c in np.argsort(-factors, kind='stable')[:_TOLD] if factors[c] > 1]
     percent = np.format_float_positional(
         100 * share, 2, unique=False, fractional=False, trim='-'
@@ -151,7 +167,7 @@ def balanced_ends(dataset: Any, threshold: bool | float) -> np.ndarray:
     print_log(
         f'class_balanced: classes on less than {percent} % of the pictures are '
         f'drawn more often: {", ".join(told) or "there are none"}; an epoch has '
-        f'{ends[-1]:.0f} samples of {len(labels)} pictures',
+        f'{np.ceil(of_pictures.sum()):.0f} samples of {len(labels)} pictures',
         'current',
     )
-    return ends
+    return of_pictures

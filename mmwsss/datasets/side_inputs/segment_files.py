@@ -20,6 +20,7 @@ import json
 import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -44,32 +45,61 @@ class SegmentFile:
         size: (H, W).
         ids: (H, W) int32, 0 = none, of files whose segments don't overlap; else
             ``None``.
-        masks: of the others: (H, W) bool arrays or the lengths of their runs.
-        areas: (N,) int64 pixels of each.
+        masks: of the others: (H, W) bool arrays, or runs as the file has them, which
+            are laid out when they are needed.
         scores: (N,) float64, or ``None`` where the file has none.
     """
 
     path: str
     size: tuple[int, int]
     ids: np.ndarray | None
-    masks: Sequence[np.ndarray]
-    areas: np.ndarray
+    masks: Sequence[Any] = ()
     scores: np.ndarray | None = None
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether there is no segment."""
+        return not len(self.masks) if self.ids is None else not self.ids.any()
+
+    @cached_property
+    def areas(self) -> np.ndarray:
+        """Pixels of each of the masks, (N,) int64.
+
+        Raises:
+            SideInputError: if its runs are none.
+        """
+        return np.asarray([self._area(i) for i in range(len(self.masks))], np.int64)
+
+    def _area(self, number: int) -> int:
+        if isinstance(self.masks[number], np.ndarray):
+            return int(self.masks[number].sum())
+        return int(sum(self._runs(number)[1::2]))
+
     def mask(self, number: int) -> np.ndarray:
-        """(H, W) bool of one segment.
+        """(H, W) bool of one of the masks.
 
         Raises:
             SideInputError: if its runs don't add up to the picture.
         """
-        found = self.masks[number]
-        if found.ndim == 2:
-            return found
+        if isinstance(self.masks[number], np.ndarray):
+            return self.masks[number]
         try:
-            return rle_mask(found.tolist(), self.size)
+            return rle_mask(self._runs(number), self.size)
         except ValueError as err:
-            problem = f'has a segment, number {number}, that is none ({err})'
-            raise SideInputError(self.path, problem, 'write it again') from err
+            raise self._no_segment(number, err) from err
+
+    def _runs(self, number: int) -> Sequence[int]:
+        try:
+            runs = run_lengths(self.masks[number])
+            if not all(isinstance(run, int) and run >= 0 for run in runs):
+                raise ValueError('runs are whole numbers')
+            return runs
+        except (TypeError, ValueError) as err:
+            raise self._no_segment(number, err) from err
+
+    def _no_segment(self, number: int, err: Exception) -> SideInputError:
+        problem = f'has a segment, number {number}, that is none ({err})'
+        return SideInputError(self.path, problem, 'write it again')
 
 
 def read_segments(content: bytes, path: str) -> SegmentFile:
@@ -96,9 +126,7 @@ def _of_ids(ids: np.ndarray, path: str) -> SegmentFile:
             f'holds {ids.dtype} or numbers below 0',
             'write whole numbers, 0 = none',
         )
-    kept = ids.astype(np.int32)
-    _, areas = np.unique(kept[kept > 0], return_counts=True)
-    return SegmentFile(path, _size(ids.shape), kept, (), areas)
+    return SegmentFile(path, _size(ids.shape), ids.astype(np.int32))
 
 
 def _size(shape: Sequence[int]) -> tuple[int, int]:
@@ -130,8 +158,7 @@ def _of_arrays(content: bytes, path: str) -> SegmentFile:
     masks = array.astype(bool)
     if scores is not None:
         scores = _scores(scores.tolist(), len(masks), path)
-    areas = masks.sum((1, 2), dtype=np.int64)
-    return SegmentFile(path, _size(array.shape[1:]), None, list(masks), areas, scores)
+    return SegmentFile(path, _size(array.shape[1:]), None, list(masks), scores)
 
 
 def _scores(found: Any, count: int, path: str) -> np.ndarray:
@@ -166,36 +193,31 @@ def _of_json(content: bytes, path: str) -> SegmentFile:
             'write one file a picture, named as it',
         )
     if not found:
-        return SegmentFile(path, (0, 0), None, (), np.zeros(0, np.int64))
+        return SegmentFile(path, (0, 0), None)
     sizes, runs = zip(*(_runs(entry, path) for entry in found), strict=True)
     if len({*sizes}) > 1:
         raise SideInputError(
             path, f'has segments of the sizes {[*{*sizes}][:2]}', _AS_SAM
         )
-    areas = np.asarray([each[1::2].sum() for each in runs], np.int64)
     key = next((name for name in SCORES if name in found[0]), None)
     scores = None
     if key is not None:
         scores = _scores([entry.get(key) for entry in found], len(found), path)
-    return SegmentFile(path, sizes[0], None, runs, areas, scores)
+    return SegmentFile(path, sizes[0], None, runs, scores)
 
 
-def _runs(entry: Mapping[str, Any], path: str) -> tuple[tuple[int, int], np.ndarray]:
-    """(H, W) and the lengths of the runs of one segment."""
+def _runs(entry: Mapping[str, Any], path: str) -> tuple[tuple[int, int], Any]:
+    """(H, W) and the runs of one segment, as they lie."""
     segment: Any = entry.get('segmentation')
     try:
         height, width = segment['size']
         counts = segment['counts']
-        runs = np.asarray(run_lengths(counts), np.int64)
-        if runs.ndim != 1 or runs.min(initial=0) < 0:
-            raise ValueError('runs are whole numbers')
-        return (int(height), int(width)), runs
-    except (TypeError, KeyError, ValueError, OverflowError) as err:
-        form = (
-            'polygons or pixels'
-            if isinstance(segment, list)
-            else type(segment).__name__
-        )
+        if not isinstance(counts, (str, list)):
+            raise TypeError(f'counts are {type(counts).__name__}')
+        return (int(height), int(width)), counts
+    except (TypeError, KeyError, ValueError) as err:
+        lists = isinstance(segment, list)
+        form = 'polygons or pixels' if lists else type(segment).__name__
         raise SideInputError(
             path, f'has a segment that is not of runs ({form}: {err})', _AS_SAM
         ) from err

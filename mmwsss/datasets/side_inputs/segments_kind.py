@@ -85,7 +85,7 @@ class SegmentsKind(IdsKind):
         if path is None:
             return np.zeros(size, np.int32)
         segments = self._read(path, results, size, backend_args)
-        return self.flat(segments) if len(segments.areas) else np.zeros(size, np.int32)
+        return np.zeros(size, np.int32) if segments.is_empty else self.flat(segments)
 
     def _read(
         self,
@@ -100,7 +100,7 @@ class SegmentsKind(IdsKind):
             SideInputError: if it doesn't, naming it.
         """
         segments = read_segments(self.read(path, backend_args), path)
-        if not len(segments.areas):
+        if segments.is_empty:
             if self.optional:
                 return segments
             raise self.error(

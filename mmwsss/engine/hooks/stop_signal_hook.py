@@ -106,7 +106,6 @@ class StopSignalHook(Hook):
         return bool(told > 0)
 
     def _end(self, runner: Any, step: int) -> None:
-        self.after_train(runner)
         hooks = [h for h in runner.hooks if isinstance(h, CheckpointHook)]
         for hook in hooks:
             if not str(getattr(hook, 'last_ckpt', '')).endswith(f'iter_{step}.pth'):
@@ -117,6 +116,10 @@ class StopSignalHook(Hook):
             f'{self.got or "another process"}: the training was told to end; {left}. '
             'The same command with --resume goes on from there.'
         )
+        alone, heard = get_world_size() == 1, list(self._before)
+        self.after_train(runner)
+        for number in () if alone else heard:  # srun ends all when the first is gone
+            signal.signal(number, signal.SIG_IGN)
         raise SystemExit(STOPPED)
 
 

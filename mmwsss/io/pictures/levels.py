@@ -58,6 +58,19 @@ def to_levels(values: np.ndarray, ranges: Sequence[tuple[float, float]]) -> np.n
     return np.rint(scaled.clip(0, 255)).astype(np.uint8)
 
 
+def share_outside(values: np.ndarray, ranges: Sequence[tuple[float, float]]) -> float:
+    """Share of the finite values that lie outside of their range; 0 if there are none.
+
+    Args:
+        values: (H, W, N) numbers.
+        ranges: (low, high), one for all bands or one a band.
+    """
+    low, high = np.asarray(ranges, np.float64).T
+    finite = np.isfinite(values)
+    outside = finite & ((values < low) | (values > high))
+    return float(outside.sum() / max(finite.sum(), 1))
+
+
 def percentile_ranges(
     values: np.ndarray, percentiles: tuple[float, float]
 ) -> list[tuple[float, float]]:

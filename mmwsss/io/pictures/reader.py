@@ -6,6 +6,7 @@ from __future__ import annotations
 import io
 import os
 import struct
+from dataclasses import replace
 from functools import cache
 from typing import BinaryIO, NamedTuple
 
@@ -32,7 +33,14 @@ from .levels import (
 )
 from .picture_kind import PictureKind, kind_of
 from .picture_rule import PictureRule
-from .tiff_pages import NODATA, meant, read_tiff, tifffile_module, whole_series
+from .tiff_pages import (
+    NODATA,
+    band_count,
+    meant,
+    read_tiff,
+    tifffile_module,
+    whole_series,
+)
 
 Path = str | os.PathLike
 #: what readers raise that meet a damaged file
@@ -206,7 +214,10 @@ def _content(path: Path, backend_args: dict | None) -> bytes:
 def _kind(stream: BinaryIO) -> PictureKind:
     """The header; a TIFF of more bands than Pillow takes is looked at by tifffile."""
     try:
-        return kind_of(stream)
+        kind = kind_of(stream)
+        # a stack of pages, of which Pillow sees the first
+        stacked = kind.reader == 'tiff' and kind.bands == 1
+        return replace(kind, bands=_tiff_kind(stream).bands) if stacked else kind
     except (OSError, SyntaxError, ValueError, TypeError, struct.error):
         stream.seek(0)
         if stream.read(4) not in (b'II*\0', b'MM\0*', b'II+\0', b'MM\0+'):
@@ -219,12 +230,13 @@ def _tiff_kind(stream: BinaryIO) -> PictureKind:
     module = tifffile_module()
     try:
         with module.TiffFile(stream) as file:
-            page = whole_series(file)[0].keyframe
+            series = whole_series(file)[0]
+            page = series.keyframe
             tag = page.tags.get(274)
             orientation = 1 if tag is None else int(tag.value)
             size = (page.imagelength, page.imagewidth)
             return PictureKind(
-                size, 'tiff', page.samplesperpixel, page.bitspersample > 8, False,
+                size, 'tiff', band_count(series), page.bitspersample > 8, False,
                 orientation,
             )  # fmt: skip
     except module.TiffFileError as err:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import importlib
+import math
 from types import ModuleType
 from typing import Any, BinaryIO
 
@@ -53,7 +54,7 @@ def read_tiff(stream: BinaryIO) -> tuple[np.ndarray, int]:
         with module.TiffFile(stream) as file:
             whole = whole_series(file)
             series = whole[0]
-            flat = all(axis in f'YX{_BAND_AXES}' for axis in series.axes)
+            flat = is_flat(series)
             page = series.keyframe
             source = series if flat else page
             left_out = len(whole) - 1 + (0 if flat else len(series.pages) - 1)
@@ -84,6 +85,19 @@ def whole_series(file: Any) -> list[Any]:
         raise OSError('the TIFF holds no picture')
     whole = [one for one in file.series if not int(one.keyframe.subfiletype) & (1 | 4)]
     return whole or list(file.series)
+
+
+def is_flat(series: Any) -> bool:
+    """Whether all pages of a series are bands of one picture."""
+    return all(axis in f'YX{_BAND_AXES}' for axis in series.axes)
+
+
+def band_count(series: Any) -> int:
+    """How many bands :func:`read_tiff` makes of a series."""
+    if not is_flat(series):
+        return int(series.keyframe.samplesperpixel)
+    sizes = zip(series.axes, series.shape, strict=True)
+    return math.prod(size for axis, size in sizes if axis not in 'YX')
 
 
 def meant(values: np.ndarray, nodata: str | None, white_is_zero: bool) -> np.ndarray:

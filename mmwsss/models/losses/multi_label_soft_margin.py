@@ -1,7 +1,7 @@
 # Licensed under Apache-2.0.
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import torch
 import torch.nn.functional as F
@@ -87,6 +87,11 @@ class MultiLabelSoftMargin(nn.Module):
         super().__init__()
         self.waits_for_counts = pos_weight == BALANCED
         weight = None
+        if pos_weight is not None and not isinstance(pos_weight, Iterable):
+            raise UserError(
+                f'pos_weight={pos_weight!r}: must be {BALANCED!r}, or a number for '
+                f'each class, "[{pos_weight},{pos_weight}]" for two'
+            )
         if isinstance(pos_weight, str):
             if pos_weight != BALANCED:
                 raise UserError(

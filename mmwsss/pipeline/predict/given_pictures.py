@@ -112,7 +112,8 @@ def _of_file(path: str, name: str, kind: str) -> Given:
 def _of_folder(
     folder: Path, recursive: bool, apart_from: str | os.PathLike | None
 ) -> list[Given]:
-    found = images_below(folder) if recursive else photos_in(folder)
+    way = 'recursive=True, or --recursive, takes them too'
+    found = images_below(folder) if recursive else photos_in(folder, way)
     found = _apart(found, folder, apart_from)
     if not found:
         raise FileNotFoundError(f'{folder} holds no photos {IMAGE_SUFFIXES}')

@@ -28,6 +28,8 @@ def test_a_model_of_ones_own_stands_first() -> None:
     offered = models_offered(CONFIG, CHECKPOINT)
     assert list(offered)[0] == f'{ZOO} (yours)'
     assert offered[ZOO] == (ZOO, None)
+    first, *_, last = models_offered()
+    assert first == 'deeplabv3_deit-t_animals-pseudo' and last == ZOO
     own = PhotoSegmenter(offered, 'cpu').classes(f'{ZOO} (yours)')
     assert own == ['stripes', 'dots', 'check', 'rings', 'zigzag', 'grid']
 

@@ -85,6 +85,12 @@ def test_names_of_classes_are_no_markup(made) -> None:
     assert '47.5 %' in table and '87.5 %' in table
 
 
+def test_without_a_classifier_there_is_no_column_of_scores(made) -> None:
+    assert 'in the photo?' in facts_table(made)
+    made.found.scores.clear()
+    assert 'in the photo?' not in facts_table(made)
+
+
 def test_files_hold_all_of_the_photo(made, tmp_path) -> None:
     png, facts = write_files(made, tmp_path)
     with Image.open(png) as picture:

@@ -89,3 +89,12 @@ class TestToCo(MethodTester):
             for scale in (True, False)
         ]
         assert losses[0] != losses[1]
+
+
+def test_a_term_that_is_none_is_taken_out():
+    """``model.losses.reg=None``: with its weight."""
+    cfg = load_config(TOCO)
+    cfg.model.losses.reg = None
+    model = build(cfg)
+    assert 'reg' not in model.losses and 'reg' not in model.terms.names
+    assert 'seg' in model.terms.names

@@ -121,7 +121,7 @@ def test_options_act(config, settings: dict[str, Any], changed: set[str]) -> Non
 
 
 def test_absolute_distances() -> None:
-    """They ask where attention and affinity agree, signed sums how much there is."""
+    """They ask where attention and affinity agree; signed sums, how much there is."""
     affinity = torch.eye(4)[None] * 0.8 + 0.1
     alike, other = affinity / affinity.sum(-1, keepdim=True), torch.full((1, 4, 4), 0.3)
     attention = torch.nn.functional.pad(torch.stack([alike, other], 1), (1, 0, 1, 0))

@@ -12,6 +12,8 @@ import torch
 from mmwsss.labelers.refiners.crf_refiner import DenseCRF
 from mmwsss.labelers.seeds import affinity_seeds
 from mmwsss.pipeline.generate.generate_cfg import GenerateCfg
+from mmwsss.pipeline.generate.split_images import declare_side_input
+from mmwsss.pipeline.label_options import read_segments_entry
 from mmwsss.pipeline.refine.refine_cfg import RefineCfg
 from mmwsss.pipeline.refine.refine_folder import refine_folder
 from tests.helpers.generation import (
@@ -143,3 +145,40 @@ def test_a_labeler_is_what_the_short_options_mean(run, place) -> None:
         )
     with pytest.raises(ValueError, match='leave one of both out'):
         GenerateCfg(labeler=rule, bkg_thr=(0.3,))
+
+
+def test_votes_over_segments_of_any_model(run, place, tmp_path) -> None:
+    """One class a segment; resumed; another folder of segments is not mixed in."""
+    folder = tmp_path / 'segments'
+    folder.mkdir()
+    for name, pixels, _ in predicted(place, 'toco', outputs=('class_maps',)):
+        height, width = pixels.shape[-2:]
+        ids = np.arange(height)[:, None] // 9 * 8 + np.arange(width) // 9 + 1
+        masks = np.stack([ids == one for one in np.unique(ids)])
+        np.savez(folder / f'{name}.npz', segments=masks)
+    cfg = config_of('toco', place / 'data')
+    declare_side_input(cfg, 'segments', read_segments_entry(str(folder)))
+    vote = dict(type='SegmentVote', bkg_thr=0.35, vote='hard')
+    settings = dict(out='vote', cfg=cfg, save=('mask',), labeler=vote)
+    report, out = run(**settings)
+    assert not report.skipped
+    for name in NAMES:
+        mask = read_png(out / 'mask' / f'{name}.png')
+        cells = mask[: mask.shape[0] // 9 * 9, : mask.shape[1] // 9 * 9]
+        cells = cells.reshape(cells.shape[0] // 9, 9, -1, 9)
+        assert (cells == cells[:, :1, :, :1]).all()
+    assert run(**settings)[0].skipped == len(NAMES)
+    np.savez(folder / f'{NAMES[0]}.npz', segments=np.ones(mask.shape, np.uint8))
+    with pytest.raises(ValueError, match='segments'):
+        run(**settings)
+
+
+def test_segments_as_a_command_line_says_them() -> None:
+    assert read_segments_entry('a/b') == dict(kind='segments', root='.', dir='a/b')
+    found = read_segments_entry("dict(dir='a', overlap='score', min_score=0.9)")
+    assert found == dict(
+        kind='segments', root='.', dir='a', overlap='score', min_score=0.9
+    )
+    for text in ('dict(3)', 'dict(dir=3)', "dict(overlap='score')"):
+        with pytest.raises(ValueError, match='segments must be a folder, or dict'):
+            read_segments_entry(text)

@@ -49,7 +49,7 @@ def names(given):
 
 def test_folders_and_patterns(photos, capsys) -> None:
     assert names(pictures_given(photos)) == ['a', 'b']
-    assert "['below']" in ''.join(capsys.readouterr())
+    assert 'left out: below; recursive=True, or --rec' in ''.join(capsys.readouterr())
     walked = pictures_given(photos, recursive=True, apart_from=photos / 'below/out')
     assert names(walked) == ['a', 'b', 'below/c']
     found = pictures_given(f'{photos}/**/*.*')

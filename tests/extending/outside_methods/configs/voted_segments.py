@@ -3,7 +3,7 @@ _base_ = ['mmwsss::cam/cam_vit-t_shapes_seg.py']
 
 # of the model, and where no mask is generated otherwise
 labeler = dict(type='SegmentVote', bkg_thr=0.4)
-side_inputs = dict(segments=dict(dir='Segments', kind='ids'))
+side_inputs = dict(segments=dict(dir='Segments', kind='segments'))
 train_pipeline = [
     dict(type='LoadPicture'),
     dict(type='LoadSideInputs'),
