@@ -13,6 +13,7 @@ from mmwsss.cam import (
     denormalise,
     fuse_cams,
     fuse_seg_logits,
+    label_on_grid,
     long_side_size,
     resize,
     scale_order,
@@ -27,7 +28,6 @@ from mmwsss.methods.afa.box_refine import par_in_boxes, refined_propagated_label
 from mmwsss.methods.afa.propagation import (
     propagate,
     propagate_cams,
-    token_label,
     transition_matrix,
 )
 from mmwsss.models.losses.affinity_loss import affinity_loss
@@ -88,7 +88,7 @@ def test_affinity_targets(golden) -> None:
         label, grid = long(data[f'{case}_label']), pair(data[f'{case}_token_hw'])
         assert grid == tuple(n // int(data['stride']) for n in label.shape[1:])
         targets = affinity_targets(
-            token_label(label, grid), window_of(data, case), self_pairs=True
+            label_on_grid(label, grid), window_of(data, case), self_pairs=True
         )
         equal(targets, data[f'{case}_aff_label'])
         assert int((targets == 1).sum()) + 1 == data[f'{case}_n_pos_plus1']
