@@ -48,12 +48,6 @@ SEGMENTS = {
 FIGURES = ('mIoU', 'BF', 'FP', 'FN', 'labelled')
 CRF = dict(type='DenseCRF', preset='deeplab', unary='labels')
 PIXELS = dict(type='ThresholdLabeler', bkg_thr=THRESHOLD)
-PAR = dict(
-    type='TwoThresholdLabeler',
-    low_thr=0.25,
-    high_thr=0.7,
-    refiner=dict(type='PAR', downscale=1, whole_levels=False),
-)
 
 
 class Row(NamedTuple):
@@ -103,12 +97,6 @@ ROWS = {
     ),
     'crf_components': vote(
         'dense CRF, then hard vote, true components', 'components', 'crf', vote='hard'
-    ),
-    'par': Row('two thresholds and PAR', PAR),
-    'par_felz': Row(
-        'two thresholds and PAR, then hard vote, Felzenszwalb, 100',
-        dict(type='SegmentVote', labeler=PAR, vote='hard'),
-        'felz100',
     ),
 }
 

@@ -45,7 +45,6 @@ UNTRIED = {
         'tools/generate_pseudo_labels.py',
         '--cams',
     ): 'a stage: test_pipeline_of_any_cam.py',
-    ('tools/generate_pseudo_labels.py', '--labeler'): 'a stage: test_stage_command.py',
     ('tools/misc/publish_model.py', '--cfg-options'): 'read as those of train.py are',
     ('tools/train.py', '--amp'): 'replaces a wrapper: tests/cli/test_launch.py',
     ('tools/refine_labels.py', '--preset'): 'GenerateCfg and RefineCfg share it',

@@ -88,6 +88,8 @@ def test_masks_by_config(tool, place) -> None:
     found = tool.main(arguments)
     assert found['mIoU'] == 100 and found['images'] == 2
     assert set(found['classes']['raw']) == set(CLASSES)
+    assert 'BF' not in found
+    assert tool.main([*arguments, '--boundary'])['BF'] == 100
     found = tool.main([*arguments, '--split', 'one'])
     assert found['images'] == 1
     # a class in neither truth nor prediction counts 0 in the one mean only

@@ -103,3 +103,11 @@ def test_every_option(tool) -> None:
 def test_bad_command_lines(tool, arguments) -> None:
     with pytest.raises(SystemExit):
         tool.parse_args(arguments)
+
+
+def test_segments_that_no_rule_reads(tool) -> None:
+    """Refused before the network is read."""
+    options = ['configs/cam/cam_vit-t_shapes.py', 'a.pth', '--out', 'o']
+    for rule in (['--bkg-thr', '0.3'], ['--labeler', 'ComplementLabeler']):
+        with pytest.raises(ValueError, match='reads no segments: leave them out'):
+            tool.main([*options, *rule, '--segments', 'folder'])

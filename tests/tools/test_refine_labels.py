@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from mmwsss.io.data_errors import SideInputError
 from mmwsss.io.provenance import KEY, code_facts, record_of_folder
 from mmwsss.pipeline.refine.refine_cfg import RefineCfg
 from mmwsss.pipeline.refine.refine_folder import refine_folder
@@ -51,6 +52,25 @@ def options(folder: Path, *more: str) -> list[str]:
         '1',
         *more,
     ]
+
+
+def test_votes_over_segments(tool, tmp_path) -> None:
+    """A folder, and a folder with settings; each segment has one label."""
+    make(tmp_path, 2, (12, 16))
+    (tmp_path / 'segments').mkdir()
+    cells = np.arange(12)[:, None] // 4 * 4 + np.arange(16) // 4 + 1
+    for name in ('000', '001'):
+        Image.fromarray(cells.astype(np.uint16)).save(
+            tmp_path / 'segments' / f'{name}.png'
+        )
+    vote = ['--labeler', "dict(type='SegmentVote', bkg_thr=0.5)", '--segments']
+    folder = str(tmp_path / 'segments')
+    assert tool.main(options(tmp_path, *vote, folder)) == 0
+    label = np.asarray(Image.open(tmp_path / 'out' / '000.png'))
+    assert all(len(np.unique(label[cells == n])) == 1 for n in np.unique(cells))
+    left_out = f"dict(dir='{folder}', min_area=99)"
+    with pytest.raises(SideInputError, match='keeps no segment of min_area=99'):
+        tool.main(options(tmp_path, '--overwrite', *vote, left_out))
 
 
 def test_labels_with_the_palette(tool, tmp_path) -> None:
