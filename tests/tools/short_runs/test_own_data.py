@@ -66,7 +66,7 @@ def test_tiles_of_five_bands(here, tmp_path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize('method', ['cam', 'fsr', 'afa', 'pseudo'])
+@pytest.mark.parametrize('method', ['cam', 'fsr', 'afa', 'seco', 'more', 'pseudo'])
 def test_other_methods(here, tmp_path, method) -> None:
     """Of photos and of tiles; the segmenter takes true masks for pseudo ones."""
     root = draw_parts(tmp_path / 'drawn', 2, 3)
