@@ -77,7 +77,7 @@ def kept_segments(
     """The class for which each segment is kept, by what label and segment share.
 
     A segment s belongs to the class c of which it holds most pixels. With P_c the
-    pixels of the label of class c it is kept if
+    pixels of the label of class c it is kept if::
 
         |s ∩ P_c| / |s| > of_segment   or   |s ∩ P_c| / |P_c| > of_label.
 
