@@ -143,7 +143,7 @@ def test_contours_of_masks(folder) -> None:
         each.append(boundary_scores(truth.numpy(), mask.numpy(), NUM_CLASSES).mean)
     metrics = metrics_of(result, 'uvwxy')
     assert metrics['BF'] == round(100 * float(np.mean(each)), 4)
-    assert metrics['mIoU'] and '| BF' in tables_of(result, 'uvwxy')
+    assert metrics['mIoU'] and ' BF |' in tables_of(result, 'uvwxy')
     with pytest.raises(ValueError, match='contours are scored of masks'):
         EvalCfg(NUM_CLASSES, boundary=True)
 

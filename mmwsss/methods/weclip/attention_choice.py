@@ -37,7 +37,8 @@ def layer_distances(attention: Tensor, affinity: Tensor, distance: str) -> Tenso
     """How far the attention of each layer is from the affinity.
 
     ``'signed'``: the sum of P − A, which differs between layers only by how much
-    attention their patches give to the class token; ``'absolute'``: the sum of abs(P − A).
+    attention their patches give to the class token; ``'absolute'``: the sum of
+    abs(P − A).
 
     Args:
         attention: (B, L, N, N) of patches alone.
