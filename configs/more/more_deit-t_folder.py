@@ -7,6 +7,8 @@ _base_ = [
     '../_base_/default_runtime.py',
 ]
 
+# the loss `une` looks three tokens away from the border of a crop
+least_crop = 128
 model = dict(num_classes={{_base_.num_classes}})
 optim_wrapper = dict(paramwise_cfg=dict(custom_keys=dict(graph=dict(lr_mult=10.0))))
 

@@ -198,7 +198,9 @@ def iterations_of(
     if args.minutes is None:
         return fit_iterations(facts.counts['train'], batch)
     crop, _ = fit_crop(
-        facts.size, crop_of(base['train_dataloader']['dataset']['pipeline']) or 224
+        facts.size,
+        crop_of(base['train_dataloader']['dataset']['pipeline']) or 224,
+        base.get('least_crop'),
     )
     weight = BACKBONES.get(backbone, Backbone()).weight
     threads, gpu = torch.get_num_threads(), torch.cuda.is_available()

@@ -82,7 +82,7 @@ def config_text(facts: FolderFacts, choice: Choice, base: Mapping[str, Any]) -> 
     """
     steps = base['train_dataloader']['dataset']['pipeline']
     usual = crop_of(steps) or 224
-    crop, long_side = fit_crop(facts.size, usual)
+    crop, long_side = fit_crop(facts.size, usual, base.get('least_crop'))
     fitted = fit_pipeline(steps, crop, usual, long_side, facts.bands)
     own = fitted != fit_pipeline(steps, usual, usual, None)
     model = _model(facts, choice, base, crop / usual, long_side)

@@ -13,7 +13,9 @@ EPOCHS, FEWEST, MOST = 8, 1000, 20000
 _BETWEEN = 250
 
 
-def fit_crop(size: tuple[int, int], usual: int) -> tuple[int, int | None]:
+def fit_crop(
+    size: tuple[int, int], usual: int, least: int | None = None
+) -> tuple[int, int | None]:
     """Crop for pictures of a size, and the long side that they are resized to.
 
     A crop far smaller than its picture rarely holds what the picture's label names; one
@@ -22,6 +24,8 @@ def fit_crop(size: tuple[int, int], usual: int) -> tuple[int, int | None]:
     Args:
         size: (H, W), median of the pictures.
         usual: crop that the method is meant for.
+        least: smallest one that it works with, ``least_crop`` of its config; by default
+            one of 6 x 6 tokens.
 
     Returns:
         Side of the crop in pixels, at most ``usual``; long side, or ``None``.
@@ -36,7 +40,7 @@ def fit_crop(size: tuple[int, int], usual: int) -> tuple[int, int | None]:
     target = round(usual * LONG_TO_CROP)
     if long > 1.6 * target:
         return usual, target
-    crop = min(usual, max(3 * STEP, STEP * -(-short // STEP)))
+    crop = min(usual, max(least or 3 * STEP, STEP * -(-short // STEP)))
     return crop, crop if long < crop else None
 
 

@@ -36,6 +36,14 @@ def test_crop(size, usual, expected) -> None:
     assert fit_crop(size, usual) == expected
 
 
+def test_a_method_may_need_a_larger_crop() -> None:
+    assert fit_crop((96, 128), 224, 128) == (128, None)
+    assert fit_crop((48, 48), 224, 128) == (128, 128)
+    assert fit_crop((375, 500), 224, 128) == (224, None)
+    more = load_config('configs/more/more_deit-t_folder.py')
+    assert more.least_crop == 128
+
+
 def test_iterations() -> None:
     assert [fit_iterations(n, 4) for n in (10, 2651, 10582, 10**6)] == [
         1000, 5300, 20000, 20000
