@@ -21,7 +21,7 @@ from tests.helpers import ROOT
             dict(cam=dict(fuse_at='logits')),
             r"one of \('input', 'label'\), got 'logits'",
         ),
-        (dict(cam=dict(normalise='sum')), r"'none', 'ready'\), got 'sum'"),
+        (dict(cam=dict(normalise='sum')), r"'max', 'none', 'ready'\), got 'sum'"),
         (
             dict(cam=dict(normalise='none'), outputs=('cam', 'class_maps')),
             r"without an upper bound, and the outputs \['cam'\] need",

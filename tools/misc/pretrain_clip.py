@@ -19,6 +19,7 @@ Written is one file in OpenAI's layout, float16, with the tokens that it knows
 from __future__ import annotations
 
 import argparse
+import io
 import itertools
 import math
 import time
@@ -34,6 +35,7 @@ from pretrain_networks import NO_TEXTURE, Pictures, mosaic, roll
 from torch import Tensor, nn
 
 from mmwsss.datasets.shapes.patterns import OUTLINES, PATTERNS
+from mmwsss.io.atomic_file import write_atomic
 from mmwsss.io.checkpoint import load_checkpoint_file
 from mmwsss.models.backbones.clip_vit import CLIPViT
 from mmwsss.models.converters.clip_keys import openai_names
@@ -215,7 +217,6 @@ def save_clip(model: TinyCLIP, captions: Captions, path: Path) -> None:
     state = openai_names(model.visual.state_dict(), model.text.state_dict())
     state = {key: value.detach().half() for key, value in state.items()}
     state['vocabulary'] = captions.vocabulary
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f'.{path.name}.tmp')
-    torch.save(state, temporary)
-    temporary.replace(path)
+    buffer = io.BytesIO()
+    torch.save(state, buffer)
+    write_atomic(buffer.getvalue(), path)
